@@ -1,0 +1,99 @@
+using ILGPU;
+using ILGPU.Algorithms;
+using ILGPU.Runtime;
+using ILGPU.Runtime.CPU;
+using ILGPU.Runtime.Cuda;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu.Bench;
+
+/// <summary>The accelerator that kernel benchmarks run on, and seeded operands in its memory.</summary>
+internal sealed class BenchDevice : IDisposable
+{
+    private readonly Context context;
+
+    public BenchDevice(string kind)
+    {
+        context = Context.Create(b => (kind == "cuda" ? b.Cuda() : b.CPU(new CPUDevice(2, 1, 1))).EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        Accelerator = context.Devices.Length > 0
+            ? context.Devices[0].CreateAccelerator(context)
+            : throw new InvalidOperationException($"no device of kind '{kind}' on this machine");
+        Stream = Accelerator.CreateStream();
+        Loader = new KernelLoader(Accelerator);
+    }
+
+    public Accelerator Accelerator { get; }
+
+    public AcceleratorStream Stream { get; }
+
+    public KernelLoader Loader { get; }
+
+    public ArrayView<T> Upload<T>(T[] values)
+        where T : unmanaged
+    {
+        ArrayView<T> view = Allocate<T>(values.Length);
+        view.CopyFromCPU(Stream, values);
+        Stream.Synchronize();
+        return view;
+    }
+
+    public Matrix<T> Upload<T>(T[] values, int rows, int columns)
+        where T : unmanaged => new(Upload(values), rows, columns);
+
+    /// <summary>Every byte 0xFF: NaN in each float type.</summary>
+    public ArrayView<T> Poisoned<T>(long length)
+        where T : unmanaged
+    {
+        ArrayView<T> view = Allocate<T>(length);
+        view.MemSet(Stream, 0xff);
+        Stream.Synchronize();
+        return view;
+    }
+
+    public Matrix<T> Poisoned<T>(int rows, int columns)
+        where T : unmanaged => new(Poisoned<T>((long)rows * columns), rows, columns);
+
+    public T[] Download<T>(ArrayView<T> view)
+        where T : unmanaged
+    {
+        var values = new T[view.Length];
+        view.CopyToCPU(Stream, values);
+        Stream.Synchronize();
+        return values;
+    }
+
+    /// <summary>Uniform in [−scale, scale).</summary>
+    public static float[] RandomFloats(int seed, long length, float scale = 1)
+    {
+        var random = new Random(seed);
+        var values = new float[length];
+        for (int i = 0; i < values.Length; i++)
+            values[i] = ((random.NextSingle() * 2) - 1) * scale;
+        return values;
+    }
+
+    /// <summary>max |actual − expected| / max |expected|; NaN counts as infinite.</summary>
+    public static double RelativeError(float[] actual, double[] expected)
+    {
+        double worst = 0;
+        double scale = 0;
+        for (int i = 0; i < expected.Length; i++)
+        {
+            double difference = Math.Abs(actual[i] - expected[i]);
+            worst = double.IsNaN(difference) ? double.PositiveInfinity : Math.Max(worst, difference);
+            scale = Math.Max(scale, Math.Abs(expected[i]));
+        }
+
+        return worst / scale;
+    }
+
+    public void Dispose()
+    {
+        Stream.Dispose();
+        Accelerator.Dispose();
+        context.Dispose();
+    }
+
+    private ArrayView<T> Allocate<T>(long length)
+        where T : unmanaged => Accelerator.Allocate1D<T>(length).View.AsContiguous();
+}

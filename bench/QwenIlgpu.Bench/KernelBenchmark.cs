@@ -1,0 +1,10 @@
+namespace QwenIlgpu.Bench;
+
+/// <summary>One kernel at one real shape. <paramref name="Prepare"/> allocates operands, binds the launch and computes the reference.</summary>
+internal sealed record KernelBenchmark(string Name, string Shape, Func<BenchDevice, PreparedKernel> Prepare);
+
+/// <summary>
+/// A bound kernel with what it must move and compute, and its result held against the reference: the larger of the two relative
+/// errors |y − ref| / max|ref| over what was checked.
+/// </summary>
+internal sealed record PreparedKernel(Kernels.Launch Launch, long Bytes, long Flops, Func<double> ErrorAgainstReference, double Tolerance);

@@ -1,0 +1,31 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>Zero-centred RMSNorm, y = x / sqrt(mean(x²) + eps) · (1 + weight), alone or behind the residual addition.</summary>
+internal static class RmsNorm
+{
+    /// <summary>y = norm(x). x, y: [T, D]; weight: [D].</summary>
+    public static Launch Bind(KernelLoader loader, Matrix<float> x, ArrayView<float> weight, Matrix<float> y, float eps)
+    {
+        Check("rms_norm", x, weight, y);
+        return loader.Bind(RmsNormKernel.RmsNorm, new RmsNormKernel(x, weight, y, eps));
+    }
+
+    /// <summary>sum = x + branch; y = norm(sum). All [T, D]; weight: [D]; sum may be x itself.</summary>
+    public static Launch BindAdd(
+        KernelLoader loader, Matrix<float> x, Matrix<float> branch, ArrayView<float> weight, Matrix<float> sum, Matrix<float> y, float eps)
+    {
+        Check("add_rms_norm", x, weight, y);
+        Require.Equal("add_rms_norm", "rows of branch", branch.Rows, "rows of x", x.Rows);
+        Require.Equal("add_rms_norm", "columns of branch", branch.Columns, "columns of x", x.Columns);
+        return loader.Bind(AddRmsNormKernel.AddRmsNorm, new AddRmsNormKernel(x, branch, weight, sum, y, eps));
+    }
+
+    private static void Check(string op, Matrix<float> x, ArrayView<float> weight, Matrix<float> y)
+    {
+        Require.Equal(op, "length of weight", weight.Length, "columns of x", x.Columns);
+        Require.Equal(op, "rows of y", y.Rows, "rows of x", x.Rows);
+        Require.Equal(op, "columns of y", y.Columns, "columns of x", x.Columns);
+    }
+}

@@ -1,0 +1,110 @@
+using ILGPU;
+using ILGPU.Algorithms;
+using ILGPU.Runtime;
+using ILGPU.Runtime.CPU;
+using ILGPU.Runtime.Cuda;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>
+/// The accelerator that the kernel tests run on: ILGPU's CPU accelerator, or the first CUDA device with
+/// <c>--test-parameter device=cuda</c>. One for the whole run; tests are serial.
+/// </summary>
+internal sealed class TestDevice : IDisposable
+{
+    private static readonly Lazy<TestDevice> SharedDevice = new(() => new TestDevice(TestContext.Parameters.Get("device", "cpu")));
+
+    private readonly Context context;
+    private readonly List<MemoryBuffer> buffers = [];
+
+    private TestDevice(string kind)
+    {
+        context = Context.Create(b => (kind == "cuda" ? b.Cuda() : b.CPU(new CPUDevice(2, 1, 1))).EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        Accelerator = context.Devices.Length > 0
+            ? context.Devices[0].CreateAccelerator(context)
+            : throw new InvalidOperationException($"test device '{kind}' is not there");
+        Stream = Accelerator.CreateStream();
+        Loader = new KernelLoader(Accelerator);
+    }
+
+    public static TestDevice Shared => SharedDevice.Value;
+
+    public static void DisposeShared()
+    {
+        if (SharedDevice.IsValueCreated)
+            SharedDevice.Value.Dispose();
+    }
+
+    public Accelerator Accelerator { get; }
+
+    public AcceleratorStream Stream { get; }
+
+    public KernelLoader Loader { get; }
+
+    public ArrayView<T> Upload<T>(params T[] values)
+        where T : unmanaged
+    {
+        ArrayView<T> view = Allocate<T>(values.Length);
+        view.CopyFromCPU(Stream, values);
+        Stream.Synchronize();
+        return view;
+    }
+
+    public Matrix<T> Upload<T>(T[] values, int rows, int columns)
+        where T : unmanaged => new(Upload(values), rows, columns);
+
+    /// <summary>An output: every byte 0xFF, which is NaN in each float type and −1 in each integer type.</summary>
+    public ArrayView<T> Poisoned<T>(long length)
+        where T : unmanaged
+    {
+        ArrayView<T> view = Allocate<T>(length);
+        view.MemSet(Stream, 0xff);
+        Stream.Synchronize();
+        return view;
+    }
+
+    public Matrix<T> Poisoned<T>(int rows, int columns)
+        where T : unmanaged => new(Poisoned<T>((long)rows * columns), rows, columns);
+
+    public T[] Download<T>(ArrayView<T> view)
+        where T : unmanaged
+    {
+        var values = new T[view.Length];
+        view.CopyToCPU(Stream, values);
+        Stream.Synchronize();
+        return values;
+    }
+
+    public T[] Download<T>(Matrix<T> matrix)
+        where T : unmanaged => Download(matrix.Data);
+
+    public void Run(params Launch[] launches)
+    {
+        foreach (Launch launch in launches)
+            launch.Run(Stream);
+        Stream.Synchronize();
+    }
+
+    /// <summary>Frees the buffers of the test that just ran.</summary>
+    public void Release()
+    {
+        buffers.ForEach(b => b.Dispose());
+        buffers.Clear();
+    }
+
+    public void Dispose()
+    {
+        Release();
+        Stream.Dispose();
+        Accelerator.Dispose();
+        context.Dispose();
+    }
+
+    private ArrayView<T> Allocate<T>(long length)
+        where T : unmanaged
+    {
+        MemoryBuffer1D<T, Stride1D.Dense> buffer = Accelerator.Allocate1D<T>(Math.Max(length, 1));
+        buffers.Add(buffer);
+        return buffer.View.AsContiguous().SubView(0, length);
+    }
+}
