@@ -22,3 +22,10 @@ internal readonly struct Bf16Format : INumberFormat<ushort>
 
     public static ushort Store(float value) => Bf16.FromFloat(value);
 }
+
+internal readonly struct F16Format : INumberFormat<ushort>
+{
+    public static float Load(ushort stored) => F16.ToFloat(stored);
+
+    public static ushort Store(float value) => F16.FromFloat(value);
+}

@@ -1,0 +1,37 @@
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu.Bench;
+
+internal static class DenseMatMulBench
+{
+    private const int K = 5120;
+    private const int N = 8192;
+
+    public static KernelBenchmark Decode { get; } = new("dense_matmul", "lm_head slice bf16 [8192, 5120], M 1", device => Prepare(device, 1));
+
+    public static KernelBenchmark Batch { get; } = new("dense_matmul", "lm_head slice bf16 [8192, 5120], M 16", device => Prepare(device, 16));
+
+    private static PreparedKernel Prepare(BenchDevice device, int m)
+    {
+        const int Checked = 64;                         // rows of w, spread over all of them
+        float[] x = BenchDevice.RandomFloats(m, m * K);
+        float[] values = BenchDevice.RandomFloats(3, (long)N * K);
+        UInt4[] packed = DenseMatrixReference.Pack(WeightType.Bf16, values, N, K);
+        Matrix<float> y = device.Poisoned<float>(m, N);
+        return new PreparedKernel(
+            DenseMatMul.Bind(device.Loader, device.Upload(x, m, K), new DenseMatrix(WeightType.Bf16, device.Upload(packed), N, K), y),
+            Bytes: DenseMatrix.BytesFor(WeightType.Bf16, N, K) + ((K + N) * (long)m * sizeof(float)),
+            Flops: 2L * m * N * K,
+            () =>
+            {
+                int[] rows = [.. Enumerable.Range(0, Checked).Select(i => (int)((long)i * (N - 1) / (Checked - 1)))];
+                int words = packed.Length / N;
+                double[] w = DenseMatrixReference.Unpack(
+                    WeightType.Bf16, [.. rows.SelectMany(r => packed.AsSpan(r * words, words).ToArray())], Checked, K);
+                float[] all = device.Download(y.Data);
+                float[] actual = [.. Enumerable.Range(0, m).SelectMany(t => rows.Select(r => all[(t * N) + r]))];
+                return BenchDevice.RelativeError(actual, DenseMatMulReference.Run(Array.ConvertAll(x, v => (double)v), w, m, Checked, K));
+            },
+            Tolerance: 1e-5);
+    }
+}

@@ -1,0 +1,58 @@
+using System.Runtime.InteropServices;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu.Bench;
+
+internal static class QuantizationBench
+{
+    private const int K = 5120;
+    private const int N = 2048;
+    private const int Group = 128;
+
+    public static KernelBenchmark Gptq { get; } = new("gptq_pack", "2048 rows of 17408, K 5120", device =>
+    {
+        var qweight = new int[K / 8 * N];
+        new Random(6).NextBytes(MemoryMarshal.AsBytes(qweight.AsSpan()));
+        Int4Matrix packed = Poisoned(device);
+        return new PreparedKernel(
+            GptqPack.Bind(device.Loader, device.Upload(qweight, K / 8, N), 0, packed),
+            Bytes: 2 * Int4Matrix.CodeBytes(N, K, Group),
+            Flops: 0,
+            () =>
+            {
+                Int4Reference expected = Int4Reference.FromGptq(qweight, new ushort[K / Group * N], N, K, Group);
+                return Difference(device.Download(packed.Codes), expected.Codes);
+            },
+            Tolerance: 0);
+    });
+
+    public static KernelBenchmark RoundToNearest { get; } = new("round_to_nearest_int4", "bf16, 2048 rows of 17408, K 5120", device =>
+    {
+        UInt4[] words = DenseMatrixReference.Pack(WeightType.Bf16, BenchDevice.RandomFloats(7, (long)N * K), N, K);
+        Int4Matrix packed = Poisoned(device);
+        return new PreparedKernel(
+            RoundToNearestInt4.Bind(device.Loader, new DenseMatrix(WeightType.Bf16, device.Upload(words), N, K), 0, packed),
+            Bytes: DenseMatrix.BytesFor(WeightType.Bf16, N, K) + Int4Matrix.CodeBytes(N, K, Group) + Int4Matrix.ScaleBytes(N, K, Group),
+            Flops: 0,
+            () =>
+            {
+                double[] weights = DenseMatrixReference.Unpack(WeightType.Bf16, words, N, K);
+                Int4Reference expected = Int4Reference.FromWeights(weights, N, K, Group, WeightType.Bf16);
+                return Difference(device.Download(packed.Codes), expected.Codes)
+                    + (device.Download(packed.Scales).AsSpan().SequenceEqual(expected.Scales) ? 0 : 1);
+            },
+            Tolerance: 0);
+    });
+
+    // The share of 16-byte words that differ: packing is exact.
+    private static double Difference(UInt4[] actual, UInt4[] expected) =>
+        actual.Zip(expected).Count(p => !p.First.Equals(p.Second)) / (double)expected.Length;
+
+    private static Int4Matrix Poisoned(BenchDevice device) => new(
+        device.Poisoned<UInt4>(Int4Matrix.CodeBytes(N, K, Group) / 16),
+        device.Poisoned<ushort>(Int4Matrix.ScaleBytes(N, K, Group) / sizeof(ushort)),
+        WeightType.Bf16,
+        N,
+        K,
+        Group);
+}

@@ -1,0 +1,164 @@
+using ILGPU;
+using ILGPU.Algorithms;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// One head of one row an item, one page after the other: scores of the page's keys into scratch, the running maximum and sum of the
+/// softmax, then the values weighted into y. q: [T, H · 2 · Hd], y: [T, H · Hd], float in words of four; scratch: [T, H · 64];
+/// pages in words of sixteen bytes; rowSlot, positions: [T]; pageTable: [slots, blocks].
+/// </summary>
+[Instantiation(typeof(Float4), typeof(F32PageFormat))]
+[Instantiation(typeof(UInt4), typeof(Bf16PageFormat))]
+internal readonly struct GatedAttentionKernel<TWord, TPageFormat>(
+    Matrix<Float4> q,
+    KvPages<TWord> pages,
+    ArrayView<int> rowSlot,
+    ArrayView<int> positions,
+    Matrix<int> pageTable,
+    int heads,
+    int headEights,
+    Matrix<float> scratch,
+    Matrix<Float4> y) : IPortableKernel
+    where TWord : unmanaged
+    where TPageFormat : struct, IPageFormat<TWord>
+{
+    public int Items => q.Rows * heads;
+
+    public static void GatedAttention(Index1D thread, int threads, GatedAttentionKernel<TWord, TPageFormat> kernel) =>
+        PortableLoop.Run(thread, threads, kernel);
+
+    public void Execute(int item)
+    {
+        int row = item / heads;
+        int head = item - (row * heads);
+        int kvHead = head / (heads / pages.KvHeads);
+        int headWords = 2 * headEights;
+        ArrayView<Float4> query = q.Row(row).SubView(2 * head * headWords, headWords);
+        ArrayView<Float4> output = y.Row(row).SubView(head * headWords, headWords);
+        ArrayView<float> scores = scratch.Row(row).SubView(head * KvCache.PageTokens, KvCache.PageTokens);
+        ArrayView<int> table = pageTable.Row(rowSlot[row]);
+        int length = positions[row] + 1;
+
+        for (int i = 0; i < headWords; i++)
+            output[i] = new Float4(0, 0, 0, 0);
+        float max = float.NegativeInfinity;
+        float sum = 0;
+        for (int first = 0; first < length; first += KvCache.PageTokens)
+        {
+            int page = table[first / KvCache.PageTokens];
+            int keys = XMath.Min(length - first, KvCache.PageTokens);
+            float pageMax = Score(query, pages.KeyBlock(page, kvHead), keys, scores);
+            float higher = XMath.Max(max, pageMax);
+            float shrink = XMath.Exp(max - higher);         // of what earlier pages gave; 0 at the first
+            max = higher;
+            sum = (sum * shrink) + Weigh(scores, keys, max);
+            for (int i = 0; i < headWords; i++)
+                output[i] *= shrink;
+            AddValues(output, pages.ValueBlock(page, kvHead), keys, scores);
+        }
+
+        Gate(output, q.Row(row).SubView(((2 * head) + 1) * headWords, headWords), 1 / sum);
+    }
+
+    // scores[j] = q · k[j] / sqrt(Hd) and their maximum, four keys at a time; past the end the last key stands in.
+    private float Score(ArrayView<Float4> query, ArrayView<TWord> block, int keys, ArrayView<float> scores)
+    {
+        float scale = 1 / XMath.Sqrt((float)(8 * headEights));
+        float max = float.NegativeInfinity;
+        int last = keys - 1;
+        for (int j = 0; j < keys; j += 4)
+        {
+            ArrayView<TWord> k0 = Token(block, j);
+            ArrayView<TWord> k1 = Token(block, XMath.Min(j + 1, last));
+            ArrayView<TWord> k2 = Token(block, XMath.Min(j + 2, last));
+            ArrayView<TWord> k3 = Token(block, XMath.Min(j + 3, last));
+            float s0 = 0;
+            float s1 = 0;
+            float s2 = 0;
+            float s3 = 0;
+            for (int i = 0; i < headEights; i++)
+            {
+                Float4 low = query[2 * i];
+                Float4 high = query[(2 * i) + 1];
+                Float8 w0 = TPageFormat.Load(k0, i);
+                s0 += Float4.Dot(low, w0.Low) + Float4.Dot(high, w0.High);
+                Float8 w1 = TPageFormat.Load(k1, i);
+                s1 += Float4.Dot(low, w1.Low) + Float4.Dot(high, w1.High);
+                Float8 w2 = TPageFormat.Load(k2, i);
+                s2 += Float4.Dot(low, w2.Low) + Float4.Dot(high, w2.High);
+                Float8 w3 = TPageFormat.Load(k3, i);
+                s3 += Float4.Dot(low, w3.Low) + Float4.Dot(high, w3.High);
+            }
+
+            s0 *= scale;
+            s1 *= scale;
+            s2 *= scale;
+            s3 *= scale;
+            scores[j] = s0;
+            scores[j + 1] = s1;
+            scores[j + 2] = s2;
+            scores[j + 3] = s3;
+            max = XMath.Max(max, XMath.Max(XMath.Max(s0, s1), XMath.Max(s2, s3)));
+        }
+
+        return max;
+    }
+
+    // Turns scores into e^(score − max) and returns their sum. Weights past the end, up to a multiple of four, become 0.
+    private static float Weigh(ArrayView<float> scores, int keys, float max)
+    {
+        float sum = 0;
+        for (int j = 0; j < keys; j++)
+        {
+            float weight = XMath.Exp(scores[j] - max);
+            scores[j] = weight;
+            sum += weight;
+        }
+
+        for (int j = keys; j % 4 != 0; j++)
+            scores[j] = 0;
+        return sum;
+    }
+
+    // output += Σ weight[j] · v[j], four values at a time; past the end the last value stands in with weight 0.
+    private void AddValues(ArrayView<Float4> output, ArrayView<TWord> block, int keys, ArrayView<float> weights)
+    {
+        int last = keys - 1;
+        for (int j = 0; j < keys; j += 4)
+        {
+            ArrayView<TWord> v0 = Token(block, j);
+            ArrayView<TWord> v1 = Token(block, XMath.Min(j + 1, last));
+            ArrayView<TWord> v2 = Token(block, XMath.Min(j + 2, last));
+            ArrayView<TWord> v3 = Token(block, XMath.Min(j + 3, last));
+            float p0 = weights[j];
+            float p1 = weights[j + 1];
+            float p2 = weights[j + 2];
+            float p3 = weights[j + 3];
+            for (int i = 0; i < headEights; i++)
+            {
+                Float8 w0 = TPageFormat.Load(v0, i);
+                Float8 w1 = TPageFormat.Load(v1, i);
+                Float8 w2 = TPageFormat.Load(v2, i);
+                Float8 w3 = TPageFormat.Load(v3, i);
+                output[2 * i] += ((w0.Low * p0) + (w1.Low * p1)) + ((w2.Low * p2) + (w3.Low * p3));
+                output[(2 * i) + 1] += ((w0.High * p0) + (w1.High * p1)) + ((w2.High * p2) + (w3.High * p3));
+            }
+        }
+    }
+
+    private void Gate(ArrayView<Float4> output, ArrayView<Float4> gate, float scale)
+    {
+        for (int i = 0; i < 2 * headEights; i++)
+        {
+            Float4 o = output[i];
+            Float4 g = gate[i];
+            output[i] = new Float4(
+                o.X * scale * Sigmoid(g.X), o.Y * scale * Sigmoid(g.Y), o.Z * scale * Sigmoid(g.Z), o.W * scale * Sigmoid(g.W));
+        }
+    }
+
+    private ArrayView<TWord> Token(ArrayView<TWord> block, int token) => block.SubView(token * pages.HeadDim, pages.HeadDim);
+
+    private static float Sigmoid(float x) => 1 / (1 + XMath.Exp(-x));
+}

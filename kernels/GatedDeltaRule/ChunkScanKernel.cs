@@ -1,0 +1,146 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// Carries the state through a sequence's chunks: V′ = U − W S; O = diag(e^γ) Q S + P V′; S ← e^γ_last S + (diag(e^(γ_last − γ)) K)ᵀ V′.
+/// An item is a few words of four value columns of one value head of one sequence.
+/// qkv: [T, Channels]; state: [slots, Hv · Dv · Dk]; p: [T, Hv · 64]; u: [T, Hv · Dv], overwritten; w: [T, Hv · Dk];
+/// y: [T, Hv · Dv], float in words of four; decayBefore, decayAfter: [T, Hv] float.
+/// </summary>
+internal readonly struct ChunkScanKernel(
+    Matrix<Float4> qkv,
+    DeltaShape shape,
+    Matrix<Float4> state,
+    ArrayView<int> firstRow,
+    ArrayView<int> positions,
+    ArrayView<int> stateSlot,
+    ChunkList chunks,
+    Matrix<Float4> p,
+    Matrix<Float4> u,
+    Matrix<Float4> w,
+    Matrix<float> decayBefore,
+    Matrix<float> decayAfter,
+    Matrix<Float4> y,
+    int sequences,
+    int wordsPerItem) : IPortableKernel
+{
+    private const int ChunkWords = ChunkList.ChunkRows / 4;
+
+    public int Items => sequences * (y.Columns / wordsPerItem);
+
+    public static void DeltaChunkScan(Index1D thread, int threads, ChunkScanKernel kernel) => PortableLoop.Run(thread, threads, kernel);
+
+    public void Execute(int item)
+    {
+        int itemsPerSequence = y.Columns / wordsPerItem;
+        int sequence = item / itemsPerSequence;
+        int firstWord = (item - (sequence * itemsPerSequence)) * wordsPerItem;
+        int firstChunk = chunks.FirstChunk[sequence];
+        int endChunk = chunks.FirstChunk[sequence + 1];
+        if (firstChunk == endChunk)
+            return;
+
+        int keyWords = shape.KeyHeadDim / 4;
+        bool starts = positions[firstRow[sequence]] == 0;
+        ArrayView<Float4> slot = state.Row(stateSlot[sequence]);
+        for (int word = firstWord; word < firstWord + wordsPerItem; word++)
+        {
+            ArrayView<Float4> columns = slot.SubView(word * 4 * keyWords, 4 * keyWords);    // four columns of Dk keys each
+            if (starts)
+                DeltaState.Clear(columns);
+            for (int chunk = firstChunk; chunk < endChunk; chunk++)
+                Chunk(chunks.FirstRow[chunk], chunks.Rows[chunk], word, columns, keyWords);
+        }
+    }
+
+    private void Chunk(int first, int rows, int word, ArrayView<Float4> columns, int keyWords)
+    {
+        int head = word / (shape.ValueHeadDim / 4);
+        int keyHead = head / shape.Ratio;
+        int stride = u.Stride;
+        ArrayView<Float4> v = u.Data.SubView(((long)first * stride) + word, ((long)(rows - 1) * stride) + 1);
+        for (int i = 0; i < rows; i++)
+        {
+            int row = first + i;
+            ArrayView<Float4> wRow = w.Row(row).SubView(head * keyWords, keyWords);
+            ArrayView<Float4> q = qkv.Row(row).SubView(keyHead * keyWords, keyWords);
+            Read(row, head, word, columns, wRow, q, keyWords, v, i);
+        }
+
+        for (int i = 0; i < rows; i++)
+            v[i * stride] *= decayAfter[first + i, head];
+        long keys = ((long)first * qkv.Stride) + ((shape.KeyHeads + keyHead) * keyWords);
+        ArrayView<Float4> k = qkv.Data.SubView(keys, ((long)(rows - 1) * qkv.Stride) + keyWords);
+        Update(columns, decayBefore[first + rows - 1, head], k, v, rows, keyWords);
+    }
+
+    // Row i of V′ and of O; both products with S share its loads.
+    private void Read(
+        int row,
+        int head,
+        int word,
+        ArrayView<Float4> columns,
+        ArrayView<Float4> wRow,
+        ArrayView<Float4> q,
+        int keyWords,
+        ArrayView<Float4> v,
+        int i)
+    {
+        float w0 = 0;
+        float w1 = 0;
+        float w2 = 0;
+        float w3 = 0;
+        float q0 = 0;
+        float q1 = 0;
+        float q2 = 0;
+        float q3 = 0;
+        for (int c = 0; c < keyWords; c++)
+        {
+            Float4 wc = wRow[c];
+            Float4 qc = q[c];
+            Float4 s = columns[c];
+            w0 += Float4.Dot(s, wc);
+            q0 += Float4.Dot(s, qc);
+            s = columns[keyWords + c];
+            w1 += Float4.Dot(s, wc);
+            q1 += Float4.Dot(s, qc);
+            s = columns[(2 * keyWords) + c];
+            w2 += Float4.Dot(s, wc);
+            q2 += Float4.Dot(s, qc);
+            s = columns[(3 * keyWords) + c];
+            w3 += Float4.Dot(s, wc);
+            q3 += Float4.Dot(s, qc);
+        }
+
+        v[i * u.Stride] -= new Float4(w0, w1, w2, w3);
+        ArrayView<Float4> pRow = p.Row(row).SubView(head * ChunkWords, ChunkWords);
+        Float4 carried = new Float4(q0, q1, q2, q3) * decayBefore[row, head];
+        y[row, word] = carried + TriangleRow.Product(pRow, v, u.Stride, i + 1);
+    }
+
+    private void Update(ArrayView<Float4> columns, float decay, ArrayView<Float4> k, ArrayView<Float4> v, int rows, int keyWords)
+    {
+        for (int c = 0; c < keyWords; c++)
+        {
+            Float4 s0 = columns[c] * decay;
+            Float4 s1 = columns[keyWords + c] * decay;
+            Float4 s2 = columns[(2 * keyWords) + c] * decay;
+            Float4 s3 = columns[(3 * keyWords) + c] * decay;
+            for (int i = 0; i < rows; i++)
+            {
+                Float4 key = k[(i * qkv.Stride) + c];
+                Float4 value = v[i * u.Stride];
+                s0 += key * value.X;
+                s1 += key * value.Y;
+                s2 += key * value.Z;
+                s3 += key * value.W;
+            }
+
+            columns[c] = s0;
+            columns[keyWords + c] = s1;
+            columns[(2 * keyWords) + c] = s2;
+            columns[(3 * keyWords) + c] = s3;
+        }
+    }
+}

@@ -1,0 +1,32 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>Four neighbouring value columns of a state: [4, Dk] float, keys contiguous.</summary>
+internal static class DeltaState
+{
+    public static void Clear(ArrayView<Float4> columns)
+    {
+        for (int i = 0; i < columns.IntLength; i++)
+            columns[i] = default;
+    }
+
+    /// <summary>The product of each column with one row of Dk keys.</summary>
+    public static Float4 Dot(ArrayView<Float4> columns, ArrayView<Float4> k, int keyWords)
+    {
+        float s0 = 0;
+        float s1 = 0;
+        float s2 = 0;
+        float s3 = 0;
+        for (int i = 0; i < keyWords; i++)
+        {
+            Float4 ki = k[i];
+            s0 += Float4.Dot(columns[i], ki);
+            s1 += Float4.Dot(columns[keyWords + i], ki);
+            s2 += Float4.Dot(columns[(2 * keyWords) + i], ki);
+            s3 += Float4.Dot(columns[(3 * keyWords) + i], ki);
+        }
+
+        return new Float4(s0, s1, s2, s3);
+    }
+}

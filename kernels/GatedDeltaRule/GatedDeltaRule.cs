@@ -1,0 +1,134 @@
+using ILGPU;
+using ILGPU.Runtime;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// The gated delta rule over rows of several sequences, each with its state S [Dk, Dv] per value head in a numbered slot:
+/// S ← e^g S; d = β (v − Sᵀ k); S ← S + k dᵀ; o = Sᵀ q. README.md holds the chunked form.
+/// </summary>
+internal static class GatedDeltaRule
+{
+    /// <summary>
+    /// Row after row: decode. qkv: [T, 2 · Hk · Dk + Hv · Dv], blocks q | k | v, q and k normalised; beta, g: [T, Hv];
+    /// state: [slots, Hv · Dv · Dk], updated in place; firstRow: [B + 1]; positions: [T]; stateSlot: [B]; y: [T, Hv · Dv], not within
+    /// qkv. A sequence whose first position is 0 starts from zeros and its slot is not read; one without rows keeps its slot. Rows of
+    /// no sequence are not written.
+    /// </summary>
+    public static Launch BindRecurrent(
+        KernelLoader loader,
+        Matrix<float> qkv,
+        Matrix<float> beta,
+        Matrix<float> g,
+        DeltaShape shape,
+        Matrix<float> state,
+        ArrayView<int> firstRow,
+        ArrayView<int> positions,
+        ArrayView<int> stateSlot,
+        Matrix<float> y)
+    {
+        const string Op = "gated_delta_rule_recurrent";
+        Check(Op, qkv, beta, g, shape, state, firstRow, positions, stateSlot, y);
+        return loader.Bind(
+            RecurrentDeltaRuleKernel.GatedDeltaRuleRecurrent,
+            new RecurrentDeltaRuleKernel(
+                Float4.Words(Op, "qkv", qkv),
+                beta,
+                g,
+                shape,
+                Float4.Words(Op, "state", state),
+                firstRow,
+                positions,
+                stateSlot,
+                Float4.Words(Op, "y", y),
+                (int)stateSlot.Length,
+                WordsPerItem(loader, shape)));
+    }
+
+    /// <summary>
+    /// Chunk after chunk: prefill. Operands as in <see cref="BindRecurrent"/>; chunks: built by <see cref="ChunkList.Build"/> for the
+    /// same firstRow and positions; scratch: T rows, nothing in it outlives the launches. Run the launches in their order.
+    /// </summary>
+    public static Launch[] BindChunked(
+        KernelLoader loader,
+        Matrix<float> qkv,
+        Matrix<float> beta,
+        Matrix<float> g,
+        DeltaShape shape,
+        Matrix<float> state,
+        ArrayView<int> firstRow,
+        ArrayView<int> positions,
+        ArrayView<int> stateSlot,
+        ChunkList chunks,
+        ChunkScratch scratch,
+        Matrix<float> y)
+    {
+        const string Op = "gated_delta_rule_chunked";
+        Check(Op, qkv, beta, g, shape, state, firstRow, positions, stateSlot, y);
+        Require.Equal(Op, "length of the chunks' rows", chunks.Rows.Length, "of their first rows", chunks.FirstRow.Length);
+        Require.Equal(Op, "length of the chunks' firstChunk", chunks.FirstChunk.Length, "sequences + 1", stateSlot.Length + 1);
+        Require.Equal(Op, "rows of scratch", scratch.A.Rows, "rows of qkv", qkv.Rows);
+        Require.Equal(Op, "columns of scratch U", scratch.U.Columns, "value channels", shape.ValueChannels);
+        Require.Equal(Op, "columns of scratch W", scratch.W.Columns, "value heads · key head size", shape.ValueHeads * shape.KeyHeadDim);
+
+        Matrix<Float4> qkvWords = Float4.Words(Op, "qkv", qkv);
+        Matrix<Float4> a = Float4.Words(Op, "scratch A", scratch.A);
+        Matrix<Float4> p = Float4.Words(Op, "scratch P", scratch.P);
+        Matrix<Float4> u = Float4.Words(Op, "scratch U", scratch.U);
+        Matrix<Float4> w = Float4.Words(Op, "scratch W", scratch.W);
+        int wordsPerItem = WordsPerItem(loader, shape);
+        return
+        [
+            loader.Bind(
+                ChunkTrianglesKernel.DeltaChunkTriangles,
+                new ChunkTrianglesKernel(
+                    qkvWords, beta, g, shape, chunks, scratch.A, scratch.P, scratch.DecayBefore, scratch.DecayAfter,
+                    (int)chunks.Rows.Length, (int)stateSlot.Length)),
+            loader.Bind(
+                ChunkSolveKernel.DeltaChunkSolve,
+                new ChunkSolveKernel(
+                    qkvWords, beta, shape, chunks, a, scratch.DecayBefore, u, w, (int)chunks.Rows.Length, (int)stateSlot.Length)),
+            loader.Bind(
+                ChunkScanKernel.DeltaChunkScan,
+                new ChunkScanKernel(
+                    qkvWords, shape, Float4.Words(Op, "state", state), firstRow, positions, stateSlot, chunks, p, u, w,
+                    scratch.DecayBefore, scratch.DecayAfter, Float4.Words(Op, "y", y), (int)stateSlot.Length, wordsPerItem)),
+        ];
+    }
+
+    // Neighbouring GPU threads take neighbouring words; a CPU thread takes whole cache lines of y.
+    private static int WordsPerItem(KernelLoader loader, DeltaShape shape) =>
+        loader.Accelerator.AcceleratorType == AcceleratorType.CPU && shape.ValueHeadDim % 16 == 0 ? 4 : 1;
+
+    private static void Check(
+        string op,
+        Matrix<float> qkv,
+        Matrix<float> beta,
+        Matrix<float> g,
+        DeltaShape shape,
+        Matrix<float> state,
+        ArrayView<int> firstRow,
+        ArrayView<int> positions,
+        ArrayView<int> stateSlot,
+        Matrix<float> y)
+    {
+        Require.That(
+            op,
+            shape.KeyHeads > 0 && shape.ValueHeads > 0 && shape.ValueHeads % shape.KeyHeads == 0,
+            $"{shape.ValueHeads} value heads are no multiple of {shape.KeyHeads} key heads");
+        Require.That(
+            op,
+            shape.KeyHeadDim > 0 && shape.KeyHeadDim % 4 == 0 && shape.ValueHeadDim > 0 && shape.ValueHeadDim % 4 == 0,
+            $"head sizes must be multiples of 4: {shape}");
+        Require.Equal(op, "columns of qkv", qkv.Columns, $"width of q | k | v of {shape}", shape.Channels);
+        Require.Equal(op, "rows of beta", beta.Rows, "rows of qkv", qkv.Rows);
+        Require.Equal(op, "columns of beta", beta.Columns, "value heads", shape.ValueHeads);
+        Require.Equal(op, "rows of g", g.Rows, "rows of qkv", qkv.Rows);
+        Require.Equal(op, "columns of g", g.Columns, "value heads", shape.ValueHeads);
+        Require.Equal(op, "columns of state", state.Columns, "Hv · Dv · Dk", shape.StateLength);
+        Require.Equal(op, "length of firstRow", firstRow.Length, "sequences + 1", stateSlot.Length + 1);
+        Require.Equal(op, "length of positions", positions.Length, "rows of qkv", qkv.Rows);
+        Require.Equal(op, "rows of y", y.Rows, "rows of qkv", qkv.Rows);
+        Require.Equal(op, "columns of y", y.Columns, "value channels", shape.ValueChannels);
+    }
+}

@@ -1,0 +1,87 @@
+using ILGPU;
+using ILGPU.Algorithms;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// S ← e^g S; d = β (v − Sᵀ k); S ← S + k dᵀ; o = Sᵀ q, row after row. An item is a few words of four value columns of one value
+/// head of one sequence, so that whoever reads a piece of the state is the one who writes it.
+/// qkv: [T, Channels]; beta, g: [T, Hv]; state: [slots, Hv · Dv · Dk]; y: [T, Hv · Dv]; float in words of four, beta and g single.
+/// </summary>
+internal readonly struct RecurrentDeltaRuleKernel(
+    Matrix<Float4> qkv,
+    Matrix<float> beta,
+    Matrix<float> g,
+    DeltaShape shape,
+    Matrix<Float4> state,
+    ArrayView<int> firstRow,
+    ArrayView<int> positions,
+    ArrayView<int> stateSlot,
+    Matrix<Float4> y,
+    int sequences,
+    int wordsPerItem) : IPortableKernel
+{
+    public int Items => sequences * (y.Columns / wordsPerItem);
+
+    public static void GatedDeltaRuleRecurrent(Index1D thread, int threads, RecurrentDeltaRuleKernel kernel) =>
+        PortableLoop.Run(thread, threads, kernel);
+
+    public void Execute(int item)
+    {
+        int itemsPerSequence = y.Columns / wordsPerItem;
+        int sequence = item / itemsPerSequence;
+        int firstWord = (item - (sequence * itemsPerSequence)) * wordsPerItem;
+        int first = firstRow[sequence];
+        int rows = firstRow[sequence + 1] - first;
+        if (rows == 0)
+            return;
+
+        int keyWords = shape.KeyHeadDim / 4;
+        ArrayView<Float4> slot = state.Row(stateSlot[sequence]);
+        for (int word = firstWord; word < firstWord + wordsPerItem; word++)
+        {
+            ArrayView<Float4> columns = slot.SubView(word * 4 * keyWords, 4 * keyWords);    // four columns of Dk keys each
+            if (positions[first] == 0)
+                DeltaState.Clear(columns);
+            for (int t = 0; t < rows; t++)
+                Step(first + t, word, columns, keyWords);
+        }
+    }
+
+    private void Step(int row, int word, ArrayView<Float4> columns, int keyWords)
+    {
+        int head = word / (shape.ValueHeadDim / 4);
+        int keyHead = head / shape.Ratio;
+        ArrayView<Float4> values = qkv.Row(row);
+        ArrayView<Float4> q = values.SubView(keyHead * keyWords, keyWords);
+        ArrayView<Float4> k = values.SubView((shape.KeyHeads + keyHead) * keyWords, keyWords);
+        Float4 v = values[(2 * shape.KeyHeads * keyWords) + word];
+        float decay = XMath.Exp(g[row, head]);
+
+        Float4 d = (v - (DeltaState.Dot(columns, k, keyWords) * decay)) * beta[row, head];
+
+        float o0 = 0;
+        float o1 = 0;
+        float o2 = 0;
+        float o3 = 0;
+        for (int i = 0; i < keyWords; i++)
+        {
+            Float4 ki = k[i];
+            Float4 qi = q[i];
+            Float4 s0 = (columns[i] * decay) + (ki * d.X);
+            Float4 s1 = (columns[keyWords + i] * decay) + (ki * d.Y);
+            Float4 s2 = (columns[(2 * keyWords) + i] * decay) + (ki * d.Z);
+            Float4 s3 = (columns[(3 * keyWords) + i] * decay) + (ki * d.W);
+            columns[i] = s0;
+            columns[keyWords + i] = s1;
+            columns[(2 * keyWords) + i] = s2;
+            columns[(3 * keyWords) + i] = s3;
+            o0 += Float4.Dot(s0, qi);
+            o1 += Float4.Dot(s1, qi);
+            o2 += Float4.Dot(s2, qi);
+            o3 += Float4.Dot(s3, qi);
+        }
+
+        y[row, word] = new Float4(o0, o1, o2, o3);
+    }
+}

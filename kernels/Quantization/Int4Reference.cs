@@ -1,0 +1,114 @@
+using System.Runtime.InteropServices;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// The INT4 layout on the host, code by code through <see cref="Int4Layout.Position"/>: the definition of packers and unpackers.
+/// </summary>
+internal sealed class Int4Reference
+{
+    public Int4Reference(int rows, int columns, int groupSize)
+        : this(
+            rows,
+            columns,
+            groupSize,
+            new UInt4[Int4Matrix.CodeBytes(rows, columns, groupSize) / 16],
+            new ushort[Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)])
+    {
+        MemoryMarshal.Cast<UInt4, uint>(Codes.AsSpan()).Fill(0x88888888u);
+    }
+
+    public Int4Reference(int rows, int columns, int groupSize, UInt4[] codes, ushort[] scales) =>
+        (Rows, Columns, GroupSize, Codes, Scales) = (rows, columns, groupSize, codes, scales);
+
+    public int Rows { get; }
+
+    public int Columns { get; }
+
+    public int GroupSize { get; }
+
+    public UInt4[] Codes { get; }
+
+    public ushort[] Scales { get; }
+
+    private int ColumnTiles => Int4Layout.ColumnTiles(Columns, GroupSize);
+
+    private int Groups => Int4Layout.Groups(Columns, GroupSize);
+
+    /// <summary>GPTQ's qweight [K/8, N] and scales [G, N] to tiles.</summary>
+    public static Int4Reference FromGptq(int[] qweight, ushort[] scales, int rows, int columns, int groupSize)
+    {
+        var packed = new Int4Reference(rows, columns, groupSize);
+        for (int row = 0; row < rows; row++)
+        {
+            for (int k = 0; k < columns; k++)
+                packed.SetCode(row, k, (qweight[(k / 8 * rows) + row] >>> (4 * (k % 8))) & 15);
+            for (int group = 0; group < packed.Groups; group++)
+                packed.Scales[Int4Layout.ScaleIndex(row, group, packed.Groups)] = scales[(group * rows) + row];
+        }
+
+        return packed;
+    }
+
+    /// <summary>Weights [rows, columns] to tiles by <see cref="RoundToNearestInt4Rule"/>.</summary>
+    public static Int4Reference FromWeights(double[] weights, int rows, int columns, int groupSize, WeightType scaleType)
+    {
+        var packed = new Int4Reference(rows, columns, groupSize);
+        for (int row = 0; row < rows; row++)
+        {
+            for (int group = 0; group < packed.Groups; group++)
+            {
+                int end = Math.Min((group + 1) * groupSize, columns);
+                float largest = 0;
+                for (int k = group * groupSize; k < end; k++)
+                    largest = Math.Max(largest, Math.Abs((float)weights[(row * columns) + k]));
+                float wanted = RoundToNearestInt4Rule.Scale(largest);
+                ushort scale = scaleType == WeightType.F16
+                    ? BitConverter.HalfToUInt16Bits((Half)wanted)
+                    : Bf16.FromFloat(wanted);
+                packed.Scales[Int4Layout.ScaleIndex(row, group, packed.Groups)] = scale;
+                for (int k = group * groupSize; k < end; k++)
+                    packed.SetCode(row, k, Round(weights[(row * columns) + k], Scale(scale, scaleType)));
+            }
+        }
+
+        return packed;
+    }
+
+    /// <summary>The stored code, padding positions included.</summary>
+    public int Code(int row, int k)
+    {
+        (long lane, int word, int nibble) = Int4Layout.Position(row, k, ColumnTiles);
+        return (int)(MemoryMarshal.Cast<UInt4, uint>(Codes)[(int)((lane * 4) + word)] >> (4 * nibble)) & 15;
+    }
+
+    /// <summary>The weights [rows, columns] that codes and scales stand for.</summary>
+    public double[] Unpack(WeightType scaleType)
+    {
+        var weights = new double[Rows * Columns];
+        for (int row = 0; row < Rows; row++)
+        {
+            for (int k = 0; k < Columns; k++)
+            {
+                double scale = Scale(Scales[Int4Layout.ScaleIndex(row, k / GroupSize, Groups)], scaleType);
+                weights[(row * Columns) + k] = scale * (Code(row, k) - Int4Layout.Zero);
+            }
+        }
+
+        return weights;
+    }
+
+    private static float Scale(ushort bits, WeightType type) =>
+        type == WeightType.F16 ? (float)BitConverter.UInt16BitsToHalf(bits) : Bf16.ToFloat(bits);
+
+    private static int Round(double weight, float scale) => scale == 0
+        ? Int4Layout.Zero
+        : Int4Layout.Zero + (int)Math.Clamp(Math.Round((float)weight / scale, MidpointRounding.ToEven), -8, 7);
+
+    private void SetCode(int row, int k, int code)
+    {
+        (long lane, int word, int nibble) = Int4Layout.Position(row, k, ColumnTiles);
+        ref uint target = ref MemoryMarshal.Cast<UInt4, uint>(Codes.AsSpan())[(int)((lane * 4) + word)];
+        target = (target & ~(15u << (4 * nibble))) | ((uint)code << (4 * nibble));
+    }
+}

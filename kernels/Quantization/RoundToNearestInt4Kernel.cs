@@ -1,0 +1,119 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// w: [R, K] plain weights in 16-byte words of <typeparamref name="TWeight"/>; codes, scales: the destination, 16-bit scales of
+/// <typeparamref name="TScale"/>. An item is one group of rows g and g + 8 of a row tile: two scales and four lanes of each of the
+/// group's tiles.
+/// </summary>
+[Instantiation(typeof(F32Weights), typeof(Bf16Format))]
+[Instantiation(typeof(F16Weights), typeof(Bf16Format))]
+[Instantiation(typeof(Bf16Weights), typeof(Bf16Format))]
+[Instantiation(typeof(F32Weights), typeof(F16Format))]
+[Instantiation(typeof(F16Weights), typeof(F16Format))]
+[Instantiation(typeof(Bf16Weights), typeof(F16Format))]
+internal readonly struct RoundToNearestInt4Kernel<TWeight, TScale>(
+    Matrix<UInt4> w, int columns, int firstRowTile, int groupSize, ArrayView<UInt4> codes, ArrayView<ushort> scales) : IPortableKernel
+    where TWeight : struct, IWeightFormat
+    where TScale : struct, INumberFormat<ushort>
+{
+    /// <summary>Eight codes that stand for zero.</summary>
+    private const uint ZeroWord = 0x88888888u;
+
+    public int Items => Int4Layout.RowTiles(w.Rows) * Int4Layout.Groups(columns, groupSize) * 8;
+
+    public static void RoundToNearestInt4(Index1D thread, int threads, RoundToNearestInt4Kernel<TWeight, TScale> kernel) =>
+        PortableLoop.Run(thread, threads, kernel);
+
+    public void Execute(int item)
+    {
+        int groups = Int4Layout.Groups(columns, groupSize);
+        int g = item % 8;
+        int group = item / 8 % groups;
+        int rowTile = item / 8 / groups;
+        int row = (rowTile * Int4Layout.TileRows) + g;
+        int tileRow = ((firstRowTile + rowTile) * Int4Layout.TileRows) + g;
+        float scaleA = StoreScale(row, group, tileRow, groups);
+        float scaleB = StoreScale(row + 8, group, tileRow + 8, groups);
+        int groupTiles = groupSize / Int4Layout.TileColumns;
+        for (int tile = group * groupTiles; tile < (group + 1) * groupTiles; tile++)
+        {
+            ArrayView<UInt4> lanes = codes.SubView(
+                Int4Layout.TileStart(firstRowTile + rowTile, tile, groups * groupTiles) + (4 * g), 4);
+            int octet = tile * (Int4Layout.TileColumns / 8);
+            uint a0 = Codes(row, octet, scaleA), b0 = Codes(row + 8, octet, scaleB);
+            uint a1 = Codes(row, octet + 1, scaleA), b1 = Codes(row + 8, octet + 1, scaleB);
+            uint a2 = Codes(row, octet + 2, scaleA), b2 = Codes(row + 8, octet + 2, scaleB);
+            uint a3 = Codes(row, octet + 3, scaleA), b3 = Codes(row + 8, octet + 3, scaleB);
+            uint a4 = Codes(row, octet + 4, scaleA), b4 = Codes(row + 8, octet + 4, scaleB);
+            uint a5 = Codes(row, octet + 5, scaleA), b5 = Codes(row + 8, octet + 5, scaleB);
+            uint a6 = Codes(row, octet + 6, scaleA), b6 = Codes(row + 8, octet + 6, scaleB);
+            uint a7 = Codes(row, octet + 7, scaleA), b7 = Codes(row + 8, octet + 7, scaleB);
+            for (int t = 0; t < 4; t++)
+            {
+                lanes[t] = new UInt4(
+                    Int4Layout.LaneWord(t, a0, a1, b0, b1),
+                    Int4Layout.LaneWord(t, a2, a3, b2, b3),
+                    Int4Layout.LaneWord(t, a4, a5, b4, b5),
+                    Int4Layout.LaneWord(t, a6, a7, b6, b7));
+            }
+        }
+    }
+
+    // The group's scale as stored, 0 for a padding row.
+    private float StoreScale(int row, int group, int tileRow, int groups)
+    {
+        float largest = 0;
+        if (row < w.Rows)
+        {
+            ArrayView<UInt4> words = w.Row(row);
+            int end = Min((group + 1) * groupSize, columns);
+            for (int octet = group * groupSize / 8; octet * 8 < end; octet++)
+            {
+                UInt4 first = TWeight.FirstWord(words, octet);
+                largest = Larger(largest, TWeight.First(first));
+                largest = Larger(largest, TWeight.Second(TWeight.SecondWord(words, octet, first)));
+            }
+        }
+
+        ushort scale = TScale.Store(RoundToNearestInt4Rule.Scale(largest));
+        scales[Int4Layout.ScaleIndex(tileRow, group, groups)] = scale;
+        return TScale.Load(scale);
+    }
+
+    // The codes of k 8·octet … 8·octet + 7, four bits each in the order of k.
+    private uint Codes(int row, int octet, float scale)
+    {
+        if (row >= w.Rows || octet * 8 >= columns)
+            return ZeroWord;
+        ArrayView<UInt4> words = w.Row(row);
+        UInt4 firstWord = TWeight.FirstWord(words, octet);
+        Float4 first = TWeight.First(firstWord);
+        Float4 second = TWeight.Second(TWeight.SecondWord(words, octet, firstWord));
+        return RoundToNearestInt4Rule.Code(first.X, scale)
+            | (RoundToNearestInt4Rule.Code(first.Y, scale) << 4)
+            | (RoundToNearestInt4Rule.Code(first.Z, scale) << 8)
+            | (RoundToNearestInt4Rule.Code(first.W, scale) << 12)
+            | (RoundToNearestInt4Rule.Code(second.X, scale) << 16)
+            | (RoundToNearestInt4Rule.Code(second.Y, scale) << 20)
+            | (RoundToNearestInt4Rule.Code(second.Z, scale) << 24)
+            | (RoundToNearestInt4Rule.Code(second.W, scale) << 28);
+    }
+
+    private static float Larger(float largest, Float4 values)
+    {
+        largest = Larger(largest, values.X);
+        largest = Larger(largest, values.Y);
+        largest = Larger(largest, values.Z);
+        return Larger(largest, values.W);
+    }
+
+    private static float Larger(float largest, float value)
+    {
+        float magnitude = value < 0 ? -value : value;
+        return magnitude > largest ? magnitude : largest;
+    }
+
+    private static int Min(int a, int b) => a < b ? a : b;
+}

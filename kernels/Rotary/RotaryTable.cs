@@ -1,0 +1,61 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// Cosine and sine of every position · theta^(−2i / rotaryDim), computed in double. Two small tables joined by angle addition hold
+/// a quarter of a million positions, where one table would take seconds and 64 MiB.
+/// </summary>
+internal sealed class RotaryTable
+{
+    public const int FinePositions = 512;
+
+    private readonly float[] coarse;
+    private readonly float[] fine;
+
+    private RotaryTable(float[] coarse, float[] fine, int positions, int frequencies)
+    {
+        this.coarse = coarse;
+        this.fine = fine;
+        Positions = positions;
+        Frequencies = frequencies;
+    }
+
+    public int Positions { get; }
+
+    public int Frequencies { get; }
+
+    public static RotaryTable Build(int positions, int rotaryDim, double theta)
+    {
+        const string Op = "rotary_table";
+        Require.That(Op, positions > 0, $"positions is {positions}, at least 1 is needed");
+        Require.That(Op, rotaryDim > 0 && rotaryDim % 2 == 0, $"rotaryDim is {rotaryDim}, it must be even and positive");
+        Require.That(Op, theta > 0 && double.IsFinite(theta), $"theta is {theta}, it must be positive and finite");
+        int blocks = (int)(((long)positions + FinePositions - 1) / FinePositions);
+        return new RotaryTable(
+            Rotations(blocks, FinePositions, rotaryDim, theta), Rotations(FinePositions, 1, rotaryDim, theta), positions, rotaryDim / 2);
+    }
+
+    /// <summary>Hands both tables to <paramref name="upload"/>, which must return views that start at multiples of 8 bytes.</summary>
+    public RotaryView Upload(Func<float[], ArrayView<float>> upload) =>
+        new(upload(coarse).Cast<Rotation>(), upload(fine).Cast<Rotation>(), Positions, Frequencies);
+
+    // [rows, rotaryDim / 2] pairs cos, sin of row · step · theta^(−2i / rotaryDim)
+    private static float[] Rotations(int rows, int step, int rotaryDim, double theta)
+    {
+        int frequencies = rotaryDim / 2;
+        var values = new float[rows * rotaryDim];
+        for (int i = 0; i < frequencies; i++)
+        {
+            double frequency = Math.Pow(theta, -2.0 * i / rotaryDim);
+            for (int row = 0; row < rows; row++)
+            {
+                (double sin, double cos) = Math.SinCos((double)row * step * frequency);
+                values[2 * ((row * frequencies) + i)] = (float)cos;
+                values[(2 * ((row * frequencies) + i)) + 1] = (float)sin;
+            }
+        }
+
+        return values;
+    }
+}

@@ -1,0 +1,39 @@
+using ILGPU;
+using ILGPU.Algorithms;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// Greatest logit of each block of the vocabulary, lowest id of equals. Items: (row, block). logits: [R, V] float; best: [R, Blocks].
+/// </summary>
+internal readonly struct ArgMaxBlocksKernel(Matrix<float> logits, int vocabularySize, Matrix<ulong> best) : IPortableKernel
+{
+    public int Items => logits.Rows * SamplingScratch.Blocks;
+
+    public static void ArgMaxBlocks(Index1D thread, int threads, ArgMaxBlocksKernel kernel) => PortableLoop.Run(thread, threads, kernel);
+
+    public static ulong Best(ArrayView<float> logits, int from, int to)
+    {
+        float best = float.NegativeInfinity;
+        int bestId = -1;
+        for (int id = from; id < to; id++)
+        {
+            float logit = logits[id];
+            if (logit > best)
+            {
+                best = logit;
+                bestId = id;
+            }
+        }
+
+        return bestId < 0 ? RankedToken.None : RankedToken.Of(best, bestId);
+    }
+
+    public void Execute(int item)
+    {
+        int row = item / SamplingScratch.Blocks;
+        int block = item % SamplingScratch.Blocks;
+        int length = SamplingScratch.BlockLength(vocabularySize);
+        best[row, block] = Best(logits.Row(row), block * length, XMath.Min((block + 1) * length, vocabularySize));
+    }
+}

@@ -1,0 +1,31 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// A token's place in the ranking, as one integer: a greater number ranks before a smaller one. Bits 63…32 order the score, bits 31…0
+/// hold the complement of the id, so that of equal scores the lower id ranks first. Zero is no token; NaN and −∞ are never ranked.
+/// </summary>
+internal static class RankedToken
+{
+    public const ulong None = 0;
+
+    public static ulong Of(float score, int id) => ((ulong)Order(score) << 32) | ~(uint)id;
+
+    public static float Score(ulong ranked)
+    {
+        uint order = (uint)(ranked >> 32);
+        return Interop.IntAsFloat((order & 0x80000000u) != 0 ? order & 0x7fffffffu : ~order);
+    }
+
+    public static int Id(ulong ranked) => (int)~(uint)ranked;
+
+    /// <summary>Unsigned bits that compare as the floats do; the two zeros are one.</summary>
+    public static uint Order(float score)
+    {
+        uint bits = Interop.FloatAsInt(score);
+        if (bits == 0x80000000u)
+            bits = 0;
+        return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
+    }
+}

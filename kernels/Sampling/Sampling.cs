@@ -1,0 +1,55 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// The next token of each row of logits. In this order: + bias, then −∞ where the mask forbids; repetition penalty over prompt and
+/// generated tokens, then − frequency · count − presence over generated ones; divided by the temperature; min-p (probability at least
+/// min-p of the best's); top-k; top-p (the least beginning of the ranking that holds top-p of what top-k left). Tokens rank by score,
+/// equal scores by id. The draw takes uniform Philox(seed, draw index) through the cumulative distribution in ascending ids. Temperature
+/// 0 takes the first in rank after penalties and mask. Ids from the tokenizer's size on, NaN and −∞ are never drawn; a row with +∞ takes
+/// its first.
+/// </summary>
+internal static class Sampling
+{
+    /// <summary>The id of a row in which nothing can be drawn: every logit is NaN, −∞ or masked.</summary>
+    public const int NothingDrawn = -1;
+
+    /// <summary>
+    /// logits: [R, V] float, only read; vocabularySize: the tokenizer's, ≤ V; rowSlot: [R] each row's slot (0 for padding; no other slot
+    /// may occur twice in a step); ids: [R], the drawn tokens or −1.
+    /// </summary>
+    public static Launch[] Bind(
+        KernelLoader loader,
+        Matrix<float> logits,
+        int vocabularySize,
+        ArrayView<int> rowSlot,
+        SamplingSlots slots,
+        SamplingScratch scratch,
+        ArrayView<int> ids,
+        LogProbs logProbs)
+    {
+        const string Op = "sampling";
+        Require.That(Op, vocabularySize >= 1 && vocabularySize <= logits.Columns,
+            $"vocabulary size is {vocabularySize}, columns of logits {logits.Columns}");
+        Require.Equal(Op, "vocabulary of slots", slots.VocabularySize, "vocabulary size", vocabularySize);
+        Require.That(Op, scratch.Rows >= logits.Rows, $"scratch holds {scratch.Rows} rows, logits {logits.Rows}");
+        Require.Equal(Op, "length of row slots", rowSlot.Length, "rows of logits", logits.Rows);
+        Require.Equal(Op, "length of ids", ids.Length, "rows of logits", logits.Rows);
+        Require.Equal(Op, "length of drawn log-probabilities", logProbs.Drawn.Length, "rows of logits", logits.Rows);
+        Require.Equal(Op, "rows of top ids", logProbs.TopIds.Rows, "rows of logits", logits.Rows);
+        Require.Equal(Op, "rows of top log-probabilities", logProbs.Top.Rows, "rows of logits", logits.Rows);
+        Require.Equal(Op, "columns of top ids", logProbs.TopIds.Columns, "most log-probabilities", SlotParameters.MaxTopLogProbs);
+        Require.Equal(Op, "columns of top log-probabilities", logProbs.Top.Columns,
+            "most log-probabilities", SlotParameters.MaxTopLogProbs);
+        return
+        [
+            loader.Bind(LogitMassKernel.LogitMass, new LogitMassKernel(logits, vocabularySize, rowSlot, slots, scratch)),
+            loader.Bind(SelectCandidatesKernel.SelectCandidates,
+                new SelectCandidatesKernel(logits, vocabularySize, rowSlot, slots, scratch)),
+            loader.Bind(SumMassKernel.SumMass, new SumMassKernel(logits, vocabularySize, rowSlot, slots, scratch)),
+            loader.Bind(SampleKernel.Sample, new SampleKernel(logits, vocabularySize, rowSlot, slots, scratch, ids)),
+            loader.Bind(LogProbsKernel.LogProbs, new LogProbsKernel(logits, rowSlot, slots, scratch, ids, logProbs)),
+        ];
+    }
+}

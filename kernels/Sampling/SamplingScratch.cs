@@ -1,0 +1,77 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>What the sampling kernels hand to one another within a step, per row of logits.</summary>
+internal readonly struct SamplingScratch
+{
+    /// <summary>Blocks into which the vocabulary of one row is cut.</summary>
+    public const int Blocks = 32;
+
+    /// <summary>Buckets of one pass of the nucleus search.</summary>
+    public const int Buckets = 2048;
+
+    /// <summary>[R, Blocks] first in rank of each block, see <see cref="RankedToken"/>; not written for top-k rows.</summary>
+    public readonly Matrix<ulong> BlockBest;
+
+    /// <summary>[R, Blocks] probability mass of each block relative to the row's best token.</summary>
+    public readonly Matrix<double> BlockMass;
+
+    /// <summary>[R, Blocks] how many candidates of a block are held.</summary>
+    public readonly Matrix<int> CandidateCounts;
+
+    /// <summary>[R · Blocks, MaxTopK] the block's first tokens in rank.</summary>
+    public readonly Matrix<ulong> Candidates;
+
+    /// <summary>[R, Buckets]</summary>
+    public readonly Matrix<double> Histogram;
+
+    /// <summary>[R] the last token kept: a token could be drawn if and only if it ranks there or before.</summary>
+    public readonly ArrayView<ulong> Cutoff;
+
+    /// <summary>[R, Blocks] greatest logit of each block.</summary>
+    public readonly Matrix<float> LogitMax;
+
+    /// <summary>[R, Blocks] Σ exp(logit − max) of each block.</summary>
+    public readonly Matrix<double> LogitMass;
+
+    /// <summary>[R · Blocks, MaxTopLogProbs] the block's most probable tokens.</summary>
+    public readonly Matrix<ulong> LogitBest;
+
+    /// <summary>[R, Blocks]</summary>
+    public readonly Matrix<int> LogitBestCounts;
+
+    private SamplingScratch(Sections sections, int rows)
+    {
+        BlockBest = sections.Next<ulong>(rows, Blocks);
+        BlockMass = sections.Next<double>(rows, Blocks);
+        CandidateCounts = sections.Next<int>(rows, Blocks);
+        Candidates = sections.Next<ulong>(rows * Blocks, SlotParameters.MaxTopK);
+        Histogram = sections.Next<double>(rows, Buckets);
+        Cutoff = sections.Next<ulong>(rows);
+        LogitMax = sections.Next<float>(rows, Blocks);
+        LogitMass = sections.Next<double>(rows, Blocks);
+        LogitBest = sections.Next<ulong>(rows * Blocks, SlotParameters.MaxTopLogProbs);
+        LogitBestCounts = sections.Next<int>(rows, Blocks);
+    }
+
+    public int Rows => BlockBest.Rows;
+
+    /// <summary>Tokens in one block: the vocabulary's share, rounded up to whole mask words.</summary>
+    public static int BlockLength(int vocabularySize) => (((vocabularySize + Blocks - 1) / Blocks) + 31) / 32 * 32;
+
+    public static long SizeInBytes(int rows)
+    {
+        var sections = new Sections(default);
+        _ = new SamplingScratch(sections, rows);
+        return sections.Bytes;
+    }
+
+    /// <summary>Views into <paramref name="memory"/>, whose contents do not matter.</summary>
+    public static SamplingScratch In(ArrayView<byte> memory, int rows)
+    {
+        long needed = SizeInBytes(rows);
+        Require.That("sampling_scratch", memory.Length >= needed, $"{memory.Length} bytes given, {rows} rows need {needed}");
+        return new SamplingScratch(new Sections(memory), rows);
+    }
+}

@@ -1,0 +1,24 @@
+using ILGPU;
+using ILGPU.Runtime;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>Cuts one allocation into views that start at multiples of 256 bytes. Without memory it only measures.</summary>
+internal sealed class Sections(ArrayView<byte> memory)
+{
+    private const long Alignment = 256;
+
+    public long Bytes { get; private set; }
+
+    public ArrayView<T> Next<T>(long length)
+        where T : unmanaged
+    {
+        long bytes = length * Interop.SizeOf<T>();
+        long offset = Bytes;
+        Bytes += (bytes + Alignment - 1) / Alignment * Alignment;
+        return memory.Length == 0 ? default : memory.SubView(offset, bytes).Cast<T>();
+    }
+
+    public Matrix<T> Next<T>(int rows, int columns)
+        where T : unmanaged => new(Next<T>((long)rows * columns), rows, columns);
+}

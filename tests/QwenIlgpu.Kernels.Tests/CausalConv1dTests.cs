@@ -1,0 +1,142 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+internal sealed class CausalConv1dTests : KernelTests
+{
+    private const int Slots = 4;
+
+    // Four products of magnitude up to 2 and one exponential: a few units of 2^-23 each.
+    private const double Tolerance = 2e-6;
+
+    [TestCase(1, 1, 4)]
+    [TestCase(2, 17, 2)]
+    [TestCase(5, 131, 3)]
+    [TestCase(9, 640, 4)]
+    [TestCase(3, 10240, 4)]
+    public void MatchesReference(int rows, int channels, int taps)
+    {
+        float[] x = RandomFloats(rows + channels, rows * channels, 2);
+        float[] weight = RandomFloats(channels, channels * taps);
+        Matrix<float> tail = Device.Poisoned<float>(Slots, (taps - 1) * channels);
+
+        float[] y = Run(new PackedStep((2, 0, rows)), x, weight, channels, tail);
+
+        AssertClose(y, CausalConv1dReference.Run(ToDouble(x), ToDouble(weight), channels), Tolerance);
+    }
+
+    [TestCase(1)]
+    [TestCase(2)]
+    [TestCase(3)]
+    [TestCase(7)]
+    public void CarriesTailAcrossSteps(int rowsPerStep)
+    {
+        const int Rows = 11;
+        const int Channels = 67;
+        const int Taps = 4;
+        float[] x = RandomFloats(rowsPerStep, Rows * Channels, 2);
+        float[] weight = RandomFloats(4, Channels * Taps);
+        Matrix<float> tail = Device.Poisoned<float>(Slots, (Taps - 1) * Channels);
+
+        var y = new List<float>();
+        for (int t = 0; t < Rows; t += rowsPerStep)
+        {
+            int rows = Math.Min(rowsPerStep, Rows - t);
+            y.AddRange(Run(new PackedStep((1, t, rows)), x[(t * Channels)..((t + rows) * Channels)], weight, Channels, tail));
+        }
+
+        float[] whole = Run(new PackedStep((3, 0, Rows)), x, weight, Channels, tail);
+        Assert.That(y, Is.EqualTo(whole));
+        Assert.That(Device.Download(tail.Row(1)), Is.EqualTo(x[^(3 * Channels)..]), "the last three rows, oldest first");
+    }
+
+    [Test]
+    public void KeepsSequencesApart()
+    {
+        const int Channels = 65;
+        const int Taps = 4;
+        float[] weight = RandomFloats(9, Channels * Taps);
+        float[] tails = RandomFloats(10, Slots * (Taps - 1) * Channels);
+        var step = new PackedStep((3, 5, 2), (0, 0, 4), (2, 8, 0), (1, 64, 1));
+        float[] x = RandomFloats(11, step.Rows * Channels, 2);
+        Matrix<float> tail = Device.Upload([.. tails], Slots, (Taps - 1) * Channels);
+
+        float[] together = Run(step, x, weight, Channels, tail);
+
+        Matrix<float> another = Device.Upload([.. tails], Slots, tail.Columns);
+        float[] alone =
+        [
+            .. Run(new PackedStep((3, 5, 2)), x[..(2 * Channels)], weight, Channels, another),
+            .. Run(new PackedStep((0, 0, 4)), x[(2 * Channels)..(6 * Channels)], weight, Channels, another),
+            .. Run(new PackedStep((1, 64, 1)), x[(6 * Channels)..], weight, Channels, another),
+        ];
+        Assert.That(together, Is.EqualTo(alone));
+        Assert.That(Device.Download(tail.Row(2)), Is.EqualTo(tails[(2 * tail.Columns)..(3 * tail.Columns)]), "a sequence without rows");
+    }
+
+    [Test]
+    public void WorksInPlace()
+    {
+        const int Channels = 130;
+        float[] x = RandomFloats(21, 5 * Channels, 2);
+        float[] weight = RandomFloats(22, Channels * 4);
+        Matrix<float> y = Device.Upload(x, 5, Channels);
+
+        Device.Run(Bind(new PackedStep((0, 0, 5)), y, Device.Upload(weight, Channels, 4), Device.Poisoned<float>(1, 3 * Channels), y));
+
+        AssertClose(Device.Download(y), CausalConv1dReference.Run(ToDouble(x), ToDouble(weight), Channels), Tolerance);
+    }
+
+    [Test]
+    public void RejectsTailOfAnotherWidth()
+    {
+        Matrix<float> x = Device.Poisoned<float>(2, 8);
+
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
+            Bind(new PackedStep((0, 0, 2)), x, Device.Poisoned<float>(8, 4), Device.Poisoned<float>(1, 32), x))!;
+
+        Assert.That(error.Message, Is.EqualTo("causal_conv1d: columns of tail is 32, (taps − 1) · columns of x is 24"));
+    }
+
+    [TestCase(1)]
+    [TestCase(5)]
+    public void RejectsOtherNumbersOfTaps(int taps)
+    {
+        Matrix<float> x = Device.Poisoned<float>(2, 8);
+
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
+            Bind(new PackedStep((0, 0, 2)), x, Device.Poisoned<float>(8, taps), Device.Poisoned<float>(1, 24), x))!;
+
+        Assert.That(error.Message, Is.EqualTo($"causal_conv1d: weight [8, {taps}] has {taps} taps, 2 to 4 are supported"));
+    }
+
+    [Test]
+    public void RejectsFirstRowsOfAnotherBatch()
+    {
+        Matrix<float> x = Device.Poisoned<float>(2, 8);
+
+        ArgumentException error = Assert.Throws<ArgumentException>(() => CausalConv1d.Bind(
+            Device.Loader,
+            x,
+            Device.Poisoned<float>(8, 4),
+            Device.Poisoned<float>(1, 24),
+            Device.Upload(0, 1),
+            Device.Upload(0, 1),
+            Device.Upload(0, 0),
+            x))!;
+
+        Assert.That(error.Message, Is.EqualTo("causal_conv1d: length of firstRow is 2, sequences + 1 is 3"));
+    }
+
+    private static float[] Run(PackedStep step, float[] x, float[] weight, int channels, Matrix<float> tail)
+    {
+        Matrix<float> y = Device.Poisoned<float>(step.Rows, channels);
+        Device.Run(Bind(
+            step, Device.Upload(x, step.Rows, channels), Device.Upload(weight, channels, weight.Length / channels), tail, y));
+        return Device.Download(y);
+    }
+
+    private static Launch Bind(PackedStep step, Matrix<float> x, Matrix<float> weight, Matrix<float> tail, Matrix<float> y) =>
+        CausalConv1d.Bind(
+            Device.Loader, x, weight, tail, Device.Upload(step.FirstRow), Device.Upload(step.Positions), Device.Upload(step.StateSlot), y);
+}

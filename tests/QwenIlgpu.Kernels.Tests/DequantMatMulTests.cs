@@ -1,0 +1,109 @@
+namespace QwenIlgpu.Kernels.Tests;
+
+internal sealed class DequantMatMulTests : KernelTests
+{
+    // [N, K]: K shorter than a tile, tails inside a tile and a group, N off 16 rows and off a quarter tile, 48 rows of 5120.
+    private static readonly (int N, int K, int Group)[] Shapes =
+        [(1, 1, 128), (16, 128, 128), (7, 50, 64), (37, 131, 128), (23, 320, 64), (26, 1000, 128), (48, 5120, 128)];
+
+    private static IEnumerable<TestCaseData> Cases() =>
+        from scaleType in new[] { WeightType.F16, WeightType.Bf16 }
+        from shape in Shapes
+        from m in new[] { 1, 3, 4, 6 }
+        select new TestCaseData(scaleType, m, shape.N, shape.K, shape.Group);
+
+    [TestCaseSource(nameof(Cases))]
+    public void MatchesReference(object scaleType, int m, int n, int k, int groupSize)
+    {
+        var type = (WeightType)scaleType;
+        Int4Reference w = RandomWeights(n, k, groupSize, type);
+        float[] x = RandomFloats(m + n + k, m * k);
+        Matrix<float> y = Device.Poisoned<float>(m, n);
+
+        Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, k), Upload(w, type), y));
+
+        MatMulBound.Assert(Device.Download(y), ToDouble(x), w.Unpack(type), m, n, k);
+    }
+
+    [TestCase(37, 200)]
+    [TestCase(48, 5120)]
+    public void KeepsTheBitsOfARowInABatch(int n, int k)
+    {
+        const int M = 11;
+        Int4Matrix w = Upload(RandomWeights(n, k, 128, WeightType.Bf16), WeightType.Bf16);
+        Matrix<float> xs = Device.Upload(RandomFloats(n, M * k), M, k);
+        Matrix<float> batch = Device.Poisoned<float>(M, n);
+        Matrix<float> alone = Device.Poisoned<float>(M, n);
+
+        Device.Run(DequantMatMul.Bind(Device.Loader, xs, w, batch));
+        for (int row = 0; row < M; row++)
+        {
+            Device.Run(DequantMatMul.Bind(
+                Device.Loader, new Matrix<float>(xs.Row(row), 1, k), w, new Matrix<float>(alone.Row(row), 1, n)));
+        }
+
+        Assert.That(Device.Download(batch), Is.EqualTo(Device.Download(alone)));
+    }
+
+    [Test]
+    public void ReadsRowsOfAWiderMatrix()
+    {
+        const int K = 192;
+        Int4Reference w = RandomWeights(19, K, 64, WeightType.F16);
+        float[] wide = RandomFloats(3, 5 * 201);
+        double[] x = [.. Enumerable.Range(0, 5).SelectMany(r => wide.AsSpan(r * 201, K).ToArray()).Select(v => (double)v)];
+        Matrix<float> y = Device.Poisoned<float>(5, 19);
+
+        Device.Run(DequantMatMul.Bind(Device.Loader, new Matrix<float>(Device.Upload(wide), 5, K, 201), Upload(w, WeightType.F16), y));
+
+        MatMulBound.Assert(Device.Download(y), x, w.Unpack(WeightType.F16), 5, 19, K);
+    }
+
+    // Unit x at one k reads one column of W out exactly: a wrong (row, k), group or scale index shows.
+    [TestCase(1)]
+    [TestCase(4)]
+    public void ReadsEveryWeightExactly(int m)
+    {
+        const int N = 33;
+        const int K = 320;
+        Int4Reference w = RandomWeights(N, K, 64, WeightType.F16);
+        double[] weights = w.Unpack(WeightType.F16);
+        Int4Matrix uploaded = Upload(w, WeightType.F16);
+        for (int first = 0; first < K; first += m)
+        {
+            var x = new float[m * K];
+            for (int token = 0; token < m; token++)
+                x[(token * K) + first + token] = 1;
+            Matrix<float> y = Device.Poisoned<float>(m, N);
+
+            Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, K), uploaded, y));
+
+            double[] expected = DenseMatMulReference.Run(ToDouble(x), weights, m, N, K);
+            Assert.That(Device.Download(y), Is.EqualTo(Array.ConvertAll(expected, v => (float)v)), $"k = {first}");
+        }
+    }
+
+    [Test]
+    public void RejectsAGroupSizeThatIsNotWholeTiles() => Assert.That(
+        () => DequantMatMul.Bind(
+            Device.Loader,
+            Device.Poisoned<float>(1, 128),
+            new Int4Matrix(Device.Poisoned<UInt4>(64), Device.Poisoned<ushort>(64), WeightType.F16, 16, 128, 32),
+            Device.Poisoned<float>(1, 16)),
+        Throws.ArgumentException.With.Message.EqualTo("dequant_matmul: group size of w is 32, not a multiple of 64"));
+
+    [Test]
+    public void RejectsAnotherNumberOfOutputs() => Assert.That(
+        () => DequantMatMul.Bind(
+            Device.Loader,
+            Device.Poisoned<float>(1, 128),
+            Upload(RandomWeights(16, 128, 128, WeightType.F16), WeightType.F16),
+            Device.Poisoned<float>(1, 15)),
+        Throws.ArgumentException.With.Message.EqualTo("dequant_matmul: columns of y is 15, rows of w is 16"));
+
+    private static Int4Reference RandomWeights(int n, int k, int groupSize, WeightType scaleType) =>
+        Int4Reference.FromWeights(ToDouble(RandomFloats(n * k, n * k)), n, k, groupSize, scaleType);
+
+    private static Int4Matrix Upload(Int4Reference w, WeightType scaleType) =>
+        new(Device.Upload(w.Codes), Device.Upload(w.Scales), scaleType, w.Rows, w.Columns, w.GroupSize);
+}

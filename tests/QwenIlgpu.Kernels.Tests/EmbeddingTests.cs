@@ -1,0 +1,32 @@
+namespace QwenIlgpu.Kernels.Tests;
+
+internal sealed class EmbeddingTests : KernelTests
+{
+    private static IEnumerable<TestCaseData> Cases() =>
+        from type in Enum.GetValues<WeightType>()
+        from columns in new[] { 1, 7, 12, 67, 256, 5120 }
+        select new TestCaseData(type, columns);
+
+    [TestCaseSource(nameof(Cases))]
+    public void CopiesTheRowsOfTheIds(object weightType, int columns)
+    {
+        var type = (WeightType)weightType;
+        int[] ids = [3, 0, 12, 3, 7];
+        UInt4[] packed = DenseMatrixReference.Pack(type, RandomFloats(columns, 13 * columns), 13, columns);
+        Matrix<float> y = Device.Poisoned<float>(ids.Length, columns);
+
+        Device.Run(Embedding.Bind(Device.Loader, Device.Upload(ids), new DenseMatrix(type, Device.Upload(packed), 13, columns), y));
+
+        double[] table = DenseMatrixReference.Unpack(type, packed, 13, columns);
+        Assert.That(Device.Download(y), Is.EqualTo(ids.SelectMany(id => table.Skip(id * columns).Take(columns)).Select(v => (float)v)));
+    }
+
+    [Test]
+    public void RejectsAnotherNumberOfIds() => Assert.That(
+        () => Embedding.Bind(
+            Device.Loader,
+            Device.Upload(1, 2, 3),
+            new DenseMatrix(WeightType.F32, Device.Poisoned<UInt4>(8), 4, 8),
+            Device.Poisoned<float>(2, 8)),
+        Throws.ArgumentException.With.Message.EqualTo("embedding: rows of y is 2, number of ids is 3"));
+}

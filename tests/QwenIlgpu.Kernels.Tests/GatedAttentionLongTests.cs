@@ -1,0 +1,63 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>What must not change with the position: the result's accuracy and what a launch allocates.</summary>
+internal sealed class GatedAttentionLongTests : KernelTests
+{
+    private const int HeadDim = 8;
+
+    // 4,096 pages are added one after the other; the mean of values in [−1, 1) keeps 1e-6 and better.
+    private const double Tolerance = 1e-5;
+
+    [Test]
+    public void MatchesReferenceAtTheLastOf262144Positions()
+    {
+        const int Length = 262_144;
+        var paged = new PagedSequences<ushort, Bf16Format>(
+            Device, 1, 1, HeadDim, [(RandomFloats(1, Length * HeadDim), RandomFloats(2, Length * HeadDim))], seed: 3);
+        paged.Append(PagedSequences<ushort, Bf16Format>.Rows(0, 0, Length));
+        float[] q = RandomFloats(4, 2 * HeadDim, 6);
+
+        AssertClose(paged.Attend(q, (0, Length - 1)), paged.Reference(q, (0, Length - 1)), Tolerance);
+    }
+
+    [Test]
+    public void AllocatesAsMuchAtEveryPosition()
+    {
+        long first = BytesPerLaunch(BindAt(0));
+        long last = BytesPerLaunch(BindAt(8191));
+
+        Assert.That(last, Is.EqualTo(first));
+        Assert.That(last, Is.LessThanOrEqualTo(1024));      // what ILGPU's CPU accelerator creates itself for a launch
+    }
+
+    /// <summary>Four heads at one position, every block of the sequence on the same page.</summary>
+    private static Launch BindAt(int position)
+    {
+        const int Heads = 4;
+        ArrayView<float> page = Device.Upload(RandomFloats(5, KvCache.PageTokens * HeadDim));
+        int blocks = (position / KvCache.PageTokens) + 1;
+        (int rows, int columns) = GatedAttention.ScratchShape(1, Heads);
+        return GatedAttention.Bind<float, F32Format>(
+            Device.Loader, Device.Upload(RandomFloats(6, Heads * 2 * HeadDim), 1, Heads * 2 * HeadDim), new KvPages<float>(page, page, 1, 1, HeadDim),
+            Device.Upload(0), Device.Upload(position), Device.Upload(new int[blocks], 1, blocks), Heads, HeadDim,
+            Device.Poisoned<float>(rows, columns), Device.Poisoned<float>(1, Heads * HeadDim));
+    }
+
+    private static long BytesPerLaunch(Launch launch)
+    {
+        const int Launches = 20;
+        long least = long.MaxValue;
+        for (int attempt = 0; attempt < 5; attempt++)       // the first attempts compile
+        {
+            long before = GC.GetTotalAllocatedBytes(precise: true);
+            for (int i = 0; i < Launches; i++)
+                launch.Run(Device.Stream);
+            Device.Stream.Synchronize();
+            least = Math.Min(least, GC.GetTotalAllocatedBytes(precise: true) - before);
+        }
+
+        return least / Launches;
+    }
+}

@@ -1,0 +1,143 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+[TestFixture(typeof(float), typeof(F32Format))]
+[TestFixture(typeof(ushort), typeof(Bf16Format))]
+internal sealed class GatedAttentionTests<TStorage, TFormat> : KernelTests
+    where TStorage : unmanaged
+    where TFormat : struct, INumberFormat<TStorage>
+{
+    // Outputs are averages of values below 1. A score of up to Hd products in float is off by some 2^-22 of its size, about 10, and a
+    // weight by that share of itself.
+    private const double Tolerance = 1e-5;
+
+    private static readonly int[] Lengths = [1, 63, 64, 65, 257];
+
+    [TestCase(2, 2, 48)]
+    [TestCase(3, 1, 64)]
+    [TestCase(8, 2, 48)]
+    [TestCase(6, 1, 256)]
+    [TestCase(24, 4, 256)]
+    public void MatchesReference(int heads, int kvHeads, int headDim)
+    {
+        PagedSequences<TStorage, TFormat> paged = Filled(heads, kvHeads, headDim, Lengths);
+        (int, int)[] rows = [.. Lengths.Select((length, s) => (s, length - 1)), (4, 0), (4, 130), (3, 2)];
+        float[] q = Queries(rows.Length, heads, headDim);
+
+        AssertClose(paged.Attend(q, rows), paged.Reference(q, rows), Tolerance);
+    }
+
+    [Test]
+    public void GivesPrefillTheBitsOfDecode()
+    {
+        const int Heads = 6;
+        const int KvHeads = 2;
+        const int HeadDim = 48;
+        const int Length = 131;
+        (float[] K, float[] V)[] sequences = Sequences(KvHeads, HeadDim, [Length]);
+        (int, int)[] rows = PagedSequences<TStorage, TFormat>.Rows(0, 0, Length);
+        float[] q = Queries(Length, Heads, HeadDim);
+        var prefilled = new PagedSequences<TStorage, TFormat>(Device, Heads, KvHeads, HeadDim, sequences, seed: 1);
+        prefilled.Append(rows);
+        float[] expected = prefilled.Attend(q, rows);
+        Device.Release();
+
+        var decoded = new PagedSequences<TStorage, TFormat>(Device, Heads, KvHeads, HeadDim, sequences, seed: 2);
+        for (int position = 0; position < Length; position++)
+        {
+            decoded.Append((0, position));
+            float[] y = decoded.Attend(Row(q, position, Length), (0, position));
+            Assert.That(y, Is.EqualTo(Row(expected, position, Length)), $"position {position}");
+        }
+    }
+
+    [Test]
+    public void GivesABatchTheBitsOfItsMembers()
+    {
+        const int Heads = 8;
+        const int KvHeads = 2;
+        const int HeadDim = 64;
+        PagedSequences<TStorage, TFormat> paged = Filled(Heads, KvHeads, HeadDim, Lengths);
+        paged.Append([(-1, 0), (-1, 0)]);
+        (int, int)[] rows = [(2, 63), (-1, 0), (4, 256), (0, 0), (3, 64), (4, 255), (1, 62), (-1, 0)];
+        float[] q = Queries(rows.Length, Heads, HeadDim);
+
+        float[] y = paged.Attend(q, rows);
+
+        for (int row = 0; row < rows.Length; row++)
+        {
+            Assert.That(
+                paged.Attend(Row(q, row, rows.Length), rows[row]), Is.EqualTo(Row(y, row, rows.Length)), $"row {row}, {rows[row]}");
+        }
+    }
+
+    // Small whole numbers, so that scores of some thousands are exact and only the softmax rounds.
+    [Test]
+    public void SurvivesScoresFarBeyondTheRangeOfTheExponential()
+    {
+        const int HeadDim = 64;
+        const int Length = 200;
+        float[] k = Whole(1, Length * HeadDim, 8);
+        float[] v = RandomFloats(2, Length * HeadDim);
+        float[] q = [.. Whole(3, HeadDim, 64), .. RandomFloats(4, HeadDim), .. Whole(5, HeadDim, 64), .. RandomFloats(6, HeadDim)];
+        var paged = new PagedSequences<TStorage, TFormat>(Device, 2, 1, HeadDim, [(k, v)], seed: 3);
+        paged.Append(PagedSequences<TStorage, TFormat>.Rows(0, 0, Length));
+
+        AssertClose(paged.Attend(q, (0, Length - 1)), paged.Reference(q, (0, Length - 1)), Tolerance);
+
+        static float[] Whole(int seed, int length, int most) => Array.ConvertAll(RandomFloats(seed, length, most), MathF.Round);
+    }
+
+    [Test]
+    public void GatesWithTheSigmoid()
+    {
+        float[] k = RandomFloats(1, 8);
+        float[] v = [1, 1, 1, 1, 1, 1, 1, 1];
+        float[] gate = [-200, -88, -1, 0, 1, 30, 88, 200];
+        var paged = new PagedSequences<TStorage, TFormat>(Device, 1, 1, 8, [(k, v)], seed: 4);
+        paged.Append((0, 0));
+
+        float[] y = paged.Attend([.. RandomFloats(2, 8), .. gate], (0, 0));
+
+        AssertClose(y, Array.ConvertAll(gate, g => 1 / (1 + Math.Exp(-g))), Tolerance);
+    }
+
+    [TestCase(3, 2, 8, 48, 192, 24, "gated_attention: 3 query heads are no multiple of 2 kv heads")]
+    [TestCase(4, 2, 12, 96, 256, 48, "gated_attention: head size is 12, it must be a multiple of 8")]
+    [TestCase(4, 2, 8, 32, 256, 32, "gated_attention: columns of q is 32, heads · 2 · head size is 64")]
+    [TestCase(4, 2, 8, 64, 64, 32, "gated_attention: columns of scratch is 64, heads · tokens of a page is 256")]
+    [TestCase(4, 2, 8, 64, 256, 64, "gated_attention: columns of y is 64, heads · head size is 32")]
+    public void RejectsOperandsThatDoNotFit(
+        int heads, int kvHeads, int headDim, int qColumns, int scratchColumns, int yColumns, string message)
+    {
+        ArrayView<TStorage> view = Device.Poisoned<TStorage>(kvHeads * KvCache.PageTokens * headDim);
+        var pages = new KvPages<TStorage>(view, view, 1, kvHeads, headDim);
+
+        ArgumentException error = Assert.Throws<ArgumentException>(() => GatedAttention.Bind<TStorage, TFormat>(
+            Device.Loader, Device.Poisoned<float>(2, qColumns), pages, Device.Poisoned<int>(2), Device.Poisoned<int>(2),
+            Device.Poisoned<int>(1, 1), heads, headDim, Device.Poisoned<float>(2, scratchColumns), Device.Poisoned<float>(2, yColumns)))!;
+
+        Assert.That(error.Message, Is.EqualTo(message));
+    }
+
+    private static PagedSequences<TStorage, TFormat> Filled(int heads, int kvHeads, int headDim, int[] lengths)
+    {
+        var paged = new PagedSequences<TStorage, TFormat>(
+            Device, heads, kvHeads, headDim, Sequences(kvHeads, headDim, lengths), seed: heads + headDim);
+        paged.Append([.. lengths.SelectMany((length, s) => PagedSequences<TStorage, TFormat>.Rows(s, 0, length))]);
+        return paged;
+    }
+
+    private static (float[] K, float[] V)[] Sequences(int kvHeads, int headDim, int[] lengths) =>
+    [
+        .. lengths.Select((length, s) => (
+            RandomFloats((length * headDim) + s, length * kvHeads * headDim), RandomFloats(s - (length * headDim), length * kvHeads * headDim))),
+    ];
+
+    // Scores have a standard deviation of about 2: neither even nor all on one key.
+    private static float[] Queries(int rows, int heads, int headDim) => RandomFloats(rows + heads + headDim, rows * heads * 2 * headDim, 6);
+
+    private static float[] Row(float[] values, int row, int rows) =>
+        values[(row * (values.Length / rows))..((row + 1) * (values.Length / rows))];
+}

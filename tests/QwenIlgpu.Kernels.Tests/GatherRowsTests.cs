@@ -1,0 +1,23 @@
+namespace QwenIlgpu.Kernels.Tests;
+
+internal sealed class GatherRowsTests : KernelTests
+{
+    [TestCase(1)]
+    [TestCase(131)]
+    [TestCase(5120)]
+    public void CopiesTheRowsAskedFor(int columns)
+    {
+        int[] rows = [6, 0, 6, 2];
+        float[] x = RandomFloats(columns, 7 * columns);
+        Matrix<float> y = Device.Poisoned<float>(rows.Length, columns);
+
+        Device.Run(GatherRows.Bind(Device.Loader, Device.Upload(x, 7, columns), Device.Upload(rows), y));
+
+        Assert.That(Device.Download(y), Is.EqualTo(rows.SelectMany(r => x.AsSpan(r * columns, columns).ToArray())));
+    }
+
+    [Test]
+    public void RejectsAnotherWidth() => Assert.That(
+        () => GatherRows.Bind(Device.Loader, Device.Poisoned<float>(3, 8), Device.Upload(1), Device.Poisoned<float>(1, 9)),
+        Throws.ArgumentException.With.Message.EqualTo("gather_rows: columns of y is 9, columns of x is 8"));
+}

@@ -1,0 +1,74 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+[TestFixture(typeof(float), typeof(F32Format))]
+[TestFixture(typeof(ushort), typeof(Bf16Format))]
+internal sealed class KvAppendTests<TStorage, TFormat> : KernelTests
+    where TStorage : unmanaged
+    where TFormat : struct, INumberFormat<TStorage>
+{
+    [TestCase(1, 1)]
+    [TestCase(3, 13)]
+    [TestCase(4, 256)]
+    public void WritesEachRowToItsPlaceAndNothingElse(int kvHeads, int headDim)
+    {
+        int width = kvHeads * headDim;
+        (float[] K, float[] V)[] sequences =
+        [
+            .. new[] { 65, 1, 64 }.Select((length, s) => (RandomFloats(width + s, length * width), RandomFloats(-width - s, length * width))),
+        ];
+        var paged = new PagedSequences<TStorage, TFormat>(Device, 1, kvHeads, headDim, sequences, seed: width);
+
+        paged.Append([(0, 0), (0, 63), (0, 64), (1, 0), (2, 31)]);
+
+        Assert.That(paged.Keys, Is.EqualTo(Expected(s => sequences[s].K)));
+        Assert.That(paged.Values, Is.EqualTo(Expected(s => sequences[s].V)));
+
+        TStorage[] Expected(Func<int, float[]> rows)
+        {
+            TStorage[] pages = Device.Download(Device.Poisoned<TStorage>(paged.Keys.Length));
+            foreach ((int sequence, int position) in new[] { (0, 0), (0, 63), (0, 64), (1, 0), (2, 31) })
+            {
+                int page = paged.Table[sequence + 1, position / KvCache.PageTokens];
+                for (int i = 0; i < width; i++)
+                {
+                    int block = (page * kvHeads) + (i / headDim);
+                    pages[(((block * KvCache.PageTokens) + (position % KvCache.PageTokens)) * headDim) + (i % headDim)] =
+                        TFormat.Store(rows(sequence)[(position * width) + i]);
+                }
+            }
+
+            return pages;
+        }
+    }
+
+    [Test]
+    public void SendsPaddingRowsToThePageKeptForThem()
+    {
+        (float[] K, float[] V)[] sequences = [(RandomFloats(1, 8), RandomFloats(2, 8))];
+        var paged = new PagedSequences<TStorage, TFormat>(Device, 1, 1, 8, sequences, seed: 1);
+
+        paged.Append([(-1, 0), (0, 0), (-1, 0), (-1, 0)]);
+
+        TStorage[] keys = paged.Keys;
+        int page = paged.Table[1, 0];
+        Assert.That(keys.AsSpan(0, 8).ToArray(), Is.EqualTo(new TStorage[8]));
+        Assert.That(keys.AsSpan(page * KvCache.PageTokens * 8, 8).ToArray(), Is.EqualTo(Array.ConvertAll(sequences[0].K, TFormat.Store)));
+    }
+
+    [TestCase(16, 16, 2, 512, "kv_append: columns of k is 16, kv heads · head size of the pages is 8")]
+    [TestCase(8, 12, 2, 512, "kv_append: columns of v is 12, columns of k is 8")]
+    [TestCase(8, 8, 3, 512, "kv_append: length of positions is 3, rows of k is 2")]
+    [TestCase(8, 8, 2, 500, "kv_append: length of the key pages is 500, of 1 pages of 2 heads of 4 is 512")]
+    public void RejectsOperandsThatDoNotFit(int kColumns, int vColumns, int positions, int pageLength, string message)
+    {
+        var pages = new KvPages<TStorage>(Device.Poisoned<TStorage>(pageLength), Device.Poisoned<TStorage>(pageLength), 1, 2, 4);
+
+        ArgumentException error = Assert.Throws<ArgumentException>(() => KvAppend.Bind<TStorage, TFormat>(
+            Device.Loader, Device.Poisoned<float>(2, kColumns), Device.Poisoned<float>(2, vColumns), pages,
+            Device.Poisoned<int>(2), Device.Poisoned<int>(positions), Device.Poisoned<int>(1, 1)))!;
+
+        Assert.That(error.Message, Is.EqualTo(message));
+    }
+}

@@ -1,0 +1,98 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+internal sealed class QkNormRotaryTests : KernelTests
+{
+    private const float Eps = 1e-6f;
+    private const double Theta = 1e7;
+
+    // Values reach 7: x / rms below 2, weight + 1 below 2, a pair's sum √2 of that. Their float rounding is some 2^-22 in all.
+    private const double Tolerance = 3e-6;
+
+    private static RotaryView Rotary(int rotaryDim) => RotaryTable.Build(262144, rotaryDim, Theta).Upload(Device.Upload);
+
+    [TestCase(1, 1, 1, 4, 2)]
+    [TestCase(3, 2, 1, 48, 12)]
+    [TestCase(5, 3, 3, 20, 20)]
+    [TestCase(7, 6, 2, 64, 16)]
+    [TestCase(3, 24, 4, 256, 64)]
+    public void MatchesReference(int rows, int heads, int kvHeads, int headDim, int rotaryDim)
+    {
+        float[] q = RandomFloats(rows + headDim, rows * heads * 2 * headDim, 2);
+        float[] k = RandomFloats(rows - headDim, rows * kvHeads * headDim, 3);
+        float[] qNorm = RandomFloats(headDim, headDim);
+        float[] kNorm = RandomFloats(-headDim, headDim);
+        int[] positions = [.. Enumerable.Range(0, rows).Select(row => row == 1 ? 262143 : row * 7919)];
+        Matrix<float> qOnDevice = Device.Upload(q, rows, heads * 2 * headDim);
+        Matrix<float> kOnDevice = Device.Upload(k, rows, kvHeads * headDim);
+
+        Device.Run(QkNormRotary.Bind(
+            Device.Loader, qOnDevice, kOnDevice, heads, kvHeads, headDim, Device.Upload(qNorm), Device.Upload(kNorm),
+            Device.Upload(positions), Rotary(rotaryDim), rotaryDim, Eps));
+
+        float[] turnedQ = Device.Download(qOnDevice);
+        AssertClose(
+            turnedQ, QkNormRotaryReference.Run(ToDouble(q), 2 * headDim, headDim, ToDouble(qNorm), positions, rotaryDim, Theta, Eps), Tolerance);
+        AssertClose(
+            Device.Download(kOnDevice),
+            QkNormRotaryReference.Run(ToDouble(k), headDim, headDim, ToDouble(kNorm), positions, rotaryDim, Theta, Eps),
+            Tolerance);
+        Assert.That(Gates(turnedQ), Is.EqualTo(Gates(q)), "gates stay as they are, bit for bit");
+
+        float[] Gates(float[] values) => [.. values.Where((_, i) => i / headDim % 2 == 1)];
+    }
+
+    [Test]
+    public void KeepsRowsApart()
+    {
+        const int HeadDim = 64;
+        float[] q = RandomFloats(1, 5 * 2 * HeadDim);
+        float[] k = RandomFloats(2, 5 * HeadDim);
+        int[] positions = [9, 0, 700, 4, 5000];
+
+        (float[] allQ, float[] allK) = Run(q, k, positions);
+
+        for (int row = 0; row < 5; row++)
+        {
+            (float[] oneQ, float[] oneK) = Run(
+                q[(row * 2 * HeadDim)..((row + 1) * 2 * HeadDim)], k[(row * HeadDim)..((row + 1) * HeadDim)], [positions[row]]);
+            Assert.That(oneQ, Is.EqualTo(allQ[(row * 2 * HeadDim)..((row + 1) * 2 * HeadDim)]));
+            Assert.That(oneK, Is.EqualTo(allK[(row * HeadDim)..((row + 1) * HeadDim)]));
+        }
+
+        static (float[] Q, float[] K) Run(float[] q, float[] k, int[] positions)
+        {
+            Matrix<float> qOnDevice = Device.Upload(q, positions.Length, 2 * HeadDim);
+            Matrix<float> kOnDevice = Device.Upload(k, positions.Length, HeadDim);
+            ArrayView<float> weight = Device.Upload(RandomFloats(3, HeadDim));
+            Device.Run(QkNormRotary.Bind(
+                Device.Loader, qOnDevice, kOnDevice, 1, 1, HeadDim, weight, weight, Device.Upload(positions), Rotary(16), 16, Eps));
+            return (Device.Download(qOnDevice), Device.Download(kOnDevice));
+        }
+    }
+
+    [TestCase(2 * 2 * 8, 8, 8, 8, 4, "qk_norm_rotary: columns of q is 32, heads · 2 · head size is 16")]
+    [TestCase(2 * 8, 12, 8, 8, 4, "qk_norm_rotary: columns of k is 12, key heads · head size is 8")]
+    [TestCase(2 * 8, 8, 4, 8, 4, "qk_norm_rotary: length of qNorm is 4, head size is 8")]
+    [TestCase(2 * 6, 6, 6, 6, 4, "qk_norm_rotary: 1 query heads and 1 key heads of 6: heads must be positive, head size a multiple of 4")]
+    [TestCase(2 * 8, 8, 8, 8, 6, "qk_norm_rotary: rotaryDim is 6, of the rotary table 4, of at most the head size 8")]
+    public void RejectsOperandsThatDoNotFit(int qColumns, int kColumns, int weights, int headDim, int rotaryDim, string message)
+    {
+        ArgumentException error = Assert.Throws<ArgumentException>(() => QkNormRotary.Bind(
+            Device.Loader, Device.Poisoned<float>(2, qColumns), Device.Poisoned<float>(2, kColumns), 1, 1, headDim,
+            Device.Poisoned<float>(weights), Device.Poisoned<float>(weights), Device.Poisoned<int>(2), Rotary(4), rotaryDim, Eps))!;
+
+        Assert.That(error.Message, Is.EqualTo(message));
+    }
+
+    [Test]
+    public void RejectsPositionsOfAnotherLength()
+    {
+        ArgumentException error = Assert.Throws<ArgumentException>(() => QkNormRotary.Bind(
+            Device.Loader, Device.Poisoned<float>(2, 16), Device.Poisoned<float>(2, 8), 1, 1, 8,
+            Device.Poisoned<float>(8), Device.Poisoned<float>(8), Device.Poisoned<int>(3), Rotary(4), 4, Eps))!;
+
+        Assert.That(error.Message, Is.EqualTo("qk_norm_rotary: length of positions is 3, rows of q is 2"));
+    }
+}

@@ -1,0 +1,90 @@
+namespace QwenIlgpu.Kernels.Tests;
+
+internal sealed class RoundToNearestInt4Tests : KernelTests
+{
+    private static IEnumerable<TestCaseData> Cases() =>
+        from type in Enum.GetValues<WeightType>()
+        from scaleType in new[] { WeightType.F16, WeightType.Bf16 }
+        from shape in new[] { (1, 3, 64), (16, 128, 128), (37, 131, 64), (48, 1000, 128), (20, 5120, 128) }
+        select new TestCaseData(type, scaleType, shape.Item1, shape.Item2, shape.Item3);
+
+    [TestCaseSource(nameof(Cases))]
+    public void MatchesReference(object weightType, object scaleType, int rows, int columns, int groupSize)
+    {
+        var type = (WeightType)weightType;
+        var scale = (WeightType)scaleType;
+        UInt4[] words = DenseMatrixReference.Pack(type, RandomFloats(rows * columns, rows * columns), rows, columns);
+
+        Int4Matrix packed = Quantize(type, words, rows, columns, groupSize, scale, blockRows: 32);
+
+        double[] weights = DenseMatrixReference.Unpack(type, words, rows, columns);
+        Int4Reference expected = Int4Reference.FromWeights(weights, rows, columns, groupSize, scale);
+        Assert.That(Device.Download(packed.Codes), Is.EqualTo(expected.Codes));
+        Assert.That(Device.Download(packed.Scales), Is.EqualTo(expected.Scales));
+    }
+
+    [TestCase(1e-3f)]
+    [TestCase(40f)]
+    public void KeepsEveryWeightWithinHalfAStep(float largest)
+    {
+        const int Rows = 16;
+        const int Columns = 512;
+        float[] weights = RandomFloats(5, Rows * Columns, largest);
+        weights[0] = largest;
+        weights[200] = -largest;
+        UInt4[] words = DenseMatrixReference.Pack(WeightType.F32, weights, Rows, Columns);
+
+        Int4Matrix packed = Quantize(WeightType.F32, words, Rows, Columns, 128, WeightType.Bf16, Rows);
+
+        var back = new Int4Reference(Rows, Columns, 128, Device.Download(packed.Codes), Device.Download(packed.Scales));
+        double[] restored = back.Unpack(WeightType.Bf16);
+        for (int i = 0; i < weights.Length; i++)
+        {
+            // Half a step, and what rounding the scale to 2^-9 moves the outermost code by.
+            double step = Bf16.ToFloat(back.Scales[Int4Layout.ScaleIndex(i / Columns, i % Columns / 128, 4)]);
+            Assert.That(restored[i], Is.EqualTo(weights[i]).Within(step * (0.5 + (7.5 / 256))));
+        }
+    }
+
+    [Test]
+    public void TurnsZerosIntoZeros()
+    {
+        Int4Matrix packed = Quantize(WeightType.Bf16, new UInt4[16 * 16], 16, 128, 128, WeightType.F16, 16);
+
+        Assert.That(Device.Download(packed.Scales), Has.All.Zero);
+        Assert.That(Device.Download(packed.Codes).Select(c => c.X | c.Y | c.Z | c.W), Has.All.EqualTo(0x88888888u));
+    }
+
+    [Test]
+    public void KeepsHugeWeightsFiniteInF16Scales()
+    {
+        UInt4[] words = DenseMatrixReference.Pack(WeightType.F32, [3e8f, -1e5f, .. new float[126]], 1, 128);
+
+        Int4Matrix packed = Quantize(WeightType.F32, words, 1, 128, 128, WeightType.F16, 1);
+
+        var back = new Int4Reference(1, 128, 128, Device.Download(packed.Codes), Device.Download(packed.Scales));
+        Assert.That(back.Unpack(WeightType.F16)[..2], Is.EqualTo(new[] { 7 * 65504.0, -2 * 65504.0 }));
+    }
+
+    [Test]
+    public void RejectsABlockThatBeginsInsideATile() => Assert.That(
+        () => Quantize(WeightType.F32, new UInt4[48 * 32], 48, 128, 128, WeightType.Bf16, blockRows: 24),
+        Throws.ArgumentException.With.Message.EqualTo(
+            "round_to_nearest_int4: block ends at row 24, neither a multiple of 16 nor the last, 48"));
+
+    private static Int4Matrix Quantize(
+        WeightType type, UInt4[] words, int rows, int columns, int groupSize, WeightType scaleType, int blockRows)
+    {
+        var packed = new Int4Matrix(
+            Device.Poisoned<UInt4>(Int4Matrix.CodeBytes(rows, columns, groupSize) / 16),
+            Device.Poisoned<ushort>(Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)),
+            scaleType,
+            rows,
+            columns,
+            groupSize);
+        var weights = new DenseMatrix(type, Device.Upload(words), rows, columns);
+        for (int row = 0; row < rows; row += blockRows)
+            Device.Run(RoundToNearestInt4.Bind(Device.Loader, weights.Slice(row, Math.Min(blockRows, rows - row)), row, packed));
+        return packed;
+    }
+}
