@@ -1,0 +1,147 @@
+namespace QwenIlgpu;
+
+/// <summary>
+/// A Hugging Face checkpoint directory of the Qwen3.6 family: configuration, and the text model's tensors by canonical name.
+/// Bytes stay in the files until they are read.
+/// </summary>
+internal sealed class Checkpoint : IDisposable
+{
+    private static readonly TensorType[] PlainTypes = [TensorType.F32, TensorType.F16, TensorType.BF16];
+
+    private readonly TensorFiles files;
+    private readonly TensorNames names;
+
+    private Checkpoint(string directory, QwenConfig config, GptqConfig? quantization, GenerationConfig? generation, TensorFiles files)
+    {
+        DirectoryPath = directory;
+        Config = config;
+        Quantization = quantization;
+        Generation = generation;
+        this.files = files;
+        names = TensorNames.Detect(directory, files.Tensors);
+        foreach (TensorEntry tensor in files.Tensors.Values)
+        {
+            if (!names.IsText(tensor.Name))
+            {
+                SkippedBytes += tensor.LengthBytes;
+                continue;
+            }
+
+            WeightBytes += tensor.LengthBytes;
+            if (quantization is null && tensor.Name.EndsWith(".qweight", StringComparison.Ordinal))
+                throw new InvalidDataException($"{files.PathOf(tensor)}: holds {tensor.Name}, but config.json has no quantization_config");
+        }
+    }
+
+    /// <summary>The directory.</summary>
+    public string DirectoryPath { get; }
+
+    /// <summary>The model's shape.</summary>
+    public QwenConfig Config { get; }
+
+    /// <summary>Defaults for generation, where the checkpoint has any.</summary>
+    public GenerationConfig? Generation { get; }
+
+    /// <summary>How quantised modules are packed; null when none are.</summary>
+    public GptqConfig? Quantization { get; }
+
+    /// <summary>Bytes of the text model's tensors as stored.</summary>
+    public long WeightBytes { get; }
+
+    /// <summary>Bytes of the tensors that are skipped: vision, multi-token prediction, unknown.</summary>
+    public long SkippedBytes { get; }
+
+    /// <summary>The text model's tensors under their stored names.</summary>
+    public IEnumerable<TensorEntry> Tensors => files.Tensors.Values.Where(tensor => names.IsText(tensor.Name));
+
+    /// <summary>Opens a directory and checks everything but the tensors' contents.</summary>
+    public static Checkpoint Open(string directory)
+    {
+        if (!Directory.Exists(directory))
+            throw new DirectoryNotFoundException($"{directory}: no such directory; a checkpoint holds config.json and model.safetensors");
+        string configFile = Path.Combine(directory, "config.json");
+        if (!File.Exists(configFile))
+            throw new FileNotFoundException($"{directory}: holds no config.json, so it is not a checkpoint directory", configFile);
+
+        JsonSection json = JsonSection.Load(configFile);
+        QwenConfig config = QwenConfigReader.Read(json);
+        GptqConfig? quantization = GptqConfig.Read(json);
+        string generationFile = Path.Combine(directory, "generation_config.json");
+        GenerationConfig? generation = File.Exists(generationFile) ? GenerationConfig.Load(generationFile) : null;
+        TensorFiles files = TensorFiles.Open(directory);
+        try
+        {
+            return new Checkpoint(directory, config, quantization, generation, files);
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The tensor of a canonical name, or null. A tensor of unknown type is refused.</summary>
+    public TensorEntry? Find(string canonicalName)
+    {
+        if (!files.Tensors.TryGetValue(names.Stored(canonicalName), out TensorEntry? tensor))
+            return null;
+        if (tensor.Type == TensorType.Unknown)
+            throw new NotSupportedException($"{PathOf(tensor)}: tensor {tensor.Name} has dtype {tensor.TypeName}, which is unknown");
+        return tensor;
+    }
+
+    /// <summary>The F32, F16 or BF16 tensor of a canonical name, which must have the given shape.</summary>
+    public TensorEntry Get(string canonicalName, params ReadOnlySpan<long> shape) => Get(canonicalName, PlainTypes, shape);
+
+    /// <summary>The tensor of a canonical name, which must have one of the given types and the given shape.</summary>
+    public TensorEntry Get(string canonicalName, ReadOnlySpan<TensorType> types, params ReadOnlySpan<long> shape)
+    {
+        TensorEntry tensor = Find(canonicalName) ?? throw Missing(canonicalName);
+        bool typeFits = types.Contains(tensor.Type);
+        if (typeFits && tensor.Shape.AsSpan().SequenceEqual(shape))
+            return tensor;
+
+        string message = $"{PathOf(tensor)}: tensor {tensor.Name} is {tensor.TypeName} {tensor.ShapeText}, "
+            + $"{string.Join(" or ", types.ToArray())} {TensorEntry.TextOf(shape)} is expected";
+        if (typeFits || tensor.Type.IsInteger() || tensor.Type.IsPlainFloat())
+            throw new InvalidDataException(message);
+        throw new NotSupportedException(message);       // a float format that other builds of the model use
+    }
+
+    /// <summary>How the linear module <paramref name="module"/> (<c>layers.0.mlp.up_proj</c>) with a weight [N, K] is stored.</summary>
+    public ModuleEncoding Describe(string module, int outFeatures, int inFeatures)
+    {
+        TensorEntry? plain = Find($"{module}.weight");
+        TensorEntry? packed = Find($"{module}.qweight");
+        if (plain is not null && packed is not null)
+            throw new InvalidDataException($"{DirectoryPath}: module {module} is stored twice, as {plain.Name} and as {packed.Name}");
+        if (Find($"{module}.bias") is TensorEntry bias)
+            throw new NotSupportedException($"{files.PathOf(bias)}: tensor {bias.Name}: a bias is not supported here");
+        if (packed is not null)
+            return GptqReader.Describe(this, module, outFeatures, inFeatures);
+        if (plain is null)
+        {
+            throw new InvalidDataException(
+                $"{DirectoryPath}: module {module} is missing: neither {names.Stored(module)}.weight nor its .qweight is there");
+        }
+
+        return new PlainModule(Get($"{module}.weight", outFeatures, inFeatures));
+    }
+
+    /// <summary>
+    /// Fills <paramref name="destination"/> with the tensor's bytes from <paramref name="offsetBytes"/> on. Threads may read at once.
+    /// </summary>
+    public void Read(TensorEntry tensor, long offsetBytes, Span<byte> destination) => files.Read(tensor, offsetBytes, destination);
+
+    /// <summary>The file that holds a tensor.</summary>
+    public string PathOf(TensorEntry tensor) => files.PathOf(tensor);
+
+    /// <summary>Closes the files.</summary>
+    public void Dispose() => files.Dispose();
+
+    private InvalidDataException Missing(string canonicalName)
+    {
+        string candidates = string.Join(" or ", TensorNames.Candidates(canonicalName));
+        return new InvalidDataException($"{DirectoryPath}: tensor {canonicalName} is missing; its name would be {candidates}");
+    }
+}

@@ -1,0 +1,66 @@
+namespace QwenIlgpu;
+
+/// <summary>Parameters of the language model by kind.</summary>
+internal readonly record struct ParameterCounts
+{
+    /// <summary>Token embedding.</summary>
+    public required long Embedding { get; init; }
+
+    /// <summary>Query, key, value and output projections of the attention layers.</summary>
+    public required long Attention { get; init; }
+
+    /// <summary>Every projection of the DeltaNet layers.</summary>
+    public required long DeltaNet { get; init; }
+
+    /// <summary>Gate, up and down projections of all layers.</summary>
+    public required long FeedForward { get; init; }
+
+    /// <summary>Output head; 0 when it is the embedding.</summary>
+    public required long LmHead { get; init; }
+
+    /// <summary>Norms, convolutions, decays and biases.</summary>
+    public required long Rest { get; init; }
+
+    /// <summary>All of them.</summary>
+    public long Total => Embedding + Attention + DeltaNet + FeedForward + LmHead + Rest;
+}
+
+/// <content>What the shape costs: parameters, cache and state.</content>
+internal sealed partial record QwenConfig
+{
+    /// <summary>Parameters by kind.</summary>
+    public ParameterCounts Parameters
+    {
+        get
+        {
+            long hidden = HiddenSize;
+            long layerNorms = (2 * hidden * NumHiddenLayers) + (2L * HeadDim * NumFullAttentionLayers);
+            long linearRest = (LinearConvChannels * (long)LinearConvKernelDim) + (2L * LinearNumValueHeads) + LinearValueHeadDim;
+            return new ParameterCounts
+            {
+                Embedding = VocabSize * hidden,
+                Attention = NumFullAttentionLayers * hidden * ((3L * QueryWidth) + (2L * KeyValueWidth)),
+                DeltaNet = NumLinearAttentionLayers * hidden * (LinearConvChannels + (2L * LinearValueWidth) + (2L * LinearNumValueHeads)),
+                FeedForward = NumHiddenLayers * 3L * hidden * IntermediateSize,
+                LmHead = TieWordEmbeddings ? 0 : VocabSize * hidden,
+                Rest = hidden + layerNorms + (NumLinearAttentionLayers * linearRest),
+            };
+        }
+    }
+
+    /// <summary>Bytes of one sequence's DeltaNet states, f32, of all layers: [Hv, Dk, Dv] each.</summary>
+    public long RecurrentBytesPerSequence =>
+        (long)NumLinearAttentionLayers * LinearNumValueHeads * LinearKeyHeadDim * LinearValueHeadDim * sizeof(float);
+
+    /// <summary>Bytes of one sequence's convolution tails, f32, of all layers: the last kernel − 1 rows each.</summary>
+    public long ConvTailBytesPerSequence => (long)NumLinearAttentionLayers * (LinearConvKernelDim - 1) * LinearConvChannels * sizeof(float);
+
+    /// <summary>Bytes that one sequence holds whatever its length.</summary>
+    public long StateBytesPerSequence => RecurrentBytesPerSequence + ConvTailBytesPerSequence;
+
+    /// <summary>Parameters of the language model, without vision and multi-token prediction.</summary>
+    public long CountParameters() => Parameters.Total;
+
+    /// <summary>Bytes of keys and values that one token adds, for cache elements of <paramref name="elementBytes"/>.</summary>
+    public long KvBytesPerToken(int elementBytes) => 2L * NumFullAttentionLayers * KeyValueWidth * elementBytes;
+}

@@ -1,0 +1,134 @@
+using System.Collections.Immutable;
+
+namespace QwenIlgpu;
+
+/// <summary>Reads a <see cref="QwenConfig"/> from <c>config.json</c>, composite (with <c>text_config</c>) or text-only.</summary>
+internal static class QwenConfigReader
+{
+    // Wide enough for any model, and narrow enough that no product of sizes overflows 64 bits.
+    private const int MaxWidth = 1 << 24;
+    private const int MaxHiddenSize = 1 << 20;
+    private const int MaxLayers = 1 << 12;
+    private const int MaxHeads = 1 << 16;
+    private const int MaxHeadDim = 1 << 16;
+    private const int MaxConvKernel = 1 << 8;
+
+    /// <summary>The configuration in <paramref name="root"/>, checked: what the model cannot compute is refused here.</summary>
+    public static QwenConfig Read(JsonSection root)
+    {
+        JsonSection text = TextSection(root);
+        RefuseVariants(text);
+        int headDim = text.RequiredInt("head_dim", 1, MaxHeadDim);
+        (double theta, int rotaryDim) = QwenRopeReader.Read(text, headDim);
+        int vocabSize = text.RequiredInt("vocab_size", 1, MaxWidth);
+        QwenConfig config = new()
+        {
+            VocabSize = vocabSize,
+            HiddenSize = text.RequiredInt("hidden_size", 1, MaxHiddenSize),
+            IntermediateSize = text.RequiredInt("intermediate_size", 1, MaxWidth),
+            LayerTypes = ReadLayerTypes(text, text.RequiredInt("num_hidden_layers", 1, MaxLayers)),
+            NumAttentionHeads = text.RequiredInt("num_attention_heads", 1, MaxHeads),
+            NumKeyValueHeads = text.RequiredInt("num_key_value_heads", 1, MaxHeads),
+            HeadDim = headDim,
+            RotaryDim = rotaryDim,
+            RopeTheta = theta,
+            RmsNormEps = ReadEps(text),
+            LinearNumKeyHeads = text.RequiredInt("linear_num_key_heads", 1, MaxHeads),
+            LinearNumValueHeads = text.RequiredInt("linear_num_value_heads", 1, MaxHeads),
+            LinearKeyHeadDim = text.RequiredInt("linear_key_head_dim", 1, MaxHeadDim),
+            LinearValueHeadDim = text.RequiredInt("linear_value_head_dim", 1, MaxHeadDim),
+            LinearConvKernelDim = text.RequiredInt("linear_conv_kernel_dim", 1, MaxConvKernel),
+            MaxPositionEmbeddings = text.RequiredInt("max_position_embeddings", 1, int.MaxValue),
+            TieWordEmbeddings = root.Bool("tie_word_embeddings") ?? text.Bool("tie_word_embeddings") ?? false,
+            MtpNumHiddenLayers = text.Int("mtp_num_hidden_layers", 0, MaxLayers) ?? 0,
+            BosTokenId = text.Int("bos_token_id", 0, vocabSize - 1),
+            EosTokenIds = text.IntOrInts("eos_token_id", 0, vocabSize - 1),
+            PadTokenId = text.Int("pad_token_id", 0, vocabSize - 1),
+        };
+        CheckWidths(text, config);
+        return config;
+    }
+
+    private static JsonSection TextSection(JsonSection root)
+    {
+        const string Supported = "qwen3_5 (with text_config), qwen3_5_text";
+        string modelType = root.Text("model_type") ?? throw root.Missing("model_type");
+        JsonSection text = root;
+        if (modelType == "qwen3_5")
+        {
+            text = root.Section("text_config") ?? throw root.Missing("text_config");
+            modelType = text.Text("model_type") ?? "qwen3_5_text";
+        }
+
+        return modelType switch
+        {
+            "qwen3_5_text" => text,
+            "qwen3_5_moe" or "qwen3_5_moe_text" => throw text.Unsupported("model_type", $"{Supported}; mixture of experts is not yet"),
+            _ => throw text.Unsupported("model_type", Supported),
+        };
+    }
+
+    private static void RefuseVariants(JsonSection text)
+    {
+        if (text.Text("hidden_act") is not (null or "silu"))
+            throw text.Unsupported("hidden_act", "silu");
+        if (text.Bool("attention_bias") == true)
+            throw text.Unsupported("attention_bias", "false");
+        if (text.Bool("attn_output_gate") == false)
+            throw text.Unsupported("attn_output_gate", "true");
+        if (text.Text("output_gate_type") is not (null or "swish" or "silu"))
+            throw text.Unsupported("output_gate_type", "swish, silu");
+    }
+
+    private static ImmutableArray<LayerType> ReadLayerTypes(JsonSection text, int layers)
+    {
+        const string Key = "layer_types";
+        if (text.Texts(Key) is not ImmutableArray<string> names)
+        {
+            // Without a list, every interval-th layer is an attention layer.
+            int interval = text.Int("full_attention_interval", 1, MaxLayers)
+                ?? throw new InvalidDataException($"{text.File}: {text.FullKey(Key)} and full_attention_interval are missing");
+            return [.. Enumerable.Range(1, layers).Select(n => n % interval == 0 ? LayerType.FullAttention : LayerType.LinearAttention)];
+        }
+
+        if (names.Length != layers)
+            throw new InvalidDataException($"{text.File}: {text.FullKey(Key)} lists {names.Length} layers, num_hidden_layers is {layers}");
+        return
+        [
+            .. names.Select(name => name switch
+            {
+                "linear_attention" => LayerType.LinearAttention,
+                "full_attention" => LayerType.FullAttention,
+                _ => throw new NotSupportedException(
+                    $"{text.File}: {text.FullKey(Key)} holds \"{JsonText.Shown(name)}\"; supported: linear_attention, full_attention"),
+            }),
+        ];
+    }
+
+    private static double ReadEps(JsonSection text)
+    {
+        double eps = text.Number("rms_norm_eps") ?? throw text.Missing("rms_norm_eps");
+        return eps is >= 1e-12 and <= 1 ? eps : throw text.Invalid("rms_norm_eps", "from 1e-12 to 1");
+    }
+
+    private static void CheckWidths(JsonSection text, QwenConfig config)
+    {
+        Divides(text, "num_key_value_heads", config.NumKeyValueHeads, "num_attention_heads", config.NumAttentionHeads);
+        Divides(text, "linear_num_key_heads", config.LinearNumKeyHeads, "linear_num_value_heads", config.LinearNumValueHeads);
+        Fits(text, "num_attention_heads · head_dim", (long)config.NumAttentionHeads * config.HeadDim);
+        Fits(text, "linear_num_key_heads · linear_key_head_dim", (long)config.LinearNumKeyHeads * config.LinearKeyHeadDim);
+        Fits(text, "linear_num_value_heads · linear_value_head_dim", (long)config.LinearNumValueHeads * config.LinearValueHeadDim);
+    }
+
+    private static void Divides(JsonSection text, string divisorKey, int divisor, string key, int value)
+    {
+        if (value % divisor != 0)
+            throw new InvalidDataException($"{text.File}: {text.FullKey(key)} is {value}, must be a multiple of {divisorKey}, {divisor}");
+    }
+
+    private static void Fits(JsonSection text, string product, long value)
+    {
+        if (value > MaxWidth)
+            throw new InvalidDataException($"{text.File}: {text.FullKey(product)} is {value}, must be at most {MaxWidth}");
+    }
+}

@@ -1,0 +1,149 @@
+using System.Buffers.Binary;
+
+namespace QwenIlgpu.Tests;
+
+/// <summary>Damaged files end in success, in "invalid data" or in "not supported", whatever the damage, and cost little memory.</summary>
+internal sealed class CheckpointFuzzTests
+{
+    private TemporaryDirectory directory = null!;
+
+    [SetUp]
+    public void CreateDirectory() => directory = new TemporaryDirectory();
+
+    [TearDown]
+    public void DeleteDirectory() => directory.Dispose();
+
+    [Test]
+    public void SurvivesDamagedSafetensors()
+    {
+        const string Name = "model.safetensors";
+        CheckpointDraft draft = new();
+        draft.AddFloats("model.embed_tokens.weight", 4, 3);
+        draft.AddFloats("model.layers.0.mlp.up_proj.weight", 2, 2);
+        draft.Tensors["model.layers.0.mlp.up_proj.g_idx"] = DraftTensor.Of(TensorType.I32, 1, 3);
+        draft.Tensors["model.norm.weight"] = DraftTensor.Of(TensorType.F32, 3);
+        draft.Tensors["empty"] = DraftTensor.Of(TensorType.U8, 0, 2);
+        draft.Write(directory);
+        byte[] valid = File.ReadAllBytes(directory.File(Name));
+        int headerEnd = 8 + (int)BinaryPrimitives.ReadInt64LittleEndian(valid);
+        byte[] header = valid[8..headerEnd];
+        byte[] data = valid[headerEnd..];
+
+        Fuzz(10_000, Name, mutator => Assemble(mutator, header, data), () =>
+        {
+            using SafetensorsFile file = SafetensorsFile.Open(directory.File(Name));
+            byte[] bytes = new byte[file.LengthBytes];
+            foreach (TensorEntry tensor in file.Tensors.Values)
+                file.Read(tensor, 0, bytes.AsSpan(0, (int)tensor.LengthBytes));
+
+            using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
+            checkpoint.Get("embed_tokens.weight", 4, 3);
+            checkpoint.Get("norm.weight", 3);
+            checkpoint.Describe("layers.0.mlp.up_proj", 2, 2);
+        });
+    }
+
+    [Test]
+    public void SurvivesDamagedConfig()
+    {
+        CheckpointDraft draft = CheckpointDraft.WithTensors();
+        draft.Quantize("model.language_model.layers.0.mlp.up_proj", CheckpointDraft.Intermediate, CheckpointDraft.Hidden);
+        draft.Write(directory);
+        byte[] valid = File.ReadAllBytes(directory.File("config.json"));
+
+        Fuzz(10_000, "config.json", mutator => mutator.Mutate(valid), () =>
+        {
+            using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
+            QwenConfig config = checkpoint.Config;
+            Assert.That(config.CountParameters(), Is.Positive);
+            Assert.That(config.KvBytesPerToken(4), Is.Not.Negative);
+            Assert.That(config.StateBytesPerSequence, Is.Not.Negative);
+            checkpoint.Get("embed_tokens.weight", config.VocabSize, config.HiddenSize);
+            checkpoint.Get("norm.weight", config.HiddenSize);
+            checkpoint.Describe("lm_head", config.VocabSize, config.HiddenSize);
+            checkpoint.Describe("layers.0.mlp.up_proj", config.IntermediateSize, config.HiddenSize);
+        });
+    }
+
+    [Test]
+    public void SurvivesDamagedIndexAndGenerationConfig()
+    {
+        CheckpointDraft draft = CheckpointDraft.WithTensors();
+        draft.Write(directory);
+        byte[] generation = File.ReadAllBytes(directory.File("generation_config.json"));
+        Fuzz(2_000, "generation_config.json", mutator => mutator.Mutate(generation), () => Checkpoint.Open(directory.Path).Dispose());
+
+        File.Delete(directory.File("model.safetensors"));
+        File.Delete(directory.File("generation_config.json"));
+        draft.WriteSharded(directory);
+        const string Index = "model.safetensors.index.json";
+        byte[] index = File.ReadAllBytes(directory.File(Index));
+        Fuzz(2_000, Index, mutator => mutator.Mutate(index), () => Checkpoint.Open(directory.Path).Dispose());
+    }
+
+    // The length field usually follows the damaged header, so that the damage is met behind it and not at it.
+    private static byte[] Assemble(Mutator mutator, byte[] header, byte[] data)
+    {
+        byte[] damaged = mutator.Mutate(header);
+        byte[] length = new byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(length, damaged.Length);
+        byte[] file = [.. length, .. damaged, .. data];
+        switch (mutator.Next(16))
+        {
+            case 0:
+                file[mutator.Next(8)] ^= (byte)(1 << mutator.Next(8));
+                break;
+            case 1:
+                return file[..mutator.Next(file.Length + 1)];
+            case 2:
+                return [.. file, 0];
+            default:
+                break;
+        }
+
+        return file;
+    }
+
+    // In place: a disk may take milliseconds for a file that is cut to nothing and written again.
+    private static void Overwrite(string path, byte[] bytes)
+    {
+        using FileStream stream = new(path, FileMode.OpenOrCreate, FileAccess.Write);
+        stream.Write(bytes);
+        stream.SetLength(bytes.Length);
+    }
+
+    private void Fuzz(int count, string name, Func<Mutator, byte[]> damage, Action open)
+    {
+        string path = directory.File(name);
+        int opened = 0;
+        int unsupported = 0;
+        for (int seed = 0; seed < count; seed++)
+        {
+            byte[] bytes = damage(new Mutator(seed));
+            Overwrite(path, bytes);
+            long limit = Directory.EnumerateFiles(directory.Path).Sum(static file => new FileInfo(file).Length) + (64L << 20);
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            try
+            {
+                open();
+                opened++;
+            }
+            catch (Exception error) when (error is InvalidDataException or NotSupportedException)
+            {
+                unsupported += error is NotSupportedException ? 1 : 0;
+                if (!error.Message.StartsWith(directory.Path, StringComparison.Ordinal))
+                    Assert.Fail($"seed {seed}: the message names no file: {error.Message}");
+            }
+            catch (Exception error)
+            {
+                Assert.Fail($"seed {seed}: {error}");
+            }
+
+            if (GC.GetAllocatedBytesForCurrentThread() - before > limit)
+                Assert.Fail($"seed {seed}: {GC.GetAllocatedBytesForCurrentThread() - before} bytes allocated, the limit is {limit}");
+        }
+
+        TestContext.Out.WriteLine($"{name}: {count} damaged files, {opened} opened, {unsupported} not supported");
+        Assert.That(opened, Is.InRange(count / 100, count * 9 / 10), "damage that is neither harmless nor always met at the first check");
+    }
+}
