@@ -1,0 +1,122 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.ML.Tokenizers;
+
+namespace QwenIlgpu;
+
+/// <summary>
+/// Qwen's byte-level BPE from a checkpoint's tokenizer.json: text ↔ ids as Hugging Face's tokenizers give them. Safe to share between
+/// threads.
+/// </summary>
+internal sealed class QwenTokenizer
+{
+    // Longer pieces go through BytePairMerger: the library's merge loop takes superlinear time. Few prompts have one.
+    private const int LongPiece = 512;
+
+    private readonly BpeTokenizer bpe;
+    private readonly Lazy<BytePairMerger> longPieces;
+    private readonly AddedTokenMatcher matcher;
+    private readonly Dictionary<int, AddedToken> addedTokens;
+    private readonly Dictionary<string, int> addedIds;
+    private readonly TokenBytes tokenBytes;
+
+    private QwenTokenizer(TokenizerFile file)
+    {
+        BytePairMerger.CheckBytes(file.Vocabulary);
+        // Most of the start-up of a full vocabulary is the library's; the rest runs beside it.
+        Task<BpeTokenizer> library = Task.Run(
+            () => BpeTokenizer.Create(new BpeOptions(file.Vocabulary) { Merges = file.Merges, ByteLevel = true }));
+        addedTokens = file.AddedTokens;
+        addedIds = addedTokens.Values.ToDictionary(token => token.Content, token => token.Id);
+        matcher = new AddedTokenMatcher(addedTokens.Values);
+        tokenBytes = new TokenBytes(file.Vocabulary, addedTokens.Values);
+        longPieces = new Lazy<BytePairMerger>(() => new BytePairMerger(file.Vocabulary, file.Merges));
+        bpe = library.GetAwaiter().GetResult();
+    }
+
+    /// <summary>No id from here on stands for a token, though the model may have rows of logits for it.</summary>
+    public int VocabularySize => tokenBytes.Count;
+
+    /// <summary>Loads tokenizer.json and tokenizer_config.json of a checkpoint directory.</summary>
+    public static QwenTokenizer Load(string directory)
+    {
+        TokenizerFile file = TokenizerFile.Read(directory);
+        try
+        {
+            return new QwenTokenizer(file);
+        }
+        catch (Exception error) when (error is InvalidDataException or InvalidOperationException or ArgumentException)
+        {
+            throw new InvalidDataException($"{Path.Combine(directory, "tokenizer.json")}: {error.Message}", error);
+        }
+    }
+
+    /// <summary>The ids of a text; control tokens written in it count as such only if asked for.</summary>
+    public int[] Encode(string text, bool parseSpecial) => Encode(new RenderedPrompt(text, parseSpecial ? [new(0, text.Length)] : []));
+
+    /// <summary>The ids of a prompt; control tokens count as such only where the template itself wrote all of one.</summary>
+    public int[] Encode(RenderedPrompt prompt)
+    {
+        string text = Unicode.ReplaceUnpairedSurrogates(prompt.Text);
+        List<int> ids = [];
+        int done = 0;
+        foreach (TextRange range in prompt.TemplateRanges)
+        {
+            int start = range.Start;
+            while (matcher.Find(text, start, range.End, out int position) is AddedToken token)
+            {
+                EncodeOrdinary(text[done..position], ids);
+                ids.Add(token.Id);
+                done = start = position + token.Content.Length;
+            }
+        }
+
+        EncodeOrdinary(text[done..], ids);
+        return [.. ids];
+    }
+
+    /// <summary>The text of ids. Bytes that are no UTF-8 become U+FFFD; ids without a token are left out.</summary>
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = false)
+    {
+        List<byte> bytes = new(ids.Length * 4);
+        foreach (int id in ids)
+            bytes.AddRange(Bytes(id, skipSpecial));
+        return Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(bytes));
+    }
+
+    /// <summary>The bytes of one id: none where it has no token, or is special and special tokens are skipped.</summary>
+    public ReadOnlySpan<byte> Bytes(int id, bool skipSpecial = false) =>
+        skipSpecial && addedTokens.TryGetValue(id, out AddedToken? token) && token.Special ? [] : tokenBytes[id];
+
+    /// <summary>The id of an added token by what it reads, such as <c>&lt;|im_end|&gt;</c>; null where there is none.</summary>
+    public int? FindToken(string content) => addedIds.TryGetValue(content, out int id) ? id : null;
+
+    /// <summary>Whether the id is an added token, which ordinary text never yields.</summary>
+    public bool IsControl(int id) => addedTokens.ContainsKey(id);
+
+    /// <summary>Appends the ids of one piece: what the pattern takes as one.</summary>
+    internal void EncodePiece(ReadOnlySpan<char> piece, int longPiece, List<int> ids)
+    {
+        if (piece.Length < longPiece)
+        {
+            ids.AddRange(bpe.EncodeToIds(piece, considerPreTokenization: false, considerNormalization: false));
+            return;
+        }
+
+        byte[] bytes = new byte[Encoding.UTF8.GetByteCount(piece)];
+        Encoding.UTF8.GetBytes(piece, bytes);
+        longPieces.Value.Encode(bytes, ids);
+    }
+
+    // Text between control tokens, normalised and cut into pieces as a whole: pieces may straddle what the template and others wrote.
+    private void EncodeOrdinary(string text, List<int> ids)
+    {
+        ReadOnlySpan<char> rest = Nfc.Normalize(text);
+        while (!rest.IsEmpty)
+        {
+            int length = QwenPattern.PieceLength(rest);
+            EncodePiece(rest[..length], LongPiece, ids);
+            rest = rest[length..];
+        }
+    }
+}

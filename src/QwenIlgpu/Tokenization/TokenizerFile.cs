@@ -1,0 +1,227 @@
+using System.Text.Json;
+
+namespace QwenIlgpu;
+
+/// <summary>
+/// What tokenizer.json holds: vocabulary in the byte alphabet, merges ("left right", best first) and added tokens, those included that
+/// only tokenizer_config.json names. Every rule of the file that this library does not implement is refused.
+/// </summary>
+internal sealed class TokenizerFile
+{
+    // A bound on ids, so that no file can ask for a table of a size that has nothing to do with its own.
+    private const int MaxId = (1 << 20) - 1;
+
+    private int length;
+    private bool hasModel;
+    private bool hasNormalizer;
+    private bool hasPreTokenizer;
+
+    public Dictionary<string, int> Vocabulary { get; private set; } = [];
+
+    public List<string> Merges { get; private set; } = [];
+
+    public Dictionary<int, AddedToken> AddedTokens { get; } = [];
+
+    /// <summary>Reads tokenizer.json and, where there is one, tokenizer_config.json of a checkpoint directory.</summary>
+    public static TokenizerFile Read(string directory)
+    {
+        TokenizerFile file = new();
+        file.ReadFile(Path.Combine(directory, "tokenizer.json"), file.ReadTokenizer);
+        string config = Path.Combine(directory, "tokenizer_config.json");
+        if (File.Exists(config)) file.ReadFile(config, file.ReadConfig);
+        return file;
+    }
+
+    private delegate void JsonAction(ref Utf8JsonReader reader);
+
+    private void ReadFile(string path, JsonAction read)
+    {
+        byte[] bytes = File.ReadAllBytes(path);
+        length = bytes.Length;
+        try
+        {
+            Utf8JsonReader reader = new(bytes);
+            reader.Read();
+            read(ref reader);
+            if (reader.Read()) throw new InvalidDataException("something follows the value");
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or InvalidDataException)
+        {
+            throw new InvalidDataException($"{path}: {error.Message}", error);
+        }
+        catch (NotSupportedException error)
+        {
+            throw new NotSupportedException($"{path}: {error.Message}", error);
+        }
+    }
+
+    private void ReadTokenizer(ref Utf8JsonReader reader)
+    {
+        ForEachProperty(ref reader, "tokenizer", ReadTokenizerProperty);
+        if (!hasModel) throw new InvalidDataException("model is missing");
+        if (!hasNormalizer) throw new NotSupportedException("normalizer is missing, supported is NFC");
+        if (!hasPreTokenizer) throw new NotSupportedException("pre_tokenizer is missing, supported is Qwen's");
+    }
+
+    private void ReadTokenizerProperty(string name, ref Utf8JsonReader reader)
+    {
+        switch (name)
+        {
+            case "model":
+                ForEachProperty(ref reader, name, ReadModelProperty);
+                hasModel = true;
+                break;
+            case "added_tokens":
+                foreach (JsonElement token in JsonElement.ParseValue(ref reader).EnumerateArray())
+                    Add(ReadAddedToken(token, token.GetProperty("id").GetInt32()));
+                break;
+            case "normalizer":
+                TokenizerRules.CheckNormalizer(JsonElement.ParseValue(ref reader));
+                hasNormalizer = true;
+                break;
+            case "pre_tokenizer":
+                TokenizerRules.CheckPreTokenizer(JsonElement.ParseValue(ref reader));
+                hasPreTokenizer = true;
+                break;
+            case "post_processor" or "decoder":
+                TokenizerRules.CheckByteLevel(name, JsonElement.ParseValue(ref reader));
+                break;
+            default:
+                reader.Skip();
+                break;
+        }
+    }
+
+    private void ReadModelProperty(string name, ref Utf8JsonReader reader)
+    {
+        switch (name)
+        {
+            case "vocab":
+                ReadVocabulary(ref reader);
+                break;
+            case "merges":
+                ReadMerges(ref reader);
+                break;
+            default:
+                TokenizerRules.CheckModel(name, JsonElement.ParseValue(ref reader));
+                break;
+        }
+    }
+
+    private void ReadVocabulary(ref Utf8JsonReader reader)
+    {
+        Expect(reader, JsonTokenType.StartObject, "model.vocab");
+        Vocabulary = new Dictionary<string, int>(length / 32, StringComparer.Ordinal); // a full one takes 45 bytes an entry
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            string token = reader.GetString()!;
+            reader.Read();
+            Expect(reader, JsonTokenType.Number, "an id in model.vocab");
+            Vocabulary[token] = CheckId(reader.GetInt32(), token);
+        }
+    }
+
+    private void ReadMerges(ref Utf8JsonReader reader)
+    {
+        Expect(reader, JsonTokenType.StartArray, "model.merges");
+        Merges = new List<string>(length / 32);
+        char[] pair = new char[64];
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (reader.TokenType != JsonTokenType.StartArray)
+            {
+                Expect(reader, JsonTokenType.String, "a merge");
+                AddMerge(reader.GetString()!);
+                continue;
+            }
+
+            int left = CopyToken(ref reader, 0, ref pair);
+            pair[left] = ' ';
+            int right = CopyToken(ref reader, left + 1, ref pair);
+            AddMerge(new string(pair, 0, right));
+            reader.Read();
+            Expect(reader, JsonTokenType.EndArray, "the end of a pair in model.merges");
+        }
+    }
+
+    private void AddMerge(string merge)
+    {
+        int space = merge.IndexOf(' ', StringComparison.Ordinal);
+        if (space <= 0 || space == merge.Length - 1 || merge.AsSpan(space + 1).Contains(' '))
+            throw new InvalidDataException($"merge {Merges.Count} \"{merge}\" is not two tokens");
+        Merges.Add(merge);
+    }
+
+    // Copies a token of a pair to its place and returns where it ends, with room for one character more.
+    private static int CopyToken(ref Utf8JsonReader reader, int start, ref char[] pair)
+    {
+        reader.Read();
+        Expect(reader, JsonTokenType.String, "a token in model.merges");
+        int needed = start + reader.ValueSpan.Length + 1;
+        if (needed > pair.Length) Array.Resize(ref pair, 2 * needed);
+        return start + reader.CopyString(pair.AsSpan(start));
+    }
+
+    // Ids that tokenizer.json lacks may stand in the configuration alone.
+    private void ReadConfig(ref Utf8JsonReader reader)
+    {
+        ForEachProperty(ref reader, "tokenizer configuration", (string name, ref Utf8JsonReader value) =>
+        {
+            if (name != "added_tokens_decoder")
+            {
+                value.Skip();
+                return;
+            }
+
+            foreach (JsonProperty token in JsonElement.ParseValue(ref value).EnumerateObject())
+                if (!int.TryParse(token.Name, out int id))
+                    throw new InvalidDataException($"added_tokens_decoder: \"{token.Name}\" is not an id");
+                else
+                    Add(ReadAddedToken(token.Value, id));
+        });
+    }
+
+    private static AddedToken ReadAddedToken(JsonElement token, int id)
+    {
+        if (token.ValueKind != JsonValueKind.Object
+            || !token.TryGetProperty("content", out JsonElement content) || content.GetString() is not { Length: > 0 } text)
+        {
+            throw new InvalidDataException($"added token {id} has no content");
+        }
+
+        foreach (string rule in (ReadOnlySpan<string>)["single_word", "lstrip", "rstrip", "normalized"])
+            if (token.TryGetProperty(rule, out JsonElement on) && on.ValueKind == JsonValueKind.True)
+                throw new NotSupportedException($"added token {id} \"{text}\" asks for {rule}, which is not supported");
+
+        return new AddedToken(CheckId(id, text), text, token.TryGetProperty("special", out JsonElement special) && special.GetBoolean());
+    }
+
+    private void Add(AddedToken token)
+    {
+        if (AddedTokens.TryGetValue(token.Id, out AddedToken? known) && known.Content != token.Content)
+            throw new InvalidDataException($"added token {token.Id} is \"{known.Content}\" and \"{token.Content}\"");
+        AddedTokens.TryAdd(token.Id, token);
+    }
+
+    private static int CheckId(int id, string token) => id is >= 0 and <= MaxId
+        ? id
+        : throw new InvalidDataException($"the id of token \"{token}\" is {id}, allowed are 0 to {MaxId}");
+
+    private delegate void PropertyAction(string name, ref Utf8JsonReader reader);
+
+    private static void ForEachProperty(ref Utf8JsonReader reader, string what, PropertyAction read)
+    {
+        Expect(reader, JsonTokenType.StartObject, what);
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            string name = reader.GetString()!;
+            reader.Read();
+            read(name, ref reader);
+        }
+    }
+
+    private static void Expect(in Utf8JsonReader reader, JsonTokenType type, string what)
+    {
+        if (reader.TokenType != type) throw new InvalidDataException($"{what} is {reader.TokenType}, not {type}");
+    }
+}

@@ -1,0 +1,125 @@
+using System.Text.Json.Nodes;
+using static QwenIlgpu.Tests.TokenizationData;
+
+namespace QwenIlgpu.Tests;
+
+internal sealed class TokenizerFileTests
+{
+    [TestCase("model/type", "\"WordPiece\"", "model type is \"WordPiece\", supported is \"BPE\"")]
+    [TestCase("model/ignore_merges", "true", "model.ignore_merges is \"true\", supported is \"false\"")]
+    [TestCase("model/unk_token", "\"<unk>\"", "model.unk_token is \"<unk>\", supported is \"\"")]
+    [TestCase("normalizer/type", "\"NFKC\"", "normalizer is \"NFKC\", supported is \"NFC\"")]
+    [TestCase("normalizer", "null", "normalizer is \"null\", supported is \"NFC\"")]
+    [TestCase("pre_tokenizer/type", "\"Whitespace\"", "pre_tokenizer is \"Whitespace\", supported is \"Sequence\"")]
+    [TestCase("pre_tokenizer/pretokenizers/0/pattern/Regex", "\"\\\\w+\"", "pre_tokenizer pattern is \"\\w+\", supported is")]
+    [TestCase("pre_tokenizer/pretokenizers/0/behavior", "\"Removed\"", "pre_tokenizer behavior is \"Removed\", supported is \"Isolated\"")]
+    [TestCase("pre_tokenizer/pretokenizers/1/add_prefix_space", "true", "pre_tokenizer: add_prefix_space is true, supported is false")]
+    [TestCase("pre_tokenizer/pretokenizers/1/use_regex", "true", "use_regex is not false")]
+    [TestCase("decoder/type", "\"Metaspace\"", "decoder is \"Metaspace\", supported is \"ByteLevel\"")]
+    [TestCase("post_processor/type", "\"TemplateProcessing\"", "post_processor is \"TemplateProcessing\"")]
+    [TestCase("added_tokens/0/normalized", "true", "added token 2039 \"<|endoftext|>\" asks for normalized")]
+    public void RejectsUnknownRulesByName(string path, string value, string message)
+    {
+        NotSupportedException error = Assert.Throws<NotSupportedException>(() => QwenTokenizerTests.Load(With(path, value)))!;
+
+        Assert.That(error.Message, Does.Contain("tokenizer.json: ").And.Contains(message));
+    }
+
+    [TestCase("model/merges/5", "[\"q\", \"zz\"]", "a token 'qzz' which not exist in the vocabulary")]
+    [TestCase("model/merges/5", "[\"v\", \"ery\"]", "a token 'ery' which not exist in the vocabulary")]
+    [TestCase("model/merges/5", "[\"ha\", \"t\"]", "a token 'ha' which not exist in the vocabulary")]
+    [TestCase("model/merges/5", "[\"h\", \"e \"]", "merge 5 \"h e \" is not two tokens")]
+    [TestCase("model/merges/5", "\"the\"", "merge 5 \"the\" is not two tokens")]
+    [TestCase("model/merges", "{}", "model.merges is StartObject, not StartArray")]
+    [TestCase("model/vocab", "{\"a\": 0}", "the vocabulary has no token for byte 0")]
+    [TestCase("model/vocab/!", "1", "id 1 is both")]
+    [TestCase("model/vocab/!", "-1", "the id of token \"!\" is -1")]
+    [TestCase("model/vocab/!", "2000000000", "the id of token \"!\" is 2000000000")]
+    [TestCase("model/vocab/!", "\"0\"", "an id in model.vocab is String, not Number")]
+    [TestCase("added_tokens/0/id", "0", "id 0 is both")]
+    [TestCase("added_tokens/0/content", "\"\"", "added token 2039 has no content")]
+    [TestCase("added_tokens/0/content", "\"<think>\"", "<think>")]
+    public void RejectsBadFiles(string path, string value, string message)
+    {
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => QwenTokenizerTests.Load(With(path, value)))!;
+
+        Assert.That(error.Message, Does.Contain("tokenizer.json: ").And.Contains(message));
+    }
+
+    [TestCase("")]
+    [TestCase("[]")]
+    [TestCase("{")]
+    [TestCase("{}")]
+    [TestCase("{\"model\": 1}")]
+    [TestCase("{\"model\": {\"vocab\": {\"\\ud800\": 0}}}")]
+    public void RejectsBadJson(string text)
+    {
+        InvalidDataException error = Assert.Throws<InvalidDataException>(
+            () => WithDirectory(QwenTokenizer.Load, ("tokenizer.json", text)))!;
+
+        Assert.That(error.Message, Does.Contain("tokenizer.json: "));
+    }
+
+    [Test]
+    public void RejectsConfigurationThatContradicts()
+    {
+        string config = """{"added_tokens_decoder": {"2041": {"content": "<|end|>"}}}""";
+
+        InvalidDataException error = Assert.Throws<InvalidDataException>(
+            () => QwenTokenizerTests.Load(QwenTokenizerTests.TokenizerJson(), config))!;
+
+        Assert.That(error.Message, Does.Contain("tokenizer_config.json: added token 2041 is \"<|im_end|>\" and \"<|end|>\""));
+    }
+
+    // Single changed bytes, cuts and doublings of a real file end in success or in one of the two exceptions of a bad file.
+    [Test]
+    public void SurvivesMutations()
+    {
+        string whole = QwenTokenizerTests.TokenizerJson().ToJsonString();
+        string config = File.ReadAllText(Path.Combine(Model, "tokenizer_config.json"));
+        Random random = new(1);
+        WithDirectory(
+            directory =>
+            {
+                for (int i = 0; i < 400; i++)
+                {
+                    File.WriteAllText(Path.Combine(directory, "tokenizer.json"), i % 2 == 0 ? Mutate(whole, random) : whole);
+                    File.WriteAllText(Path.Combine(directory, "tokenizer_config.json"), i % 2 == 1 ? Mutate(config, random) : config);
+                    try
+                    {
+                        _ = TokenizerFile.Read(directory);
+                    }
+                    catch (Exception error) when (error is InvalidDataException or NotSupportedException)
+                    {
+                        Assert.That(error.Message, Does.Contain("tokenizer"));
+                    }
+                }
+
+                return true;
+            });
+    }
+
+    private static string Mutate(string text, Random random)
+    {
+        int at = random.Next(text.Length);
+        return random.Next(4) switch
+        {
+            0 => text[..at],
+            1 => text.Remove(at, Math.Min(random.Next(1, 20), text.Length - at)),
+            2 => text.Insert(at, text.Substring(random.Next(text.Length - 20), 20)),
+            _ => text.Remove(at, 1).Insert(at, ((char)random.Next(32, 127)).ToString()),
+        };
+    }
+
+    private static JsonNode With(string path, string value)
+    {
+        JsonNode root = QwenTokenizerTests.TokenizerJson();
+        string[] steps = path.Split('/');
+        JsonNode node = root;
+        foreach (string step in steps[..^1])
+            node = int.TryParse(step, out int index) ? node[index]! : node[step]!;
+        if (int.TryParse(steps[^1], out int last)) node[last] = JsonNode.Parse(value);
+        else node[steps[^1]] = JsonNode.Parse(value);
+        return root;
+    }
+}
