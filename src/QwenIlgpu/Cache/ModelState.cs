@@ -1,0 +1,76 @@
+using ILGPU;
+using ILGPU.Runtime;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu;
+
+/// <summary>
+/// The device memory that sequences live in: key and value pages of every attention layer, the page table, delta states and conv
+/// tails. Slot 0 and page 0 belong to padding rows.
+/// </summary>
+internal sealed class ModelState
+{
+    private readonly ComputeDevice device;
+    private readonly int[] tableEntry = new int[1];
+
+    public ModelState(ComputeDevice device, DeviceMemory memory, QwenConfig config, StateCapacity capacity)
+    {
+        this.device = device;
+        Capacity = capacity;
+        PageTable = new Matrix<int>(
+            memory.AllocateZeroed<int>((long)capacity.Slots * capacity.PagesPerSequence), capacity.Slots, capacity.PagesPerSequence);
+        long pageElements = (long)capacity.Pages * config.NumKeyValueHeads * KvCache.PageTokens * config.HeadDim;
+        int stateElements = config.LinearNumValueHeads * config.LinearValueHeadDim * config.LinearKeyHeadDim;
+        int tailElements = (config.LinearConvKernelDim - 1) * config.LinearConvChannels;
+        var pages = new LayerPages?[config.NumHiddenLayers];
+        var states = new DeltaLayerState?[config.NumHiddenLayers];
+        for (int layer = 0; layer < config.NumHiddenLayers; layer++)
+        {
+            if (config.LayerTypes[layer] == LayerType.FullAttention)
+            {
+                pages[layer] = capacity.PageType == PageType.F32
+                    ? new LayerPages(Pages(memory.AllocateZeroed<float>(pageElements), memory.AllocateZeroed<float>(pageElements)), null)
+                    : new LayerPages(null, Pages(memory.AllocateZeroed<ushort>(pageElements), memory.AllocateZeroed<ushort>(pageElements)));
+            }
+            else
+            {
+                states[layer] = new DeltaLayerState(
+                    new Matrix<float>(memory.AllocateZeroed<float>((long)capacity.Slots * stateElements), capacity.Slots, stateElements),
+                    new Matrix<float>(memory.AllocateZeroed<float>((long)capacity.Slots * tailElements), capacity.Slots, tailElements));
+            }
+        }
+
+        AttentionLayers = pages;
+        DeltaLayers = states;
+
+        KvPages<T> Pages<T>(ArrayView<T> keys, ArrayView<T> values)
+            where T : unmanaged => new(keys, values, capacity.Pages, config.NumKeyValueHeads, config.HeadDim);
+    }
+
+    public StateCapacity Capacity { get; }
+
+    /// <summary>[slots, pages per sequence]: page id of each 64-token block of each sequence.</summary>
+    public Matrix<int> PageTable { get; }
+
+    /// <summary>By layer index; null for delta layers.</summary>
+    public IReadOnlyList<LayerPages?> AttentionLayers { get; }
+
+    /// <summary>By layer index; null for attention layers.</summary>
+    public IReadOnlyList<DeltaLayerState?> DeltaLayers { get; }
+
+    /// <summary>Writes one entry of the page table.</summary>
+    public void SetPage(int slot, int block, int page)
+    {
+        tableEntry[0] = page;
+        PageTable.Data.SubView(((long)slot * PageTable.Stride) + block, 1).CopyFromCPU(device.Stream, tableEntry);
+    }
+}
+
+/// <summary>How much state is held. Slots and pages count the reserved one.</summary>
+internal sealed record StateCapacity(int Slots, int Pages, int PagesPerSequence, PageType PageType);
+
+/// <summary>Pages of one attention layer, in the one element type they have.</summary>
+internal sealed record LayerPages(KvPages<float>? F32, KvPages<ushort>? Bf16);
+
+/// <summary>State of one delta layer: [slots, Hv·Dv·Dk] and conv tail [slots, (kernel − 1)·C].</summary>
+internal sealed record DeltaLayerState(Matrix<float> State, Matrix<float> ConvTail);

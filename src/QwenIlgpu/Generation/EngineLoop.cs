@@ -1,0 +1,135 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+
+namespace QwenIlgpu;
+
+/// <summary>The engine's thread: admits, steps, retires, until disposed or until the device fails.</summary>
+internal sealed class EngineLoop : IAsyncDisposable
+{
+    private readonly ConcurrentQueue<GenerationRequest> submitted = new();
+    private readonly SemaphoreSlim work = new(0);
+    private readonly TaskCompletionSource started = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly QwenModel model;
+    private readonly EngineCapacity capacity;
+    private readonly ILogger logger;
+    private readonly Lock gate = new();
+    private StepRunner? runner;
+    private volatile Exception? fault;
+    private volatile bool stopping;
+
+    public EngineLoop(QwenModel model, EngineCapacity capacity)
+    {
+        (this.model, this.capacity) = (model, capacity);
+        logger = model.Loggers.CreateLogger<Engine>();
+        var thread = new Thread(Run) { Name = "QwenIlgpu engine", IsBackground = true };
+        thread.Start();
+        started.Task.Wait();
+        if (fault is { } error)
+            throw error;
+    }
+
+    /// <summary>Steps that have run, for measurements.</summary>
+    public EngineCounters Counters { get; } = new();
+
+    public void ThrowIfStopped()
+    {
+        if (fault is { } error)
+            throw error;
+        ObjectDisposedException.ThrowIf(stopping, typeof(Engine));
+    }
+
+    public void Submit(GenerationRequest request)
+    {
+        lock (gate)
+        {
+            ThrowIfStopped();
+            submitted.Enqueue(request);
+        }
+
+        work.Release();
+    }
+
+    /// <summary>Ends a request: its reader sees the error at once, its slot and pages are free before the next step.</summary>
+    public void Cancel(GenerationRequest request, Exception error)
+    {
+        request.Cancel();
+        request.Stream.Fail(error);
+        work.Release();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        stopping = true;
+        work.Release();
+        await ended.Task.ConfigureAwait(false);
+    }
+
+    private void Run()
+    {
+        Scheduler? scheduler = null;
+        try
+        {
+            runner = new StepRunner(model, capacity);
+            scheduler = new Scheduler(runner);
+            started.SetResult();
+            while (!stopping)
+            {
+                while (submitted.TryDequeue(out GenerationRequest? request))
+                    scheduler.Enqueue(request);
+                scheduler.Update();
+                long before = GC.GetAllocatedBytesForCurrentThread();
+                if (scheduler.Step())
+                    Counters.Add(GC.GetAllocatedBytesForCurrentThread() - before);
+                else
+                    work.Wait();
+            }
+
+            EndAll(scheduler, new ObjectDisposedException(nameof(Engine)));
+        }
+#pragma warning disable CA1031 // Whatever ends the thread must reach every reader.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            fault = e;
+            Log.EngineFault(logger, e);
+            EndAll(scheduler, e);
+        }
+        finally
+        {
+            runner?.Dispose();
+            started.TrySetResult();
+            ended.SetResult();
+        }
+    }
+
+    private void EndAll(Scheduler? scheduler, Exception error)
+    {
+        foreach (GenerationRequest request in scheduler?.All ?? [])
+            request.Stream.Fail(error);
+        lock (gate)
+        {
+            stopping = true;
+            while (submitted.TryDequeue(out GenerationRequest? request))
+                request.Stream.Fail(error);
+        }
+    }
+}
+
+/// <summary>What the engine's thread has done so far.</summary>
+internal sealed class EngineCounters
+{
+    private long steps;
+    private long allocatedBytes;
+
+    public long Steps => Interlocked.Read(ref steps);
+
+    /// <summary>Managed bytes allocated on the engine's thread while stepping, ILGPU's own included.</summary>
+    public long AllocatedBytes => Interlocked.Read(ref allocatedBytes);
+
+    public void Add(long bytes)
+    {
+        Interlocked.Increment(ref steps);
+        Interlocked.Add(ref allocatedBytes, bytes);
+    }
+}

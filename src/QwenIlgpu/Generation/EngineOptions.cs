@@ -1,0 +1,47 @@
+namespace QwenIlgpu;
+
+/// <summary>Capacity of an <see cref="Engine"/>: what it allocates once, when it is made.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>Sequences that can be live at once, 1 to 64; further requests wait their turn. Default 4.</summary>
+    public int MaxSequences { get; init; } = 4;
+
+    /// <summary>Longest sequence in tokens, prompt and answer together; 0 takes the model's own limit, but at most 32,768.</summary>
+    public int ContextTokens { get; init; }
+
+    /// <summary>Tokens of attention cache that all live sequences share; 0 takes <see cref="ContextTokens"/>. Rounded up to pages of 64.</summary>
+    public int CacheTokens { get; init; }
+
+    /// <summary>Rows of one prefill step, a multiple of 64. Default 512.</summary>
+    public int PrefillChunkTokens { get; init; } = 512;
+
+    /// <summary>Element type of the attention cache. Default bf16.</summary>
+    public PageType PageType { get; init; } = PageType.Bf16;
+
+    internal EngineCapacity Resolve(QwenConfig config)
+    {
+        const int PageTokens = Kernels.KvCache.PageTokens;
+        Require(MaxSequences is >= 1 and <= 64, nameof(MaxSequences), MaxSequences, "from 1 to 64");
+        Require(PrefillChunkTokens >= 64 && PrefillChunkTokens % 64 == 0, nameof(PrefillChunkTokens), PrefillChunkTokens, "a positive multiple of 64");
+        Require(
+            ContextTokens >= 0 && ContextTokens <= config.MaxPositionEmbeddings, nameof(ContextTokens), ContextTokens,
+            $"from 1 to the model's {config.MaxPositionEmbeddings}, or 0 for the default");
+        Require(Enum.IsDefined(PageType), nameof(PageType), PageType, "Bf16 or F32");
+        int context = ContextTokens == 0 ? Math.Min(config.MaxPositionEmbeddings, 32_768) : ContextTokens;
+        int cache = CacheTokens == 0 ? context : CacheTokens;
+        Require(cache >= context, nameof(CacheTokens), CacheTokens, $"at least ContextTokens ({context}), or 0 for as many");
+        int pages = (int)(((long)cache + PageTokens - 1) / PageTokens);
+        int pagesPerSequence = (context + PageTokens - 1) / PageTokens;
+        return new EngineCapacity(
+            context, PrefillChunkTokens, MaxSequences, new StateCapacity(MaxSequences + 1, pages + 1, pagesPerSequence, PageType));
+    }
+
+    private static void Require<T>(bool holds, string option, T value, string rule)
+    {
+        if (!holds)
+            throw new ArgumentOutOfRangeException(option, value, $"{option} is {value}; it must be {rule}");
+    }
+}
+
+/// <summary>An engine's capacity with every default filled in.</summary>
+internal sealed record EngineCapacity(int ContextTokens, int PrefillChunkTokens, int MaxSequences, StateCapacity State);

@@ -1,0 +1,81 @@
+using System.Globalization;
+using System.Numerics;
+
+namespace QwenIlgpu;
+
+/// <summary>The range of each sampling option, and its value where nobody sets it.</summary>
+internal static class SamplingRules
+{
+    public static Rule<float> Temperature { get; } = new(
+        nameof(SamplingOptions.Temperature), 0, v => v >= 0, "a number of at least 0 (0 is greedy)");
+
+    public static Rule<int> TopK { get; } = new(
+        nameof(SamplingOptions.TopK), 0, v => v is >= 0 and <= SamplingOptions.MaxTopK, "from 0 (off) to 1024");
+
+    public static Rule<float> TopP { get; } = new(nameof(SamplingOptions.TopP), 1, v => v is > 0 and <= 1, "above 0 and at most 1 (off)");
+
+    public static Rule<float> MinP { get; } = new(nameof(SamplingOptions.MinP), 0, v => v is >= 0 and <= 1, "from 0 (off) to 1");
+
+    public static Rule<float> RepetitionPenalty { get; } = new(
+        nameof(SamplingOptions.RepetitionPenalty), 1, v => v > 0, "a number above 0 (1 is off)");
+
+    public static Rule<float> FrequencyPenalty { get; } = new(
+        nameof(SamplingOptions.FrequencyPenalty), 0, v => v is >= -2 and <= 2, "from -2 to 2 (0 is off)");
+
+    public static Rule<float> PresencePenalty { get; } = new(
+        nameof(SamplingOptions.PresencePenalty), 0, v => v is >= -2 and <= 2, "from -2 to 2 (0 is off)");
+
+    private static Rule<int> TopLogProbs { get; } = new(
+        nameof(SamplingOptions.TopLogProbs), 0, v => v is >= 0 and <= SamplingOptions.MaxTopLogProbs, "from 0 to 20");
+
+    /// <summary>The options that have no default elsewhere: token ids must be the tokenizer's.</summary>
+    public static void CheckTokens(SamplingOptions options, int vocabularySize)
+    {
+        _ = TopLogProbs.First(options.TopLogProbs, null, null);
+        foreach ((int id, float bias) in options.LogitBias ?? new Dictionary<int, float>())
+        {
+            CheckId(nameof(SamplingOptions.LogitBias), id, vocabularySize);
+            if (float.IsNaN(bias) || float.IsPositiveInfinity(bias))
+                throw OutOfRange($"LogitBias of token {id} is {Text(bias)}; it must be finite, or -Infinity to forbid the token");
+        }
+
+        if (options.AllowedTokenIds is null)
+            return;
+        if (options.AllowedTokenIds.Count == 0)
+            throw new ArgumentException("AllowedTokenIds is empty; it must hold at least one token id, or be unset");
+        foreach (int id in options.AllowedTokenIds)
+            CheckId(nameof(SamplingOptions.AllowedTokenIds), id, vocabularySize);
+    }
+
+    private static void CheckId(string option, int id, int vocabularySize)
+    {
+        if (id < 0 || id >= vocabularySize)
+            throw OutOfRange($"{option} names token {id}; the vocabulary has ids from 0 to {vocabularySize - 1}");
+    }
+
+    private static ArgumentOutOfRangeException OutOfRange(string message) => new(null, message);
+
+    private static string Text<T>(T value)
+        where T : struct, INumber<T> => value.ToString(null, CultureInfo.InvariantCulture);
+
+    /// <summary>One option's range in words and as a test.</summary>
+    internal sealed class Rule<T>(string name, T neutral, Func<T, bool> holds, string range)
+        where T : struct, INumber<T>
+    {
+        /// <summary>The range in words that complete "must be …".</summary>
+        public string Range => range;
+
+        /// <summary>Whether a value lies in the range.</summary>
+        public bool Allows(T value) => T.IsFinite(value) && holds(value);
+
+        /// <summary>The first that is set, checked; the neutral value if none is.</summary>
+        public T First(T? option, T? preset, T? configured)
+        {
+            T value = option ?? preset ?? configured ?? neutral;
+            if (Allows(value))
+                return value;
+            string source = option is null && preset is null ? " in generation_config.json" : "";
+            throw OutOfRange($"{name} is {Text(value)}{source}; it must be {range}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+using ILGPU;
+using ILGPU.Runtime;
+using Microsoft.Extensions.Logging;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu;
+
+/// <summary>
+/// Runs steps of a model: fills the step's inputs, finds or records the graph of its shape, runs it. Owns the state of all
+/// sequences and the activation arena. One thread uses it.
+/// </summary>
+internal sealed class StepRunner : IDisposable
+{
+    // Decode shapes are few and stay; prefill shapes are as many as prompts have lengths, and recording one is cheap.
+    private const int MaxPrefillGraphs = 32;
+
+    private readonly QwenModel model;
+    private readonly DeviceMemory memory;
+    private readonly StepInputs inputs;
+    private readonly Dictionary<StepShape, BoundStep> graphs = [];
+    private readonly Queue<StepShape> prefillShapes = new();
+    private readonly ILogger logger;
+    private readonly StepRunnerOptions options;
+    private DeviceMemory arenaMemory;
+    private ArrayView<byte> arena;
+
+    public StepRunner(QwenModel model, EngineCapacity capacity, StepRunnerOptions? options = null)
+    {
+        (this.model, Capacity, this.options) = (model, capacity, options ?? new StepRunnerOptions());
+        logger = model.Loggers.CreateLogger<StepRunner>();
+        memory = new DeviceMemory(model.Device);
+        arenaMemory = new DeviceMemory(model.Device);
+        State = new ModelState(model.Device, memory, model.Config, capacity.State);
+        int rows = Math.Max(capacity.PrefillChunkTokens, capacity.MaxSequences);
+        int sequences = Math.Max(StepShape.BucketOf(capacity.MaxSequences), capacity.MaxSequences);
+        inputs = new StepInputs(
+            model.Device, memory,
+            StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), true)));
+        Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, capacity.ContextTokens);
+    }
+
+    public EngineCapacity Capacity { get; }
+
+    public ModelState State { get; }
+
+    public Sampler Sampler { get; }
+
+    /// <summary>Device memory held besides the weights: state, sampling buffers, activations.</summary>
+    public long AllocatedBytes => memory.AllocatedBytes + arenaMemory.AllocatedBytes;
+
+    /// <summary>Runs one step. Afterwards the sampler holds the drawn ids, in the order of the logit rows.</summary>
+    public BoundStep Run(StepKind kind, ReadOnlySpan<StepSequence> sequences, bool samples = true)
+    {
+        StepShape shape = ShapeOf(kind, sequences, samples);
+        BoundStep step = GraphOf(shape);
+        FillInputs(shape, sequences);
+        inputs.Upload(step.Fields);
+        if (options.Checked)
+            CheckedRunner.Run(step.Graph, model.Device.Stream, arena);
+        else
+            StreamRunner.Run(step.Graph, model.Device.Stream);
+        return step;
+    }
+
+    /// <summary>Logits of the step that ran last, [R, Vocab].</summary>
+    public float[] ReadLogits(BoundStep step) => Read(step.Recorded.Logits ?? throw new InvalidOperationException("the step computed no logits"));
+
+    /// <summary>Contents of a tensor that the step left as an output.</summary>
+    public float[] Read(Tensor tensor)
+    {
+        var values = new float[(long)tensor.Rows * tensor.Columns];
+        tensor.View.Data.CopyToCPU(model.Device.Stream, values);
+        model.Device.Synchronize();
+        return values;
+    }
+
+    /// <summary>The recorded and bound graph of a shape; recorded now if this is its first use.</summary>
+    public BoundStep GraphOf(StepShape shape)
+    {
+        if (graphs.TryGetValue(shape, out BoundStep? known))
+            return known;
+        if (shape.Kind == StepKind.Prefill)
+        {
+            if (prefillShapes.Count == MaxPrefillGraphs)
+                graphs.Remove(prefillShapes.Dequeue());
+            prefillShapes.Enqueue(shape);
+        }
+
+        var graph = new OpGraph(shape.ToString());
+        var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation);
+        RecordedStep recorded = QwenGraph.Record(model.Weights, ops, State);
+        StepFields fields = inputs.FieldsOf(shape);
+        if (shape.Samples && recorded.Logits is { } logits)
+            Sampler.Record(graph, logits, inputs.Device(fields.LogitSlot));
+        graph.Plan();
+        GrowArena(graph.ArenaBytes);
+        graph.Bind(arena);
+        var step = new BoundStep(graph, recorded, fields);
+        graphs.Add(shape, step);
+        Log.Recorded(logger, graph.Name, graph.Nodes.Count, graph.Launches.Length, graph.ArenaBytes);
+        return step;
+    }
+
+    public void Dispose()
+    {
+        model.Device.Synchronize();
+        arenaMemory.Dispose();
+        memory.Dispose();
+    }
+
+    // Graphs bound to a smaller arena are dropped and recorded again when they are next needed.
+    private void GrowArena(long bytes)
+    {
+        if (arena.Length >= bytes)
+            return;
+        model.Device.Synchronize();
+        graphs.Clear();
+        prefillShapes.Clear();
+        arenaMemory.Dispose();
+        arenaMemory = new DeviceMemory(model.Device);
+        arena = arenaMemory.Allocate<byte>(bytes);
+    }
+
+    private static StepShape ShapeOf(StepKind kind, ReadOnlySpan<StepSequence> sequences, bool samples)
+    {
+        if (kind == StepKind.Decode)
+            return StepShape.Decode(StepShape.BucketOf(sequences.Length), samples);
+        int rows = 0;
+        int logitRows = 0;
+        int chunks = 0;
+        foreach (StepSequence sequence in sequences)
+        {
+            rows += sequence.Tokens.Length;
+            logitRows += sequence.LogitRows;
+            chunks += ((sequence.Position + sequence.Tokens.Length + ChunkList.ChunkRows - 1) / ChunkList.ChunkRows) - (sequence.Position / ChunkList.ChunkRows);
+        }
+
+        return new StepShape(StepKind.Prefill, rows, sequences.Length, logitRows, chunks, samples && logitRows > 0);
+    }
+
+    private void FillInputs(StepShape shape, ReadOnlySpan<StepSequence> sequences)
+    {
+        StepFields fields = inputs.FieldsOf(shape);
+        Span<int> ids = inputs.Host(fields.TokenIds);
+        Span<int> positions = inputs.Host(fields.Positions);
+        Span<int> rowSlot = inputs.Host(fields.RowSlot);
+        Span<int> firstRow = inputs.Host(fields.FirstRow);
+        Span<int> sequenceSlot = inputs.Host(fields.SequenceSlot);
+        Span<int> logitRow = inputs.Host(fields.LogitRow);
+        Span<int> logitSlot = inputs.Host(fields.LogitSlot);
+        int row = 0;
+        int logit = 0;
+        for (int s = 0; s < sequences.Length; s++)
+        {
+            StepSequence sequence = sequences[s];
+            ReadOnlySpan<int> tokens = sequence.Tokens.Span;
+            firstRow[s] = row;
+            sequenceSlot[s] = sequence.Slot;
+            for (int i = 0; i < sequence.LogitRows; i++, logit++)
+            {
+                logitRow[logit] = row + tokens.Length - sequence.LogitRows + i;
+                logitSlot[logit] = sequence.Slot;
+            }
+
+            for (int i = 0; i < tokens.Length; i++, row++)
+            {
+                ids[row] = tokens[i];
+                positions[row] = sequence.Position + i;
+                rowSlot[row] = sequence.Slot;
+            }
+        }
+
+        // Padding rows are one-token sequences in the reserved slot.
+        for (int s = sequences.Length; s < shape.Sequences; s++, row++, logit++)
+        {
+            (firstRow[s], sequenceSlot[s], ids[row], positions[row], rowSlot[row]) = (row, 0, 0, 0, 0);
+            if (logit < logitRow.Length)
+                (logitRow[logit], logitSlot[logit]) = (row, 0);
+        }
+
+        firstRow[shape.Sequences] = row;
+        if (shape.Kind == StepKind.Prefill)
+        {
+            ChunkList.Build(firstRow, positions, inputs.Host(fields.ChunkFirstRow), inputs.Host(fields.ChunkRows), inputs.Host(fields.FirstChunk));
+        }
+    }
+}
+
+/// <summary>A step's graph, what it records, and where its inputs lie.</summary>
+internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepFields Fields);
+
+/// <summary>How a runner runs its graphs.</summary>
+/// <param name="Checked">Poison the arena and look for non-finite values after every node.</param>
+/// <param name="KeepsResiduals">Keep the residual stream of every layer readable after a run.</param>
+internal sealed record StepRunnerOptions(bool Checked = false, bool KeepsResiduals = false);

@@ -1,0 +1,29 @@
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu;
+
+/// <summary>
+/// One operation of a step: what it reads and writes, the bytes it must move besides those tensors (weights, state, cache), and
+/// how to bind its launches once memory is planned.
+/// </summary>
+internal sealed class Node(string scope, string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind)
+{
+    /// <summary>Where in the model the node was recorded, such as <c>layers.3.self_attn</c>.</summary>
+    public string Scope { get; } = scope;
+
+    public string Op { get; } = op;
+
+    public IReadOnlyList<Tensor> Reads { get; } = reads;
+
+    public IReadOnlyList<Tensor> Writes { get; } = writes;
+
+    /// <summary>Least bytes moved: tensors read and written once, plus weights, state and cache.</summary>
+    public long MovedBytes { get; } = reads.Where(t => t.Role != TensorRole.Scratch).Sum(t => t.SizeBytes)
+        + writes.Where(t => t.Role != TensorRole.Scratch).Sum(t => t.SizeBytes) + otherBytes;
+
+    public IReadOnlyList<Launch> Launches { get; private set; } = [];
+
+    public void Bind() => Launches = bind();
+
+    public override string ToString() => $"{Scope}: {Op}";
+}

@@ -1,0 +1,74 @@
+using System.Globalization;
+using ILGPU;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu;
+
+/// <summary>
+/// The node list of one step shape: recorded once, planned, bound to memory, then run every step. Everything that changes from
+/// step to step lies in device buffers, so that a run is the same sequence of launches each time.
+/// </summary>
+internal sealed class OpGraph(string name)
+{
+    private readonly List<Node> nodes = [];
+    private readonly Stack<string> scopes = new();
+    private Launch[] launches = [];
+
+    public string Name { get; } = name;
+
+    public IReadOnlyList<Node> Nodes => nodes;
+
+    /// <summary>All launches of a run, in order; empty until bound.</summary>
+    public ReadOnlySpan<Launch> Launches => launches;
+
+    public long ArenaBytes { get; private set; }
+
+    public Tensor NewTensor(string tensorName, int rows, int columns, TensorRole role = TensorRole.Activation) =>
+        new(tensorName, rows, columns, role);
+
+    /// <summary>Appends a node. <paramref name="otherBytes"/>: weights, state and cache that it moves.</summary>
+    public void Add(string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind) =>
+        nodes.Add(new Node(scopes.Count > 0 ? scopes.Peek() : "", op, reads, writes, otherBytes, bind));
+
+    /// <summary>Nodes recorded inside <paramref name="record"/> carry this scope.</summary>
+    public T Scoped<T>(string scope, Func<T> record)
+    {
+        scopes.Push(scope);
+        T result = record();
+        scopes.Pop();
+        return result;
+    }
+
+    /// <summary>Decides where every tensor lies.</summary>
+    public void Plan() => ArenaBytes = BufferPlan.Assign(nodes);
+
+    /// <summary>Binds every node to its operands in this arena. Compiles kernels that are not loaded yet.</summary>
+    public void Bind(ArrayView<byte> arena)
+    {
+        if (arena.Length < ArenaBytes)
+            throw new ArgumentException($"graph {Name} needs an arena of {ArenaBytes} bytes, got {arena.Length}");
+        foreach (Tensor tensor in nodes.SelectMany(n => n.Writes).Distinct())
+        {
+            ArrayView<float> data = arena.SubView(tensor.OffsetBytes, tensor.SizeBytes).Cast<float>();
+            tensor.View = new Matrix<float>(data, tensor.Rows, tensor.Columns);
+        }
+
+        foreach (Node node in nodes)
+            node.Bind();
+        launches = [.. nodes.SelectMany(n => n.Launches)];
+    }
+
+    /// <summary>One line a node: scope, op, reads, writes, bytes, and the time those bytes take at the given bandwidth.</summary>
+    public void WriteTable(TextWriter writer, double bandwidthBytesPerSecond)
+    {
+        writer.WriteLine($"{Name}: {nodes.Count} nodes, {launches.Length} launches, arena {ArenaBytes} bytes");
+        for (int i = 0; i < nodes.Count; i++)
+        {
+            Node node = nodes[i];
+            double microseconds = node.MovedBytes / bandwidthBytesPerSecond * 1e6;
+            writer.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{i,4} {node.Scope,-24} {node.Op,-18} {string.Join(", ", node.Reads)} → {string.Join(", ", node.Writes)}  {node.MovedBytes} B  {microseconds:F1} µs"));
+        }
+    }
+}

@@ -1,0 +1,32 @@
+using Microsoft.Extensions.Logging;
+
+namespace QwenIlgpu;
+
+/// <summary>How a model is loaded.</summary>
+public sealed record ModelOptions
+{
+    /// <summary>The accelerator that holds the weights. Default <see cref="DeviceChoice.Auto"/>.</summary>
+    public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
+
+    /// <summary>What is done with weights that the checkpoint holds in 16 or 32 bits. Default: nothing.</summary>
+    public WeightQuantization Quantization { get; init; } = WeightQuantization.None;
+
+    /// <summary>Chat template to render messages with; null takes the checkpoint's own. The one known name is <c>qwen3.6</c>.</summary>
+    public string? ChatTemplate { get; init; }
+
+    /// <summary>Where loading and the engine write what they do; null writes nothing.</summary>
+    public ILoggerFactory? LoggerFactory { get; init; }
+}
+
+/// <summary>Quantisation on load.</summary>
+public enum WeightQuantization
+{
+    /// <summary>Weights stay in the encoding of the checkpoint.</summary>
+    None,
+
+    /// <summary>
+    /// The linear layers inside the decoder layers become INT4, symmetric, round to nearest, groups of 128; embeddings, head,
+    /// norms and the delta gates' projections stay as they are.
+    /// </summary>
+    Int4,
+}

@@ -1,0 +1,120 @@
+using System.Collections.Frozen;
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace QwenIlgpu;
+
+/// <summary>
+/// A model's weights on one device, with its tokenizer and chat template: immutable after loading and shareable by any number of
+/// <see cref="Engine"/>s, all of which must be disposed first.
+/// </summary>
+public sealed class QwenModel : IAsyncDisposable
+{
+    private readonly DeviceMemory memory;
+
+    private QwenModel(
+        string path, ComputeDevice device, DeviceMemory memory, QwenWeights weights, Checkpoint checkpoint, QwenTokenizer tokenizer,
+        ChatTemplate template, ILoggerFactory loggers)
+    {
+        (Path, Device, this.memory, Weights) = (path, device, memory, weights);
+        (Config, Tokenizer, Template, Loggers) = (checkpoint.Config, tokenizer, template, loggers);
+        GenerationConfig = checkpoint.Generation;
+        EndIds = (GenerationConfig is { EosTokenIds.IsEmpty: false } ? GenerationConfig.EosTokenIds : Config.EosTokenIds).ToFrozenSet();
+    }
+
+    /// <summary>Directory the model was loaded from.</summary>
+    public string Path { get; }
+
+    /// <summary>Name of the accelerator that holds the weights.</summary>
+    public string DeviceName => Device.Accelerator.Name;
+
+    /// <summary>Longest sequence the model was made for, in tokens (`max_position_embeddings`).</summary>
+    public int MaxContextTokens => Config.MaxPositionEmbeddings;
+
+    /// <summary>Device memory that the weights take.</summary>
+    public long WeightBytes => memory.AllocatedBytes;
+
+    internal ComputeDevice Device { get; }
+
+    internal QwenWeights Weights { get; }
+
+    internal QwenConfig Config { get; }
+
+    /// <summary>Ids that end a turn: those of generation_config.json, which is authoritative, else those of config.json.</summary>
+    internal IReadOnlySet<int> EndIds { get; }
+
+    /// <summary>The checkpoint's generation_config.json, if it has one.</summary>
+    internal GenerationConfig? GenerationConfig { get; }
+
+    internal QwenTokenizer Tokenizer { get; }
+
+    internal ChatTemplate Template { get; }
+
+    internal ILoggerFactory Loggers { get; }
+
+    /// <summary>Loads a model from a directory in Hugging Face's layout: config.json, tokenizer.json, safetensors.</summary>
+    /// <param name="path">The directory.</param>
+    /// <param name="options">Device, quantisation, template, logging; null takes the defaults.</param>
+    /// <param name="progress">Told of every block read.</param>
+    /// <param name="cancellationToken">Ends loading between two blocks.</param>
+    /// <exception cref="DirectoryNotFoundException">There is no such directory.</exception>
+    /// <exception cref="FileNotFoundException">A file that a checkpoint must have is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged or contradicts another; the message names it.</exception>
+    /// <exception cref="NotSupportedException">The checkpoint's architecture, encoding or template is not one that is read here, or the device is not there.</exception>
+    public static Task<QwenModel> LoadAsync(
+        string path, ModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return Task.Run(() => Load(path, options ?? new ModelOptions(), progress, cancellationToken), cancellationToken);
+    }
+
+    /// <summary>Token ids of a text, without any template.</summary>
+    /// <param name="text">The text; unpaired surrogates count as U+FFFD.</param>
+    /// <param name="parseSpecial">Whether control tokens written in the text, such as <c>&lt;|im_end|&gt;</c>, become their ids. Leave it off for text that users wrote.</param>
+    public int[] Tokenize(string text, bool parseSpecial = false) => Tokenizer.Encode(text, parseSpecial);
+
+    /// <summary>Text of token ids; bytes that are no UTF-8 become U+FFFD.</summary>
+    public string Detokenize(ReadOnlySpan<int> ids) => Tokenizer.Decode(ids);
+
+    /// <summary>Frees the weights and the device.</summary>
+    public ValueTask DisposeAsync()
+    {
+        memory.Dispose();
+        Device.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private static QwenModel Load(string path, ModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellation)
+    {
+        ILoggerFactory loggers = options.LoggerFactory ?? NullLoggerFactory.Instance;
+        ILogger logger = loggers.CreateLogger<QwenModel>();
+        long start = Stopwatch.GetTimestamp();
+        using Checkpoint checkpoint = Checkpoint.Open(path);
+        ChatTemplate template = ChatTemplate.Load(path, options.ChatTemplate);
+        QwenTokenizer tokenizer = QwenTokenizer.Load(path);
+        if (tokenizer.VocabularySize > checkpoint.Config.VocabSize)
+        {
+            throw new InvalidDataException(
+                $"{path}: tokenizer.json has ids up to {tokenizer.VocabularySize - 1}, config.json's vocab_size is {checkpoint.Config.VocabSize}");
+        }
+
+        ComputeDevice device = ComputeDevice.Open(options.Device, checkpoint.WeightBytes, notice => Log.Notice(logger, notice));
+        var memory = new DeviceMemory(device);
+        try
+        {
+            using var staging = new DeviceMemory(device);
+            QwenWeights weights = new WeightLoader(checkpoint, device, memory, staging, options.Quantization, progress, cancellation).Load();
+            var model = new QwenModel(path, device, memory, weights, checkpoint, tokenizer, template, loggers);
+            TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
+            Log.Loaded(logger, path, model.DeviceName, memory.AllocatedBytes, elapsed);
+            return model;
+        }
+        catch
+        {
+            memory.Dispose();
+            device.Dispose();
+            throw;
+        }
+    }
+}

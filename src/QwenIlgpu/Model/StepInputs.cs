@@ -1,0 +1,99 @@
+using ILGPU;
+using ILGPU.Runtime;
+
+namespace QwenIlgpu;
+
+/// <summary>
+/// Everything that changes from step to step, as 32-bit integers in one device buffer that is filled by one upload. The fields'
+/// places follow from the shape, so a graph's kernels keep their arguments for life.
+/// </summary>
+internal sealed class StepInputs
+{
+    private readonly ComputeDevice device;
+    private readonly ArrayView<int> buffer;
+    private readonly int[] staging;
+
+    public StepInputs(ComputeDevice device, DeviceMemory memory, int capacity)
+    {
+        this.device = device;
+        buffer = memory.AllocateZeroed<int>(capacity);
+        staging = new int[capacity];
+    }
+
+    /// <summary>Integers that a step of this shape takes.</summary>
+    public static int CountFor(StepShape shape) => new StepFields(shape).Count;
+
+    public StepFields FieldsOf(StepShape shape) => new(shape);
+
+    public Span<int> Host(StepField field) => staging.AsSpan(field.Offset, field.Length);
+
+    public ArrayView<int> Device(StepField field) => buffer.SubView(field.Offset, field.Length);
+
+    /// <summary>Copies the host values of a step of this shape to the device.</summary>
+    public void Upload(StepFields fields)
+    {
+        buffer.SubView(0, fields.Count).CopyFromCPU(device.Stream, new ReadOnlySpan<int>(staging, 0, fields.Count));
+    }
+}
+
+/// <summary>A run of integers inside the step buffer.</summary>
+internal readonly record struct StepField(int Offset, int Length);
+
+/// <summary>Where each field of a step of one shape lies. T rows, B sequences, R logit rows, C chunks.</summary>
+internal readonly record struct StepFields
+{
+    public StepFields(StepShape shape)
+    {
+        int next = 0;
+        StepField Take(int length)
+        {
+            var field = new StepField(next, length);
+            next += length;
+            return field;
+        }
+
+        TokenIds = Take(shape.Rows);
+        Positions = Take(shape.Rows);
+        RowSlot = Take(shape.Rows);
+        FirstRow = Take(shape.Sequences + 1);
+        SequenceSlot = Take(shape.Sequences);
+        LogitRow = Take(shape.LogitRows);
+        LogitSlot = Take(shape.LogitRows);
+        ChunkFirstRow = Take(shape.Chunks);
+        ChunkRows = Take(shape.Chunks);
+        FirstChunk = Take(shape.Sequences + 1);
+        Count = next;
+    }
+
+    /// <summary>[T] token id of each row.</summary>
+    public StepField TokenIds { get; }
+
+    /// <summary>[T] absolute position of each row in its sequence.</summary>
+    public StepField Positions { get; }
+
+    /// <summary>[T] slot of the row's sequence: its row in the page table.</summary>
+    public StepField RowSlot { get; }
+
+    /// <summary>[B + 1] first row of each sequence, and T.</summary>
+    public StepField FirstRow { get; }
+
+    /// <summary>[B] slot of each sequence: its delta states and conv tails.</summary>
+    public StepField SequenceSlot { get; }
+
+    /// <summary>[R] row of the step that each logits row is computed from.</summary>
+    public StepField LogitRow { get; }
+
+    /// <summary>[R] slot whose sampling parameters each logits row uses.</summary>
+    public StepField LogitSlot { get; }
+
+    /// <summary>[C] first row of each delta-rule chunk.</summary>
+    public StepField ChunkFirstRow { get; }
+
+    /// <summary>[C] rows in each chunk, 1 to 64.</summary>
+    public StepField ChunkRows { get; }
+
+    /// <summary>[B + 1] first chunk of each sequence, and C.</summary>
+    public StepField FirstChunk { get; }
+
+    public int Count { get; }
+}

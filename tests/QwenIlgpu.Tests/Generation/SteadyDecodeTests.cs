@@ -1,0 +1,70 @@
+using ILGPU.Runtime;
+
+namespace QwenIlgpu.Tests;
+
+/// <summary>What a step costs the host once everything is recorded.</summary>
+[NonParallelizable]
+internal sealed class SteadyDecodeTests
+{
+    [Test]
+    public void AllocatesNothingOfOursWhateverThePosition()
+    {
+        if (!TestModels.Tiny.Device.IsCpu)
+            Assert.Ignore("the CUDA launch path has a stricter test of its own");
+        using var sequences = new SequenceRunner(TestModels.Tiny);
+        var scheduler = new Scheduler(sequences.Runner);
+        var stream = new TokenStream(400, -1);
+        ResolvedSampling sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0.8f, TopK = 20, TopP = 0.9f, Seed = 1 }, null, 2048, () => 0);
+        scheduler.Enqueue(new GenerationRequest([5, 6, 7], 400, new HashSet<int>(), sampling, stream));
+        scheduler.Update();
+        for (int i = 0; i < 20; i++)
+            scheduler.Step();
+        StepShape shape = StepShape.Decode(1);
+        long launchBytes = BytesOfLaunchesAlone(sequences, shape);
+
+        // Two stretches a page boundary apart: a cost that grew with the position would differ.
+        foreach (int _ in new[] { 1, 2 })
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 80; i++)
+                scheduler.Step();
+            long perStep = (GC.GetAllocatedBytesForCurrentThread() - before) / 80;
+            Assert.That(perStep, Is.LessThanOrEqualTo(launchBytes), "bytes per step, of which ILGPU's own launches and copies take the right-hand side");
+        }
+    }
+
+    [Test]
+    public void LaunchesPerTokenAreCounted()
+    {
+        using var sequences = new SequenceRunner(TestModels.Tiny);
+
+        OpGraph graph = sequences.Runner.GraphOf(StepShape.Decode(1)).Graph;
+
+        // 6 delta layers of 16 nodes, 2 attention layers of 13; embedding, norm, gather, head and sampling, which is five launches.
+        Assert.That(graph.Nodes, Has.Count.EqualTo((6 * 16) + (2 * 13) + 5));
+        Assert.That(graph.Launches.Length, Is.EqualTo(graph.Nodes.Count + 4));
+    }
+
+    // ILGPU's CPU accelerator allocates a task object a launch and a wrapper a copy: a step's launches, one upload, one read-back.
+    private static long BytesOfLaunchesAlone(SequenceRunner sequences, StepShape shape)
+    {
+        BoundStep step = sequences.Runner.GraphOf(shape);
+        ComputeDevice device = TestModels.Tiny.Device;
+        using var memory = new DeviceMemory(device);
+        ILGPU.ArrayView<int> view = memory.AllocateZeroed<int>(64);
+        var host = new int[64];
+        void Once()
+        {
+            view.CopyFromCPU(device.Stream, new ReadOnlySpan<int>(host));
+            StreamRunner.Run(step.Graph, device.Stream);
+            view.CopyToCPU(device.Stream, new Span<int>(host));
+            device.Synchronize();
+        }
+
+        Once();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 20; i++)
+            Once();
+        return (GC.GetAllocatedBytesForCurrentThread() - before) / 20;
+    }
+}

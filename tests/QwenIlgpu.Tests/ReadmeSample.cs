@@ -1,0 +1,17 @@
+namespace QwenIlgpu.Tests;
+
+/// <summary>The library sample of README.md; a test runs it and holds both texts equal.</summary>
+internal static class ReadmeSample
+{
+    public static async Task Run(string path, TextWriter output)
+    {
+        await using QwenModel model = await QwenModel.LoadAsync(path);
+        await using var engine = new Engine(model);
+
+        PromptMessage[] messages = [PromptMessage.User("What is the capital of Norway?")];
+        var template = new ChatTemplateOptions { EnableThinking = false };
+        var options = new GenerationOptions { MaxTokens = 64, Sampling = new SamplingOptions { Temperature = 0 } };
+        await foreach (GenerationUpdate update in engine.GenerateAsync(messages, template, options))
+            output.Write(update.Text);
+    }
+}

@@ -1,0 +1,66 @@
+namespace QwenIlgpu.Tests;
+
+/// <summary>One runner with helpers to push whole sequences through it, for tests that compare paths of computation.</summary>
+internal sealed class SequenceRunner : IDisposable
+{
+    private readonly NumberPool pages;
+
+    public SequenceRunner(QwenModel model, PageType pageType = PageType.F32, int maxSequences = 4, int contextTokens = 1024, StepRunnerOptions? options = null)
+    {
+        EngineCapacity capacity = new EngineOptions
+        {
+            MaxSequences = maxSequences,
+            ContextTokens = contextTokens,
+            CacheTokens = contextTokens * maxSequences,
+            PageType = pageType,
+        }.Resolve(model.Config);
+        Runner = new StepRunner(model, capacity, options);
+        Vocabulary = model.Config.VocabSize;
+
+        // Page numbers are dealt out in reverse, so that no test passes by pages lying in order.
+        pages = new NumberPool(capacity.State.Pages);
+        int[] all = [.. Enumerable.Range(0, pages.Available).Select(_ => pages.Take())];
+        for (int slot = 1; slot <= maxSequences; slot++)
+        {
+            for (int block = 0; block < capacity.State.PagesPerSequence; block++)
+                Runner.State.SetPage(slot, block, all[^(1 + ((slot - 1) * capacity.State.PagesPerSequence) + block)]);
+        }
+    }
+
+    public StepRunner Runner { get; }
+
+    public int Vocabulary { get; }
+
+    /// <summary>Logits of every position, [T, Vocab], the prompt fed in chunks of at most <paramref name="chunkTokens"/>.</summary>
+    public float[] Prefill(int[] ids, int chunkTokens = 512, int slot = 1)
+    {
+        var logits = new List<float[]>();
+        for (int position = 0; position < ids.Length; position += chunkTokens)
+        {
+            int count = Math.Min(chunkTokens, ids.Length - position);
+            BoundStep step = Runner.Run(
+                StepKind.Prefill, [new StepSequence(slot, position, ids.AsMemory(position, count), LogitsWanted.All)], samples: false);
+            logits.Add(Runner.ReadLogits(step));
+        }
+
+        return [.. logits.SelectMany(l => l)];
+    }
+
+    /// <summary>Logits of every position, the tokens fed one a step.</summary>
+    public float[] Decode(int[] ids, int slot = 1, int firstPosition = 0)
+    {
+        var logits = new List<float>();
+        for (int i = 0; i < ids.Length; i++)
+        {
+            BoundStep step = Runner.Run(
+                StepKind.Decode, [new StepSequence(slot, firstPosition + i, ids.AsMemory(i, 1), LogitsWanted.Last)], samples: false);
+            logits.AddRange(Runner.ReadLogits(step));
+        }
+
+        return [.. logits];
+    }
+
+    public float[] Row(float[] logits, int row) => logits.AsSpan(row * Vocabulary, Vocabulary).ToArray();
+
+    public void Dispose() => Runner.Dispose();
+}
