@@ -1,1 +1,4 @@
-return 0;
+using QwenIlgpu.Cli;
+
+using Terminal terminal = Terminal.OfProcess();
+return await QwenCommand.RunAsync(args, terminal);

@@ -1,0 +1,82 @@
+using System.Text;
+
+namespace QwenIlgpu.Cli;
+
+/// <summary>
+/// Shows a generation as it comes and keeps it: the answer on standard output, thoughts on standard error, dimmed where that is a
+/// terminal.
+/// </summary>
+internal sealed class AnswerWriter(Terminal terminal, bool silent)
+{
+    private const string Dim = "\e[2m";
+    private const string Plain = "\e[0m";
+
+    private readonly StringBuilder text = new();
+    private readonly StringBuilder reasoning = new();
+    private readonly List<int> ids = [];
+    private readonly List<TokenLogProbs> logProbs = [];
+    private bool thinking;
+
+    public string Text => text.ToString();
+
+    public string Reasoning => reasoning.ToString();
+
+    public IReadOnlyList<int> Ids => ids;
+
+    public IReadOnlyList<TokenLogProbs> LogProbs => logProbs;
+
+    public FinishReason? FinishReason { get; private set; }
+
+    public GenerationUsage? Usage { get; private set; }
+
+    /// <summary>Shows and keeps every update; on an early end, too, the terminal is left in order.</summary>
+    public async Task ReadAsync(IAsyncEnumerable<GenerationUpdate> updates)
+    {
+        try
+        {
+            await foreach (GenerationUpdate update in updates.ConfigureAwait(false))
+                Write(update);
+        }
+        finally
+        {
+            EndThoughts();
+            if (!silent && text.Length > 0)
+                terminal.Output.WriteLine();
+        }
+    }
+
+    private void Write(GenerationUpdate update)
+    {
+        ids.AddRange(update.TokenIds);
+        logProbs.AddRange(update.LogProbs ?? []);
+        (FinishReason, Usage) = (update.FinishReason, update.Usage);
+        if (update.Text.Length == 0)
+            return;
+        if (update.Kind == TextKind.Reasoning)
+        {
+            reasoning.Append(update.Text);
+            WriteThought(update.Text);
+            return;
+        }
+
+        EndThoughts();
+        text.Append(update.Text);
+        if (!silent)
+            terminal.Output.Write(update.Text);
+    }
+
+    private void WriteThought(string piece)
+    {
+        if (silent)
+            return;
+        thinking = true;
+        terminal.Error.Write(terminal.ErrorIsTerminal ? $"{Dim}{piece}{Plain}" : piece);
+    }
+
+    private void EndThoughts()
+    {
+        if (thinking)
+            terminal.Error.WriteLine();
+        thinking = false;
+    }
+}

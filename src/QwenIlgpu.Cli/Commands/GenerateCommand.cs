@@ -1,0 +1,114 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+
+namespace QwenIlgpu.Cli.Commands;
+
+/// <summary>`qwen generate`: one prompt, one answer.</summary>
+internal static class GenerateCommand
+{
+    public const string Examples =
+        """
+        qwen generate "What is the capital of Norway?"
+        qwen generate --model ~/models/Qwen3.6-27B-GPTQ-Int4 --preset coding "Reverse a string in C#."
+        qwen generate --no-thinking --greedy --max-tokens 64 --json "What is 7 + 5?"
+        qwen generate --raw --ignore-eos --max-tokens 100 "Once upon a time"
+        echo "Summarise this: ..." | qwen generate -
+        """;
+
+    public static Command Create(CommonOptions common, Terminal terminal)
+    {
+        var prompt = new Argument<string>("PROMPT")
+        {
+            Description = "What to say to the model, in quotes. - reads it from standard input; a text that begins with - goes behind --.",
+        };
+        var raw = new Option<bool>("--raw") { Description = "Continue the text as it is, without the chat template; control tokens in it count as such." };
+        var noThinking = new Option<bool>("--no-thinking") { Description = "Answer at once, without thinking first." };
+        var system = new Option<string?>("--system") { Description = "Instructions that stand before the prompt.", HelpName = "TEXT" };
+        var model = new ModelArguments(PageType.Bf16);
+        var sampling = new SamplingArguments();
+        var command = new Command("generate", "Print the model's answer to one prompt.") { prompt, raw, noThinking, system };
+        sampling.AddTo(command);
+        command.Options.Add(sampling.TopLogProbs);
+        model.AddTo(command);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(raw) && (result.GetValue(noThinking) || result.GetValue(system) is not null))
+                result.AddError("--raw leaves the chat template out, so --no-thinking and --system mean nothing with it");
+            if (result.GetResult(sampling.TopLogProbs) is not null && result.GetResult(common.Json) is null)
+                result.AddError("--top-logprobs has its place in the JSON: add --json");
+        });
+        command.SetAction((parse, cancellation) => RunAsync(parse, cancellation));
+        return command;
+
+        async Task<int> RunAsync(ParseResult parse, CancellationToken cancellation)
+        {
+            string text = ReadPrompt(parse.GetRequiredValue(prompt), parse.GetValue(raw), terminal);
+            GenerationOptions options = sampling.Read(parse);
+            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, cancellation).ConfigureAwait(false);
+            LogitBiasOption.Check(options.Sampling?.LogitBias, loaded);
+            int[] ids = parse.GetValue(raw)
+                ? loaded.Tokenize(text, parseSpecial: true)
+                : PromptIds(loaded, text, parse.GetValue(system), thinking: !parse.GetValue(noThinking));
+            await using Engine engine = model.CreateEngine(parse, loaded, maxSequences: 1);
+            if (ids.Length > engine.ContextTokens)
+            {
+                throw new ArgumentException(
+                    $"the prompt has {ids.Length} tokens, the context {engine.ContextTokens}; shorten it or raise --context (this model: at most {loaded.MaxContextTokens})");
+            }
+
+            bool json = parse.GetValue(common.Json);
+            var answer = new AnswerWriter(terminal, silent: json);
+            await answer.ReadAsync(engine.GenerateAsync(ids, options, cancellation)).ConfigureAwait(false);
+            if (json)
+                terminal.WriteJson(ToJson(answer, loaded));
+            terminal.Note(answer.Usage!.ToLine(answer.FinishReason));
+            return ExitCode.Done;
+        }
+    }
+
+    private static string ReadPrompt(string prompt, bool raw, Terminal terminal)
+    {
+        string text = prompt == "-" ? terminal.Input.ReadToEnd() : prompt;
+
+        // The line feed that ends a piped text is the pipe's; to a raw text it may matter.
+        if (prompt == "-" && !raw)
+            text = text.TrimEnd('\r', '\n');
+        return text.Length > 0 ? text : throw new UsageException("the prompt is empty");
+    }
+
+    private static int[] PromptIds(QwenModel model, string text, string? system, bool thinking)
+    {
+        List<PromptMessage> messages = system is null ? [] : [PromptMessage.System(system)];
+        messages.Add(PromptMessage.User(text));
+        return model.Tokenizer.Encode(model.Template.Render(messages, new ChatTemplateOptions { EnableThinking = thinking }));
+    }
+
+    private static JsonObject ToJson(AnswerWriter answer, QwenModel model)
+    {
+        var json = new JsonObject
+        {
+            ["text"] = answer.Text,
+            ["reasoning"] = answer.Reasoning,
+            ["ids"] = answer.Ids.ToJson(),
+            ["finish_reason"] = answer.FinishReason == FinishReason.Length ? "length" : "stop",
+            ["usage"] = answer.Usage!.ToJson(),
+        };
+        if (answer.LogProbs.Count > 0)
+            json["logprobs"] = new JsonArray([.. answer.LogProbs.Select(p => ToJson(p, model))]);
+        return json;
+    }
+
+    private static JsonObject ToJson(TokenLogProbs token, QwenModel model)
+    {
+        JsonObject json = ToJson(token.TokenId, token.LogProbability, model);
+        json["top"] = new JsonArray([.. token.Top.Select(t => ToJson(t.TokenId, t.LogProbability, model))]);
+        return json;
+    }
+
+    private static JsonObject ToJson(int id, float logProbability, QwenModel model) => new()
+    {
+        ["id"] = id,
+        ["token"] = model.Detokenize([id]),
+        ["logprob"] = float.IsFinite(logProbability) ? JsonValue.Create(logProbability) : null,
+    };
+}

@@ -1,0 +1,64 @@
+namespace QwenIlgpu.Cli;
+
+/// <summary>The loop of a chat: reads a line, streams the answer, remembers both. Ctrl-C ends an answer and keeps what there is of it.</summary>
+internal sealed class Conversation(
+    Engine engine, Terminal terminal, GenerationOptions options, ChatTemplateOptions template, string? system, bool silent)
+{
+    private readonly List<PromptMessage> messages = Opening(system);
+
+    public IReadOnlyList<PromptMessage> Messages => messages;
+
+    public async Task RunAsync()
+    {
+        // At the prompt there is nothing to stop.
+        using IDisposable listening = terminal.Interrupts.Listen(() => terminal.Error.WriteLine("(/exit leaves)"));
+        while (true)
+        {
+            if (terminal.InputIsTerminal)
+                await terminal.Error.WriteAsync("> ").ConfigureAwait(false);
+            switch (await terminal.Input.ReadLineAsync().ConfigureAwait(false))
+            {
+                case null or "/exit" or "/quit":
+                    return;
+                case "/clear":
+                    messages.Clear();
+                    messages.AddRange(Opening(system));
+                    terminal.Note("the conversation begins anew");
+                    break;
+                case ['/', ..] command when !command.Contains(' ', StringComparison.Ordinal):
+                    terminal.Note($"{command} is no command; there are /exit and /clear");
+                    break;
+                case { } line when line.Trim().Length > 0:
+                    await AnswerAsync(line).ConfigureAwait(false);
+                    break;
+            }
+        }
+    }
+
+    private async Task AnswerAsync(string line)
+    {
+        messages.Add(PromptMessage.User(line));
+        var answer = new AnswerWriter(terminal, silent);
+        using var stopped = new CancellationTokenSource();
+        try
+        {
+            using IDisposable listening = terminal.Interrupts.Listen(stopped.Cancel);
+            await answer.ReadAsync(engine.GenerateAsync(messages, template, options, stopped.Token)).ConfigureAwait(false);
+            terminal.Note(answer.Usage!.ToLine(answer.FinishReason));
+        }
+        catch (OperationCanceledException) when (stopped.IsCancellationRequested)
+        {
+            terminal.Note("answer stopped");
+        }
+        catch (ArgumentException e)
+        {
+            messages.RemoveAt(messages.Count - 1);
+            terminal.Note($"{ErrorText.Of(e)} (/clear begins anew)");
+            return;
+        }
+
+        messages.Add(PromptMessage.Assistant(answer.Text) with { ReasoningContent = answer.Reasoning.Length > 0 ? answer.Reasoning : null });
+    }
+
+    private static List<PromptMessage> Opening(string? system) => system is null ? [] : [PromptMessage.System(system)];
+}

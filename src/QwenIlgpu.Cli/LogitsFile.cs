@@ -1,0 +1,50 @@
+using System.Globalization;
+
+namespace QwenIlgpu.Cli;
+
+/// <summary>Computes logits chunk by chunk and writes each chunk as it is done, so that memory does not grow with the prompts.</summary>
+internal sealed class LogitsFile(QwenModel model, PageType pageType)
+{
+    private const int PageTokens = Kernels.KvCache.PageTokens;
+    private const long MostLogitBytes = 64 << 20;
+    private const int Slot = 1;
+
+    /// <summary>Name of a prompt's tensor.</summary>
+    public static string NameOf(int prompt) => string.Create(CultureInfo.InvariantCulture, $"{prompt}.logits");
+
+    public void Write(string file, IReadOnlyList<int[]> prompts, CancellationToken cancellation)
+    {
+        int vocabulary = model.Config.VocabSize;
+        using var writer = new SafetensorsWriter(file);
+        for (int i = 0; i < prompts.Count; i++)
+            writer.Declare(NameOf(i), TensorType.F32, prompts[i].Length, vocabulary);
+        if (prompts.Count > 0)
+            WriteTensors(writer, prompts, cancellation);
+        writer.Complete();
+    }
+
+    private void WriteTensors(SafetensorsWriter writer, IReadOnlyList<int[]> prompts, CancellationToken cancellation)
+    {
+        EngineCapacity capacity = new EngineOptions
+        {
+            MaxSequences = 1,
+            ContextTokens = prompts.Max(p => p.Length),
+            PrefillChunkTokens = (int)Math.Clamp(MostLogitBytes / (model.Config.VocabSize * sizeof(float)) / PageTokens * PageTokens, PageTokens, 512),
+            PageType = pageType,
+        }.Resolve(model.Config);
+        using var runner = new StepRunner(model, capacity);
+        for (int block = 0; block < capacity.State.PagesPerSequence; block++)
+            runner.State.SetPage(Slot, block, block + 1);
+        foreach (int[] ids in prompts)
+        {
+            for (int position = 0; position < ids.Length; position += capacity.PrefillChunkTokens)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                int count = Math.Min(capacity.PrefillChunkTokens, ids.Length - position);
+                var sequence = new StepSequence(Slot, position, ids.AsMemory(position, count), LogitsWanted.All);
+                BoundStep step = runner.Run(StepKind.Prefill, [sequence], samples: false);
+                writer.Write<float>(runner.ReadLogits(step));
+            }
+        }
+    }
+}

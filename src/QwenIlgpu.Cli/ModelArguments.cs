@@ -1,0 +1,76 @@
+using System.CommandLine;
+
+namespace QwenIlgpu.Cli;
+
+/// <summary>Options of the commands that run a model: how its weights are loaded and how much state it gets.</summary>
+internal sealed class ModelArguments(PageType defaultPageType)
+{
+    public Option<WeightQuantization> Quantize { get; } = ChoiceOption.Of(
+        "--quantize", "Pack 16- and 32-bit weights of the linear layers on load: round to nearest, groups of 128. [default: none]",
+        ("none", WeightQuantization.None), ("int4", WeightQuantization.Int4));
+
+    public Option<PageType?> Pages { get; } = PageTypeOption(defaultPageType);
+
+    public Option<int> Context { get; } = NumberOption.WithDefault(
+        "--context", "Longest sequence in tokens, prompt and answer together. 0: the model's own limit, at most 32768.",
+        0, v => v >= 0, "0 or a positive whole number");
+
+    public Option<string?> ChatTemplate { get; } = new("--chat-template")
+    {
+        Description = "Render messages with this template instead of the checkpoint's own. There is one: qwen3.6.",
+        HelpName = "NAME",
+        Arity = ArgumentArity.ExactlyOne,
+    };
+
+    /// <summary>The option --page-type, null where it is not given.</summary>
+    public static Option<PageType?> PageTypeOption(PageType value) => ChoiceOption.Of<PageType?>(
+        "--page-type", $"Element type of the attention cache. [default: {(value == PageType.F32 ? "f32" : "bf16")}]", ("bf16", PageType.Bf16), ("f32", PageType.F32));
+
+    /// <summary>The element type of the cache that is asked for, or this command's own.</summary>
+    public PageType PageTypeOf(ParseResult parse) => parse.GetValue(Pages) ?? defaultPageType;
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(Quantize);
+        command.Options.Add(Pages);
+        command.Options.Add(Context);
+        command.Options.Add(ChatTemplate);
+    }
+
+    /// <summary>Loads the model with a progress bar and makes sure that it can hold the asked context.</summary>
+    public async Task<QwenModel> LoadAsync(ParseResult parse, CommonOptions common, Terminal terminal, CancellationToken cancellation)
+    {
+        string directory = ModelDirectory.Resolve(parse, common, terminal);
+        var options = new ModelOptions
+        {
+            Device = parse.GetValue(common.Device),
+            Quantization = parse.GetValue(Quantize),
+            ChatTemplate = TemplateName(parse),
+            LoggerFactory = new TerminalLoggerFactory(terminal, parse.GetValue(common.Verbose)),
+        };
+        QwenModel model = await LoadBar.RunAsync(
+            terminal, progress => QwenModel.LoadAsync(directory, options, progress, cancellation)).ConfigureAwait(false);
+        int context = parse.GetValue(Context);
+        if (context <= model.MaxContextTokens)
+            return model;
+        await model.DisposeAsync().ConfigureAwait(false);
+        throw new UsageException($"--context is {context}; this model was made for at most {model.MaxContextTokens} tokens");
+    }
+
+    /// <summary>An engine with the asked context.</summary>
+    public Engine CreateEngine(ParseResult parse, QwenModel model, int maxSequences) => new(model, new EngineOptions
+    {
+        MaxSequences = maxSequences,
+        ContextTokens = parse.GetValue(Context),
+        PageType = PageTypeOf(parse),
+    });
+
+    /// <summary>The template that --chat-template names, or null.</summary>
+    public string? TemplateName(ParseResult parse)
+    {
+        string? name = parse.GetValue(ChatTemplate);
+        if (name is not null && name != QwenIlgpu.ChatTemplate.Qwen36)
+            throw new UsageException($"--chat-template is '{name}'; it must be {QwenIlgpu.ChatTemplate.Qwen36}");
+        return name;
+    }
+}

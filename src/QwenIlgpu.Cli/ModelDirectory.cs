@@ -1,0 +1,32 @@
+using System.CommandLine;
+
+namespace QwenIlgpu.Cli;
+
+/// <summary>The checkpoint directory that a command works with.</summary>
+internal static class ModelDirectory
+{
+    /// <summary>The test model that lies beside the executable.</summary>
+    public static string BuiltIn => Path.Combine(AppContext.BaseDirectory, "models", "tiny-qwen3.6");
+
+    /// <summary>What --model names; the built-in model, with a line that says so, if it is not given.</summary>
+    public static string Resolve(ParseResult parse, CommonOptions common, Terminal terminal)
+    {
+        if (parse.GetValue(common.Model) is not { } directory)
+        {
+            terminal.Note("this is the built-in test model, tiny and ignorant; --model DIR names a real Qwen3.6 checkpoint directory");
+            return BuiltIn;
+        }
+
+        if (directory.Length == 0)
+            throw new UsageException("--model is empty; it must name a checkpoint directory");
+        if (File.Exists(directory))
+            throw new DirectoryNotFoundException($"{directory} is a file; --model takes the directory that holds config.json and the safetensors files");
+        if (!Directory.Exists(directory))
+        {
+            throw new DirectoryNotFoundException(
+                $"{directory}: no such directory; --model takes a directory with config.json, tokenizer.json and safetensors files. Without --model the built-in test model runs");
+        }
+
+        return directory;
+    }
+}
