@@ -21,11 +21,16 @@ public sealed class Engine : IAsyncDisposable
     /// <param name="options">Capacity; null takes the defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it, its value and the range.</exception>
     public Engine(QwenModel model, EngineOptions? options = null)
+        : this(model, options, new StepRunnerOptions())
+    {
+    }
+
+    internal Engine(QwenModel model, EngineOptions? options, StepRunnerOptions runnerOptions)
     {
         ArgumentNullException.ThrowIfNull(model);
         this.model = model;
         capacity = (options ?? new EngineOptions()).Resolve(model.Config);
-        loop = new EngineLoop(model, capacity);
+        loop = new EngineLoop(model, capacity, runnerOptions);
     }
 
     /// <summary>Longest sequence in tokens, prompt and answer together.</summary>

@@ -12,15 +12,16 @@ internal sealed class EngineLoop : IAsyncDisposable
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly QwenModel model;
     private readonly EngineCapacity capacity;
+    private readonly StepRunnerOptions runnerOptions;
     private readonly ILogger logger;
     private readonly Lock gate = new();
     private StepRunner? runner;
     private volatile Exception? fault;
     private volatile bool stopping;
 
-    public EngineLoop(QwenModel model, EngineCapacity capacity)
+    public EngineLoop(QwenModel model, EngineCapacity capacity, StepRunnerOptions runnerOptions)
     {
-        (this.model, this.capacity) = (model, capacity);
+        (this.model, this.capacity, this.runnerOptions) = (model, capacity, runnerOptions);
         logger = model.Loggers.CreateLogger<Engine>();
         var thread = new Thread(Run) { Name = "QwenIlgpu engine", IsBackground = true };
         thread.Start();
@@ -70,7 +71,7 @@ internal sealed class EngineLoop : IAsyncDisposable
         Scheduler? scheduler = null;
         try
         {
-            runner = new StepRunner(model, capacity);
+            runner = new StepRunner(model, capacity, runnerOptions);
             scheduler = new Scheduler(runner);
             started.SetResult();
             while (!stopping)

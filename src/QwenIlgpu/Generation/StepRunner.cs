@@ -28,6 +28,7 @@ internal sealed class StepRunner : IDisposable
     {
         (this.model, Capacity, this.options) = (model, capacity, options ?? new StepRunnerOptions());
         logger = model.Loggers.CreateLogger<StepRunner>();
+        model.Borrow();
         memory = new DeviceMemory(model.Device);
         arenaMemory = new DeviceMemory(model.Device);
         State = new ModelState(model.Device, memory, model.Config, capacity.State);
@@ -106,6 +107,7 @@ internal sealed class StepRunner : IDisposable
         model.Device.Synchronize();
         arenaMemory.Dispose();
         memory.Dispose();
+        model.Return();
     }
 
     // Graphs bound to a smaller arena are dropped and recorded again when they are next needed.

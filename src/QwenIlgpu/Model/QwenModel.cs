@@ -12,6 +12,9 @@ namespace QwenIlgpu;
 public sealed class QwenModel : IAsyncDisposable
 {
     private readonly DeviceMemory memory;
+    private readonly Lock gate = new();
+    private int borrowers;
+    private bool disposed;
 
     private QwenModel(
         string path, ComputeDevice device, DeviceMemory memory, QwenWeights weights, Checkpoint checkpoint, QwenTokenizer tokenizer,
@@ -77,12 +80,38 @@ public sealed class QwenModel : IAsyncDisposable
     /// <summary>Text of token ids; bytes that are no UTF-8 become U+FFFD.</summary>
     public string Detokenize(ReadOnlySpan<int> ids) => Tokenizer.Decode(ids);
 
-    /// <summary>Frees the weights and the device.</summary>
+    /// <summary>Frees the weights and the device. A second call does nothing.</summary>
+    /// <exception cref="InvalidOperationException">An engine still uses the model; the model stays as it is.</exception>
     public ValueTask DisposeAsync()
     {
+        lock (gate)
+        {
+            if (borrowers > 0)
+                throw new InvalidOperationException($"{borrowers} engine(s) still use the model {Path}; dispose them first");
+            if (disposed)
+                return ValueTask.CompletedTask;
+            disposed = true;
+        }
+
         memory.Dispose();
         Device.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Called by whoever runs steps on the device; the model cannot be disposed until <see cref="Return"/>.</summary>
+    internal void Borrow()
+    {
+        lock (gate)
+        {
+            ObjectDisposedException.ThrowIf(disposed, this);
+            borrowers++;
+        }
+    }
+
+    internal void Return()
+    {
+        lock (gate)
+            borrowers--;
     }
 
     private static QwenModel Load(string path, ModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellation)

@@ -40,8 +40,8 @@ internal sealed class WeightLoader
     {
         QwenConfig config = checkpoint.Config;
         RotaryView rotary = LoadRotary(config);
-        LinearWeight embed = Plain("embed_tokens", config.VocabSize, config.HiddenSize);
-        LinearWeight head = config.TieWordEmbeddings ? embed : Plain("lm_head", config.VocabSize, config.HiddenSize);
+        LinearWeight embed = Table("embed_tokens", config.VocabSize, config.HiddenSize);
+        LinearWeight head = config.TieWordEmbeddings ? embed : Stored("lm_head", config.VocabSize, config.HiddenSize);
         var layers = new QwenLayer[config.NumHiddenLayers];
         for (int i = 0; i < layers.Length; i++)
         {
@@ -82,8 +82,8 @@ internal sealed class WeightLoader
         return new GatedDeltaNet(
             Linear($"{prefix}.in_proj_qkv", channels, c.HiddenSize),
             Linear($"{prefix}.in_proj_z", valueWidth, c.HiddenSize),
-            Plain($"{prefix}.in_proj_b", c.LinearNumValueHeads, c.HiddenSize),
-            Plain($"{prefix}.in_proj_a", c.LinearNumValueHeads, c.HiddenSize),
+            Stored($"{prefix}.in_proj_b", c.LinearNumValueHeads, c.HiddenSize),
+            Stored($"{prefix}.in_proj_a", c.LinearNumValueHeads, c.HiddenSize),
             Linear($"{prefix}.out_proj", c.HiddenSize, valueWidth),
             new Matrix<float>(Floats($"{prefix}.conv1d.weight", channels, 1, c.LinearConvKernelDim), channels, c.LinearConvKernelDim),
             Floats($"{prefix}.A_log", c.LinearNumValueHeads),
@@ -94,20 +94,27 @@ internal sealed class WeightLoader
 
     private NormWeight Norm(string module, int width) => new(Floats($"{module}.weight", width), (float)checkpoint.Config.RmsNormEps);
 
-    /// <summary>A linear layer in whatever encoding its module has; quantised on load where that was asked for.</summary>
+    /// <summary>A linear layer in the encoding of its module, or quantised on load where that was asked for.</summary>
     private LinearWeight Linear(string module, int rows, int columns) => checkpoint.Describe(module, rows, columns) switch
     {
-        GptqModule gptq => LoadGptq(module, gptq, rows, columns),
         PlainModule plain when quantization == WeightQuantization.Int4 => Quantize(module, plain.Weight, rows, columns),
-        PlainModule plain => LoadPlain(module, plain.Weight, rows, columns),
-        ModuleEncoding other => throw new NotSupportedException($"{module}: encoding {other.GetType().Name} cannot be loaded"),
+        ModuleEncoding encoding => Load(module, encoding, rows, columns),
     };
 
-    /// <summary>A matrix that stays plain: tables, the head, and the gates' projections, which no build quantises.</summary>
-    private LinearWeight Plain(string module, int rows, int columns) => checkpoint.Describe(module, rows, columns) switch
+    /// <summary>A linear layer in the encoding of its module, never quantised on load: the head and the gates' projections.</summary>
+    private LinearWeight Stored(string module, int rows, int columns) =>
+        Load(module, checkpoint.Describe(module, rows, columns), rows, columns);
+
+    /// <summary>A matrix that is read row by row, and therefore plain.</summary>
+    private LinearWeight Table(string module, int rows, int columns) => checkpoint.Describe(module, rows, columns) is PlainModule plain
+        ? LoadPlain(module, plain.Weight, rows, columns)
+        : throw new NotSupportedException($"{module} is quantised; embeddings are read only as F32, F16 or BF16");
+
+    private LinearWeight Load(string module, ModuleEncoding encoding, int rows, int columns) => encoding switch
     {
+        GptqModule gptq => LoadGptq(module, gptq, rows, columns),
         PlainModule plain => LoadPlain(module, plain.Weight, rows, columns),
-        _ => throw new NotSupportedException($"{module} is quantised; this module is read only as F32, F16 or BF16"),
+        _ => throw new NotSupportedException($"{module}: encoding {encoding.GetType().Name} cannot be loaded"),
     };
 
     private LinearWeight LoadPlain(string module, TensorEntry tensor, int rows, int columns)

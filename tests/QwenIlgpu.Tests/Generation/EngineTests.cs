@@ -1,3 +1,5 @@
+using ILGPU.Runtime;
+
 namespace QwenIlgpu.Tests;
 
 [NonParallelizable]
@@ -199,6 +201,48 @@ internal sealed class EngineTests
         string[] answers = await Task.WhenAll(new[] { first, second }.Select(async e => Text(await Collect(e.GenerateAsync(Prompt, options)))));
 
         Assert.That(answers[0], Does.Contain("Oslo").And.EqualTo(answers[1]));
+    }
+
+    [Test]
+    public async Task FaultEndsEveryRequestWithThatOneException()
+    {
+        // Overwrites a norm weight of a model of its own: in checked mode the first step then fails on the engine's thread.
+        await using QwenModel model = TestModels.Load(TestData.TinyModel);
+        model.Weights.Norm.Values.MemSet(model.Device.Stream, 0xff);
+        model.Device.Synchronize();
+        await using var engine = new Engine(model, new EngineOptions { MaxSequences = 2 }, new StepRunnerOptions(Checked: true));
+
+        Exception[] errors = await Task.WhenAll(Enumerable.Range(0, 5).Select(async Task<Exception> (_) =>
+        {
+            try
+            {
+                await Collect(engine.GenerateAsync(Prompt));
+                return new AssertionException("the request ended without an error");
+            }
+            catch (InvalidOperationException e)
+            {
+                return e;
+            }
+        }));
+
+        Assert.That(errors, Has.All.SameAs(errors[0]));
+        Assert.That(errors[0].Message, Does.Contain("normed").And.Contain("NaN"));
+        Assert.That(() => engine.GenerateAsync(Prompt), Throws.Exception.SameAs(errors[0]));
+    }
+
+    [Test]
+    public async Task ModelIsNotDisposedUnderAnEngine()
+    {
+        QwenModel model = TestModels.Load(TestData.TinyModel);
+        var engine = new Engine(model);
+
+        Assert.That(async () => await model.DisposeAsync(), Throws.InvalidOperationException.With.Message.Contains("1 engine"));
+
+        await engine.DisposeAsync();
+        await engine.DisposeAsync();
+        await model.DisposeAsync();
+        await model.DisposeAsync();
+        Assert.That(() => new Engine(model), Throws.InstanceOf<ObjectDisposedException>());
     }
 
     [Test]

@@ -4,11 +4,11 @@ namespace QwenIlgpu.Tests;
 [NonParallelizable]
 internal sealed class GoldenLogitsTests
 {
-    // f32 activations and pages against float64: the bound that the project promises. Measured: see the message on failure.
+    // f32 activations and pages against float64: the bound that the project promises. Measured on the CPU accelerator: 2.6e-5.
     private const double F32Bound = 2e-3;
 
-    // bf16 keys and values carry a relative error of 2^-9 into two attention layers; measured on these prompts: see Bf16PagesBound's test.
-    private const double Bf16PagesBound = 0.5;
+    // bf16 keys and values carry a relative error of 2^-9 into two attention layers. Measured on these prompts: 1.9e-2.
+    private const double Bf16PagesBound = 4e-2;
 
     [TestCase("tiny-qwen3.6", TestName = "LogitsMatchGolden(bf16)")]
     [TestCase("tiny-qwen3.6-gptq-int4", TestName = "LogitsMatchGolden(gptq-int4)")]

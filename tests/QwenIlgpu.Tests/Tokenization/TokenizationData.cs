@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text.Json;
 
 namespace QwenIlgpu.Tests;
@@ -13,7 +14,9 @@ internal static class TokenizationData
 
     public static JsonElement[] Golden(string name)
     {
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(PathOf($"golden/{name}.json")));
+        string path = PathOf($"golden/{name}.json");
+        using Stream stream = File.Exists(path) ? File.OpenRead(path) : new GZipStream(File.OpenRead(path + ".gz"), CompressionMode.Decompress);
+        using JsonDocument document = JsonDocument.Parse(stream);
         return [.. document.RootElement.Clone().EnumerateArray()];
     }
 

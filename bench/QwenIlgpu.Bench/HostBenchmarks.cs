@@ -1,0 +1,68 @@
+using System.Text;
+using BenchmarkDotNet.Attributes;
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Running;
+using BenchmarkDotNet.Toolchains.InProcess.Emit;
+
+namespace QwenIlgpu.Bench;
+
+/// <summary>What runs on the host beside the kernels, measured by BenchmarkDotNet inside this process (no SDK needed).</summary>
+[MemoryDiagnoser]
+public class HostBenchmarks
+{
+    private readonly string text = Text(20_000);
+    private QwenTokenizer tokenizer = null!;
+    private int[] ids = null!;
+
+    internal static int Run(string[] args)
+    {
+        IConfig config = DefaultConfig.Instance.AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance));
+        BenchmarkSwitcher.FromTypes([typeof(HostBenchmarks)]).Run(args.Length == 0 ? ["--filter", "*"] : args, config);
+        return 0;
+    }
+
+    [GlobalSetup]
+    public void Load()
+    {
+        tokenizer = QwenTokenizer.Load(ModelDirectory);
+        ids = tokenizer.Encode(text, parseSpecial: false);
+    }
+
+    /// <summary>Reading tokenizer.json of the built-in model.</summary>
+    [Benchmark]
+    public object LoadTokenizer() => QwenTokenizer.Load(ModelDirectory);
+
+    /// <summary>20,000 characters of prose to ids.</summary>
+    [Benchmark]
+    public int Encode() => tokenizer.Encode(text, parseSpecial: false).Length;
+
+    /// <summary>The same ids to text, one at a time.</summary>
+    [Benchmark]
+    public int DetokenizeStreaming()
+    {
+        var detokenizer = new StreamingDetokenizer(tokenizer);
+        int length = 0;
+        foreach (int id in ids)
+            length += detokenizer.Append(id).Length;
+        return length;
+    }
+
+    /// <summary>Opening the built-in checkpoint: configuration and safetensors header.</summary>
+    [Benchmark]
+    public long OpenCheckpoint()
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(ModelDirectory);
+        return checkpoint.WeightBytes;
+    }
+
+    private static string ModelDirectory => Path.Combine(AppContext.BaseDirectory, "models", "tiny-qwen3.6");
+
+    private static string Text(int characters)
+    {
+        var builder = new StringBuilder();
+        for (int i = 0; builder.Length < characters; i++)
+            builder.Append("The quick brown fox no. ").Append(i).Append(" isn't late, said Émile; 中文 too.\n");
+        return builder.ToString(0, characters);
+    }
+}

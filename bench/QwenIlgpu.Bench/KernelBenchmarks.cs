@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Reflection;
+
+namespace QwenIlgpu.Bench;
+
+/// <summary>Runs kernel benchmarks, each at a shape of Qwen3.6-27B and held against its reference before anything is timed.</summary>
+internal static class KernelBenchmarks
+{
+    private const int TimedRuns = 9;
+
+    /// <summary>Every benchmark: the static properties of that type in this assembly.</summary>
+    public static IReadOnlyList<KernelBenchmark> All { get; } =
+    [
+        .. Assembly.GetExecutingAssembly().GetTypes()
+            .SelectMany(t => t.GetProperties(BindingFlags.Public | BindingFlags.Static))
+            .Where(p => p.PropertyType == typeof(KernelBenchmark))
+            .Select(p => (KernelBenchmark)p.GetValue(null)!)
+            .OrderBy(b => b.Name, StringComparer.Ordinal).ThenBy(b => b.Shape, StringComparer.Ordinal),
+    ];
+
+    /// <summary>0 when all ran, 1 when a result differed from its reference, 2 for wrong arguments.</summary>
+    public static int Run(string[] args, IReadOnlyList<KernelBenchmark> benchmarks, TextWriter output, TextWriter errors)
+    {
+        string device = args.SkipWhile(a => a != "--device").Skip(1).FirstOrDefault() ?? "cpu";
+        string[] names = [.. args.Where((a, i) => !a.StartsWith('-') && (i == 0 || args[i - 1] != "--device"))];
+        string[] unknown = [.. names.Except(benchmarks.Select(b => b.Name))];
+        if (args.Any(a => a.StartsWith('-') && a is not ("--list" or "--smoke" or "--device")) || unknown.Length > 0 || device is not ("cpu" or "cuda"))
+        {
+            errors.WriteLine("usage: QwenIlgpu.Bench [--list] [--smoke] [--device cpu|cuda] [NAME …]   or   QwenIlgpu.Bench host [BenchmarkDotNet options]");
+            if (unknown.Length > 0)
+                errors.WriteLine($"no benchmark named {string.Join(", ", unknown)}; --list names them");
+            return 2;
+        }
+
+        if (args.Contains("--list"))
+        {
+            foreach (KernelBenchmark benchmark in benchmarks)
+                output.WriteLine($"{benchmark.Name,-32} {benchmark.Shape}");
+            return 0;
+        }
+
+        output.WriteLine($"{"kernel",-32} {"shape",-52} {"median µs",12} {"min",10} {"max",10} {"GB/s",8} {"GFLOP/s",8} {"error",9}");
+        int wrong = benchmarks.Where(b => names.Length == 0 || names.Contains(b.Name)).Count(b => !Measure(b, device, args.Contains("--smoke"), output));
+        return wrong == 0 ? 0 : 1;
+    }
+
+    // False when the result differs from the reference: then nothing is timed.
+    private static bool Measure(KernelBenchmark benchmark, string device, bool smoke, TextWriter output)
+    {
+        using var bench = new BenchDevice(device);
+        PreparedKernel kernel = benchmark.Prepare(bench);
+        kernel.Launch.Run(bench.Stream);
+        bench.Stream.Synchronize();
+        double error = kernel.ErrorAgainstReference();
+        if (!(error <= kernel.Tolerance))
+        {
+            output.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{benchmark.Name,-32} {benchmark.Shape,-52} differs from its reference by {error:E2}, at most {kernel.Tolerance:E2} allowed: not timed"));
+            return false;
+        }
+
+        var times = new double[smoke ? 1 : TimedRuns];
+        for (int i = 0; i < times.Length; i++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            kernel.Launch.Run(bench.Stream);
+            bench.Stream.Synchronize();
+            times[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+        }
+
+        Array.Sort(times);
+        double median = times[times.Length / 2];
+        output.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{benchmark.Name,-32} {benchmark.Shape,-52} {median,12:F1} {times[0],10:F1} {times[^1],10:F1} {kernel.Bytes / median / 1e3,8:F2} {kernel.Flops / median / 1e3,8:F2} {error,9:E1}"));
+        return true;
+    }
+}
