@@ -7,14 +7,16 @@ internal sealed class CommonOptions
 {
     public Option<string?> Model { get; } = new("--model")
     {
-        Description = "Checkpoint directory in Hugging Face's layout: config.json, tokenizer.json, safetensors. [default: a tiny built-in test model]",
+        Description = "Checkpoint directory in Hugging Face's layout: config.json, tokenizer.json, safetensors. "
+            + "[default: a tiny built-in test model]",
         HelpName = "DIR",
         Arity = ArgumentArity.ExactlyOne,
         Recursive = true,
     };
 
     public Option<DeviceChoice> Device { get; } = ChoiceOption.Of(
-        "--device", "Where the model runs. auto: the first CUDA device; without one the CPU, but only for models under 500 MB. [default: auto]",
+        "--device",
+        "Where the model runs. auto: the first CUDA device; without one the CPU, but only for models under 500 MB. [default: auto]",
         ("auto", DeviceChoice.Auto), ("cuda", DeviceChoice.Cuda), ("cpu", DeviceChoice.Cpu));
 
     public Option<bool> Json { get; } = new("--json")

@@ -1,6 +1,8 @@
 namespace QwenIlgpu.Cli;
 
-/// <summary>The loop of a chat: reads a line, streams the answer, remembers both. Ctrl-C ends an answer and keeps what there is of it.</summary>
+/// <summary>
+/// The loop of a chat: reads a line, streams the answer, remembers both. Ctrl-C ends an answer and keeps what there is of it.
+/// </summary>
 internal sealed class Conversation(
     Engine engine, Terminal terminal, GenerationOptions options, ChatTemplateOptions template, string? system, bool silent)
 {
@@ -11,11 +13,15 @@ internal sealed class Conversation(
     public async Task RunAsync()
     {
         // At the prompt there is nothing to stop.
-        using IDisposable listening = terminal.Interrupts.Listen(() => terminal.Error.WriteLine("(/exit leaves)"));
+        using IDisposable listening = terminal.Interrupts.Listen(() =>
+        {
+            terminal.Error.WriteLine("(/exit leaves)");
+            Prompt();
+            return true;
+        });
         while (true)
         {
-            if (terminal.InputIsTerminal)
-                await terminal.Error.WriteAsync("> ").ConfigureAwait(false);
+            Prompt();
             switch (await terminal.Input.ReadLineAsync().ConfigureAwait(false))
             {
                 case null or "/exit" or "/quit":
@@ -35,6 +41,12 @@ internal sealed class Conversation(
         }
     }
 
+    private void Prompt()
+    {
+        if (terminal.InputIsTerminal)
+            terminal.Error.Write("> ");
+    }
+
     private async Task AnswerAsync(string line)
     {
         messages.Add(PromptMessage.User(line));
@@ -42,7 +54,11 @@ internal sealed class Conversation(
         using var stopped = new CancellationTokenSource();
         try
         {
-            using IDisposable listening = terminal.Interrupts.Listen(stopped.Cancel);
+            using IDisposable listening = terminal.Interrupts.Listen(() =>
+            {
+                stopped.Cancel();
+                return true;
+            });
             await answer.ReadAsync(engine.GenerateAsync(messages, template, options, stopped.Token)).ConfigureAwait(false);
             terminal.Note(answer.Usage!.ToLine(answer.FinishReason));
         }
@@ -57,7 +73,8 @@ internal sealed class Conversation(
             return;
         }
 
-        messages.Add(PromptMessage.Assistant(answer.Text) with { ReasoningContent = answer.Reasoning.Length > 0 ? answer.Reasoning : null });
+        string? thoughts = answer.Reasoning.Length > 0 ? answer.Reasoning : null;
+        messages.Add(PromptMessage.Assistant(answer.Text) with { ReasoningContent = thoughts });
     }
 
     private static List<PromptMessage> Opening(string? system) => system is null ? [] : [PromptMessage.System(system)];

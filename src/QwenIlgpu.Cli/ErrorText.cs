@@ -24,6 +24,7 @@ internal static class ErrorText
         return end < 0 ? message : message[..end];
     }
 
-    private static bool IsExpected(Exception error) => error is UsageException or ArgumentException or InvalidDataException or NotSupportedException
+    private static bool IsExpected(Exception error) => error
+        is UsageException or ArgumentException or InvalidDataException or NotSupportedException
         or IOException or UnauthorizedAccessException or OutOfMemoryException or OperationCanceledException;
 }

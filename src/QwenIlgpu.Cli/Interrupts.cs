@@ -7,24 +7,22 @@ namespace QwenIlgpu.Cli;
 internal sealed class Interrupts
 {
     private readonly Lock gate = new();
-    private readonly Stack<Action> listeners = new();
+    private readonly Stack<Func<bool>> listeners = new();
 
-    /// <summary>What Ctrl-C does until the result is disposed.</summary>
-    public IDisposable Listen(Action action)
+    /// <summary>What Ctrl-C does until the result is disposed; false leaves it to the system, which ends the process.</summary>
+    public IDisposable Listen(Func<bool> action)
     {
         lock (gate)
             listeners.Push(action);
         return new Listening(this);
     }
 
-    /// <summary>Passes an interrupt on; false when nobody listens.</summary>
+    /// <summary>Passes an interrupt on; false when nobody took it.</summary>
     public bool Raise()
     {
-        Action? action;
+        // Under the lock, so that no listener is called once it has been disposed.
         lock (gate)
-            listeners.TryPeek(out action);
-        action?.Invoke();
-        return action is not null;
+            return listeners.TryPeek(out Func<bool>? action) && action();
     }
 
     private sealed class Listening(Interrupts interrupts) : IDisposable

@@ -15,5 +15,6 @@ internal static class JsonOutput
     public static JsonArray ToJson(this IEnumerable<int> values) => new([.. values.Select(v => JsonValue.Create(v))]);
 
     /// <summary>A number rounded for reading; null where there is none.</summary>
-    public static JsonNode? Rounded(double value, int digits) => double.IsFinite(value) ? JsonValue.Create(Math.Round(value, digits)) : null;
+    public static JsonNode? Rounded(double value, int digits) =>
+        double.IsFinite(value) ? JsonValue.Create(Math.Round(value, digits)) : null;
 }

@@ -3,7 +3,9 @@ using System.Text.Json.Nodes;
 
 namespace QwenIlgpu.Cli;
 
-/// <summary>Shows a report, the same that --json prints, to people: names on the left, values on the right, lists of objects as columns.</summary>
+/// <summary>
+/// Shows a report, the same that --json prints, to people: names on the left, values on the right, lists of objects as columns.
+/// </summary>
 internal static class JsonTable
 {
     public static void Write(TextWriter writer, JsonObject report) => Write(writer, report, "");
@@ -49,7 +51,8 @@ internal static class JsonTable
         JsonValue v when v.TryGetValue(out string? text) => text,
         JsonValue v when v.TryGetValue(out int number) => Number(name, number),
         JsonValue v when v.TryGetValue(out long number) => Number(name, number),
-        JsonValue v when v.TryGetValue(out double number) => number.ToString(double.IsInteger(number) ? "N0" : "N2", CultureInfo.InvariantCulture),
+        JsonValue v when v.TryGetValue(out double number) =>
+            number.ToString(double.IsInteger(number) ? "N0" : "N2", CultureInfo.InvariantCulture),
         _ => value.ToString(),
     };
 

@@ -17,7 +17,9 @@ internal static class LoadBar
         });
         return await console.Progress()
             .AutoClear(true)
-            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new DownloadedColumn(), new RemainingTimeColumn())
+            .Columns(
+                new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new DownloadedColumn(),
+                new RemainingTimeColumn())
             .StartAsync(context => load(new Bar(context.AddTask("loading weights")))).ConfigureAwait(false);
     }
 

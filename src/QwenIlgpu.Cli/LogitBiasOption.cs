@@ -21,7 +21,10 @@ internal static class LogitBiasOption
         foreach (int id in biases?.Keys ?? [])
         {
             if (id >= model.Tokenizer.VocabularySize)
-                throw new UsageException($"--logit-bias names token {id}; this model has ids from 0 to {model.Tokenizer.VocabularySize - 1}");
+            {
+                throw new UsageException(
+                    $"--logit-bias names token {id}; this model has ids from 0 to {model.Tokenizer.VocabularySize - 1}");
+            }
         }
     }
 

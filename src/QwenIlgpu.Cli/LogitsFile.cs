@@ -25,11 +25,12 @@ internal sealed class LogitsFile(QwenModel model, PageType pageType)
 
     private void WriteTensors(SafetensorsWriter writer, IReadOnlyList<int[]> prompts, CancellationToken cancellation)
     {
+        long rows = MostLogitBytes / (model.Config.VocabSize * sizeof(float));
         EngineCapacity capacity = new EngineOptions
         {
             MaxSequences = 1,
             ContextTokens = prompts.Max(p => p.Length),
-            PrefillChunkTokens = (int)Math.Clamp(MostLogitBytes / (model.Config.VocabSize * sizeof(float)) / PageTokens * PageTokens, PageTokens, 512),
+            PrefillChunkTokens = (int)Math.Clamp(rows / PageTokens * PageTokens, PageTokens, 512),
             PageType = pageType,
         }.Resolve(model.Config);
         using var runner = new StepRunner(model, capacity);

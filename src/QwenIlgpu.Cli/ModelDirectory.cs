@@ -13,18 +13,23 @@ internal static class ModelDirectory
     {
         if (parse.GetValue(common.Model) is not { } directory)
         {
-            terminal.Note("this is the built-in test model, tiny and ignorant; --model DIR names a real Qwen3.6 checkpoint directory");
+            terminal.Note("using the built-in test model, tiny and ignorant; --model DIR names a real Qwen3.6 checkpoint directory");
             return BuiltIn;
         }
 
         if (directory.Length == 0)
             throw new UsageException("--model is empty; it must name a checkpoint directory");
         if (File.Exists(directory))
-            throw new DirectoryNotFoundException($"{directory} is a file; --model takes the directory that holds config.json and the safetensors files");
+        {
+            throw new DirectoryNotFoundException(
+                $"{directory} is a file; --model takes the directory that holds config.json and the safetensors files");
+        }
+
         if (!Directory.Exists(directory))
         {
             throw new DirectoryNotFoundException(
-                $"{directory}: no such directory; --model takes a directory with config.json, tokenizer.json and safetensors files. Without --model the built-in test model runs");
+                $"{directory}: no such directory; --model takes a directory with config.json, tokenizer.json and safetensors files. "
+                + "Without --model the built-in test model runs");
         }
 
         return directory;

@@ -16,11 +16,11 @@ internal static class QwenCommand
 
         // Without this an argument that begins with @ would be taken for a file of arguments.
         ParseResult parse = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (parse.Action is ParseErrorAction || (parse.Action is not (SynchronousCommandLineAction and not null) && StrayOption(parse) is not null))
+        if (parse.Action is ParseErrorAction || (parse.Action is not Help && StrayOption(parse) is not null))
             return RefuseUsage(parse, terminal);
 
         using var interrupted = new CancellationTokenSource();
-        using IDisposable listening = terminal.Interrupts.Listen(interrupted.Cancel);
+        using IDisposable listening = terminal.Interrupts.Listen(() => Cancel(interrupted));
         try
         {
             var configuration = new InvocationConfiguration
@@ -46,6 +46,14 @@ internal static class QwenCommand
                 terminal.Error.WriteLine(e);
             return e is UsageException ? ExitCode.WrongUsage : ExitCode.Failed;
         }
+    }
+
+    private static bool Cancel(CancellationTokenSource source)
+    {
+        if (source.IsCancellationRequested)
+            return false;
+        source.Cancel();
+        return true;
     }
 
     private static RootCommand Create(CommonOptions common, Terminal terminal)

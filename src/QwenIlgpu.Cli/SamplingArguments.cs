@@ -13,19 +13,23 @@ internal sealed class SamplingArguments
     private readonly Option<bool> ignoreEos = new("--ignore-eos") { Description = "Go on past the end of the turn, up to --max-tokens." };
 
     private readonly Option<ulong?> seed = NumberOption.Optional<ulong>(
-        "--seed", "Same seed, prompt and options: same tokens. [default: drawn, and reported]", _ => true, "a whole number from 0 to 2^64 - 1");
+        "--seed", "Same seed, prompt and options: same tokens. [default: drawn, and reported]", _ => true,
+        "a whole number from 0 to 2^64 - 1");
 
     private readonly Option<SamplingPreset?> preset = ChoiceOption.Of<SamplingPreset?>(
         "--preset", "The model card's values for one way of use; any option given beside it wins.",
         [.. SamplingPreset.All.Select(p => (p.Name, (SamplingPreset?)p))]);
 
-    private readonly Option<float?> temperature = Number("--temperature", "Divides the logits; higher is wilder, 0 is greedy.", SamplingRules.Temperature);
+    private readonly Option<float?> temperature = Number(
+        "--temperature", "Divides the logits; higher is wilder, 0 is greedy.", SamplingRules.Temperature);
 
     private readonly Option<int?> topK = Number("--top-k", "Keep this many of the most likely tokens; 0 keeps all.", SamplingRules.TopK);
 
-    private readonly Option<float?> topP = Number("--top-p", "Keep the most likely tokens up to this share of the probability; 1 keeps all.", SamplingRules.TopP);
+    private readonly Option<float?> topP = Number(
+        "--top-p", "Keep the most likely tokens up to this share of the probability; 1 keeps all.", SamplingRules.TopP);
 
-    private readonly Option<float?> minP = Number("--min-p", "Keep tokens at least this fraction as likely as the likeliest; 0 keeps all.", SamplingRules.MinP);
+    private readonly Option<float?> minP = Number(
+        "--min-p", "Keep tokens at least this fraction as likely as the likeliest; 0 keeps all.", SamplingRules.MinP);
 
     private readonly Option<float?> repetitionPenalty = Number(
         "--repetition-penalty", "Make tokens of prompt and answer less likely; 1 is off.", SamplingRules.RepetitionPenalty);
@@ -60,7 +64,8 @@ internal sealed class SamplingArguments
     public void AddTo(Command command)
     {
         foreach (Option option in (Option[])[
-            maxTokens, greedy, temperature, topK, topP, minP, repetitionPenalty, frequencyPenalty, presencePenalty, preset, seed, stop, ignoreEos, logitBias])
+            maxTokens, greedy, temperature, topK, topP, minP, repetitionPenalty, frequencyPenalty, presencePenalty, preset, seed, stop,
+            ignoreEos, logitBias])
         {
             command.Options.Add(option);
         }

@@ -24,7 +24,12 @@ internal sealed class StepBench : IDisposable
     {
         (this.model, this.decodeTokens) = (model, decodeTokens);
         prompt = PromptOf(model, promptTokens);
-        EngineCapacity capacity = new EngineOptions { MaxSequences = 1, ContextTokens = promptTokens + decodeTokens, PageType = pageType }.Resolve(model.Config);
+        EngineCapacity capacity = new EngineOptions
+        {
+            MaxSequences = 1,
+            ContextTokens = promptTokens + decodeTokens,
+            PageType = pageType,
+        }.Resolve(model.Config);
         sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, model.Tokenizer.VocabularySize, () => 0);
         runner = new StepRunner(model, capacity);
         for (int block = 0; block < capacity.State.PagesPerSequence; block++)
@@ -124,7 +129,8 @@ internal sealed class StepBench : IDisposable
     // A text of the asked length, the same in every run.
     private static int[] PromptOf(QwenModel model, int tokens)
     {
-        int[] text = model.Tokenize("The quick brown fox jumps over the lazy dog. Once upon a time there was a small river in a large forest. ");
+        int[] text = model.Tokenize(
+            "The quick brown fox jumps over the lazy dog. Once upon a time there was a small river in a large forest. ");
         return [.. Enumerable.Range(0, tokens).Select(i => text[i % text.Length])];
     }
 }

@@ -38,7 +38,7 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
             ErrorIsTerminal = !Console.IsErrorRedirected,
         };
 
-        // A second Ctrl-C that finds nobody listening ends the process the hard way.
+        // A second Ctrl-C, which nobody takes, ends the process the hard way.
         terminal.signal = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = terminal.Interrupts.Raise());
         return terminal;
     }

@@ -15,7 +15,8 @@ internal sealed class TerminalLoggerFactory(Terminal terminal, bool verbose) : I
     // Errors reach the user as the command's one message.
     public bool IsEnabled(LogLevel logLevel) => verbose || logLevel == LogLevel.Warning;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    public void Log<TState>(
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         if (IsEnabled(logLevel))
             terminal.Note(formatter(state, exception));

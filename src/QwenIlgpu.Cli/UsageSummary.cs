@@ -12,7 +12,8 @@ internal static class UsageSummary
 
     public static string ToLine(this GenerationUsage usage, FinishReason? reason) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{usage.CompletionTokens} tokens{Thoughts(usage)}, {Speed(usage)}; prompt {usage.PromptTokens} tokens, first token after {usage.TimeToFirstToken.TotalSeconds:F2} s{Seed(usage)}{Cut(reason)}");
+        $"{usage.CompletionTokens} tokens{Thoughts(usage)}, {Speed(usage)}; prompt {usage.PromptTokens} tokens, "
+        + $"first token after {usage.TimeToFirstToken.TotalSeconds:F2} s{Seed(usage)}{Cut(reason)}");
 
     public static JsonObject ToJson(this GenerationUsage usage) => new()
     {
@@ -35,7 +36,8 @@ internal static class UsageSummary
         return double.IsFinite(speed) ? string.Create(CultureInfo.InvariantCulture, $"{speed:F1} tok/s") : "too few for tok/s";
     }
 
-    private static string Seed(GenerationUsage usage) => usage.Seed is { } seed ? string.Create(CultureInfo.InvariantCulture, $"; seed {seed}") : "";
+    private static string Seed(GenerationUsage usage) =>
+        usage.Seed is { } seed ? string.Create(CultureInfo.InvariantCulture, $"; seed {seed}") : "";
 
     private static string Cut(FinishReason? reason) => reason == FinishReason.Length ? "; cut off at the most tokens allowed" : "";
 }

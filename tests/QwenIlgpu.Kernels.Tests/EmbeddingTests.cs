@@ -1,3 +1,6 @@
+using ILGPU;
+using ILGPU.Runtime;
+
 namespace QwenIlgpu.Kernels.Tests;
 
 internal sealed class EmbeddingTests : KernelTests
@@ -19,6 +22,22 @@ internal sealed class EmbeddingTests : KernelTests
 
         double[] table = DenseMatrixReference.Unpack(type, packed, 13, columns);
         Assert.That(Device.Download(y), Is.EqualTo(ids.SelectMany(id => table.Skip(id * columns).Take(columns)).Select(v => (float)v)));
+    }
+
+    [Test]
+    public void ReadsRowsBeyondTwoGigabytes()
+    {
+        const int Rows = 1_100_000;
+        const int Columns = 1024;                                                           // 2.25 GB of bf16
+        ArrayView<UInt4> data = Device.Uninitialised<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, Rows, Columns) / 16);
+        float[] row = RandomFloats(11, Columns);
+        UInt4[] packed = DenseMatrixReference.Pack(WeightType.Bf16, row, 1, Columns);
+        data.SubView(data.Length - packed.Length, packed.Length).CopyFromCPU(Device.Stream, packed);
+        Matrix<float> y = Device.Poisoned<float>(1, Columns);
+
+        Device.Run(Embedding.Bind(Device.Loader, Device.Upload(Rows - 1), new DenseMatrix(WeightType.Bf16, data, Rows, Columns), y));
+
+        Assert.That(Device.Download(y), Is.EqualTo(row.Select(v => Bf16.ToFloat(Bf16.FromFloat(v)))));
     }
 
     [Test]

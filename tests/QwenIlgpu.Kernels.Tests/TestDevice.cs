@@ -53,6 +53,10 @@ internal sealed class TestDevice : IDisposable
     public Matrix<T> Upload<T>(T[] values, int rows, int columns)
         where T : unmanaged => new(Upload(values), rows, columns);
 
+    /// <summary>Memory that nobody has written, for operands too large to fill.</summary>
+    public ArrayView<T> Uninitialised<T>(long length)
+        where T : unmanaged => Allocate<T>(length);
+
     /// <summary>An output: every byte 0xFF, which is NaN in each float type and −1 in each integer type.</summary>
     public ArrayView<T> Poisoned<T>(long length)
         where T : unmanaged

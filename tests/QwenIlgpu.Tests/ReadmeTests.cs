@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using QwenIlgpu.Cli;
 
 namespace QwenIlgpu.Tests;
 
@@ -29,7 +30,25 @@ internal sealed partial class ReadmeTests
         Assert.That(string.Join('\n', Lines(source)), Does.Contain(string.Join('\n', shown)));
     }
 
+    private static IEnumerable<string> Commands() =>
+        from line in Lines(Readme)
+        where line.StartsWith("qwen ", StringComparison.Ordinal) || line.Contains("src/QwenIlgpu.Cli -- generate", StringComparison.Ordinal)
+        select line[(line.IndexOf(" -- ", StringComparison.Ordinal) is var i and > 0 ? i + 4 : 5)..];
+
+    [TestCaseSource(nameof(Commands))]
+    public void CommandOfTheReadmeSucceeds(string command)
+    {
+        string[] args = [.. Argument().Matches(command).Select(m => m.Value.Trim('"'))];
+
+        string output = Cli.CommandLine.Run(args).Expect(ExitCode.Done).Output;
+
+        Assert.That(output, Is.Not.Empty);
+    }
+
     private static string[] Lines(string text) => [.. text.Split('\n').Select(l => l.Trim()).Where(l => l.Length > 0)];
+
+    [GeneratedRegex("\"[^\"]*\"|\\S+")]
+    private static partial Regex Argument();
 
     [GeneratedRegex("```csharp\n(.*?)```", RegexOptions.Singleline)]
     private static partial Regex CSharpBlock();

@@ -16,7 +16,8 @@ internal static class BenchCommand
 
     public static Command Create(CommonOptions common, Terminal terminal)
     {
-        Option<int> runs = NumberOption.WithDefault("--runs", "Timed passes, after one that warms up.", 5, v => v is >= 5 and <= 1000, "from 5 to 1000");
+        Option<int> runs = NumberOption.WithDefault(
+            "--runs", "Timed passes, after one that warms up.", 5, v => v is >= 5 and <= 1000, "from 5 to 1000");
         Option<int> promptTokens = NumberOption.WithDefault("--prompt-tokens", "Length of the prompt.", 128, v => v >= 1, "at least 1");
         Option<int> decodeTokens = NumberOption.WithDefault("--decode-tokens", "Tokens decoded after it.", 64, v => v >= 1, "at least 1");
         var nodes = new Option<bool>("--nodes") { Description = "Also time every node of a decode step and of a prefill step." };
@@ -32,7 +33,12 @@ internal static class BenchCommand
             DateTime loadStart = DateTime.Now;
             await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, cancellation).ConfigureAwait(false);
             if ((long)prompt + decode > loaded.MaxContextTokens)
-                throw new UsageException($"--prompt-tokens and --decode-tokens are {(long)prompt + decode} together; this model was made for at most {loaded.MaxContextTokens}");
+            {
+                throw new UsageException(
+                    $"--prompt-tokens and --decode-tokens are {(long)prompt + decode} together; "
+                    + $"this model was made for at most {loaded.MaxContextTokens}");
+            }
+
             TimeSpan load = DateTime.Now - loadStart;
             using var bench = new StepBench(loaded, model.PageTypeOf(parse), prompt, decode);
             BenchRun warmUp = bench.Run(cancellation);

@@ -15,10 +15,17 @@ internal static class ChatCommand
     public static Command Create(CommonOptions common, Terminal terminal)
     {
         var noThinking = new Option<bool>("--no-thinking") { Description = "Answer at once, without thinking first." };
-        var system = new Option<string?>("--system") { Description = "Instructions that stand before the conversation.", HelpName = "TEXT" };
+        var system = new Option<string?>("--system")
+        {
+            Description = "Instructions that stand before the conversation.",
+            HelpName = "TEXT",
+        };
         var model = new ModelArguments(PageType.Bf16);
         var sampling = new SamplingArguments();
-        var command = new Command("chat", "Talk with the model. /exit leaves, /clear begins anew, Ctrl-C stops an answer.") { noThinking, system };
+        var command = new Command("chat", "Talk with the model. /exit leaves, /clear begins anew, Ctrl-C stops an answer.")
+        {
+            noThinking, system,
+        };
         sampling.AddTo(command);
         model.AddTo(command);
         command.SetAction(async (parse, cancellation) =>

@@ -15,6 +15,8 @@ internal static class DoctorCommand
         qwen doctor --device cuda --json
         """;
 
+    private const string Works = "works";
+
     public static Command Create(CommonOptions common, Terminal terminal)
     {
         var command = new Command("doctor", "Say which devices there are, why a GPU is not used, and which versions run.");
@@ -86,8 +88,6 @@ internal static class DoctorCommand
             report["why_no_gpu"] = "--device cpu was asked for";
         return works;
     }
-
-    private const string Works = "works";
 
     private static string TryDevice(Func<ComputeDevice> open)
     {

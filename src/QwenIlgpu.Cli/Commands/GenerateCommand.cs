@@ -21,7 +21,10 @@ internal static class GenerateCommand
         {
             Description = "What to say to the model, in quotes. - reads it from standard input; a text that begins with - goes behind --.",
         };
-        var raw = new Option<bool>("--raw") { Description = "Continue the text as it is, without the chat template; control tokens in it count as such." };
+        var raw = new Option<bool>("--raw")
+        {
+            Description = "Continue the text as it is, without the chat template; control tokens in it count as such.",
+        };
         var noThinking = new Option<bool>("--no-thinking") { Description = "Answer at once, without thinking first." };
         var system = new Option<string?>("--system") { Description = "Instructions that stand before the prompt.", HelpName = "TEXT" };
         var model = new ModelArguments(PageType.Bf16);
@@ -53,7 +56,8 @@ internal static class GenerateCommand
             if (ids.Length > engine.ContextTokens)
             {
                 throw new ArgumentException(
-                    $"the prompt has {ids.Length} tokens, the context {engine.ContextTokens}; shorten it or raise --context (this model: at most {loaded.MaxContextTokens})");
+                    $"the prompt has {ids.Length} tokens, the context {engine.ContextTokens}; "
+                    + $"shorten it or raise --context (this model: at most {loaded.MaxContextTokens})");
             }
 
             bool json = parse.GetValue(common.Json);

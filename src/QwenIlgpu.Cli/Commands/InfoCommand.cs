@@ -15,10 +15,13 @@ internal static class InfoCommand
     public static Command Create(CommonOptions common, Terminal terminal)
     {
         Option<int> context = NumberOption.WithDefault(
-            "--context", "Length in tokens that the cache is worked out for. 0: the model's own limit, at most 32768.", 0, v => v >= 0,
-            "0 or a positive whole number");
+            "--context", "Length in tokens that the cache is worked out for. 0: the model's own limit, at most 32768.",
+            0, v => v >= 0, "0 or a positive whole number");
         Option<PageType?> pages = ModelArguments.PageTypeOption(PageType.Bf16);
-        var command = new Command("info", "Describe a checkpoint without loading it: shape, parameters, memory, quantisation.") { context, pages };
+        var command = new Command("info", "Describe a checkpoint without loading it: shape, parameters, memory, quantisation.")
+        {
+            context, pages,
+        };
         command.SetAction(parse =>
         {
             string directory = ModelDirectory.Resolve(parse, common, terminal);

@@ -1,7 +1,7 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using static System.FormattableString;
 
 namespace QwenIlgpu.Cli.Commands;
 
@@ -38,7 +38,7 @@ internal static class LogitsCommand
             if (parse.GetValue(common.Json))
                 terminal.WriteJson(Report(file, prompts, loaded.Config.VocabSize));
             else
-                terminal.Note(string.Create(CultureInfo.InvariantCulture, $"wrote the logits of {prompts.Sum(p => p.Length)} positions to {file}"));
+                terminal.Note(Invariant($"wrote the logits of {prompts.Sum(p => p.Length)} positions to {file}"));
             return ExitCode.Done;
         });
         return command;
@@ -48,7 +48,8 @@ internal static class LogitsCommand
 
     private static int[] Ids(JsonElement item, int index)
     {
-        if (item.ValueKind != JsonValueKind.Object || !item.TryGetProperty("ids", out JsonElement ids) || ids.ValueKind != JsonValueKind.Array)
+        bool isObject = item.ValueKind == JsonValueKind.Object;
+        if (!isObject || !item.TryGetProperty("ids", out JsonElement ids) || ids.ValueKind != JsonValueKind.Array)
             throw new InvalidDataException($"--input: item {index} must be an object with an array \"ids\"");
         return [.. ids.EnumerateArray().Select((id, i) => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out int value)
             ? value

@@ -17,7 +17,8 @@ internal static class RenderCommand
     {
         Option<string> input = JsonInput.Create("{\"messages\": […], \"options\": {…}}");
         var template = new ModelArguments(PageType.Bf16);
-        var command = new Command("render", "Print conversations as the chat template renders them: [{\"rendered\": \"…\"} or {\"error\": \"…\"}].")
+        var command = new Command(
+            "render", "Print conversations as the chat template renders them: [{\"rendered\": \"…\"} or {\"error\": \"…\"}].")
         {
             input, template.ChatTemplate,
         };

@@ -16,8 +16,14 @@ internal static class TokenizeCommand
     public static Command Create(CommonOptions common, Terminal terminal)
     {
         Option<string> input = JsonInput.Create("strings");
-        var special = new Option<bool>("--parse-special") { Description = "Control tokens written in the texts, such as <|im_end|>, become their ids." };
-        var command = new Command("tokenize", "Print ids and decoding of texts as JSON: [{\"ids\": […], \"decoded\": \"…\"}].") { input, special };
+        var special = new Option<bool>("--parse-special")
+        {
+            Description = "Control tokens written in the texts, such as <|im_end|>, become their ids.",
+        };
+        var command = new Command("tokenize", "Print ids and decoding of texts as JSON: [{\"ids\": […], \"decoded\": \"…\"}].")
+        {
+            input, special,
+        };
         command.SetAction(parse =>
         {
             string directory = ModelDirectory.Resolve(parse, common, terminal);

@@ -1,0 +1,58 @@
+using System.Text.Json;
+using QwenIlgpu.Cli;
+
+namespace QwenIlgpu.Tests.Cli;
+
+/// <summary>`qwen chat` on the tiny model.</summary>
+internal sealed class ChatCommandTests
+{
+    private static readonly string[] Chat = ["chat", "--no-thinking", "--greedy", .. CommandLine.Device];
+
+    [Test]
+    public void AnswersLineByLineUntilExit()
+    {
+        const string Input = "What is the capital of Norway?\n\nWhat sound does a cow make?\n/exit\nnever read\n";
+        CommandLine run = CommandLine.RunWithInput(Input, Chat).Expect(ExitCode.Done);
+
+        string[] lines = run.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.That(lines, Has.Length.GreaterThanOrEqualTo(2));
+        Assert.That(lines[0].TrimEnd(), Is.EqualTo("The capital of Norway is Oslo."));
+        Assert.That(run.Error, Does.Contain("tok/s"));
+    }
+
+    [Test]
+    public void JsonIsTheConversation()
+    {
+        const string Input = "/nonsense\nHello\n/clear\nWhat is the capital of Norway?\n";
+        CommandLine run = CommandLine.RunWithInput(Input, [.. Chat, "--json", "--system", "Be brief."]).Expect(ExitCode.Done);
+
+        JsonElement[] messages = [.. run.Json.GetProperty("messages").EnumerateArray()];
+        Assert.That(messages.Select(m => m.GetProperty("role").GetString()), Is.EqualTo(new[] { "system", "user", "assistant" }));
+        Assert.That(run.Error, Does.Contain("/nonsense is no command").And.Contain("begins anew"));
+    }
+
+    [Test]
+    public void ALineThatNoLongerFitsIsRefusedAndTheChatGoesOn()
+    {
+        string longLine = string.Join(' ', Enumerable.Repeat("river", 200));
+        CommandLine run = CommandLine.RunWithInput($"{longLine}\nWhat is the capital of Norway?\n", [.. Chat, "--context", "128"]).Expect(ExitCode.Done);
+
+        Assert.That(run.Error, Does.Contain("the context 128").And.Contain("/clear"));
+        Assert.That(run.Output, Does.Contain("Oslo"));
+    }
+
+    [Test]
+    public void AnInterruptStopsTheAnswerNotTheChat()
+    {
+        using var error = new StringWriter();
+        using var output = new InterruptingWriter();
+        using var terminal = new Terminal(new StringReader("Tell me a story.\nWhat is the capital of Norway?\n"), output, error);
+        output.OnFirstWrite = () => terminal.Interrupts.Raise();
+
+        int code = CommandLine.RunOn(terminal, [.. Chat, "--context", "2048", "--max-tokens", "2000"]);
+
+        Assert.That(code, Is.EqualTo(ExitCode.Done));
+        Assert.That(error.ToString(), Does.Contain("answer stopped"));
+        Assert.That(error.ToString().Split("tok/s"), Has.Length.EqualTo(2), "only the second answer came to its end");
+    }
+}

@@ -1,0 +1,45 @@
+using System.Text.Json;
+using QwenIlgpu.Cli;
+
+namespace QwenIlgpu.Tests.Cli;
+
+/// <summary>Runs the command line inside the test process, on the tests' device.</summary>
+internal sealed class CommandLine
+{
+    private CommandLine(int exitCode, string output, string error) => (ExitCode, Output, Error) = (exitCode, output, error);
+
+    public int ExitCode { get; }
+
+    public string Output { get; }
+
+    public string Error { get; }
+
+    /// <summary>Standard output as the one JSON value that it must be.</summary>
+    public JsonElement Json => JsonElement.Parse(Output);
+
+    /// <summary>The option --device for the tests' device.</summary>
+    public static string[] Device => ["--device", TestModels.Device == DeviceChoice.Cuda ? "cuda" : "cpu"];
+
+    public static CommandLine Run(params string[] args) => RunWithInput("", args);
+
+    /// <summary>A command that runs the model.</summary>
+    public static CommandLine RunModel(params string[] args) => RunWithInput("", [.. args, .. Device]);
+
+    public static CommandLine RunWithInput(string input, params string[] args)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        using var terminal = new Terminal(new StringReader(input), output, error);
+        int code = RunOn(terminal, args);
+        return new CommandLine(code, output.ToString(), error.ToString());
+    }
+
+    public static int RunOn(Terminal terminal, params string[] args) => QwenCommand.RunAsync(args, terminal).GetAwaiter().GetResult();
+
+    /// <summary>Fails with everything the command said if its exit code is another.</summary>
+    public CommandLine Expect(int exitCode)
+    {
+        Assert.That(ExitCode, Is.EqualTo(exitCode), $"stdout: {Output}\nstderr: {Error}");
+        return this;
+    }
+}
