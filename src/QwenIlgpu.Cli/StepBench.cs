@@ -1,24 +1,19 @@
+using System.Collections.Frozen;
 using System.Diagnostics;
 using ILGPU;
 using ILGPU.Runtime;
 
 namespace QwenIlgpu.Cli;
 
-/// <summary>
-/// Times one sequence through the engine's own steps: a prompt in chunks, then one token a step, greedy, each step ended by
-/// reading back what it drew.
-/// </summary>
+/// <summary>Times one greedy sequence through the engine's own scheduler: a prompt in chunks, then one token a step.</summary>
 internal sealed class StepBench : IDisposable
 {
-    private const int PageTokens = Kernels.KvCache.PageTokens;
-    private const int Slot = 1;
-
     private readonly QwenModel model;
     private readonly StepRunner runner;
+    private readonly Scheduler scheduler;
     private readonly int[] prompt;
     private readonly int decodeTokens;
     private readonly ResolvedSampling sampling;
-    private readonly int[] token = new int[1];
 
     public StepBench(QwenModel model, PageType pageType, int promptTokens, int decodeTokens)
     {
@@ -32,8 +27,7 @@ internal sealed class StepBench : IDisposable
         }.Resolve(model.Config);
         sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, model.Tokenizer.VocabularySize, () => 0);
         runner = new StepRunner(model, capacity);
-        for (int block = 0; block < capacity.State.PagesPerSequence; block++)
-            runner.State.SetPage(Slot, block, block + 1);
+        scheduler = new Scheduler(runner);
     }
 
     /// <summary>Device memory for state, activations and step inputs.</summary>
@@ -44,86 +38,64 @@ internal sealed class StepBench : IDisposable
 
     private OpGraph DecodeGraph => runner.GraphOf(StepShape.Decode(1)).Graph;
 
-    /// <summary>One whole pass: prompt, then tokens.</summary>
+    /// <summary>One whole pass: prompt, then tokens. The prompt's pass draws the first token.</summary>
     public BenchRun Run(CancellationToken cancellation)
     {
-        runner.Sampler.Admit(Slot, prompt, sampling);
+        var stream = new TokenStream(decodeTokens + 1, -1);
+        var request = new GenerationRequest(prompt, decodeTokens + 1, FrozenSet<int>.Empty, sampling, stream);
+        scheduler.Enqueue(request);
+        scheduler.Update();
         long start = Stopwatch.GetTimestamp();
-        Prefill(cancellation);
+        StepUntil(request, 1, cancellation);
         TimeSpan prefill = Stopwatch.GetElapsedTime(start);
         long bytes = GC.GetAllocatedBytesForCurrentThread();
         start = Stopwatch.GetTimestamp();
-        for (int i = 0; i < decodeTokens; i++)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            DecodeStep(prompt.Length + i);
-        }
-
+        StepUntil(request, decodeTokens + 1, cancellation);
         TimeSpan decode = Stopwatch.GetElapsedTime(start);
         bytes = GC.GetAllocatedBytesForCurrentThread() - bytes;
         return new BenchRun(prefill, decode, (double)bytes / decodeTokens);
     }
 
-    /// <summary>Managed bytes that ILGPU itself allocates for one decode step: its launches, a copy to the device and one back.</summary>
+    /// <summary>Managed bytes that ILGPU itself allocates for one decode step: its launches and one copy back.</summary>
     public double IlgpuBytesPerToken()
     {
         const int Steps = 10;
         OpGraph graph = DecodeGraph;
         using var memory = new DeviceMemory(model.Device);
         ArrayView<int> view = memory.AllocateZeroed<int>(1);
+        int[] host = new int[1];
         long bytes = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < Steps; i++)
         {
-            view.CopyFromCPU(model.Device.Stream, token);
             StreamRunner.Run(graph, model.Device.Stream);
-            runner.Sampler.ReadBack(1);
+            view.CopyToCPU(model.Device.Stream, host.AsSpan());
+            model.Device.Synchronize();
         }
 
         return (double)(GC.GetAllocatedBytesForCurrentThread() - bytes) / Steps;
     }
 
-    /// <summary>Time of every node of the last decode step, run once more.</summary>
+    /// <summary>Time of every node of a decode step, its sequence having just ended.</summary>
     public IReadOnlyList<NodeTime> TimeDecodeNodes() => TimedRunner.Run(DecodeGraph, model.Device.Stream);
 
     /// <summary>Time of every node of the prompt's first chunk, run once more.</summary>
     public IReadOnlyList<NodeTime> TimePrefillNodes()
     {
-        BoundStep step = runner.Run(StepKind.Prefill, [Chunk(0)]);
+        int count = Math.Min(runner.Capacity.PrefillChunkTokens, prompt.Length);
+        LogitsWanted logits = count == prompt.Length ? LogitsWanted.Last : LogitsWanted.None;
+        BoundStep step = runner.Run(StepKind.Prefill, [new StepSequence(Slot: 0, 0, prompt.AsMemory(0, count), logits)]);
         return TimedRunner.Run(step.Graph, model.Device.Stream);
     }
 
     public void Dispose() => runner.Dispose();
 
-    private void Prefill(CancellationToken cancellation)
+    private void StepUntil(GenerationRequest request, int tokens, CancellationToken cancellation)
     {
-        for (int position = 0; position < prompt.Length;)
+        while (request.GeneratedTokens < tokens)
         {
             cancellation.ThrowIfCancellationRequested();
-            StepSequence chunk = Chunk(position);
-            runner.Run(StepKind.Prefill, [chunk]);
-            position += chunk.Tokens.Length;
+            scheduler.Step();
         }
-
-        TakeToken();
-    }
-
-    private StepSequence Chunk(int position)
-    {
-        int count = Math.Min(runner.Capacity.PrefillChunkTokens, prompt.Length - position);
-        bool last = position + count == prompt.Length;
-        return new StepSequence(Slot, position, prompt.AsMemory(position, count), last ? LogitsWanted.Last : LogitsWanted.None);
-    }
-
-    private void DecodeStep(int position)
-    {
-        runner.Run(StepKind.Decode, [new StepSequence(Slot, position, token, LogitsWanted.Last)]);
-        TakeToken();
-    }
-
-    private void TakeToken()
-    {
-        runner.Sampler.ReadBack(1);
-        token[0] = Math.Max(runner.Sampler.IdOf(0), 0);
     }
 
     // A text of the asked length, the same in every run.

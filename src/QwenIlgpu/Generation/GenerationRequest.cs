@@ -3,10 +3,14 @@ namespace QwenIlgpu;
 /// <summary>One request on its way through the engine. The engine's thread owns everything but <see cref="Cancel"/> and the stream's reader side.</summary>
 internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnlySet<int> endIds, ResolvedSampling sampling, TokenStream stream)
 {
-    private readonly int[] lastToken = new int[1];
     private volatile bool cancelled;
 
     public int[] PromptIds { get; } = promptIds;
+
+    public int MaxTokens { get; } = maxTokens;
+
+    /// <summary>Ids that end the generation; empty when it goes on past them.</summary>
+    public IReadOnlySet<int> EndIds { get; } = endIds;
 
     public ResolvedSampling Sampling { get; } = sampling;
 
@@ -20,37 +24,54 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
     /// <summary>Cache pages it holds, in order of its 64-token blocks.</summary>
     public int[] Pages { get; set; } = [];
 
-    /// <summary>Tokens in its cache.</summary>
-    public int Position { get; private set; }
+    /// <summary>Prompt tokens fed to steps so far.</summary>
+    public int FedPromptTokens { get; private set; }
 
+    /// <summary>Tokens drawn by steps that have been queued, the host having seen them or not.</summary>
+    public int QueuedTokens { get; private set; }
+
+    /// <summary>Tokens that the host has seen.</summary>
     public int GeneratedTokens { get; private set; }
 
-    public bool Prefilling => Position < PromptIds.Length;
+    /// <summary>Its slot and pages have been given back; steps still in flight with it are discarded.</summary>
+    public bool Retired { get; set; }
+
+    public bool Prefilling => FedPromptTokens < PromptIds.Length;
+
+    /// <summary>Whether another decode step can draw a token for it, as far as the host knows.</summary>
+    public bool Decoding => !Prefilling && QueuedTokens < MaxTokens;
 
     /// <summary>Cache tokens it can come to need: the last drawn token is never fed.</summary>
-    public int MostCachedTokens => PromptIds.Length + maxTokens - 1;
+    public int MostCachedTokens => PromptIds.Length + MaxTokens - 1;
 
     public void Cancel() => cancelled = true;
 
     /// <summary>Its part of the next prefill step: at most <paramref name="budgetRows"/> rows, ending at a multiple of 64 or at the prompt's end; empty if neither fits.</summary>
     public StepSequence NextPrefill(int budgetRows)
     {
-        int rest = PromptIds.Length - Position;
-        int rows = rest <= budgetRows ? rest : Math.Max(0, ((Position + budgetRows) / 64 * 64) - Position);
-        return new StepSequence(Slot, Position, PromptIds.AsMemory(Position, rows), rows == rest ? LogitsWanted.Last : LogitsWanted.None);
+        int position = FedPromptTokens;
+        int rest = PromptIds.Length - position;
+        int rows = rest <= budgetRows ? rest : Math.Max(0, ((position + budgetRows) / 64 * 64) - position);
+        return new StepSequence(Slot, position, PromptIds.AsMemory(position, rows), rows == rest ? LogitsWanted.Last : LogitsWanted.None);
     }
 
-    public StepSequence NextDecode() => new(Slot, Position, lastToken, LogitsWanted.Last);
+    /// <summary>A prefill step with this many of its tokens has been queued.</summary>
+    public void QueuedPrefill(int tokens)
+    {
+        FedPromptTokens += tokens;
+        if (!Prefilling)
+            QueuedTokens++;
+    }
 
-    public void Advance(int tokens) => Position += tokens;
+    /// <summary>A decode step with it has been queued.</summary>
+    public void QueuedDecode() => QueuedTokens++;
 
-    /// <summary>Takes a drawn token; returns why the generation ends with it, or null.</summary>
+    /// <summary>Takes a drawn token; returns why the generation ends with it, or null. The device decides alike.</summary>
     public FinishReason? Accept(int id)
     {
-        lastToken[0] = id;
         GeneratedTokens++;
-        if (endIds.Contains(id))
+        if (EndIds.Contains(id))
             return FinishReason.Stop;
-        return GeneratedTokens == maxTokens ? FinishReason.Length : null;
+        return GeneratedTokens == MaxTokens ? FinishReason.Length : null;
     }
 }

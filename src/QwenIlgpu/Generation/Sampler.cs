@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using ILGPU;
 using ILGPU.Runtime;
 using QwenIlgpu.Kernels;
@@ -6,8 +5,8 @@ using QwenIlgpu.Kernels;
 namespace QwenIlgpu;
 
 /// <summary>
-/// The device side of sampling: per-slot parameters, bias, mask and counts; the launches that prepare a slot; drawn ids and
-/// log-probabilities, read back once a step into memory taken up front.
+/// The device side of sampling: per-slot parameters, bias, mask and counts; the launches that prepare a slot; the loop from drawn ids
+/// to the next step's input; drawn ids and log-probabilities, read back once a step into memory taken up front.
 /// </summary>
 internal sealed class Sampler
 {
@@ -19,10 +18,11 @@ internal sealed class Sampler
     private readonly SamplingScratch scratch;
     private readonly ArrayView<int> ids;
     private readonly LogProbs logProbs;
-    private readonly int[] hostIds;
-    private readonly float[] hostDrawn;
-    private readonly int[] hostTopIds;
-    private readonly float[] hostTop;
+    private readonly DrawnTokens[] drawn;
+    private readonly DecodeSlots decodeSlots;
+    private readonly ArrayView<int> endIds;
+    private readonly ArrayView<int> slotRequest;
+    private readonly Launch setSlot;
 
     private readonly ArrayView<int> request;
     private readonly ArrayView<int> listIds;
@@ -32,7 +32,7 @@ internal sealed class Sampler
     private readonly Launch setMask;
     private bool anyLogProbs;
 
-    public Sampler(QwenModel model, DeviceMemory memory, int slotCount, int rows, int contextTokens)
+    public Sampler(QwenModel model, DeviceMemory memory, int slotCount, int rows, int contextTokens, int stepsInFlight)
     {
         device = model.Device;
         vocabularySize = model.Tokenizer.VocabularySize;
@@ -43,7 +43,14 @@ internal sealed class Sampler
             memory.AllocateZeroed<float>(rows),
             new Matrix<int>(memory.AllocateZeroed<int>((long)rows * MaxTop), rows, MaxTop),
             new Matrix<float>(memory.AllocateZeroed<float>((long)rows * MaxTop), rows, MaxTop));
-        (hostIds, hostDrawn, hostTopIds, hostTop) = (new int[rows], new float[rows], new int[rows * MaxTop], new float[rows * MaxTop]);
+        drawn = [.. Enumerable.Range(0, stepsInFlight).Select(_ => new DrawnTokens(rows))];
+        decodeSlots = new DecodeSlots(
+            memory.AllocateZeroed<int>(slotCount), memory.AllocateZeroed<int>(slotCount),
+            memory.AllocateZeroed<int>(slotCount), memory.AllocateZeroed<int>(slotCount));
+        endIds = memory.Allocate<int>(model.EndIds.Count);
+        endIds.CopyFromCPU(device.Stream, [.. model.EndIds]);
+        slotRequest = memory.AllocateZeroed<int>(1 + DecodeSlots.Fields);
+        setSlot = DecodeFeedback.BindSet(device.Loader, decodeSlots, slotRequest);
 
         request = memory.AllocateZeroed<int>(2);
         listIds = memory.AllocateZeroed<int>(Math.Max(vocabularySize, contextTokens));
@@ -53,12 +60,15 @@ internal sealed class Sampler
         setMask = SlotAdmission.BindMask(device.Loader, slots, request, listIds);
     }
 
-    /// <summary>Prepares a slot for a new sequence.</summary>
-    public void Admit(int slot, int[] promptIds, ResolvedSampling sampling)
+    /// <summary>Prepares a request's slot for sampling and for feeding back what is drawn.</summary>
+    public void Admit(GenerationRequest admitted)
     {
+        (int slot, ResolvedSampling sampling) = (admitted.Slot, admitted.Sampling);
+        slotRequest.CopyFromCPU(device.Stream, [slot, 0, admitted.PromptIds.Length - 1, admitted.MaxTokens, admitted.EndIds.Count > 0 ? 1 : 0]);
+        setSlot.Run(device.Stream);
         slots.Parameters.SubView(slot, 1).CopyFromCPU(device.Stream, [sampling.ToSlotParameters()]);
         anyLogProbs |= sampling.TopLogProbs is not null;
-        RunWithList(slot, promptIds, admit);
+        RunWithList(slot, admitted.PromptIds, admit);
         if (sampling.LogitBias is { } bias)
         {
             listValues.SubView(0, bias.Count).CopyFromCPU(device.Stream, [.. bias.Values]);
@@ -69,7 +79,14 @@ internal sealed class Sampler
             RunWithList(slot, [.. allowed.Distinct()], setMask);
     }
 
-    /// <summary>Appends the sampling of every logits row to a graph.</summary>
+    /// <summary>Puts in front of a decode graph what turns the slots' last tokens into the step's inputs.</summary>
+    public void RecordFeed(OpGraph graph, StepInputs inputs, StepFields fields) => graph.Add("feed_tokens", [], [], 0, () =>
+    [
+        DecodeFeedback.BindFeed(
+            device.Loader, decodeSlots, inputs.Device(fields.LiveSlot), inputs.Device(fields.TokenIds), inputs.Device(fields.Positions), inputs.Device(fields.RowSlot)),
+    ]);
+
+    /// <summary>Appends the sampling of every logits row to a graph, and the advance of the slots.</summary>
     public void Record(OpGraph graph, Tensor logits, ArrayView<int> rowSlot)
     {
         int rows = logits.Rows;
@@ -79,28 +96,28 @@ internal sealed class Sampler
                 logProbs.Drawn.SubView(0, rows),
                 new Matrix<int>(logProbs.TopIds.Data.SubView(0, (long)rows * MaxTop), rows, MaxTop),
                 new Matrix<float>(logProbs.Top.Data.SubView(0, (long)rows * MaxTop), rows, MaxTop))));
+        graph.Add("advance_slots", [], [], 0, () => [DecodeFeedback.BindAdvance(device.Loader, decodeSlots, rowSlot, ids.SubView(0, rows), endIds)]);
     }
 
-    /// <summary>Waits for the step and copies what its first <paramref name="rows"/> logits rows drew to the host.</summary>
-    public void ReadBack(int rows)
+    /// <summary>Takes what the step queued last drew in its first <paramref name="rows"/> logits rows, for <see cref="Drawn"/> of the same ring place.</summary>
+    public void ReadBack(int ring, int rows)
     {
-        ids.SubView(0, rows).CopyToCPU(device.Stream, hostIds.AsSpan(0, rows));
+        DrawnTokens target = drawn[ring];
+        ids.SubView(0, rows).CopyToCPU(device.Stream, target.Ids.AsSpan(0, rows));
         if (anyLogProbs)
         {
-            logProbs.Drawn.SubView(0, rows).CopyToCPU(device.Stream, hostDrawn.AsSpan(0, rows));
-            logProbs.TopIds.Data.SubView(0, (long)rows * MaxTop).CopyToCPU(device.Stream, hostTopIds.AsSpan(0, rows * MaxTop));
-            logProbs.Top.Data.SubView(0, (long)rows * MaxTop).CopyToCPU(device.Stream, hostTop.AsSpan(0, rows * MaxTop));
+            logProbs.Drawn.SubView(0, rows).CopyToCPU(device.Stream, target.LogProbs.AsSpan(0, rows));
+            logProbs.TopIds.Data.SubView(0, (long)rows * MaxTop).CopyToCPU(device.Stream, target.TopIds.AsSpan(0, rows * MaxTop));
+            logProbs.Top.Data.SubView(0, (long)rows * MaxTop).CopyToCPU(device.Stream, target.TopLogProbs.AsSpan(0, rows * MaxTop));
         }
-
-        device.Synchronize();
     }
 
-    /// <summary>The id that a logits row drew, or <see cref="Sampling.NothingDrawn"/>.</summary>
-    public int IdOf(int row) => hostIds[row];
-
-    /// <summary>Hands a row's token to its reader.</summary>
-    public void Write(int row, TokenStream stream) => stream.Write(
-        hostIds[row], Stopwatch.GetTimestamp(), hostDrawn[row], hostTopIds.AsSpan(row * MaxTop, MaxTop), hostTop.AsSpan(row * MaxTop, MaxTop));
+    /// <summary>Waits for what <see cref="ReadBack"/> took into this ring place.</summary>
+    public DrawnTokens Drawn(int ring)
+    {
+        device.Synchronize();
+        return drawn[ring];
+    }
 
     private void RunWithList(int slot, int[] list, params ReadOnlySpan<Launch> launches)
     {

@@ -1,8 +1,12 @@
+using System.Diagnostics;
+
 namespace QwenIlgpu;
 
 /// <summary>
 /// Decides what the next step holds. Requests are admitted in order of arrival when a slot and all pages they can come to need are
-/// free; steps alternate between prefill and decode while there is work for both.
+/// free; steps alternate between prefill and decode while there is work for both. A step may be queued before the tokens of the one
+/// before have reached the host: the device itself feeds them on and leaves out sequences that ended, and what a step drew for a
+/// request that has meanwhile ended is discarded.
 /// </summary>
 internal sealed class Scheduler
 {
@@ -11,8 +15,11 @@ internal sealed class Scheduler
     private readonly NumberPool pages;
     private readonly Queue<GenerationRequest> waiting = new();
     private readonly List<GenerationRequest> live = [];
-    private readonly GenerationRequest[] stepRequests;
-    private readonly StepSequence[] stepSequences;
+    private readonly StepSequence[] prefillSequences;
+    private readonly int[] decodeSlots;
+    private readonly QueuedStep[] ring;
+    private int queuedSteps;
+    private int collectedSteps;
     private bool lastWasPrefill;
 
     public Scheduler(StepRunner runner)
@@ -20,8 +27,9 @@ internal sealed class Scheduler
         this.runner = runner;
         slots = new NumberPool(runner.Capacity.State.Slots);
         pages = new NumberPool(runner.Capacity.State.Pages);
-        stepRequests = new GenerationRequest[runner.Capacity.MaxSequences];
-        stepSequences = new StepSequence[runner.Capacity.MaxSequences];
+        prefillSequences = new StepSequence[runner.Capacity.MaxSequences];
+        decodeSlots = new int[runner.Capacity.MaxSequences];
+        ring = [.. Enumerable.Range(0, runner.StepsInFlight).Select(_ => new QueuedStep(runner.Capacity.MaxSequences))];
     }
 
     /// <summary>Requests that are live or waiting.</summary>
@@ -55,17 +63,38 @@ internal sealed class Scheduler
         }
     }
 
-    /// <summary>Runs one step and hands its tokens out; false when no request is live.</summary>
+    /// <summary>Queues a step if there is work, and hands out the tokens of the oldest one when its turn has come; false when idle.</summary>
     public bool Step()
     {
-        if (live.Count == 0)
+        bool queued = Queue();
+        int inFlight = queuedSteps - collectedSteps;
+        if (inFlight == ring.Length || (inFlight > 0 && !queued))
+            Collect();
+        return queued || inFlight > 0;
+    }
+
+    private bool Queue()
+    {
+        bool prefilling = false;
+        bool decoding = false;
+        foreach (GenerationRequest request in live)
+        {
+            prefilling |= request.Prefilling;
+            decoding |= request.Decoding;
+        }
+
+        if (!prefilling && !decoding)
             return false;
-        bool prefilling = live.Exists(r => r.Prefilling);
-        bool decoding = live.Exists(r => !r.Prefilling);
         lastWasPrefill = prefilling && !(decoding && lastWasPrefill);
-        int count = lastWasPrefill ? GatherPrefill() : GatherDecode();
-        runner.Run(lastWasPrefill ? StepKind.Prefill : StepKind.Decode, stepSequences.AsSpan(0, count));
-        Deliver(count);
+        QueuedStep step = ring[queuedSteps % ring.Length];
+        step.Clear();
+        if (lastWasPrefill)
+            QueuePrefill(step);
+        else
+            QueueDecode(step);
+        if (step.Count > 0)
+            runner.Sampler.ReadBack(queuedSteps % ring.Length, step.Count);
+        queuedSteps++;
         return true;
     }
 
@@ -79,19 +108,20 @@ internal sealed class Scheduler
             runner.State.SetPage(request.Slot, block, request.Pages[block]);
         }
 
-        runner.Sampler.Admit(request.Slot, request.PromptIds, request.Sampling);
+        runner.Sampler.Admit(request);
         live.Add(request);
     }
 
     private void Retire(GenerationRequest request)
     {
         live.Remove(request);
+        request.Retired = true;
         slots.Return(request.Slot);
         foreach (int page in request.Pages)
             pages.Return(page);
     }
 
-    private int GatherPrefill()
+    private void QueuePrefill(QueuedStep step)
     {
         int count = 0;
         int budgetRows = runner.Capacity.PrefillChunkTokens;
@@ -103,61 +133,60 @@ internal sealed class Scheduler
             if (sequence.Tokens.Length == 0)
                 break;
             budgetRows -= sequence.Tokens.Length;
-            Add(request, sequence, ref count);
+            prefillSequences[count++] = sequence;
+            request.QueuedPrefill(sequence.Tokens.Length);
+            if (sequence.Logits != LogitsWanted.None)
+                step.Add(request);
         }
 
-        return count;
+        runner.Run(StepKind.Prefill, prefillSequences.AsSpan(0, count));
     }
 
-    private int GatherDecode()
+    private void QueueDecode(QueuedStep step)
     {
-        int count = 0;
         foreach (GenerationRequest request in live)
         {
-            if (!request.Prefilling)
-                Add(request, request.NextDecode(), ref count);
+            if (!request.Decoding)
+                continue;
+            decodeSlots[step.Count] = request.Slot;
+            request.QueuedDecode();
+            step.Add(request);
         }
 
-        return count;
+        runner.RunDecode(decodeSlots.AsSpan(0, step.Count));
     }
 
-    private void Add(GenerationRequest request, StepSequence sequence, ref int count)
+    private void Collect()
     {
-        stepRequests[count] = request;
-        stepSequences[count++] = sequence;
+        int place = collectedSteps++ % ring.Length;
+        QueuedStep step = ring[place];
+        if (step.Count == 0)
+            return;
+        DrawnTokens drawn = runner.Sampler.Drawn(place);
+        long timestamp = Stopwatch.GetTimestamp();
+        for (int row = 0; row < step.Count; row++)
+            Deliver(step[row], row, drawn, timestamp);
     }
 
-    private void Deliver(int count)
+    private void Deliver(GenerationRequest request, int row, DrawnTokens drawn, long timestamp)
     {
-        int logitRows = 0;
-        for (int i = 0; i < count; i++)
-            logitRows += stepSequences[i].LogitRows;
-        if (logitRows > 0)
-            runner.Sampler.ReadBack(logitRows);
-        int logit = 0;
-        for (int i = 0; i < count; i++)
+        if (request.Retired)
+            return;
+        int id = drawn.Ids[row];
+        if (id == Kernels.Sampling.NothingDrawn)
         {
-            GenerationRequest request = stepRequests[i];
-            request.Advance(stepSequences[i].Tokens.Length);
-            if (stepSequences[i].Logits == LogitsWanted.None)
-                continue;
-            int id = runner.Sampler.IdOf(logit);
-            if (id == Kernels.Sampling.NothingDrawn)
-            {
-                Retire(request);
-                request.Stream.Fail(new InvalidOperationException(
-                    $"no token can be drawn at position {request.Position}: every logit is NaN, -Infinity or masked"));
-                logit++;
-                continue;
-            }
+            Retire(request);
+            request.Stream.Fail(new InvalidOperationException(
+                $"no token can be drawn after {request.GeneratedTokens} tokens: every logit is NaN, -Infinity or masked"));
+            return;
+        }
 
-            FinishReason? end = request.Accept(id);
-            runner.Sampler.Write(logit++, request.Stream);
-            if (end is { } reason)
-            {
-                Retire(request);
-                request.Stream.Complete(reason);
-            }
+        FinishReason? end = request.Accept(id);
+        drawn.Write(row, request.Stream, timestamp);
+        if (end is { } reason)
+        {
+            Retire(request);
+            request.Stream.Complete(reason);
         }
     }
 }

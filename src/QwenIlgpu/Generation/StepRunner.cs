@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using ILGPU;
 using ILGPU.Runtime;
 using Microsoft.Extensions.Logging;
@@ -21,6 +22,7 @@ internal sealed class StepRunner : IDisposable
     private readonly Queue<StepShape> prefillShapes = new();
     private readonly ILogger logger;
     private readonly StepRunnerOptions options;
+    private readonly List<int> uploadedSlots;
     private DeviceMemory arenaMemory;
     private ArrayView<byte> arena;
 
@@ -32,12 +34,14 @@ internal sealed class StepRunner : IDisposable
         memory = new DeviceMemory(model.Device);
         arenaMemory = new DeviceMemory(model.Device);
         State = new ModelState(model.Device, memory, model.Config, capacity.State);
+        uploadedSlots = new List<int>(capacity.MaxSequences);
         int rows = Math.Max(capacity.PrefillChunkTokens, capacity.MaxSequences);
         int sequences = Math.Max(StepShape.BucketOf(capacity.MaxSequences), capacity.MaxSequences);
         inputs = new StepInputs(
             model.Device, memory,
             StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), true)));
-        Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, capacity.ContextTokens);
+        StepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCpu ? 1 : 2;
+        Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, capacity.ContextTokens, StepsInFlight);
     }
 
     public EngineCapacity Capacity { get; }
@@ -46,20 +50,38 @@ internal sealed class StepRunner : IDisposable
 
     public Sampler Sampler { get; }
 
+    /// <summary>Steps queued before the host waits for the oldest one's tokens.</summary>
+    public int StepsInFlight { get; }
+
     /// <summary>Device memory held besides the weights: state, sampling buffers, activations.</summary>
     public long AllocatedBytes => memory.AllocatedBytes + arenaMemory.AllocatedBytes;
 
-    /// <summary>Runs one step. Afterwards the sampler holds the drawn ids, in the order of the logit rows.</summary>
+    /// <summary>Runs one step on tokens that the host knows; a decode step draws nothing. Logits and drawn ids are in the order of the logit rows.</summary>
     public BoundStep Run(StepKind kind, ReadOnlySpan<StepSequence> sequences, bool samples = true)
     {
-        StepShape shape = ShapeOf(kind, sequences, samples);
+        StepShape shape = ShapeOf(kind, sequences, samples && kind == StepKind.Prefill);
         BoundStep step = GraphOf(shape);
-        FillInputs(shape, sequences);
+        FillInputs(step.Fields, shape, sequences);
         inputs.Upload(step.Fields);
-        if (options.Checked)
-            CheckedRunner.Run(step.Graph, model.Device.Stream, arena);
-        else
-            StreamRunner.Run(step.Graph, model.Device.Stream);
+        uploadedSlots.Clear();
+        Run(step);
+        return step;
+    }
+
+    /// <summary>Runs one decode step of these slots on the tokens drawn last, which may not have reached the host yet.</summary>
+    public BoundStep RunDecode(ReadOnlySpan<int> slots)
+    {
+        StepShape shape = StepShape.Decode(StepShape.BucketOf(slots.Length));
+        BoundStep step = GraphOf(shape);
+        if (!CollectionsMarshal.AsSpan(uploadedSlots).SequenceEqual(slots))
+        {
+            FillLiveSlots(step.Fields, shape, slots);
+            inputs.Upload(step.Fields);
+            uploadedSlots.Clear();
+            uploadedSlots.AddRange(slots);
+        }
+
+        Run(step);
         return step;
     }
 
@@ -88,9 +110,11 @@ internal sealed class StepRunner : IDisposable
         }
 
         var graph = new OpGraph(shape.ToString());
+        StepFields fields = inputs.FieldsOf(shape);
+        if (shape.FeedsBack)
+            Sampler.RecordFeed(graph, inputs, fields);
         var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation);
         RecordedStep recorded = QwenGraph.Record(model.Weights, ops, State);
-        StepFields fields = inputs.FieldsOf(shape);
         if (shape.Samples && recorded.Logits is { } logits)
             Sampler.Record(graph, logits, inputs.Device(fields.LogitSlot));
         graph.Plan();
@@ -108,6 +132,14 @@ internal sealed class StepRunner : IDisposable
         arenaMemory.Dispose();
         memory.Dispose();
         model.Return();
+    }
+
+    private void Run(BoundStep step)
+    {
+        if (options.Checked)
+            CheckedRunner.Run(step.Graph, model.Device.Stream, arena);
+        else
+            StreamRunner.Run(step.Graph, model.Device.Stream);
     }
 
     // Graphs bound to a smaller arena are dropped and recorded again when they are next needed.
@@ -140,9 +172,19 @@ internal sealed class StepRunner : IDisposable
         return new StepShape(StepKind.Prefill, rows, sequences.Length, logitRows, chunks, samples && logitRows > 0);
     }
 
-    private void FillInputs(StepShape shape, ReadOnlySpan<StepSequence> sequences)
+    private void FillLiveSlots(StepFields fields, StepShape shape, ReadOnlySpan<int> slots)
     {
-        StepFields fields = inputs.FieldsOf(shape);
+        Span<int> liveSlot = inputs.Host(fields.LiveSlot);
+        liveSlot.Clear();
+        slots.CopyTo(liveSlot);
+        for (int row = 0; row <= shape.Sequences; row++)
+            inputs.Host(fields.FirstRow)[row] = row;
+        for (int row = 0; row < shape.LogitRows; row++)
+            inputs.Host(fields.LogitRow)[row] = row;
+    }
+
+    private void FillInputs(StepFields fields, StepShape shape, ReadOnlySpan<StepSequence> sequences)
+    {
         Span<int> ids = inputs.Host(fields.TokenIds);
         Span<int> positions = inputs.Host(fields.Positions);
         Span<int> rowSlot = inputs.Host(fields.RowSlot);
@@ -194,4 +236,5 @@ internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepField
 /// <summary>How a runner runs its graphs.</summary>
 /// <param name="Checked">Poison the arena and look for non-finite values after every node.</param>
 /// <param name="KeepsResiduals">Keep the residual stream of every layer readable after a run.</param>
-internal sealed record StepRunnerOptions(bool Checked = false, bool KeepsResiduals = false);
+/// <param name="StepsInFlight">Steps queued before the host waits for the oldest one's tokens, 1 or 2; 0: 2 on a GPU, 1 elsewhere.</param>
+internal sealed record StepRunnerOptions(bool Checked = false, bool KeepsResiduals = false, int StepsInFlight = 0);

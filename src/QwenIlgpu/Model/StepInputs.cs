@@ -30,10 +30,8 @@ internal sealed class StepInputs
     public ArrayView<int> Device(StepField field) => buffer.SubView(field.Offset, field.Length);
 
     /// <summary>Copies the host values of a step of this shape to the device.</summary>
-    public void Upload(StepFields fields)
-    {
-        buffer.SubView(0, fields.Count).CopyFromCPU(device.Stream, new ReadOnlySpan<int>(staging, 0, fields.Count));
-    }
+    public void Upload(StepFields fields) =>
+        buffer.SubView(0, fields.UploadedCount).CopyFromCPU(device.Stream, new ReadOnlySpan<int>(staging, 0, fields.UploadedCount));
 }
 
 /// <summary>A run of integers inside the step buffer.</summary>
@@ -52,18 +50,35 @@ internal readonly record struct StepFields
             return field;
         }
 
-        TokenIds = Take(shape.Rows);
-        Positions = Take(shape.Rows);
-        RowSlot = Take(shape.Rows);
         FirstRow = Take(shape.Sequences + 1);
-        SequenceSlot = Take(shape.Sequences);
         LogitRow = Take(shape.LogitRows);
-        LogitSlot = Take(shape.LogitRows);
-        ChunkFirstRow = Take(shape.Chunks);
-        ChunkRows = Take(shape.Chunks);
-        FirstChunk = Take(shape.Sequences + 1);
+        if (shape.FeedsBack)
+        {
+            // The device fills in the rest from the slots; each row is a sequence and a logits row of the same slot.
+            LiveSlot = Take(shape.Rows);
+            UploadedCount = next;
+            TokenIds = Take(shape.Rows);
+            Positions = Take(shape.Rows);
+            SequenceSlot = LogitSlot = RowSlot = Take(shape.Rows);
+        }
+        else
+        {
+            TokenIds = Take(shape.Rows);
+            Positions = Take(shape.Rows);
+            RowSlot = Take(shape.Rows);
+            SequenceSlot = Take(shape.Sequences);
+            LogitSlot = Take(shape.LogitRows);
+            ChunkFirstRow = Take(shape.Chunks);
+            ChunkRows = Take(shape.Chunks);
+            FirstChunk = Take(shape.Sequences + 1);
+            UploadedCount = next;
+        }
+
         Count = next;
     }
+
+    /// <summary>[M] in a step that feeds back: the slot of each row, 0 for padding.</summary>
+    public StepField LiveSlot { get; }
 
     /// <summary>[T] token id of each row.</summary>
     public StepField TokenIds { get; }
@@ -96,4 +111,7 @@ internal readonly record struct StepFields
     public StepField FirstChunk { get; }
 
     public int Count { get; }
+
+    /// <summary>Leading integers that the host writes; the device writes the rest.</summary>
+    public int UploadedCount { get; }
 }

@@ -9,6 +9,9 @@ namespace QwenIlgpu;
 /// <param name="Samples">Whether a token is drawn for each logit row.</param>
 internal readonly record struct StepShape(StepKind Kind, int Rows, int Sequences, int LogitRows, int Chunks, bool Samples)
 {
+    /// <summary>Whether the step takes its tokens and positions from what the last sampling left on the device.</summary>
+    public bool FeedsBack => Kind == StepKind.Decode && Samples;
+
     /// <summary>Decode steps are recorded for 1, 2, 4 … 64 rows; fewer sequences are padded to the next of these.</summary>
     public static int BucketOf(int sequences) => (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)sequences);
 

@@ -76,6 +76,33 @@ internal sealed class EngineTests
     }
 
     [Test]
+    public async Task StepsQueuedAheadChangeNothing()
+    {
+        var ahead = new StepRunnerOptions(StepsInFlight: 2);
+        var options = new EngineOptions { MaxSequences = 3 };
+        await using var first = new Engine(TestModels.Tiny, options, new StepRunnerOptions(StepsInFlight: 1));
+        await using var second = new Engine(TestModels.Tiny, options, ahead);
+
+        // Ends by an end id, by length and by a stop string, greedy and drawn, more requests than slots.
+        GenerationOptions[] requests =
+        [
+            .. Enumerable.Range(0, 9).Select(i => new GenerationOptions
+            {
+                MaxTokens = i % 3 == 0 ? 5 : 40,
+                StopStrings = i % 3 == 1 ? ["Oslo"] : [],
+                Sampling = i % 2 == 0 ? Greedy : new SamplingOptions { Temperature = 1.3f, TopK = 30, Seed = (ulong)i, PresencePenalty = 0.5f },
+            }),
+        ];
+        async Task<string[]> All(Engine engine) => await Task.WhenAll(requests.Select(async o =>
+        {
+            List<GenerationUpdate> updates = await Collect(engine.GenerateAsync(Prompt, o));
+            return $"{Text(updates)} | {string.Join(' ', Ids(updates))} | {updates[^1].FinishReason}";
+        }));
+
+        Assert.That(await All(second), Is.EqualTo(await All(first)));
+    }
+
+    [Test]
     public async Task UnsetSeedIsDrawnReportedAndReproduces()
     {
         await using var engine = new Engine(TestModels.Tiny);
