@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using ILGPU;
 using ILGPU.Algorithms;
 using ILGPU.Runtime;
@@ -60,6 +61,15 @@ internal sealed class BenchDevice : IDisposable
         view.CopyToCPU(Stream, values);
         Stream.Synchronize();
         return values;
+    }
+
+    /// <summary>Time of one launch, from before it is queued until it has ended.</summary>
+    public double TimeMicroseconds(Launch launch)
+    {
+        long start = Stopwatch.GetTimestamp();
+        launch.Run(Stream);
+        Stream.Synchronize();
+        return Stopwatch.GetElapsedTime(start).TotalMicroseconds;
     }
 
     /// <summary>Uniform in [−scale, scale).</summary>

@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
+using System.Text.Json;
 
 namespace QwenIlgpu.Bench;
 
@@ -8,6 +8,8 @@ namespace QwenIlgpu.Bench;
 internal static class KernelBenchmarks
 {
     private const int TimedRuns = 9;
+
+    private static readonly JsonSerializerOptions JsonOptions = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
 
     /// <summary>Every benchmark: the static properties of that type in this assembly.</summary>
     public static IReadOnlyList<KernelBenchmark> All { get; } =
@@ -22,12 +24,13 @@ internal static class KernelBenchmarks
     /// <summary>0 when all ran, 1 when a result differed from its reference, 2 for wrong arguments.</summary>
     public static int Run(string[] args, IReadOnlyList<KernelBenchmark> benchmarks, TextWriter output, TextWriter errors)
     {
-        string device = args.SkipWhile(a => a != "--device").Skip(1).FirstOrDefault() ?? "cpu";
-        string[] names = [.. args.Where((a, i) => !a.StartsWith('-') && (i == 0 || args[i - 1] != "--device"))];
+        string device = ValueOf("--device") ?? "cpu";
+        string? jsonFile = ValueOf("--json");
+        string[] names = [.. args.Where((a, i) => !a.StartsWith('-') && (i == 0 || args[i - 1] is not ("--device" or "--json")))];
         string[] unknown = [.. names.Except(benchmarks.Select(b => b.Name))];
-        if (args.Any(a => a.StartsWith('-') && a is not ("--list" or "--smoke" or "--device")) || unknown.Length > 0 || device is not ("cpu" or "cuda"))
+        if (args.Any(a => a.StartsWith('-') && a is not ("--list" or "--smoke" or "--device" or "--json")) || unknown.Length > 0 || device is not ("cpu" or "cuda"))
         {
-            errors.WriteLine("usage: QwenIlgpu.Bench [--list] [--smoke] [--device cpu|cuda] [NAME …]   or   QwenIlgpu.Bench host [BenchmarkDotNet options]");
+            errors.WriteLine("usage: QwenIlgpu.Bench [--list] [--smoke] [--device cpu|cuda] [--json FILE] [NAME …]   or   QwenIlgpu.Bench host [BenchmarkDotNet options]");
             if (unknown.Length > 0)
                 errors.WriteLine($"no benchmark named {string.Join(", ", unknown)}; --list names them");
             return 2;
@@ -41,12 +44,25 @@ internal static class KernelBenchmarks
         }
 
         output.WriteLine($"{"kernel",-32} {"shape",-52} {"median µs",12} {"min",10} {"max",10} {"GB/s",8} {"GFLOP/s",8} {"error",9}");
-        int wrong = benchmarks.Where(b => names.Length == 0 || names.Contains(b.Name)).Count(b => !Measure(b, device, args.Contains("--smoke"), output));
+        var results = new List<KernelResult>();
+        int wrong = 0;
+        foreach (KernelBenchmark benchmark in benchmarks.Where(b => names.Length == 0 || names.Contains(b.Name)))
+        {
+            if (Measure(benchmark, device, args.Contains("--smoke"), output) is { } result)
+                results.Add(result);
+            else
+                wrong++;
+        }
+
+        if (jsonFile is not null)
+            File.WriteAllText(jsonFile, JsonSerializer.Serialize(results, JsonOptions));
         return wrong == 0 ? 0 : 1;
+
+        string? ValueOf(string option) => args.SkipWhile(a => a != option).Skip(1).FirstOrDefault();
     }
 
-    // False when the result differs from the reference: then nothing is timed.
-    private static bool Measure(KernelBenchmark benchmark, string device, bool smoke, TextWriter output)
+    // Null when the result differs from the reference: then nothing is timed.
+    private static KernelResult? Measure(KernelBenchmark benchmark, string device, bool smoke, TextWriter output)
     {
         using var bench = new BenchDevice(device);
         PreparedKernel kernel = benchmark.Prepare(bench);
@@ -58,23 +74,20 @@ internal static class KernelBenchmarks
             output.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
                 $"{benchmark.Name,-32} {benchmark.Shape,-52} differs from its reference by {error:E2}, at most {kernel.Tolerance:E2} allowed: not timed"));
-            return false;
+            return null;
         }
 
-        var times = new double[smoke ? 1 : TimedRuns];
-        for (int i = 0; i < times.Length; i++)
-        {
-            long start = Stopwatch.GetTimestamp();
-            kernel.Launch.Run(bench.Stream);
-            bench.Stream.Synchronize();
-            times[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
-        }
-
-        Array.Sort(times);
+        double[] times = [.. Enumerable.Range(0, smoke ? 1 : TimedRuns).Select(_ => bench.TimeMicroseconds(kernel.Launch)).Order()];
         double median = times[times.Length / 2];
+        var result = new KernelResult(
+            benchmark.Name, benchmark.Shape, median, times[0], times[^1], kernel.Bytes / median / 1e3, kernel.Flops / median / 1e3, error);
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{benchmark.Name,-32} {benchmark.Shape,-52} {median,12:F1} {times[0],10:F1} {times[^1],10:F1} {kernel.Bytes / median / 1e3,8:F2} {kernel.Flops / median / 1e3,8:F2} {error,9:E1}"));
-        return true;
+            $"{result.Name,-32} {result.Shape,-52} {median,12:F1} {times[0],10:F1} {times[^1],10:F1} {result.GigabytesPerSecond,8:F2} {result.GigaflopsPerSecond,8:F2} {error,9:E1}"));
+        return result;
     }
 }
+
+/// <summary>One measured kernel.</summary>
+internal sealed record KernelResult(
+    string Name, string Shape, double MedianUs, double MinUs, double MaxUs, double GigabytesPerSecond, double GigaflopsPerSecond, double Error);

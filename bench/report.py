@@ -1,0 +1,63 @@
+"""Joins the logs of one GPU run into <output>.json and <output>.md; every bandwidth also as a fraction of the measured ceiling."""
+
+import argparse
+import json
+import pathlib
+
+
+def read(path):
+    """The JSON value in a file, or None when there is none."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def fraction(value, ceiling):
+    return f"{value / ceiling:.0%}" if value and ceiling else "–"
+
+
+def kernel_rows(kernels, ceiling):
+    yield "| kernel | shape | median µs | GB/s | of read ceiling | error |"
+    yield "|---|---|---|---|---|---|"
+    for k in kernels or []:
+        speed = k["gigabytes_per_second"]
+        yield f"| {k['name']} | {k['shape']} | {k['median_us']:.1f} | {speed:.1f} | {fraction(speed, ceiling)} | {k['error']:.1e} |"
+
+
+def peer_rows(results, ceiling):
+    yield "| peer | µs | GB/s | of read ceiling |"
+    yield "|---|---|---|---|"
+    for part in results.values():
+        if isinstance(part, dict):
+            for name, value in part.items():
+                if isinstance(value, dict) and "us" in value:
+                    yield f"| {name} | {value['us']:.1f} | {value['gb_per_s']:.1f} | {fraction(value['gb_per_s'], ceiling)} |"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("gpu", "commit", "command"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--logs", type=pathlib.Path, required=True)
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    arguments = parser.parse_args()
+    kernels = read(arguments.logs / "kernels.json")
+    peers = read(arguments.logs / "peers.json") or {"results": {}, "skipped": {}}
+    decode = read(arguments.logs / "decode.log")
+    ceilings = peers["results"].get("ceilings", {})
+    document = {
+        "gpu": arguments.gpu, "commit": arguments.commit, "command": arguments.command,
+        "ceilings": ceilings, "kernels": kernels, "peers": peers, "decode": decode,
+    }
+    arguments.output.with_suffix(".json").write_text(json.dumps(document, indent=1))
+    ceiling = ceilings.get("read_gb_per_s")
+    lines = [f"# {arguments.gpu}", "", f"`{arguments.command}` at commit {arguments.commit}.", ""]
+    lines += [f"- {name}: {value:.1f}" for name, value in ceilings.items()] or ["- no ceilings measured: " + peers["skipped"].get("torch", "no peer run")]
+    lines += ["", *kernel_rows(kernels, ceiling), "", *peer_rows(peers["results"], ceiling), ""]
+    lines += [f"- skipped {name}: {reason}" for name, reason in peers["skipped"].items()]
+    arguments.output.with_suffix(".md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
