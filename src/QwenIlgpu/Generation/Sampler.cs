@@ -19,10 +19,11 @@ internal sealed class Sampler
     private readonly SamplingScratch scratch;
     private readonly ArrayView<int> ids;
     private readonly LogProbs logProbs;
-    private readonly int[] hostIds;
-    private readonly float[] hostDrawn;
-    private readonly int[] hostTopIds;
-    private readonly float[] hostTop;
+    private readonly HostBuffer<int> hostIds;
+    private readonly HostBuffer<float> hostDrawn;
+    private readonly HostBuffer<int> hostTopIds;
+    private readonly HostBuffer<float> hostTop;
+    private readonly DeviceEvent drawn;
 
     private readonly ArrayView<int> request;
     private readonly ArrayView<int> listIds;
@@ -43,7 +44,9 @@ internal sealed class Sampler
             memory.AllocateZeroed<float>(rows),
             new Matrix<int>(memory.AllocateZeroed<int>((long)rows * MaxTop), rows, MaxTop),
             new Matrix<float>(memory.AllocateZeroed<float>((long)rows * MaxTop), rows, MaxTop));
-        (hostIds, hostDrawn, hostTopIds, hostTop) = (new int[rows], new float[rows], new int[rows * MaxTop], new float[rows * MaxTop]);
+        (hostIds, hostDrawn) = (memory.AllocateHost<int>(rows), memory.AllocateHost<float>(rows));
+        (hostTopIds, hostTop) = (memory.AllocateHost<int>(rows * MaxTop), memory.AllocateHost<float>(rows * MaxTop));
+        drawn = memory.NewEvent();
 
         request = memory.AllocateZeroed<int>(2);
         listIds = memory.AllocateZeroed<int>(Math.Max(vocabularySize, contextTokens));
@@ -84,23 +87,25 @@ internal sealed class Sampler
     /// <summary>Waits for the step and copies what its first <paramref name="rows"/> logits rows drew to the host.</summary>
     public void ReadBack(int rows)
     {
-        ids.SubView(0, rows).CopyToCPU(device.Stream, hostIds.AsSpan(0, rows));
+        hostIds.Download(ids.SubView(0, rows), device.Stream);
         if (anyLogProbs)
         {
-            logProbs.Drawn.SubView(0, rows).CopyToCPU(device.Stream, hostDrawn.AsSpan(0, rows));
-            logProbs.TopIds.Data.SubView(0, (long)rows * MaxTop).CopyToCPU(device.Stream, hostTopIds.AsSpan(0, rows * MaxTop));
-            logProbs.Top.Data.SubView(0, (long)rows * MaxTop).CopyToCPU(device.Stream, hostTop.AsSpan(0, rows * MaxTop));
+            hostDrawn.Download(logProbs.Drawn.SubView(0, rows), device.Stream);
+            hostTopIds.Download(logProbs.TopIds.Data.SubView(0, (long)rows * MaxTop), device.Stream);
+            hostTop.Download(logProbs.Top.Data.SubView(0, (long)rows * MaxTop), device.Stream);
         }
 
-        device.Synchronize();
+        drawn.Record(device.Stream);
+        drawn.Wait();
     }
 
     /// <summary>The id that a logits row drew, or <see cref="Sampling.NothingDrawn"/>.</summary>
-    public int IdOf(int row) => hostIds[row];
+    public int IdOf(int row) => hostIds.Span[row];
 
     /// <summary>Hands a row's token to its reader.</summary>
     public void Write(int row, TokenStream stream) => stream.Write(
-        hostIds[row], Stopwatch.GetTimestamp(), hostDrawn[row], hostTopIds.AsSpan(row * MaxTop, MaxTop), hostTop.AsSpan(row * MaxTop, MaxTop));
+        hostIds.Span[row], Stopwatch.GetTimestamp(), hostDrawn.Span[row],
+        hostTopIds.Span.Slice(row * MaxTop, MaxTop), hostTop.Span.Slice(row * MaxTop, MaxTop));
 
     private void RunWithList(int slot, int[] list, params ReadOnlySpan<Launch> launches)
     {

@@ -29,6 +29,7 @@ internal sealed class StepRunner : IDisposable
         (this.model, Capacity, this.options) = (model, capacity, options ?? new StepRunnerOptions());
         logger = model.Loggers.CreateLogger<StepRunner>();
         model.Borrow();
+        model.Device.Bind();
         memory = new DeviceMemory(model.Device);
         arenaMemory = new DeviceMemory(model.Device);
         State = new ModelState(model.Device, memory, model.Config, capacity.State);
@@ -54,10 +55,13 @@ internal sealed class StepRunner : IDisposable
     {
         StepShape shape = ShapeOf(kind, sequences, samples);
         BoundStep step = GraphOf(shape);
+        model.Device.Bind();
         FillInputs(shape, sequences);
         inputs.Upload(step.Fields);
         if (options.Checked)
             CheckedRunner.Run(step.Graph, model.Device.Stream, arena);
+        else if (step.Replay is { } replay)
+            replay.Run();
         else
             StreamRunner.Run(step.Graph, model.Device.Stream);
         return step;
@@ -96,7 +100,8 @@ internal sealed class StepRunner : IDisposable
         graph.Plan();
         GrowArena(graph.ArenaBytes);
         graph.Bind(arena);
-        var step = new BoundStep(graph, recorded, fields);
+        bool replays = options.Graphs && model.Device.IsCuda && shape.Kind == StepKind.Decode;
+        var step = new BoundStep(graph, recorded, fields, replays ? new CudaGraphRunner(graph, model.Device) : null);
         graphs.Add(shape, step);
         Log.Recorded(logger, graph.Name, graph.Nodes.Count, graph.Launches.Length, graph.ArenaBytes);
         return step;
@@ -104,7 +109,9 @@ internal sealed class StepRunner : IDisposable
 
     public void Dispose()
     {
+        model.Device.Bind();
         model.Device.Synchronize();
+        DropGraphs();
         arenaMemory.Dispose();
         memory.Dispose();
         model.Return();
@@ -116,11 +123,18 @@ internal sealed class StepRunner : IDisposable
         if (arena.Length >= bytes)
             return;
         model.Device.Synchronize();
-        graphs.Clear();
-        prefillShapes.Clear();
+        DropGraphs();
         arenaMemory.Dispose();
         arenaMemory = new DeviceMemory(model.Device);
         arena = arenaMemory.Allocate<byte>(bytes);
+    }
+
+    private void DropGraphs()
+    {
+        foreach (BoundStep step in graphs.Values)
+            step.Replay?.Dispose();
+        graphs.Clear();
+        prefillShapes.Clear();
     }
 
     private static StepShape ShapeOf(StepKind kind, ReadOnlySpan<StepSequence> sequences, bool samples)
@@ -142,6 +156,7 @@ internal sealed class StepRunner : IDisposable
 
     private void FillInputs(StepShape shape, ReadOnlySpan<StepSequence> sequences)
     {
+        inputs.Begin();
         StepFields fields = inputs.FieldsOf(shape);
         Span<int> ids = inputs.Host(fields.TokenIds);
         Span<int> positions = inputs.Host(fields.Positions);
@@ -188,10 +203,11 @@ internal sealed class StepRunner : IDisposable
     }
 }
 
-/// <summary>A step's graph, what it records, and where its inputs lie.</summary>
-internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepFields Fields);
+/// <summary>A step's graph, what it records, where its inputs lie, and what replays it if anything does.</summary>
+internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepFields Fields, CudaGraphRunner? Replay);
 
 /// <summary>How a runner runs its graphs.</summary>
 /// <param name="Checked">Poison the arena and look for non-finite values after every node.</param>
 /// <param name="KeepsResiduals">Keep the residual stream of every layer readable after a run.</param>
-internal sealed record StepRunnerOptions(bool Checked = false, bool KeepsResiduals = false);
+/// <param name="Graphs">On CUDA, capture each decode shape and replay it as one launch.</param>
+internal sealed record StepRunnerOptions(bool Checked = false, bool KeepsResiduals = false, bool Graphs = true);
