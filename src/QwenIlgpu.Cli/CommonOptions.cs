@@ -14,10 +14,22 @@ internal sealed class CommonOptions
         Recursive = true,
     };
 
-    public Option<DeviceChoice> Device { get; } = ChoiceOption.Of(
-        "--device",
-        "Where the model runs. auto: the first CUDA device; without one the CPU, but only for models under 500 MB. [default: auto]",
-        ("auto", DeviceChoice.Auto), ("cuda", DeviceChoice.Cuda), ("cpu", DeviceChoice.Cpu));
+    public Option<DeviceSelection> Device { get; } = new("--device")
+    {
+        Description =
+            "Where the model runs. auto: the first CUDA device that can be used; without one the CPU, but only for models under 500 MB. " +
+            "cuda is cuda:0. [default: auto]",
+        HelpName = "auto|cpu|cuda|cuda:N",
+        Arity = ArgumentArity.ExactlyOne,
+        Recursive = true,
+        CustomParser = result =>
+        {
+            string text = result.Tokens[^1].Value;
+            if (!DeviceSelection.TryParse(text, out DeviceSelection selection))
+                result.AddError($"--device is '{text}'; it must be auto, cpu, cuda or cuda:N with N from 0");
+            return selection;
+        },
+    };
 
     public Option<bool> Json { get; } = new("--json")
     {
@@ -31,7 +43,7 @@ internal sealed class CommonOptions
         Recursive = true,
     };
 
-    public CommonOptions() => Device.Recursive = true;
+    public CommonOptions() => Device.CompletionSources.Add("auto", "cpu", "cuda");
 
     public void AddTo(Command root)
     {

@@ -7,7 +7,7 @@ internal sealed class TestModels
     private static readonly Lazy<QwenModel> TinyModel = new(() => Load(TestData.TinyModel));
     private static readonly Lazy<QwenModel> GptqModel = new(() => Load(TestData.TinyGptqModel));
 
-    public static DeviceChoice Device => TestContext.Parameters.Get("device", "cpu") == "cuda" ? DeviceChoice.Cuda : DeviceChoice.Cpu;
+    public static DeviceSelection Device => DeviceSelection.Parse(TestContext.Parameters.Get("device", "cpu"));
 
     public static QwenModel Tiny => TinyModel.Value;
 

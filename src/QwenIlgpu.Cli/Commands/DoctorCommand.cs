@@ -22,19 +22,19 @@ internal static class DoctorCommand
         var command = new Command("doctor", "Say which devices there are, why a GPU is not used, and which versions run.");
         command.SetAction(parse =>
         {
-            DeviceChoice choice = parse.GetValue(common.Device);
+            DeviceSelection selection = parse.GetValue(common.Device);
             var report = new JsonObject
             {
                 ["versions"] = Versions(),
                 ["machine"] = Machine(),
             };
-            bool gpuWorks = DescribeDevices(report, choice);
-            bool modelOpens = DescribeModel(report, ModelDirectory.Resolve(parse, common, terminal), choice, gpuWorks);
+            bool gpuWorks = DescribeDevices(report, selection);
+            bool modelOpens = DescribeModel(report, ModelDirectory.Resolve(parse, common, terminal), selection, gpuWorks);
             if (parse.GetValue(common.Json))
                 terminal.WriteJson(report);
             else
                 JsonTable.Write(terminal.Output, report);
-            return modelOpens && (choice != DeviceChoice.Cuda || gpuWorks) ? ExitCode.Done : ExitCode.Failed;
+            return modelOpens && (selection.Kind != DeviceKind.Cuda || gpuWorks) ? ExitCode.Done : ExitCode.Failed;
         });
         return command;
     }
@@ -55,20 +55,35 @@ internal static class DoctorCommand
         ["memory_bytes"] = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
     };
 
-    private static bool DescribeDevices(JsonObject report, DeviceChoice choice)
+    private static bool DescribeDevices(JsonObject report, DeviceSelection selection)
     {
         CudaProbe probe = CudaProbe.Run();
         report["cuda_driver"] = probe.DriverVersion > 0 ? probe.DriverText : null;
         var devices = new JsonArray();
+        int chosen = selection.Kind == DeviceKind.Cuda ? selection.Ordinal : probe.FirstUsable().Ordinal;
+        string? refusal = probe.RefusalOf(chosen);
+        string? failure = null;
         foreach (CudaDeviceReport device in probe.Devices)
         {
+            string state = device.Refusal ?? $"not tried; --device cuda:{device.Ordinal} takes it";
+            if (device.Ordinal == chosen && refusal is null)
+            {
+                state = TryDevice(() => ComputeDevice.OpenCuda(chosen));
+                failure = state == Works ? null : state;
+            }
+
             devices.Add(new JsonObject
             {
                 ["name"] = device.Name,
-                ["kind"] = "cuda",
-                ["capability"] = $"sm_{device.Major}{device.Minor}",
+                ["kind"] = $"cuda:{device.Ordinal}",
+                ["capability"] = device.Architecture,
                 ["memory_bytes"] = device.MemoryBytes,
-                ["state"] = devices.Count == 0 ? TryDevice(ComputeDevice.OpenCuda) : "not used: only the first device is",
+                ["multiprocessors"] = device.Multiprocessors,
+                ["l2_bytes"] = device.L2Bytes,
+                ["shared_bytes_per_block"] = device.SharedBytesPerBlock,
+                ["shared_bytes_per_block_opt_in"] = device.SharedBytesPerBlockOptIn,
+                ["shared_bytes_per_multiprocessor"] = device.SharedBytesPerMultiprocessor,
+                ["state"] = state,
             });
         }
 
@@ -81,10 +96,9 @@ internal static class DoctorCommand
             ["state"] = TryDevice(ComputeDevice.OpenCpu),
         });
         report["devices"] = devices;
-        bool works = probe.Refusal is null && (string?)devices[0]!["state"] == Works;
-        report["why_no_gpu"] = works ? null
-            : probe.Refusal ?? $"the device is there but fails: {(string?)devices[0]!["state"]}";
-        if (works && choice == DeviceChoice.Cpu)
+        bool works = refusal is null && failure is null;
+        report["why_no_gpu"] = refusal ?? (failure is null ? null : $"cuda:{chosen} is there but fails: {failure}");
+        if (works && selection.Kind == DeviceKind.Cpu)
             report["why_no_gpu"] = "--device cpu was asked for";
         return works;
     }
@@ -111,7 +125,7 @@ internal static class DoctorCommand
         }
     }
 
-    private static bool DescribeModel(JsonObject report, string directory, DeviceChoice choice, bool gpuWorks)
+    private static bool DescribeModel(JsonObject report, string directory, DeviceSelection selection, bool gpuWorks)
     {
         var model = new JsonObject { ["directory"] = directory };
         report["model"] = model;
@@ -120,11 +134,11 @@ internal static class DoctorCommand
             using Checkpoint checkpoint = Checkpoint.Open(directory);
             model["state"] = "opens";
             model["weight_bytes"] = checkpoint.WeightBytes;
-            model["runs_on"] = choice switch
+            model["runs_on"] = selection.Kind switch
             {
-                DeviceChoice.Cpu => "cpu",
+                DeviceKind.Cpu => "cpu",
                 _ when gpuWorks => "cuda",
-                DeviceChoice.Cuda => "nothing: there is no working GPU",
+                DeviceKind.Cuda => "nothing: there is no working GPU",
                 _ when checkpoint.WeightBytes <= ComputeDevice.LargestCpuModelBytes => "cpu",
                 _ => "nothing: there is no working GPU, and the model is too large for the CPU unless --device cpu asks for it",
             };

@@ -7,10 +7,10 @@ using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
 
-/// <summary>One accelerator with the stream that everything of a model runs on.</summary>
+/// <summary>One accelerator with the streams that everything of a model runs on.</summary>
 internal sealed class ComputeDevice : IDisposable
 {
-    /// <summary>Largest checkpoint that <see cref="DeviceChoice.Auto"/> runs on the CPU accelerator.</summary>
+    /// <summary>Largest checkpoint that <see cref="DeviceSelection.Auto"/> runs on the CPU accelerator.</summary>
     public const long LargestCpuModelBytes = 500_000_000;
 
     // More threads than this gain little in the portable kernels and cost launch time each.
@@ -23,6 +23,7 @@ internal sealed class ComputeDevice : IDisposable
         this.context = context;
         Accelerator = accelerator;
         Stream = accelerator.CreateStream();
+        CopyStream = accelerator.CreateStream();
         Loader = new KernelLoader(accelerator);
     }
 
@@ -31,9 +32,14 @@ internal sealed class ComputeDevice : IDisposable
     /// <summary>The one compute stream; ILGPU's default stream is CUDA's NULL stream, which cannot be captured.</summary>
     public AcceleratorStream Stream { get; }
 
+    /// <summary>Copies of weights, beside the compute stream; events order the two.</summary>
+    public AcceleratorStream CopyStream { get; }
+
     public KernelLoader Loader { get; }
 
     public bool IsCpu => Accelerator.AcceleratorType == AcceleratorType.CPU;
+
+    public bool IsCuda => Accelerator.AcceleratorType == AcceleratorType.Cuda;
 
     /// <summary>ILGPU's CPU accelerator with one thread per core.</summary>
     public static ComputeDevice OpenCpu()
@@ -43,17 +49,24 @@ internal sealed class ComputeDevice : IDisposable
         return new ComputeDevice(context, context.GetCPUDevice(0).CreateCPUAccelerator(context));
     }
 
-    /// <summary>The first CUDA device.</summary>
-    /// <exception cref="NotSupportedException">There is none; the message says what the driver answered.</exception>
-    public static ComputeDevice OpenCuda()
+    /// <summary>One CUDA device.</summary>
+    /// <param name="ordinal">Its number in the driver's list.</param>
+    /// <exception cref="NotSupportedException">It cannot be used; the message says what the driver answered.</exception>
+    public static ComputeDevice OpenCuda(int ordinal = 0)
     {
-        CudaProbe probe = CudaProbe.Run();
-        if (probe.Refusal is { } refusal)
+        if (CudaProbe.Run().RefusalOf(ordinal) is { } refusal)
             throw new NotSupportedException($"no CUDA device: {refusal}; use --device cpu for a small model, or see `qwen doctor`");
         Context context = Context.Create(b => b.Cuda().EnableAlgorithms().Optimize(OptimizationLevel.O2));
         try
         {
-            return new ComputeDevice(context, context.GetCudaDevice(0).CreateCudaAccelerator(context));
+            foreach (CudaDevice device in context.GetCudaDevices())
+            {
+                if (device.DeviceId == ordinal)
+                    return new ComputeDevice(context, device.CreateCudaAccelerator(context));
+            }
+
+            throw new NotSupportedException(
+                $"no CUDA device: the driver lists cuda:{ordinal}, ILGPU does not; devices that share a PCI address, as MIG slices do, count as one");
         }
         catch
         {
@@ -63,18 +76,22 @@ internal sealed class ComputeDevice : IDisposable
     }
 
     /// <summary>Opens the device that an option names, for a model of the given size.</summary>
-    public static ComputeDevice Open(DeviceChoice choice, long modelBytes, Action<string> notice) => choice switch
+    public static ComputeDevice Open(DeviceSelection selection, long modelBytes, Action<string> notice) => selection.Kind switch
     {
-        DeviceChoice.Cpu => OpenCpu(),
-        DeviceChoice.Cuda => OpenCuda(),
-        DeviceChoice.Auto => OpenBest(modelBytes, notice),
-        _ => throw new ArgumentOutOfRangeException(nameof(choice), choice, "device must be Auto, Cpu or Cuda"),
+        DeviceKind.Cpu => OpenCpu(),
+        DeviceKind.Cuda => OpenCuda(selection.Ordinal),
+        _ => OpenBest(modelBytes, notice),
     };
+
+    /// <summary>Makes the device's context current on the calling thread, which driver calls need; costs nothing when it is.</summary>
+    public void Bind() => Accelerator.Bind();
 
     public void Synchronize() => Stream.Synchronize();
 
     public void Dispose()
     {
+        Bind();
+        CopyStream.Dispose();
         Stream.Dispose();
         Accelerator.Dispose();
         context.Dispose();
@@ -82,17 +99,17 @@ internal sealed class ComputeDevice : IDisposable
 
     private static ComputeDevice OpenBest(long modelBytes, Action<string> notice)
     {
-        CudaProbe probe = CudaProbe.Run();
-        if (probe.Refusal is null)
-            return OpenCuda();
+        (int ordinal, string? refusal) = CudaProbe.Run().FirstUsable();
+        if (refusal is null)
+            return OpenCuda(ordinal);
         if (modelBytes > LargestCpuModelBytes)
         {
             throw new NotSupportedException(
-                $"no CUDA device: {probe.Refusal}; the model holds {modelBytes / 1_000_000} MB, and above {LargestCpuModelBytes / 1_000_000} MB " +
+                $"no CUDA device: {refusal}; the model holds {modelBytes / 1_000_000} MB, and above {LargestCpuModelBytes / 1_000_000} MB " +
                 "the CPU accelerator is taken only when asked for: --device cpu");
         }
 
-        notice($"no CUDA device ({probe.Refusal}); running on ILGPU's CPU accelerator, which is meant for tests and debugging");
+        notice($"no CUDA device ({refusal}); running on ILGPU's CPU accelerator, which is meant for tests and debugging");
         return OpenCpu();
     }
 }

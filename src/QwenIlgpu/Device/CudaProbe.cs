@@ -1,6 +1,4 @@
 using System.Runtime.InteropServices;
-using ILGPU;
-using ILGPU.Runtime.Cuda;
 
 namespace QwenIlgpu;
 
@@ -8,114 +6,83 @@ namespace QwenIlgpu;
 /// What the CUDA driver says of itself. ILGPU reports no device, and nothing else, whatever went wrong; this asks the driver
 /// first so that a refusal names its cause.
 /// </summary>
-internal sealed partial record CudaProbe(string? Refusal, int DriverVersion, IReadOnlyList<CudaDeviceReport> Devices)
+/// <param name="Refusal">Why no device at all can be used; null when the driver works.</param>
+/// <param name="DriverVersion">The highest CUDA version the driver supports, 12040 for 12.4; 0 if it did not say.</param>
+/// <param name="Devices">By ordinal.</param>
+internal sealed record CudaProbe(string? Refusal, int DriverVersion, IReadOnlyList<CudaDeviceReport> Devices)
 {
-    private const string Library = "cuda";
-    private static readonly Lock ResolverGate = new();
-    private static bool resolverSet;
+    /// <summary>The first driver that takes PTX 7.8, which knows sm_90 and every instruction that the kernels use.</summary>
+    public const int LeastDriverVersion = 11_080;
 
     /// <summary>Driver version as people write it: 12040 is 12.4.</summary>
-    public string DriverText => $"{DriverVersion / 1000}.{DriverVersion % 1000 / 10}";
+    public string DriverText => TextOf(DriverVersion);
 
-    public static CudaProbe Run()
+    /// <summary>Asks the driver.</summary>
+    /// <param name="file">The driver's file; another name stands for a machine without one.</param>
+    public static CudaProbe Run(string file = DriverLibraries.CudaFile)
     {
-        RegisterLibraryNames();
-        if (!TryLoadDriver())
-            return new CudaProbe("the CUDA driver library (libcuda.so.1) is not installed", 0, []);
+        DriverLibraries.Register();
+        if (!NativeLibrary.TryLoad(file, out _) && !(OperatingSystem.IsWindows() && NativeLibrary.TryLoad("nvcuda", out _)))
+            return new CudaProbe($"the CUDA driver library ({file}) is not installed", 0, []);
+        int version = 0;
         try
         {
-            int code = Init(0);
-            if (code != 0)
-                return new CudaProbe($"the CUDA driver refused to start: {Describe(code)}", 0, []);
-            Check(DriverGetVersion(out int version), "cuDriverGetVersion");
-            Check(DeviceGetCount(out int count), "cuDeviceGetCount");
-            CudaDeviceReport[] devices = [.. Enumerable.Range(0, count).Select(Report)];
-            string? refusal = count == 0 ? "the CUDA driver lists no device (is CUDA_VISIBLE_DEVICES empty?)" : null;
-            return new CudaProbe(refusal, version, devices);
+            int code = CudaDriver.Init(0);
+            if (code != CudaDriver.Success)
+                return new CudaProbe($"the CUDA driver refused to start: {Explain(code)}", 0, []);
+            CudaDriver.Check(CudaDriver.DriverGetVersion(out version), "cuDriverGetVersion");
+            if (version < LeastDriverVersion)
+            {
+                return new CudaProbe(
+                    $"the driver is for CUDA {TextOf(version)}, and {TextOf(LeastDriverVersion)} or later is needed; install a newer NVIDIA driver", version, []);
+            }
+
+            CudaDriver.Check(CudaDriver.DeviceGetCount(out int count), "cuDeviceGetCount");
+            CudaDeviceReport[] devices = [.. Enumerable.Range(0, count).Select(CudaDeviceReport.Read)];
+            return new CudaProbe(count == 0 ? "the CUDA driver lists no device (is CUDA_VISIBLE_DEVICES empty?)" : null, version, devices);
         }
         catch (Exception e) when (e is EntryPointNotFoundException or BadImageFormatException or InvalidOperationException)
         {
-            return new CudaProbe($"the CUDA driver library does not answer: {e.Message}", 0, []);
+            return new CudaProbe($"the CUDA driver library does not answer: {e.Message}", version, []);
         }
     }
 
-    // Containers often hold only the versioned library names, which ILGPU does not try.
-    private static void RegisterLibraryNames()
+    /// <summary>Why a device cannot be used; null when it can.</summary>
+    public string? RefusalOf(int ordinal)
     {
-        lock (ResolverGate)
+        if (Refusal is not null)
+            return Refusal;
+        if (ordinal >= Devices.Count)
+            return $"device {ordinal} is not there: the driver lists {Devices.Count} (cuda:0 to cuda:{Devices.Count - 1})";
+        CudaDeviceReport device = Devices[ordinal];
+        return device.Refusal is null ? null : $"cuda:{ordinal}, {device.Name}, is refused: {device.Refusal}";
+    }
+
+    /// <summary>The first device that is not refused, or why there is none.</summary>
+    public (int Ordinal, string? Refusal) FirstUsable()
+    {
+        string? refusal = Refusal;
+        for (int ordinal = 0; ordinal < Devices.Count; ordinal++)
         {
-            if (resolverSet)
-                return;
-            resolverSet = true;
-            NativeLibrary.SetDllImportResolver(typeof(CudaProbe).Assembly, (name, _, _) => Resolve(name));
-            try
-            {
-                NativeLibrary.SetDllImportResolver(typeof(Context).Assembly, (name, _, _) => Resolve(name));
-            }
-            catch (InvalidOperationException)
-            {
-                // ILGPU sets a resolver of its own under WSL, and that one finds the driver.
-            }
+            string? here = RefusalOf(ordinal);
+            if (here is null)
+                return (ordinal, null);
+            refusal = refusal is null ? here : $"{refusal}; {here}";
         }
+
+        return (0, refusal);
     }
 
-    private static nint Resolve(string name) => name switch
+    private static string TextOf(int version) => $"{version / 1000}.{version % 1000 / 10}";
+
+    // What to do about the errors that start-up is known for.
+    private static string Explain(int code) => code switch
     {
-        Library when NativeLibrary.TryLoad("libcuda.so.1", out nint cuda) => cuda,
-        "OpenCL" when NativeLibrary.TryLoad("libOpenCL.so.1", out nint openCl) => openCl,
-        _ => 0,
+        34 => $"{CudaDriver.Describe(code)}; the library found is the toolkit's stub, not the driver",
+        100 => $"{CudaDriver.Describe(code)}; there is no GPU, or this container was given none",
+        802 => $"{CudaDriver.Describe(code)}; the machine's NVSwitch fabric manager is not running yet",
+        803 => $"{CudaDriver.Describe(code)}; the driver library does not match the kernel module: restart after an update",
+        999 => $"{CudaDriver.Describe(code)}; the kernel module may be missing: does nvidia-smi work?",
+        _ => CudaDriver.Describe(code),
     };
-
-    private static bool TryLoadDriver() =>
-        NativeLibrary.TryLoad("libcuda.so.1", out _) || NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda" : Library, out _);
-
-    private static CudaDeviceReport Report(int ordinal)
-    {
-        Span<byte> name = stackalloc byte[256];
-        Check(DeviceGet(out int device, ordinal), "cuDeviceGet");
-        Check(DeviceGetName(ref MemoryMarshal.GetReference(name), name.Length, device), "cuDeviceGetName");
-        Check(DeviceTotalMem(out nuint bytes, device), "cuDeviceTotalMem");
-        Check(DeviceGetAttribute(out int major, 75, device), "cuDeviceGetAttribute");
-        Check(DeviceGetAttribute(out int minor, 76, device), "cuDeviceGetAttribute");
-        int end = name.IndexOf((byte)0);
-        return new CudaDeviceReport(
-            System.Text.Encoding.UTF8.GetString(name[..(end < 0 ? name.Length : end)]), major, minor, (long)bytes);
-    }
-
-    private static void Check(int code, string call)
-    {
-        if (code != 0)
-            throw new InvalidOperationException($"{call} failed: {Describe(code)}");
-    }
-
-    private static string Describe(int code) => code switch
-    {
-        100 => "no CUDA-capable device (error 100)",
-        803 => "the driver library does not match the kernel module (error 803)",
-        _ => $"error {code}",
-    };
-
-    [LibraryImport(Library, EntryPoint = "cuInit")]
-    private static partial int Init(uint flags);
-
-    [LibraryImport(Library, EntryPoint = "cuDriverGetVersion")]
-    private static partial int DriverGetVersion(out int version);
-
-    [LibraryImport(Library, EntryPoint = "cuDeviceGetCount")]
-    private static partial int DeviceGetCount(out int count);
-
-    [LibraryImport(Library, EntryPoint = "cuDeviceGet")]
-    private static partial int DeviceGet(out int device, int ordinal);
-
-    [LibraryImport(Library, EntryPoint = "cuDeviceGetName")]
-    private static partial int DeviceGetName(ref byte name, int length, int device);
-
-    [LibraryImport(Library, EntryPoint = "cuDeviceTotalMem_v2")]
-    private static partial int DeviceTotalMem(out nuint bytes, int device);
-
-    [LibraryImport(Library, EntryPoint = "cuDeviceGetAttribute")]
-    private static partial int DeviceGetAttribute(out int value, int attribute, int device);
 }
-
-/// <summary>One CUDA device as the driver describes it.</summary>
-internal sealed record CudaDeviceReport(string Name, int Major, int Minor, long MemoryBytes);

@@ -3,11 +3,15 @@ using ILGPU.Runtime;
 
 namespace QwenIlgpu;
 
-/// <summary>The device buffers of one owner, freed together. Views start at multiples of at least 256 bytes.</summary>
+/// <summary>
+/// The device buffers, page-locked host buffers and events of one owner, freed together. Views start at multiples of at least 256
+/// bytes.
+/// </summary>
 internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
 {
-    private readonly List<MemoryBuffer> buffers = [];
+    private readonly List<IDisposable> owned = [];
 
+    /// <summary>Bytes on the device.</summary>
     public long AllocatedBytes { get; private set; }
 
     /// <summary>A view of uninitialised memory; lengths may exceed 2^31 elements.</summary>
@@ -16,7 +20,7 @@ internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
     {
         // An empty buffer is not a thing on every accelerator.
         MemoryBuffer1D<T, Stride1D.Dense> buffer = device.Accelerator.Allocate1D<T>(Math.Max(length, 1));
-        buffers.Add(buffer);
+        owned.Add(buffer);
         AllocatedBytes += buffer.LengthInBytes;
         return buffer.View.AsContiguous().SubView(0, length);
     }
@@ -31,10 +35,23 @@ internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
         return view;
     }
 
+    /// <summary>Host memory of zeros that the device copies from and to by itself.</summary>
+    public HostBuffer<T> AllocateHost<T>(int length)
+        where T : unmanaged => Own(new HostBuffer<T>(device, length));
+
+    public DeviceEvent NewEvent() => Own(new DeviceEvent(device));
+
     public void Dispose()
     {
-        foreach (MemoryBuffer buffer in buffers)
-            buffer.Dispose();
-        buffers.Clear();
+        foreach (IDisposable resource in owned)
+            resource.Dispose();
+        owned.Clear();
+    }
+
+    private TResource Own<TResource>(TResource resource)
+        where TResource : IDisposable
+    {
+        owned.Add(resource);
+        return resource;
     }
 }

@@ -3,19 +3,22 @@ using QwenIlgpu.Kernels;
 namespace QwenIlgpu;
 
 /// <summary>What one step drew, on the host: ids [R] and, for requests that want them, log-probabilities [R] and the likeliest tokens [R, 20].</summary>
-internal sealed class DrawnTokens(int rows)
+internal sealed class DrawnTokens(DeviceMemory memory, int rows)
 {
     private const int MaxTop = SlotParameters.MaxTopLogProbs;
 
-    public int[] Ids { get; } = new int[rows];
+    public HostBuffer<int> Ids { get; } = memory.AllocateHost<int>(rows);
 
-    public float[] LogProbs { get; } = new float[rows];
+    public HostBuffer<float> LogProbs { get; } = memory.AllocateHost<float>(rows);
 
-    public int[] TopIds { get; } = new int[rows * MaxTop];
+    public HostBuffer<int> TopIds { get; } = memory.AllocateHost<int>(rows * MaxTop);
 
-    public float[] TopLogProbs { get; } = new float[rows * MaxTop];
+    public HostBuffer<float> TopLogProbs { get; } = memory.AllocateHost<float>(rows * MaxTop);
+
+    /// <summary>Reached when all of it is there.</summary>
+    public DeviceEvent Arrived { get; } = memory.NewEvent();
 
     /// <summary>Hands a row's token to its reader.</summary>
-    public void Write(int row, TokenStream stream, long timestamp) =>
-        stream.Write(Ids[row], timestamp, LogProbs[row], TopIds.AsSpan(row * MaxTop, MaxTop), TopLogProbs.AsSpan(row * MaxTop, MaxTop));
+    public void Write(int row, TokenStream stream, long timestamp) => stream.Write(
+        Ids.Span[row], timestamp, LogProbs.Span[row], TopIds.Span.Slice(row * MaxTop, MaxTop), TopLogProbs.Span.Slice(row * MaxTop, MaxTop));
 }

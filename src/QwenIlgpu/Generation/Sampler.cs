@@ -43,7 +43,7 @@ internal sealed class Sampler
             memory.AllocateZeroed<float>(rows),
             new Matrix<int>(memory.AllocateZeroed<int>((long)rows * MaxTop), rows, MaxTop),
             new Matrix<float>(memory.AllocateZeroed<float>((long)rows * MaxTop), rows, MaxTop));
-        drawn = [.. Enumerable.Range(0, stepsInFlight).Select(_ => new DrawnTokens(rows))];
+        drawn = [.. Enumerable.Range(0, stepsInFlight).Select(_ => new DrawnTokens(memory, rows))];
         decodeSlots = new DecodeSlots(
             memory.AllocateZeroed<int>(slotCount), memory.AllocateZeroed<int>(slotCount),
             memory.AllocateZeroed<int>(slotCount), memory.AllocateZeroed<int>(slotCount));
@@ -103,19 +103,21 @@ internal sealed class Sampler
     public void ReadBack(int ring, int rows)
     {
         DrawnTokens target = drawn[ring];
-        ids.SubView(0, rows).CopyToCPU(device.Stream, target.Ids.AsSpan(0, rows));
+        target.Ids.Download(ids.SubView(0, rows), device.Stream);
         if (anyLogProbs)
         {
-            logProbs.Drawn.SubView(0, rows).CopyToCPU(device.Stream, target.LogProbs.AsSpan(0, rows));
-            logProbs.TopIds.Data.SubView(0, (long)rows * MaxTop).CopyToCPU(device.Stream, target.TopIds.AsSpan(0, rows * MaxTop));
-            logProbs.Top.Data.SubView(0, (long)rows * MaxTop).CopyToCPU(device.Stream, target.TopLogProbs.AsSpan(0, rows * MaxTop));
+            target.LogProbs.Download(logProbs.Drawn.SubView(0, rows), device.Stream);
+            target.TopIds.Download(logProbs.TopIds.Data.SubView(0, (long)rows * MaxTop), device.Stream);
+            target.TopLogProbs.Download(logProbs.Top.Data.SubView(0, (long)rows * MaxTop), device.Stream);
         }
+
+        target.Arrived.Record(device.Stream);
     }
 
     /// <summary>Waits for what <see cref="ReadBack"/> took into this ring place.</summary>
     public DrawnTokens Drawn(int ring)
     {
-        device.Synchronize();
+        drawn[ring].Arrived.Wait();
         return drawn[ring];
     }
 

@@ -172,7 +172,7 @@ internal sealed class Scheduler
     {
         if (request.Retired)
             return;
-        int id = drawn.Ids[row];
+        int id = drawn.Ids.Span[row];
         if (id == Kernels.Sampling.NothingDrawn)
         {
             Retire(request);

@@ -31,6 +31,7 @@ internal sealed class StepRunner : IDisposable
         (this.model, Capacity, this.options) = (model, capacity, options ?? new StepRunnerOptions());
         logger = model.Loggers.CreateLogger<StepRunner>();
         model.Borrow();
+        model.Device.Bind();
         memory = new DeviceMemory(model.Device);
         arenaMemory = new DeviceMemory(model.Device);
         State = new ModelState(model.Device, memory, model.Config, capacity.State);
@@ -61,6 +62,7 @@ internal sealed class StepRunner : IDisposable
     {
         StepShape shape = ShapeOf(kind, sequences, samples && kind == StepKind.Prefill);
         BoundStep step = GraphOf(shape);
+        model.Device.Bind();
         FillInputs(step.Fields, shape, sequences);
         inputs.Upload(step.Fields);
         uploadedSlots.Clear();
@@ -73,6 +75,7 @@ internal sealed class StepRunner : IDisposable
     {
         StepShape shape = StepShape.Decode(StepShape.BucketOf(slots.Length));
         BoundStep step = GraphOf(shape);
+        model.Device.Bind();
         if (!CollectionsMarshal.AsSpan(uploadedSlots).SequenceEqual(slots))
         {
             FillLiveSlots(step.Fields, shape, slots);
@@ -120,7 +123,8 @@ internal sealed class StepRunner : IDisposable
         graph.Plan();
         GrowArena(graph.ArenaBytes);
         graph.Bind(arena);
-        var step = new BoundStep(graph, recorded, fields);
+        bool replays = options.Graphs && model.Device.IsCuda && shape.Kind == StepKind.Decode;
+        var step = new BoundStep(graph, recorded, fields, replays ? new CudaGraphRunner(graph, model.Device) : null);
         graphs.Add(shape, step);
         Log.Recorded(logger, graph.Name, graph.Nodes.Count, graph.Launches.Length, graph.ArenaBytes);
         return step;
@@ -128,7 +132,9 @@ internal sealed class StepRunner : IDisposable
 
     public void Dispose()
     {
+        model.Device.Bind();
         model.Device.Synchronize();
+        DropGraphs();
         arenaMemory.Dispose();
         memory.Dispose();
         model.Return();
@@ -138,6 +144,8 @@ internal sealed class StepRunner : IDisposable
     {
         if (options.Checked)
             CheckedRunner.Run(step.Graph, model.Device.Stream, arena);
+        else if (step.Replay is { } replay)
+            replay.Run();
         else
             StreamRunner.Run(step.Graph, model.Device.Stream);
     }
@@ -148,11 +156,18 @@ internal sealed class StepRunner : IDisposable
         if (arena.Length >= bytes)
             return;
         model.Device.Synchronize();
-        graphs.Clear();
-        prefillShapes.Clear();
+        DropGraphs();
         arenaMemory.Dispose();
         arenaMemory = new DeviceMemory(model.Device);
         arena = arenaMemory.Allocate<byte>(bytes);
+    }
+
+    private void DropGraphs()
+    {
+        foreach (BoundStep step in graphs.Values)
+            step.Replay?.Dispose();
+        graphs.Clear();
+        prefillShapes.Clear();
     }
 
     private static StepShape ShapeOf(StepKind kind, ReadOnlySpan<StepSequence> sequences, bool samples)
@@ -174,6 +189,7 @@ internal sealed class StepRunner : IDisposable
 
     private void FillLiveSlots(StepFields fields, StepShape shape, ReadOnlySpan<int> slots)
     {
+        inputs.Begin();
         Span<int> liveSlot = inputs.Host(fields.LiveSlot);
         liveSlot.Clear();
         slots.CopyTo(liveSlot);
@@ -185,6 +201,7 @@ internal sealed class StepRunner : IDisposable
 
     private void FillInputs(StepFields fields, StepShape shape, ReadOnlySpan<StepSequence> sequences)
     {
+        inputs.Begin();
         Span<int> ids = inputs.Host(fields.TokenIds);
         Span<int> positions = inputs.Host(fields.Positions);
         Span<int> rowSlot = inputs.Host(fields.RowSlot);
@@ -230,11 +247,12 @@ internal sealed class StepRunner : IDisposable
     }
 }
 
-/// <summary>A step's graph, what it records, and where its inputs lie.</summary>
-internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepFields Fields);
+/// <summary>A step's graph, what it records, where its inputs lie, and what replays it if anything does.</summary>
+internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepFields Fields, CudaGraphRunner? Replay);
 
 /// <summary>How a runner runs its graphs.</summary>
 /// <param name="Checked">Poison the arena and look for non-finite values after every node.</param>
 /// <param name="KeepsResiduals">Keep the residual stream of every layer readable after a run.</param>
+/// <param name="Graphs">On CUDA, capture each decode shape and replay it as one launch.</param>
 /// <param name="StepsInFlight">Steps queued before the host waits for the oldest one's tokens, 1 or 2; 0: 2 on a GPU, 1 elsewhere.</param>
-internal sealed record StepRunnerOptions(bool Checked = false, bool KeepsResiduals = false, int StepsInFlight = 0);
+internal sealed record StepRunnerOptions(bool Checked = false, bool KeepsResiduals = false, bool Graphs = true, int StepsInFlight = 0);

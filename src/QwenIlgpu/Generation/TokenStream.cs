@@ -6,7 +6,7 @@ namespace QwenIlgpu;
 /// The way of drawn tokens from the engine's thread to one reader. Its memory is taken up front, so that the engine neither
 /// allocates nor waits, however slow the reader is.
 /// </summary>
-internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSource
+internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSource, IThreadPoolWorkItem
 {
     private readonly int[] ids = new int[capacity];
     private readonly float[] logProbs = new float[topLogProbs >= 0 ? capacity : 0];
@@ -14,7 +14,7 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
     private readonly float[] topValues = new float[Math.Max(topLogProbs, 0) * capacity];
     private readonly long[] endpoints = new long[2];
     private readonly Lock gate = new();
-    private ManualResetValueTaskSourceCore<bool> signal = new() { RunContinuationsAsynchronously = true };
+    private ManualResetValueTaskSourceCore<bool> signal;
     private bool waiting;
     private int written;
     private bool completed;
@@ -118,6 +118,9 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
         return new TokenLogProbs(ids[index], logProbs[index], top);
     }
 
+    // The reader goes on in the thread pool. Queueing the stream itself allocates nothing; the signal's own way of getting there would.
+    void IThreadPoolWorkItem.Execute() => signal.SetResult(true);
+
     void IValueTaskSource.GetResult(short token) => signal.GetResult(token);
 
     ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => signal.GetStatus(token);
@@ -130,6 +133,6 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
         if (!waiting)
             return;
         waiting = false;
-        signal.SetResult(true);
+        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 }

@@ -5,8 +5,8 @@ namespace QwenIlgpu;
 /// <summary>How a model is loaded.</summary>
 public sealed record ModelOptions
 {
-    /// <summary>The accelerator that holds the weights. Default <see cref="DeviceChoice.Auto"/>.</summary>
-    public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
+    /// <summary>The accelerator that holds the weights. Default <see cref="DeviceSelection.Auto"/>.</summary>
+    public DeviceSelection Device { get; init; } = DeviceSelection.Auto;
 
     /// <summary>What is done with weights that the checkpoint holds in 16 or 32 bits. Default: nothing.</summary>
     public WeightQuantization Quantization { get; init; } = WeightQuantization.None;

@@ -132,8 +132,8 @@ public sealed class QwenModel : IAsyncDisposable
         var memory = new DeviceMemory(device);
         try
         {
-            using var staging = new DeviceMemory(device);
-            QwenWeights weights = new WeightLoader(checkpoint, device, memory, staging, options.Quantization, progress, cancellation).Load();
+            using var upload = new StagedUpload(device);
+            QwenWeights weights = new WeightLoader(checkpoint, device, memory, upload, options.Quantization, progress, cancellation).Load();
             var model = new QwenModel(path, device, memory, weights, checkpoint, tokenizer, template, loggers);
             TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
             Log.Loaded(logger, path, model.DeviceName, memory.AllocatedBytes, elapsed);

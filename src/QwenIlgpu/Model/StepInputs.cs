@@ -1,5 +1,4 @@
 using ILGPU;
-using ILGPU.Runtime;
 
 namespace QwenIlgpu;
 
@@ -9,15 +8,21 @@ namespace QwenIlgpu;
 /// </summary>
 internal sealed class StepInputs
 {
+    // A step can be filled while the upload of the one before is still queued.
+    private const int Stagings = 2;
+
     private readonly ComputeDevice device;
     private readonly ArrayView<int> buffer;
-    private readonly int[] staging;
+    private readonly HostBuffer<int>[] stagings = new HostBuffer<int>[Stagings];
+    private readonly DeviceEvent[] uploads = new DeviceEvent[Stagings];
+    private int current;
 
     public StepInputs(ComputeDevice device, DeviceMemory memory, int capacity)
     {
         this.device = device;
         buffer = memory.AllocateZeroed<int>(capacity);
-        staging = new int[capacity];
+        for (int i = 0; i < Stagings; i++)
+            (stagings[i], uploads[i]) = (memory.AllocateHost<int>(capacity), memory.NewEvent());
     }
 
     /// <summary>Integers that a step of this shape takes.</summary>
@@ -25,13 +30,24 @@ internal sealed class StepInputs
 
     public StepFields FieldsOf(StepShape shape) => new(shape);
 
-    public Span<int> Host(StepField field) => staging.AsSpan(field.Offset, field.Length);
+    public Span<int> Host(StepField field) => stagings[current].Span.Slice(field.Offset, field.Length);
 
     public ArrayView<int> Device(StepField field) => buffer.SubView(field.Offset, field.Length);
 
-    /// <summary>Copies the host values of a step of this shape to the device.</summary>
-    public void Upload(StepFields fields) =>
-        buffer.SubView(0, fields.UploadedCount).CopyFromCPU(device.Stream, new ReadOnlySpan<int>(staging, 0, fields.UploadedCount));
+    /// <summary>Starts a new step: host values may be written from now on.</summary>
+    public void Begin()
+    {
+        current = (current + 1) % Stagings;
+        if (!uploads[current].IsReached)
+            uploads[current].Wait();
+    }
+
+    /// <summary>Queues the copy of the host values of a step of this shape to the device.</summary>
+    public void Upload(StepFields fields)
+    {
+        stagings[current].Upload(buffer.SubView(0, fields.UploadedCount), device.Stream);
+        uploads[current].Record(device.Stream);
+    }
 }
 
 /// <summary>A run of integers inside the step buffer.</summary>

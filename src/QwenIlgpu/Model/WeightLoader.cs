@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using ILGPU;
-using ILGPU.Runtime;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
@@ -13,7 +12,7 @@ namespace QwenIlgpu;
 /// </summary>
 internal sealed class WeightLoader
 {
-    private const int BlockBytes = 16 << 20;
+    private const int BlockBytes = StagedUpload.BlockBytes;
 
     private readonly Checkpoint checkpoint;
     private readonly ComputeDevice device;
@@ -21,19 +20,15 @@ internal sealed class WeightLoader
     private readonly WeightQuantization quantization;
     private readonly IProgress<LoadProgress>? progress;
     private readonly CancellationToken cancellation;
-    private readonly byte[] block;
-    private readonly DeviceMemory staging;
-    private readonly ArrayView<byte> deviceBlock;
+    private readonly StagedUpload upload;
     private long loadedBytes;
 
     public WeightLoader(
-        Checkpoint checkpoint, ComputeDevice device, DeviceMemory memory, DeviceMemory staging, WeightQuantization quantization,
+        Checkpoint checkpoint, ComputeDevice device, DeviceMemory memory, StagedUpload upload, WeightQuantization quantization,
         IProgress<LoadProgress>? progress, CancellationToken cancellation)
     {
-        (this.checkpoint, this.device, this.memory, this.staging) = (checkpoint, device, memory, staging);
+        (this.checkpoint, this.device, this.memory, this.upload) = (checkpoint, device, memory, upload);
         (this.quantization, this.progress, this.cancellation) = (quantization, progress, cancellation);
-        block = new byte[BlockBytes];
-        deviceBlock = staging.Allocate<byte>(BlockBytes);
     }
 
     public QwenWeights Load()
@@ -136,23 +131,21 @@ internal sealed class WeightLoader
         for (int row = 0; row < rows; row += rowsPerBlock)
         {
             int count = Math.Min(rowsPerBlock, rows - row);
-            Span<byte> bytes = Read(tensor, (long)(firstRow + row) * rowBytes, count * rowBytes);
+            Span<byte> block = Read(tensor, (long)(firstRow + row) * rowBytes, count * rowBytes);
             if (paddedRowBytes != rowBytes)
-                bytes = SpreadRows(count, rowBytes, paddedRowBytes);
-            Upload(bytes, target.SubView((long)row * paddedRowBytes, bytes.Length));
+                SpreadRows(block, count, rowBytes, paddedRowBytes);
+            upload.Send(target.SubView((long)row * paddedRowBytes, (long)count * paddedRowBytes));
         }
     }
 
     // Moves rows of the block apart, last first, and zeroes the gaps.
-    private Span<byte> SpreadRows(int rows, int rowBytes, int paddedRowBytes)
+    private static void SpreadRows(Span<byte> block, int rows, int rowBytes, int paddedRowBytes)
     {
         for (int row = rows - 1; row >= 0; row--)
         {
-            block.AsSpan(row * rowBytes, rowBytes).CopyTo(block.AsSpan(row * paddedRowBytes));
-            block.AsSpan((row * paddedRowBytes) + rowBytes, paddedRowBytes - rowBytes).Clear();
+            block.Slice(row * rowBytes, rowBytes).CopyTo(block[(row * paddedRowBytes)..]);
+            block.Slice((row * paddedRowBytes) + rowBytes, paddedRowBytes - rowBytes).Clear();
         }
-
-        return block.AsSpan(0, rows * paddedRowBytes);
     }
 
     private LinearWeight LoadGptq(string module, GptqModule gptq, int rows, int columns)
@@ -167,13 +160,13 @@ internal sealed class WeightLoader
             int count = Math.Min(wordsPerBlock, wordRows - word);
             ArrayView<int> words = Stage<int>(gptq.QWeight, (long)word * rows, (long)count * rows);
             GptqPack.Bind(device.Loader, new Matrix<int>(words, count, rows), word, matrix).Run(device.Stream);
-            device.Synchronize();
+            upload.Consumed();
         }
 
         int groups = (int)gptq.Scales.Shape[0];
         ArrayView<ushort> scales = Stage<ushort>(gptq.Scales, 0, (long)groups * rows);
         GptqPack.BindScales(device.Loader, new Matrix<ushort>(scales, groups, rows), matrix).Run(device.Stream);
-        device.Synchronize();
+        upload.Consumed();
         return new LinearWeight(module, matrix);
     }
 
@@ -185,15 +178,14 @@ internal sealed class WeightLoader
         Int4Matrix matrix = AllocateInt4(rows, columns, GroupSize, WeightType.Bf16);
         long rowBytes = DenseMatrix.BytesFor(type, 1, columns);
         int rowsPerBlock = (int)Math.Max(TileRows, BlockBytes / rowBytes / TileRows * TileRows);
-        using var blockMemory = new DeviceMemory(device);
-        ArrayView<UInt4> data = blockMemory.Allocate<UInt4>(DenseMatrix.BytesFor(type, Math.Min(rowsPerBlock, rows), columns) / 16);
         for (int row = 0; row < rows; row += rowsPerBlock)
         {
             int count = Math.Min(rowsPerBlock, rows - row);
-            var plain = new DenseMatrix(type, data.SubView(0, DenseMatrix.BytesFor(type, count, columns) / 16), count, columns);
+            ArrayView<UInt4> data = upload.NextSource(DenseMatrix.BytesFor(type, count, columns)).Cast<UInt4>();
+            var plain = new DenseMatrix(type, data, count, columns);
             UploadRows(tensor, plain, row, count);
             RoundToNearestInt4.Bind(device.Loader, plain, row, matrix).Run(device.Stream);
-            device.Synchronize();
+            upload.Consumed();
         }
 
         return new LinearWeight(module, matrix);
@@ -221,66 +213,49 @@ internal sealed class WeightLoader
             };
         }
 
-        ArrayView<float> view = memory.Allocate<float>(values.Length);
-        view.CopyFromCPU(device.Stream, values);
-        device.Synchronize();
-        return view;
+        return UploadFloats(values);
     }
 
     private RotaryView LoadRotary(QwenConfig config)
     {
         var table = RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta);
-        return table.Upload(values =>
-        {
-            ArrayView<float> view = memory.Allocate<float>(values.Length);
-            view.CopyFromCPU(device.Stream, values);
-            device.Synchronize();
-            return view;
-        });
+        return table.Upload(UploadFloats);
     }
 
-    /// <summary>Elements of a tensor in the device's staging block.</summary>
+    private ArrayView<float> UploadFloats(float[] values)
+    {
+        ArrayView<float> view = memory.Allocate<float>(values.Length);
+        upload.Send<float>(values, view);
+        return view;
+    }
+
+    /// <summary>Elements of a tensor on the device, for a kernel to repack.</summary>
     private ArrayView<T> Stage<T>(TensorEntry tensor, long firstElement, long count)
         where T : unmanaged
     {
         int size = Marshal.SizeOf<T>();
-        if (count * size > BlockBytes)
-            return StageLarge<T>(tensor, firstElement, count);
-        Span<byte> bytes = Read(tensor, firstElement * size, (int)(count * size));
-        ArrayView<byte> view = deviceBlock.SubView(0, bytes.Length);
-        Upload(bytes, view);
-        return view.Cast<T>();
-    }
+        ArrayView<byte> view = upload.NextSource(count * size);
 
-    // One 64-wide tile row of a very wide matrix can exceed a block: it gets a buffer of its own, filled block by block.
-    private ArrayView<T> StageLarge<T>(TensorEntry tensor, long firstElement, long count)
-        where T : unmanaged
-    {
-        int size = Marshal.SizeOf<T>();
-        ArrayView<byte> view = staging.Allocate<byte>(count * size);
+        // One 64-wide tile row of a very wide matrix can exceed a block.
         for (long done = 0; done < view.Length; done += BlockBytes)
         {
-            Span<byte> bytes = Read(tensor, (firstElement * size) + done, (int)Math.Min(BlockBytes, view.Length - done));
-            Upload(bytes, view.SubView(done, bytes.Length));
+            int length = (int)Math.Min(BlockBytes, view.Length - done);
+            Read(tensor, (firstElement * size) + done, length);
+            upload.Send(view.SubView(done, length));
         }
 
         return view.Cast<T>();
     }
 
+    /// <summary>Reads into the next block of the upload and returns that block whole.</summary>
     private Span<byte> Read(TensorEntry tensor, long offsetBytes, int length)
     {
         cancellation.ThrowIfCancellationRequested();
-        Span<byte> bytes = block.AsSpan(0, length);
-        checkpoint.Read(tensor, offsetBytes, bytes);
+        Span<byte> block = upload.NextBlock();
+        checkpoint.Read(tensor, offsetBytes, block[..length]);
         loadedBytes += length;
         progress?.Report(new LoadProgress("loading weights", loadedBytes, checkpoint.WeightBytes));
-        return bytes;
-    }
-
-    private void Upload(ReadOnlySpan<byte> bytes, ArrayView<byte> view)
-    {
-        view.CopyFromCPU(device.Stream, bytes);
-        device.Synchronize();
+        return block;
     }
 
     private static WeightType WeightTypeOf(TensorEntry tensor) => tensor.Type switch

@@ -18,7 +18,7 @@ internal sealed class CommandLine
     public JsonElement Json => JsonElement.Parse(Output);
 
     /// <summary>The option --device for the tests' device.</summary>
-    public static string[] Device => ["--device", TestModels.Device == DeviceChoice.Cuda ? "cuda" : "cpu"];
+    public static string[] Device => ["--device", TestModels.Device.ToString()];
 
     public static CommandLine Run(params string[] args) => RunWithInput("", args);
 
