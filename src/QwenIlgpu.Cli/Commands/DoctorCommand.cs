@@ -66,7 +66,7 @@ internal static class DoctorCommand
                 ["kind"] = "cuda",
                 ["capability"] = $"sm_{device.Major}{device.Minor}",
                 ["memory_bytes"] = device.MemoryBytes,
-                ["state"] = devices.Count == 0 ? TryDevice(ComputeDevice.OpenCuda) : "not used: only the first device is",
+                ["state"] = devices.Count == 0 ? TryDevice(() => ComputeDevice.OpenCuda(kernelCacheDirectory: null)) : "not used: only the first device is",
             });
         }
 

@@ -18,12 +18,12 @@ internal sealed class ComputeDevice : IDisposable
 
     private readonly Context context;
 
-    private ComputeDevice(Context context, Accelerator accelerator)
+    private ComputeDevice(Context context, Accelerator accelerator, string? kernelCacheDirectory)
     {
         this.context = context;
         Accelerator = accelerator;
         Stream = accelerator.CreateStream();
-        Loader = new KernelLoader(accelerator);
+        Loader = new KernelLoader(accelerator, kernelCacheDirectory);
     }
 
     public Accelerator Accelerator { get; }
@@ -40,12 +40,12 @@ internal sealed class ComputeDevice : IDisposable
     {
         int threads = Math.Clamp(Environment.ProcessorCount, 2, MaxCpuThreads);
         Context context = Context.Create(b => b.CPU(new CPUDevice(threads, 1, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2));
-        return new ComputeDevice(context, context.GetCPUDevice(0).CreateCPUAccelerator(context));
+        return new ComputeDevice(context, context.GetCPUDevice(0).CreateCPUAccelerator(context), kernelCacheDirectory: null);
     }
 
-    /// <summary>The first CUDA device.</summary>
+    /// <summary>The first CUDA device; its compiled kernels are kept in the given directory, or nowhere.</summary>
     /// <exception cref="NotSupportedException">There is none; the message says what the driver answered.</exception>
-    public static ComputeDevice OpenCuda()
+    public static ComputeDevice OpenCuda(string? kernelCacheDirectory)
     {
         CudaProbe probe = CudaProbe.Run();
         if (probe.Refusal is { } refusal)
@@ -53,7 +53,7 @@ internal sealed class ComputeDevice : IDisposable
         Context context = Context.Create(b => b.Cuda().EnableAlgorithms().Optimize(OptimizationLevel.O2));
         try
         {
-            return new ComputeDevice(context, context.GetCudaDevice(0).CreateCudaAccelerator(context));
+            return new ComputeDevice(context, context.GetCudaDevice(0).CreateCudaAccelerator(context), kernelCacheDirectory);
         }
         catch
         {
@@ -63,11 +63,11 @@ internal sealed class ComputeDevice : IDisposable
     }
 
     /// <summary>Opens the device that an option names, for a model of the given size.</summary>
-    public static ComputeDevice Open(DeviceChoice choice, long modelBytes, Action<string> notice) => choice switch
+    public static ComputeDevice Open(DeviceChoice choice, long modelBytes, string? kernelCacheDirectory, Action<string> notice) => choice switch
     {
         DeviceChoice.Cpu => OpenCpu(),
-        DeviceChoice.Cuda => OpenCuda(),
-        DeviceChoice.Auto => OpenBest(modelBytes, notice),
+        DeviceChoice.Cuda => OpenCuda(kernelCacheDirectory),
+        DeviceChoice.Auto => OpenBest(modelBytes, kernelCacheDirectory, notice),
         _ => throw new ArgumentOutOfRangeException(nameof(choice), choice, "device must be Auto, Cpu or Cuda"),
     };
 
@@ -76,15 +76,16 @@ internal sealed class ComputeDevice : IDisposable
     public void Dispose()
     {
         Stream.Dispose();
+        Loader.Dispose();
         Accelerator.Dispose();
         context.Dispose();
     }
 
-    private static ComputeDevice OpenBest(long modelBytes, Action<string> notice)
+    private static ComputeDevice OpenBest(long modelBytes, string? kernelCacheDirectory, Action<string> notice)
     {
         CudaProbe probe = CudaProbe.Run();
         if (probe.Refusal is null)
-            return OpenCuda();
+            return OpenCuda(kernelCacheDirectory);
         if (modelBytes > LargestCpuModelBytes)
         {
             throw new NotSupportedException(
