@@ -48,6 +48,7 @@ internal sealed class ModelArguments(PageType defaultPageType)
             Quantization = parse.GetValue(Quantize),
             ChatTemplate = TemplateName(parse),
             LoggerFactory = new TerminalLoggerFactory(terminal, parse.GetValue(common.Verbose)),
+            KernelCacheDirectory = KernelCacheDirectory.Of(Environment.GetEnvironmentVariable("XDG_CACHE_HOME")),
         };
         QwenModel model = await LoadBar.RunAsync(
             terminal, progress => QwenModel.LoadAsync(directory, options, progress, cancellation)).ConfigureAwait(false);

@@ -1,50 +1,79 @@
-using System.Reflection;
-using ILGPU;
-using ILGPU.Algorithms;
-using ILGPU.Backends;
-using ILGPU.Backends.EntryPoints;
-using ILGPU.Backends.PTX;
-using ILGPU.Runtime;
+using System.Globalization;
+using System.Text.RegularExpressions;
 using ILGPU.Runtime.Cuda;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>Every portable kernel, in every instantiation it names, compiles to PTX without a GPU.</summary>
+/// <summary>Every kernel, in every instantiation it names, compiles to PTX for every architecture without a GPU.</summary>
 [NonParallelizable]
-internal sealed class PtxTests
+internal sealed partial class PtxTests
 {
-    private static IEnumerable<TestCaseData> Entries()
-    {
-        foreach (Type type in typeof(IPortableKernel).Assembly.GetTypes().Where(t => t.IsValueType && t.IsAssignableTo(typeof(IPortableKernel))))
-        {
-            InstantiationAttribute[] instantiations = [.. type.GetCustomAttributes<InstantiationAttribute>()];
-            IEnumerable<Type> closed = type.IsGenericTypeDefinition
-                ? instantiations.Select(i => type.MakeGenericType(i.Arguments))
-                : [type];
-            int count = 0;
-            foreach (Type kernel in closed)
-            {
-                count++;
-                MethodInfo entry = kernel.GetMethods(BindingFlags.Public | BindingFlags.Static)
-                    .Single(m => m.GetParameters() is [{ ParameterType: var p }, ..] && p == typeof(Index1D));
-                yield return new TestCaseData(entry).SetArgDisplayNames(kernel.ToString());
-            }
+    private static IEnumerable<TestCaseData> Kernels() => KernelCatalogue.All.Select(k => new TestCaseData(k).SetArgDisplayNames(k.ToString()));
 
-            if (count == 0)
-                throw new InvalidOperationException($"{type.Name} is generic and names no instantiation");
+    [TestCaseSource(nameof(Kernels))]
+    public void Compiles(KernelEntry kernel)
+    {
+        foreach (CudaArchitecture architecture in PtxBuild.Architectures.Where(kernel.RunsOn))
+        {
+            string ptx = PtxBuild.Shared.Text(kernel, architecture);
+
+            Assert.That(PtxSignature.Parse(ptx).Name, Is.EqualTo($"Kernel_{kernel.Method.Name}"));
+            Assert.That(ptx, Does.Not.Contain("bra.uni"), "a branch hint that keeps the assembler from unrolling");
+            Assert.That(ptx, Does.Contain($".target {kernel.TargetOn(architecture) ?? "sm_80"}\n"));
         }
     }
 
-    [TestCaseSource(nameof(Entries))]
-    public void Compiles(MethodInfo entry)
+    /// <summary>An array that the compiler cannot keep in registers lies in local memory, which is slow; none of our kernels means that.</summary>
+    [TestCaseSource(nameof(Kernels))]
+    public void KeepsItsVariablesInRegisters(KernelEntry kernel) =>
+        Assert.That(PtxBuild.Shared.Text(kernel, Newest), Does.Not.Contain("__local_depot"));
+
+    /// <summary>What must move 16 bytes at a time, and how often it does at least.</summary>
+    [TestCase("DequantMatMulKernel<Bf16Format>", "ld.global.v4.b32", 4)]
+    [TestCase("DequantMatMulKernel<F16Format>", "ld.global.v4.b32", 4)]
+    [TestCase("DenseMatMulKernel<Bf16Weights>", "ld.global.v4.b32", 4)]
+    [TestCase("DenseMatMulKernel<F16Weights>", "ld.global.v4.b32", 4)]
+    [TestCase("DenseMatMulKernel<F32Weights>", "ld.global.v4", 8)]
+    [TestCase("EmbeddingKernel<Bf16Weights>", "ld.global.v4.b32", 1)]
+    [TestCase("GatedAttentionKernel<UInt4, Bf16PageFormat>", "ld.global.v4.b32", 4)]
+    [TestCase("RecurrentDeltaRuleKernel", "ld.global.v4.f32", 4)]
+    [TestCase("RecurrentDeltaRuleKernel", "st.global.v4.f32", 4)]
+    public void UsesWideAccess(string kernel, string mnemonic, int atLeast)
     {
-        using Context context = Context.Create(b => b.EnableAlgorithms().Optimize(OptimizationLevel.O2));
-        var architecture = new CudaArchitecture(8, 0);
-        using var backend = new PTXBackend(
-            context, new CudaCapabilityContext(architecture), architecture, CudaInstructionSet.ISA_78, null);
+        string ptx = PtxBuild.Shared.Text(KernelCatalogue.Named(kernel), Newest);
 
-        var kernel = (PTXCompiledKernel)backend.Compile(EntryPointDescription.FromImplicitlyGroupedKernel(entry), default);
-
-        Assert.That(kernel.PTXAssembly, Does.Contain($".entry Kernel_{entry.Name}("));
+        Assert.That(Regex.Count(ptx, Regex.Escape(mnemonic)), Is.GreaterThanOrEqualTo(atLeast));
     }
+
+    /// <summary>The code reads its operands where we pack them: same offsets, same widths, addresses where addresses are.</summary>
+    [TestCaseSource(nameof(Kernels))]
+    public void ReadsOperandsWhereTheyArePacked(KernelEntry kernel)
+    {
+        string ptx = PtxBuild.Shared.Text(kernel, Newest);
+        PtxSignature signature = PtxSignature.Parse(ptx);
+        ArgumentLayout[] layouts = CudaFunction.LayoutsOf(kernel, signature);
+        Dictionary<string, int> starts = signature.Parameters.ToDictionary(p => p.Name, p => p.Offset);
+        ArgumentWord[] packed =
+        [
+            .. layouts.SelectMany((l, i) => l.Words.Select(w => w with { Offset = w.Offset + signature.Parameters[i].Offset })),
+        ];
+
+        ArgumentWord[] read =
+        [
+            .. ParameterLoad().Matches(ptx).Select(m => new ArgumentWord(
+                starts[m.Groups["name"].Value] + (m.Groups["offset"].Success ? Number(m, "offset") : 0),
+                Number(m, "bits") / 8,
+                m.Groups["address"].Success)),
+        ];
+
+        Assert.That(read, Is.EquivalentTo(packed));
+    }
+
+    private static CudaArchitecture Newest => PtxBuild.Architectures[^1];
+
+    private static int Number(Match match, string group) => int.Parse(match.Groups[group].ValueSpan, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(
+        @"ld\.param\.[bfus](?<bits>\d+)\s+(?<register>%\w+), \[(?<name>\w+?)(\+(?<offset>\d+))?\];(?<address>\s+cvta\.to\.global\.u64\s+%\w+, \k<register>;)?")]
+    private static partial Regex ParameterLoad();
 }

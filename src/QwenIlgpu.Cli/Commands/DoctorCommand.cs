@@ -68,7 +68,7 @@ internal static class DoctorCommand
             string state = device.Refusal ?? $"not tried; --device cuda:{device.Ordinal} takes it";
             if (device.Ordinal == chosen && refusal is null)
             {
-                state = TryDevice(() => ComputeDevice.OpenCuda(chosen));
+                state = TryDevice(() => ComputeDevice.OpenCuda(chosen, kernelCacheDirectory: null));
                 failure = state == Works ? null : state;
             }
 

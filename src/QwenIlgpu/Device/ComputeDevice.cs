@@ -18,13 +18,13 @@ internal sealed class ComputeDevice : IDisposable
 
     private readonly Context context;
 
-    private ComputeDevice(Context context, Accelerator accelerator)
+    private ComputeDevice(Context context, Accelerator accelerator, string? kernelCacheDirectory)
     {
         this.context = context;
         Accelerator = accelerator;
         Stream = accelerator.CreateStream();
         CopyStream = accelerator.CreateStream();
-        Loader = new KernelLoader(accelerator);
+        Loader = new KernelLoader(accelerator, kernelCacheDirectory);
     }
 
     public Accelerator Accelerator { get; }
@@ -46,13 +46,14 @@ internal sealed class ComputeDevice : IDisposable
     {
         int threads = Math.Clamp(Environment.ProcessorCount, 2, MaxCpuThreads);
         Context context = Context.Create(b => b.CPU(new CPUDevice(threads, 1, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2));
-        return new ComputeDevice(context, context.GetCPUDevice(0).CreateCPUAccelerator(context));
+        return new ComputeDevice(context, context.GetCPUDevice(0).CreateCPUAccelerator(context), kernelCacheDirectory: null);
     }
 
-    /// <summary>One CUDA device.</summary>
+    /// <summary>One CUDA device; its compiled kernels are kept in the given directory, or nowhere.</summary>
     /// <param name="ordinal">Its number in the driver's list.</param>
+    /// <param name="kernelCacheDirectory">Directory of compiled kernels; null keeps none.</param>
     /// <exception cref="NotSupportedException">It cannot be used; the message says what the driver answered.</exception>
-    public static ComputeDevice OpenCuda(int ordinal = 0)
+    public static ComputeDevice OpenCuda(int ordinal, string? kernelCacheDirectory)
     {
         if (CudaProbe.Run().RefusalOf(ordinal) is { } refusal)
             throw new NotSupportedException($"no CUDA device: {refusal}; use --device cpu for a small model, or see `qwen doctor`");
@@ -62,7 +63,7 @@ internal sealed class ComputeDevice : IDisposable
             foreach (CudaDevice device in context.GetCudaDevices())
             {
                 if (device.DeviceId == ordinal)
-                    return new ComputeDevice(context, device.CreateCudaAccelerator(context));
+                    return new ComputeDevice(context, device.CreateCudaAccelerator(context), kernelCacheDirectory);
             }
 
             throw new NotSupportedException(
@@ -76,11 +77,11 @@ internal sealed class ComputeDevice : IDisposable
     }
 
     /// <summary>Opens the device that an option names, for a model of the given size.</summary>
-    public static ComputeDevice Open(DeviceSelection selection, long modelBytes, Action<string> notice) => selection.Kind switch
+    public static ComputeDevice Open(DeviceSelection selection, long modelBytes, string? kernelCacheDirectory, Action<string> notice) => selection.Kind switch
     {
         DeviceKind.Cpu => OpenCpu(),
-        DeviceKind.Cuda => OpenCuda(selection.Ordinal),
-        _ => OpenBest(modelBytes, notice),
+        DeviceKind.Cuda => OpenCuda(selection.Ordinal, kernelCacheDirectory),
+        _ => OpenBest(modelBytes, kernelCacheDirectory, notice),
     };
 
     /// <summary>Makes the device's context current on the calling thread, which driver calls need; costs nothing when it is.</summary>
@@ -93,15 +94,16 @@ internal sealed class ComputeDevice : IDisposable
         Bind();
         CopyStream.Dispose();
         Stream.Dispose();
+        Loader.Dispose();
         Accelerator.Dispose();
         context.Dispose();
     }
 
-    private static ComputeDevice OpenBest(long modelBytes, Action<string> notice)
+    private static ComputeDevice OpenBest(long modelBytes, string? kernelCacheDirectory, Action<string> notice)
     {
         (int ordinal, string? refusal) = CudaProbe.Run().FirstUsable();
         if (refusal is null)
-            return OpenCuda(ordinal);
+            return OpenCuda(ordinal, kernelCacheDirectory);
         if (modelBytes > LargestCpuModelBytes)
         {
             throw new NotSupportedException(

@@ -16,6 +16,9 @@ public sealed record ModelOptions
 
     /// <summary>Where loading and the engine write what they do; null writes nothing.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
+
+    /// <summary>Where kernels compiled for a GPU are kept between runs; null keeps none.</summary>
+    internal string? KernelCacheDirectory { get; init; } = QwenIlgpu.KernelCacheDirectory.OfPlatform();
 }
 
 /// <summary>Quantisation on load.</summary>

@@ -128,7 +128,8 @@ public sealed class QwenModel : IAsyncDisposable
                 $"{path}: tokenizer.json has ids up to {tokenizer.VocabularySize - 1}, config.json's vocab_size is {checkpoint.Config.VocabSize}");
         }
 
-        ComputeDevice device = ComputeDevice.Open(options.Device, checkpoint.WeightBytes, notice => Log.Notice(logger, notice));
+        ComputeDevice device = ComputeDevice.Open(
+            options.Device, checkpoint.WeightBytes, options.KernelCacheDirectory, notice => Log.Notice(logger, notice));
         var memory = new DeviceMemory(device);
         try
         {

@@ -1,0 +1,76 @@
+using System.Reflection;
+using ILGPU;
+using ILGPU.Backends.EntryPoints;
+using ILGPU.Runtime;
+using ILGPU.Runtime.Cuda;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>A kernel's static entry with what its struct says of how it is compiled and launched.</summary>
+internal sealed class KernelEntry
+{
+    // Small groups spread few items over many multiprocessors, and any register count fits.
+    private const int DefaultGroupThreads = 128;
+
+    private readonly LaunchBoundsAttribute? bounds;
+    private readonly RequiresArchitectureAttribute? required;
+
+    public KernelEntry(MethodInfo method)
+    {
+        Type kernel = method.DeclaringType ?? throw new ArgumentException($"kernel entry {method.Name} has no declaring type");
+        Method = method;
+        IsGrouped = method.GetParameters() is not [{ ParameterType: var first }, ..] || first != typeof(Index1D);
+        bounds = kernel.GetCustomAttribute<LaunchBoundsAttribute>();
+        required = kernel.GetCustomAttribute<RequiresArchitectureAttribute>();
+        WaitsForPredecessor = kernel.IsDefined(typeof(WaitsForPredecessorAttribute));
+    }
+
+    public MethodInfo Method { get; }
+
+    /// <summary>Launched with explicit groups; otherwise one thread an item.</summary>
+    public bool IsGrouped { get; }
+
+    public bool WaitsForPredecessor { get; }
+
+    /// <summary>Threads of a portable launch's groups; the most that a group launch may ask for where bounds are given.</summary>
+    public int GroupThreads => bounds?.MaxThreads ?? DefaultGroupThreads;
+
+    public bool HasBounds => bounds is not null;
+
+    public int UsualDynamicSharedBytes => bounds?.DynamicSharedBytes ?? 0;
+
+    public EntryPointDescription Description => IsGrouped
+        ? EntryPointDescription.FromExplicitlyGroupedKernel(Method)
+        : EntryPointDescription.FromImplicitlyGroupedKernel(Method);
+
+    public KernelSpecialization Specialization => bounds is null
+        ? KernelSpecialization.Empty
+        : new KernelSpecialization(bounds.MaxThreads, bounds.MinGroups > 0 ? bounds.MinGroups : null);
+
+    /// <summary>False where the kernel needs a later architecture.</summary>
+    public bool RunsOn(CudaArchitecture device) =>
+        required is null || (device.Major, device.Minor).CompareTo((required.Major, required.Minor)) >= 0;
+
+    /// <summary>The <c>.target</c> that the kernel needs on this device; null keeps ILGPU's.</summary>
+    /// <exception cref="NotSupportedException">The device is older than the kernel.</exception>
+    public string? TargetOn(CudaArchitecture device)
+    {
+        if (required is null)
+            return null;
+        if (!RunsOn(device))
+        {
+            throw new NotSupportedException(
+                $"kernel {this} needs compute capability {required.Major}.{required.Minor}; this device has {device.Major}.{device.Minor}");
+        }
+
+        return $"sm_{device.Major}{device.Minor}{(required.DeviceOnly ? "a" : "")}";
+    }
+
+    /// <summary>The kernel's type as C# writes it: <c>DequantMatMulKernel&lt;Bf16Format&gt;</c>.</summary>
+    public override string ToString()
+    {
+        Type kernel = Method.DeclaringType!;
+        string name = kernel.Name.Split('`')[0];
+        return kernel.IsGenericType ? $"{name}<{string.Join(", ", kernel.GetGenericArguments().Select(a => a.Name))}>" : name;
+    }
+}

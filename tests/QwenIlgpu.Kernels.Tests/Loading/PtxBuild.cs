@@ -1,0 +1,70 @@
+using System.Collections.Concurrent;
+using ILGPU;
+using ILGPU.Algorithms;
+using ILGPU.Backends.PTX;
+using ILGPU.Runtime.Cuda;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>
+/// The PTX of every kernel for the architectures we compile for, without a GPU. Contexts and texts live as long as the run: they
+/// cost more than all that is tested of them.
+/// </summary>
+internal sealed class PtxBuild : IDisposable
+{
+    private static readonly Lazy<PtxBuild> SharedBuild = new(() => new PtxBuild());
+
+    private readonly Dictionary<CudaArchitecture, (Context Context, PTXBackend Backend, PtxCompiler Compiler)> targets = [];
+    private readonly ConcurrentDictionary<(CudaArchitecture Architecture, string Kernel), string> texts = new();
+
+    private PtxBuild()
+    {
+        foreach (CudaArchitecture architecture in Architectures)
+        {
+            Context context = CreateContext();
+            PTXBackend backend = CreateBackend(context, architecture);
+            targets.Add(architecture, (context, backend, new PtxCompiler(backend, new PtxCache(null))));
+        }
+    }
+
+    public static IReadOnlyList<CudaArchitecture> Architectures { get; } = [new(8, 0), new(8, 6), new(8, 9), new(9, 0)];
+
+    public static PtxBuild Shared => SharedBuild.Value;
+
+    public static void DisposeShared()
+    {
+        if (SharedBuild.IsValueCreated)
+            SharedBuild.Value.Dispose();
+    }
+
+    public static Context CreateContext() => Context.Create(b => b.EnableAlgorithms().Optimize(OptimizationLevel.O2));
+
+    /// <summary>A backend at ISA 8.4, the newest that the assembler of CUDA 12.4 reads.</summary>
+    public static PTXBackend CreateBackend(Context context, CudaArchitecture architecture) =>
+        new(context, new CudaCapabilityContext(architecture), architecture, CudaInstructionSet.ISA_84, null);
+
+    /// <summary>The text as a device of this architecture would load it.</summary>
+    public string Text(KernelEntry kernel, CudaArchitecture architecture) => texts.GetOrAdd((architecture, kernel.ToString()), _ =>
+    {
+        PtxCompiler compiler = targets[architecture].Compiler;
+        lock (compiler)
+            return compiler.Compile(kernel);
+    });
+
+    public void Dispose()
+    {
+        foreach ((Context context, PTXBackend backend, _) in targets.Values)
+        {
+            backend.Dispose();
+            context.Dispose();
+        }
+    }
+}
+
+/// <summary>Disposes the shared contexts after the last test.</summary>
+[SetUpFixture]
+internal sealed class PtxBuildTeardown
+{
+    [OneTimeTearDown]
+    public void Dispose() => PtxBuild.DisposeShared();
+}
