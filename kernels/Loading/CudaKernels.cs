@@ -14,11 +14,12 @@ internal sealed class CudaKernels(CudaAccelerator accelerator, KernelDriver driv
     /// <summary>Kernels that ILGPU compiled, cache hits not among them.</summary>
     public int Compilations => compiler.Compilations;
 
+    /// <summary>The kernel of this entry; the device's context is current on the calling thread afterwards.</summary>
     public CudaFunction Load(MethodInfo entry)
     {
+        accelerator.Bind();
         if (!functions.TryGetValue(entry, out CudaFunction? function))
         {
-            accelerator.Bind();
             var kernel = new KernelEntry(entry);
             function = CudaFunction.Load(driver, kernel, compiler.Compile(kernel));
             functions.Add(entry, function);

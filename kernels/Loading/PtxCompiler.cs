@@ -1,3 +1,4 @@
+using ILGPU;
 using ILGPU.Backends.PTX;
 
 namespace QwenIlgpu.Kernels;
@@ -17,10 +18,21 @@ internal sealed class PtxCompiler(PTXBackend backend, PtxCache cache)
         PtxKey key = PtxKey.Of(entry, backend);
         if (cache.Find(key) is { } known)
             return known;
-        var compiled = (PTXCompiledKernel)backend.Compile(entry.Description, entry.Specialization);
-        Compilations++;
-        string ptx = PtxRewrite.Apply(compiled.PTXAssembly, entry.TargetOn(backend.Architecture));
+        string ptx = PtxRewrite.Apply(CompileNow(entry).PTXAssembly, entry.TargetOn(backend.Architecture));
         cache.Store(key, ptx);
         return ptx;
+    }
+
+    private PTXCompiledKernel CompileNow(KernelEntry entry)
+    {
+        Compilations++;
+        try
+        {
+            return (PTXCompiledKernel)backend.Compile(entry.Description, entry.Specialization);
+        }
+        catch (InternalCompilerException e)
+        {
+            throw new NotSupportedException($"ILGPU cannot compile {entry}: {e.InnerException?.Message ?? e.Message}", e);
+        }
     }
 }

@@ -111,5 +111,16 @@ internal sealed class PtxCompilerTests
             Throws.TypeOf<NotSupportedException>().With.Message.EqualTo("kernel HopperKernel needs compute capability 9.0; this device has 8.6"));
     }
 
+    [Test]
+    public void AKernelThatCannotBeCompiledIsNamed()
+    {
+        using PTXBackend backend = PtxBuild.CreateBackend(context, Ampere);
+        var throwing = new KernelEntry(typeof(ThrowingKernel).GetMethod(nameof(ThrowingKernel.Throwing))!);
+
+        Assert.That(
+            () => Compiler(backend).Compile(throwing), Throws.TypeOf<NotSupportedException>().With.Message.Contains(nameof(ThrowingKernel)));
+        Assert.That(Directory.GetFiles(directory.Path), Is.Empty);
+    }
+
     private PtxCompiler Compiler(PTXBackend backend) => new(backend, new PtxCache(directory.Path));
 }

@@ -26,6 +26,14 @@ public readonly struct HopperKernel(ArrayView<int> y) : IGroupKernel
     public void Execute() => y[Group.IdxX] = 1;
 }
 
+/// <summary>A kernel that does what no GPU can.</summary>
+public readonly struct ThrowingKernel(int value) : IGroupKernel
+{
+    public static void Throwing(ThrowingKernel kernel) => kernel.Execute();
+
+    public void Execute() => throw new InvalidOperationException($"{value}");
+}
+
 /// <summary>Operands of every width, in an order that needs padding.</summary>
 public readonly struct PaddedKernel(byte small, ArrayView<ushort> view, PaddedPart part, long wide, SampleChoice choice, double real)
     : IGroupKernel
