@@ -4,10 +4,11 @@ using ILGPU.Runtime;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>Compiles each kernel once for one accelerator and binds operands to it.</summary>
+/// <summary>Compiles each kernel once for one accelerator and binds operands to it, for any number of threads.</summary>
 internal sealed class KernelLoader(Accelerator accelerator)
 {
     private readonly Dictionary<MethodInfo, Delegate> loaded = [];
+    private readonly Lock gate = new();
 
     public Accelerator Accelerator { get; } = accelerator;
 
@@ -15,10 +16,14 @@ internal sealed class KernelLoader(Accelerator accelerator)
     public Launch Bind<TKernel>(Action<Index1D, int, TKernel> entry, TKernel kernel)
         where TKernel : struct, IPortableKernel
     {
-        if (!loaded.TryGetValue(entry.Method, out Delegate? launcher))
+        Delegate? launcher;
+        lock (gate)
         {
-            launcher = Accelerator.LoadAutoGroupedKernel(entry);
-            loaded.Add(entry.Method, launcher);
+            if (!loaded.TryGetValue(entry.Method, out launcher))
+            {
+                launcher = Accelerator.LoadAutoGroupedKernel(entry);
+                loaded.Add(entry.Method, launcher);
+            }
         }
 
         var launch = (Action<AcceleratorStream, Index1D, int, TKernel>)launcher;
