@@ -4,7 +4,8 @@ namespace QwenIlgpu;
 
 /// <summary>
 /// Runs one bound graph on CUDA: launch by launch the first time, which loads what the driver loads late; captured the second
-/// time; from then on the whole graph is one launch. The graph's memory must outlive this.
+/// time; from then on the whole graph is one launch. The graph's memory must outlive this. Captured is a stream of its own, so that
+/// what other engines queue on the device's compute stream meanwhile stays out of the graph.
 /// </summary>
 internal sealed class CudaGraphRunner(OpGraph graph, ComputeDevice device) : IDisposable
 {
@@ -39,20 +40,21 @@ internal sealed class CudaGraphRunner(OpGraph graph, ComputeDevice device) : IDi
 
     private nint Capture()
     {
-        CudaDriver.Check(CudaDriver.StreamBeginCapture(stream.StreamPtr, CudaDriver.CaptureThreadLocal), "cuStreamBeginCapture");
+        using var origin = (CudaStream)device.Accelerator.CreateStream();
+        CudaDriver.Check(CudaDriver.StreamBeginCapture(origin.StreamPtr, CudaDriver.CaptureThreadLocal), "cuStreamBeginCapture");
         try
         {
-            StreamRunner.Run(graph, stream);
+            StreamRunner.Run(graph, origin);
         }
         catch
         {
-            // A capture that stays open would refuse every later call on the stream.
-            if (CudaDriver.StreamEndCapture(stream.StreamPtr, out nint partial) == CudaDriver.Success)
+            // A stream is not destroyed with its capture open.
+            if (CudaDriver.StreamEndCapture(origin.StreamPtr, out nint partial) == CudaDriver.Success)
                 _ = CudaDriver.GraphDestroy(partial);
             throw;
         }
 
-        CudaDriver.Check(CudaDriver.StreamEndCapture(stream.StreamPtr, out nint captured), $"cuStreamEndCapture of {graph.Name}");
+        CudaDriver.Check(CudaDriver.StreamEndCapture(origin.StreamPtr, out nint captured), $"cuStreamEndCapture of {graph.Name}");
         int code = CudaDriver.GraphInstantiate(out nint instance, captured, 0);
         CudaDriver.Check(CudaDriver.GraphDestroy(captured), "cuGraphDestroy");
         CudaDriver.Check(code, $"cuGraphInstantiate of {graph.Name}");

@@ -36,6 +36,7 @@ enum
     INVALID_HANDLE = 400,
     NOT_FOUND = 500,
     NOT_READY = 600,
+    ILLEGAL_ADDRESS = 700,
     CAPTURE_UNSUPPORTED = 900,
     CAPTURE_INVALIDATED = 901,
     ILLEGAL_STATE = 401,
@@ -108,6 +109,7 @@ typedef struct Op
     const void *source;
     size_t bytes;
     int value;
+    bool pageable;              // the target is host memory that is not page-locked, and there until the call returns
     void *owned;                // bytes of a pageable source, taken when the copy was queued
     struct Stream *awaited;
     uint64_t awaited_sequence;

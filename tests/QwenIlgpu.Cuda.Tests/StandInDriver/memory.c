@@ -189,7 +189,10 @@ static Result copy(const char *call, void *target, const void *source, size_t by
         }
 
         if (pageable && target_host)
+        {
+            op->pageable = true;
             drain(stream, stream->queued);
+        }
     }
 
     Entry *entry = record(call, handle);

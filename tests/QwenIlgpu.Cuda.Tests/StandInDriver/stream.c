@@ -42,8 +42,22 @@ Op *queue(Stream *stream, Work work)
     return op;
 }
 
+// Memory that was freed after the work was queued, or captured, is not touched; the record says so.
+static bool is_stale(const Op *op)
+{
+    bool target = is_device(op->target, op->bytes) || is_page_locked(op->target, op->bytes) || op->pageable;
+    bool source = op->work == FILL || op->owned || is_device(op->source, op->bytes) || is_page_locked(op->source, op->bytes);
+    return !target || !source;
+}
+
 static void perform(const Op *op)
 {
+    if ((op->work == COPY || op->work == FILL) && is_stale(op))
+    {
+        record("use after free", NULL)->result = ILLEGAL_ADDRESS;
+        return;
+    }
+
     switch (op->work)
     {
         case COPY: memcpy(op->target, op->source, op->bytes); break;

@@ -1,0 +1,115 @@
+namespace QwenIlgpu.Cuda.Tests;
+
+/// <summary>Engines on the stand-in driver: what they leave behind, and what they may not disturb.</summary>
+[NonParallelizable]
+internal sealed class LifetimeTests
+{
+    private static readonly GenerationOptions Options = new()
+    {
+        MaxTokens = 100,
+        IgnoreEos = true,
+        Sampling = new SamplingOptions { Temperature = 1, Seed = 1 },
+    };
+
+    [Test]
+    public async Task NothingIsLeftAfterDispose()
+    {
+        string before = StandIn.LiveHandles();
+        await using (QwenModel model = await TinyModel.LoadAsync(TinyModel.GptqFolder))
+        {
+            await using (var engine = new Engine(model, new EngineOptions { MaxSequences = 2 }))
+                await Task.WhenAll(IdsAsync(engine, Options), IdsAsync(engine, Options));
+            Assert.That(StandIn.Live(HandleKind.GraphExec), Is.Zero, "graphs after the engine's end");
+        }
+
+        Assert.That(StandIn.LiveHandles(), Is.EqualTo(before));
+    }
+
+    [Test]
+    public async Task NothingIsLeftAfterLoadingIsCancelled()
+    {
+        string before = StandIn.LiveHandles();
+        using var source = new CancellationTokenSource();
+        var progress = new CancelAfter(source, 40);
+
+        Assert.That(
+            async () => await QwenModel.LoadAsync(TinyModel.Folder, new ModelOptions { Device = DeviceSelection.Cuda() }, progress, source.Token),
+            Throws.InstanceOf<OperationCanceledException>());
+
+        await Task.CompletedTask;
+        Assert.That(StandIn.LiveHandles(), Is.EqualTo(before));
+    }
+
+    [Test]
+    public async Task TwoEnginesOnOneModelStepSideBySide()
+    {
+        await using QwenModel model = await TinyModel.LoadAsync();
+        await using var first = new Engine(model);
+        await using var second = new Engine(model);
+        StandIn.Clear();
+
+        int[][] ids = await Task.WhenAll(IdsAsync(first, Options), IdsAsync(second, Options));
+
+        Assert.That(ids, Has.All.Length.EqualTo(100));
+        Assert.That(StandIn.Calls.Where(c => c.Result is not (0 or 600)), Is.Empty);
+    }
+
+    [Test]
+    public async Task TwoModelsOnTwoDevicesInOneProcess()
+    {
+        await using QwenModel one = await TinyModel.LoadAsync();
+        await using QwenModel two = await TinyModel.LoadAsync(device: DeviceSelection.Cuda(1));
+        Assert.That((one.DeviceName, two.DeviceName), Is.EqualTo(("Stand-in GPU 0", "Stand-in GPU 1")));
+        await using var first = new Engine(one);
+        await using var second = new Engine(two);
+        StandIn.Clear();
+
+        int[][] ids = await Task.WhenAll(IdsAsync(first, Options), IdsAsync(second, Options));
+
+        Assert.That(ids, Has.All.Length.EqualTo(100));
+        Assert.That(StandIn.Calls.Where(c => c.Result is not (0 or 600)), Is.Empty);
+        Assert.That(StandIn.Calls.Where(c => c.IsLaunch && c.Origin != CallOrigin.Captured).Select(c => c.Stream).Distinct().Count(), Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task EngineThreadAllocatesNothingWhileAReaderWaits()
+    {
+        await using QwenModel model = await TinyModel.LoadAsync();
+        await using var engine = new Engine(model);
+        long before = 0;
+        long after = 0;
+        int tokens = 0;
+
+        // The reader may be far behind the engine: the end, which is not steady, lies further off than that.
+        await foreach (GenerationUpdate update in engine.GenerateAsync(new[] { 5, 6, 7 }, Options with { MaxTokens = 2000 }))
+        {
+            tokens += update.TokenIds.Count;
+            if (before == 0 && tokens >= 100)
+                before = engine.Loop.Counters.AllocatedBytes;
+            if (tokens <= 400)
+                after = engine.Loop.Counters.AllocatedBytes;
+        }
+
+        Assert.That(tokens, Is.EqualTo(2000));
+        Assert.That(after - before, Is.Zero, "bytes in at least 300 steps");
+    }
+
+    private static async Task<int[]> IdsAsync(Engine engine, GenerationOptions options)
+    {
+        var ids = new List<int>();
+        await foreach (GenerationUpdate update in engine.GenerateAsync(new[] { 5, 6, 7 }, options))
+            ids.AddRange(update.TokenIds);
+        return [.. ids];
+    }
+
+    private sealed class CancelAfter(CancellationTokenSource source, int reports) : IProgress<LoadProgress>
+    {
+        private int left = reports;
+
+        public void Report(LoadProgress value)
+        {
+            if (--left == 0)
+                source.Cancel();
+        }
+    }
+}
