@@ -15,7 +15,7 @@ internal sealed class BenchDevice : IDisposable
 
     public BenchDevice(string kind)
     {
-        context = Context.Create(b => (kind == "cuda" ? b.Cuda() : b.CPU(new CPUDevice(2, 1, 1))).EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        context = Context.Create(b => (kind == "cuda" ? b.Cuda().Profiling() : b.CPU(new CPUDevice(2, 1, 1))).EnableAlgorithms().Optimize(OptimizationLevel.O2));
         Accelerator = context.Devices.Length > 0
             ? context.Devices[0].CreateAccelerator(context)
             : throw new InvalidOperationException($"no device of kind '{kind}' on this machine");
@@ -63,9 +63,18 @@ internal sealed class BenchDevice : IDisposable
         return values;
     }
 
-    /// <summary>Time of one launch, from before it is queued until it has ended.</summary>
+    /// <summary>Time of one launch: between events around it on CUDA, until it has ended elsewhere.</summary>
     public double TimeMicroseconds(Launch launch)
     {
+        if (Accelerator.AcceleratorType == AcceleratorType.Cuda)
+        {
+            using ProfilingMarker begin = Stream.AddProfilingMarker();
+            launch.Run(Stream);
+            using ProfilingMarker end = Stream.AddProfilingMarker();
+            end.Synchronize();
+            return end.MeasureFrom(begin).TotalMicroseconds;
+        }
+
         long start = Stopwatch.GetTimestamp();
         launch.Run(Stream);
         Stream.Synchronize();

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using ILGPU;
 using ILGPU.Runtime;
 
@@ -9,20 +10,50 @@ namespace QwenIlgpu;
 /// </summary>
 internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
 {
+    private const long AlignmentBytes = 256;
+
     private readonly List<IDisposable> owned = [];
+    private ArrayView<byte> arena;
+    private long arenaUsedBytes;
 
     /// <summary>Bytes on the device.</summary>
     public long AllocatedBytes { get; private set; }
+
+    /// <summary>This memory only adds up what is asked of it: its views are empty and must not be touched.</summary>
+    public bool IsMeasuring { get; private init; }
+
+    /// <summary>Bytes that an arena needs for everything that <paramref name="allocate"/> asks for.</summary>
+    public static long Measure(ComputeDevice device, Action<DeviceMemory> allocate)
+    {
+        using var memory = new DeviceMemory(device) { IsMeasuring = true };
+        allocate(memory);
+        return memory.AllocatedBytes;
+    }
+
+    /// <summary>Takes one buffer that the following allocations are cut from, as far as it goes.</summary>
+    public void Reserve(long bytes)
+    {
+        arena = AllocateBuffer<byte>(bytes);
+        arenaUsedBytes = 0;
+    }
 
     /// <summary>A view of uninitialised memory; lengths may exceed 2^31 elements.</summary>
     public ArrayView<T> Allocate<T>(long length)
         where T : unmanaged
     {
-        // An empty buffer is not a thing on every accelerator.
-        MemoryBuffer1D<T, Stride1D.Dense> buffer = device.Accelerator.Allocate1D<T>(Math.Max(length, 1));
-        owned.Add(buffer);
-        AllocatedBytes += buffer.LengthInBytes;
-        return buffer.View.AsContiguous().SubView(0, length);
+        long bytes = length * Unsafe.SizeOf<T>();
+        long alignedBytes = (bytes + AlignmentBytes - 1) / AlignmentBytes * AlignmentBytes;
+        if (IsMeasuring)
+        {
+            AllocatedBytes += alignedBytes;
+            return default;
+        }
+
+        if (length == 0 || arena.Length - arenaUsedBytes < alignedBytes)
+            return AllocateBuffer<T>(length);
+        ArrayView<T> view = arena.SubView(arenaUsedBytes, bytes).Cast<T>();
+        arenaUsedBytes += alignedBytes;
+        return view;
     }
 
     /// <summary>A view of zeros.</summary>
@@ -30,7 +61,7 @@ internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
         where T : unmanaged
     {
         ArrayView<T> view = Allocate<T>(length);
-        if (length > 0)
+        if (view.Length > 0)
             view.MemSetToZero(device.Stream);
         return view;
     }
@@ -46,6 +77,16 @@ internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
         foreach (IDisposable resource in owned)
             resource.Dispose();
         owned.Clear();
+    }
+
+    private ArrayView<T> AllocateBuffer<T>(long length)
+        where T : unmanaged
+    {
+        // An empty buffer is not a thing on every accelerator.
+        MemoryBuffer1D<T, Stride1D.Dense> buffer = device.Accelerator.Allocate1D<T>(Math.Max(length, 1));
+        owned.Add(buffer);
+        AllocatedBytes += buffer.LengthInBytes;
+        return buffer.View.AsContiguous().SubView(0, length);
     }
 
     private TResource Own<TResource>(TResource resource)

@@ -34,6 +34,7 @@ internal sealed class StepRunner : IDisposable
         model.Device.Bind();
         memory = new DeviceMemory(model.Device);
         arenaMemory = new DeviceMemory(model.Device);
+        memory.Reserve(DeviceMemory.Measure(model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity.State)));
         State = new ModelState(model.Device, memory, model.Config, capacity.State);
         uploadedSlots = new List<int>(capacity.MaxSequences);
         int rows = Math.Max(capacity.PrefillChunkTokens, capacity.MaxSequences);

@@ -134,7 +134,10 @@ public sealed class QwenModel : IAsyncDisposable
         try
         {
             using var upload = new StagedUpload(device);
-            QwenWeights weights = new WeightLoader(checkpoint, device, memory, upload, options.Quantization, progress, cancellation).Load();
+            QwenWeights LoadInto(DeviceMemory target) =>
+                new WeightLoader(checkpoint, device, target, upload, options.Quantization, progress, cancellation).Load();
+            memory.Reserve(DeviceMemory.Measure(device, measuring => LoadInto(measuring)));
+            QwenWeights weights = LoadInto(memory);
             var model = new QwenModel(path, device, memory, weights, checkpoint, tokenizer, template, loggers);
             TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
             Log.Loaded(logger, path, model.DeviceName, memory.AllocatedBytes, elapsed);

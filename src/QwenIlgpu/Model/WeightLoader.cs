@@ -8,7 +8,8 @@ namespace QwenIlgpu;
 
 /// <summary>
 /// Brings a checkpoint's tensors to the device in blocks of bounded size: plain weights as they are, GPTQ weights and weights to
-/// quantise through packing kernels, small vectors as float.
+/// quantise through packing kernels, small vectors as float. With memory that only measures, it reads nothing and adds up what the
+/// weights take.
 /// </summary>
 internal sealed class WeightLoader
 {
@@ -124,6 +125,8 @@ internal sealed class WeightLoader
     /// <summary>Rows of a plain tensor to a matrix whose row 0 is the tensor's row <paramref name="firstRow"/>.</summary>
     private void UploadRows(TensorEntry tensor, DenseMatrix destination, int firstRow, int rows)
     {
+        if (memory.IsMeasuring)
+            return;
         int rowBytes = (int)(tensor.LengthBytes / tensor.Shape[0]);
         int paddedRowBytes = destination.StrideWords * 16;
         int rowsPerBlock = Math.Max(1, BlockBytes / paddedRowBytes);
@@ -151,6 +154,8 @@ internal sealed class WeightLoader
     private LinearWeight LoadGptq(string module, GptqModule gptq, int rows, int columns)
     {
         Int4Matrix matrix = AllocateInt4(rows, columns, gptq.GroupSize, WeightTypeOf(gptq.Scales));
+        if (memory.IsMeasuring)
+            return new LinearWeight(module, matrix);
 
         // Eight source words of 8 inputs each make one 64-wide tile; a block is a whole number of tiles.
         int wordRows = (int)gptq.QWeight.Shape[0];
@@ -176,6 +181,8 @@ internal sealed class WeightLoader
         const int TileRows = 16;
         WeightType type = WeightTypeOf(tensor);
         Int4Matrix matrix = AllocateInt4(rows, columns, GroupSize, WeightType.Bf16);
+        if (memory.IsMeasuring)
+            return new LinearWeight(module, matrix);
         long rowBytes = DenseMatrix.BytesFor(type, 1, columns);
         int rowsPerBlock = (int)Math.Max(TileRows, BlockBytes / rowBytes / TileRows * TileRows);
         for (int row = 0; row < rows; row += rowsPerBlock)
@@ -201,6 +208,8 @@ internal sealed class WeightLoader
     {
         TensorEntry tensor = checkpoint.Get(name, shape);
         WeightType type = WeightTypeOf(tensor);
+        if (memory.IsMeasuring)
+            return memory.Allocate<float>(tensor.ElementCount);
         var values = new float[tensor.LengthBytes / tensor.Type.ByteSize()];
         ReadOnlySpan<byte> bytes = Read(tensor, 0, checked((int)tensor.LengthBytes));
         for (int i = 0; i < values.Length; i++)
@@ -225,7 +234,8 @@ internal sealed class WeightLoader
     private ArrayView<float> UploadFloats(float[] values)
     {
         ArrayView<float> view = memory.Allocate<float>(values.Length);
-        upload.Send<float>(values, view);
+        if (!memory.IsMeasuring)
+            upload.Send<float>(values, view);
         return view;
     }
 
