@@ -12,9 +12,10 @@ namespace QwenIlgpu.Kernels;
 /// A stage holds 64 rows of x and 64 of w, each of four words, stored at place word ^ (row / 2 % 4): the eight rows that an ldmatrix
 /// phase reads lie in eight different sets of banks. Rows past M or N and words past K arrive as zeros.
 /// </remarks>
+[LaunchBounds(128)]
 [Instantiation(typeof(F16Operand), typeof(TensorCoreSteps))]
 [Instantiation(typeof(Bf16Operand), typeof(TensorCoreSteps))]
-internal readonly struct TensorCoreMatMulKernel<TOperand, TSteps>(Matrix<UInt4> x, Matrix<UInt4> w, Matrix<float> y)
+internal readonly struct TensorCoreMatMulKernel<TOperand, TSteps>(Matrix<UInt4> x, Matrix<UInt4> w, Matrix<float> y) : IGroupKernel
     where TOperand : struct, ITensorCoreOperand
     where TSteps : struct, ITensorCoreSteps
 {
@@ -28,15 +29,15 @@ internal readonly struct TensorCoreMatMulKernel<TOperand, TSteps>(Matrix<UInt4> 
     private const int Stage = 2 * OperandWords;
 
     /// <summary>One group per 64 × 64 outputs.</summary>
-    public KernelConfig Grid => new(new Index3D((y.Columns + Tile - 1) / Tile, (y.Rows + Tile - 1) / Tile, 1), new Index3D(GroupSize, 1, 1));
+    public KernelConfig Config => new(new Index3D((y.Columns + Tile - 1) / Tile, (y.Rows + Tile - 1) / Tile, 1), new Index3D(GroupSize, 1, 1));
 
     public static void TensorCoreMatMul(TensorCoreMatMulKernel<TOperand, TSteps> kernel) => kernel.Execute();
 
     public void Execute()
     {
         ArrayView<UInt4> shared = SharedMemory.Allocate<UInt4>(2 * Stage);
-        int firstRow = ILGPU.Grid.IdxY * Tile;
-        int firstColumn = ILGPU.Grid.IdxX * Tile;
+        int firstRow = Grid.IdxY * Tile;
+        int firstColumn = Grid.IdxX * Tile;
         int lane = Group.IdxX & 31;
         int warp = Group.IdxX >> 5;
         int warpRow = (warp & 1) * WarpTileSize;

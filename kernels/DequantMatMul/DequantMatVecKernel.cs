@@ -12,10 +12,12 @@ namespace QwenIlgpu.Kernels;
 /// x is staged in shared memory in the order in which lanes consume it: of a column tile, lane position t takes eight words in a row.
 /// Within a tile the eight products of a pair's half are summed in f16, then widened, scaled and summed in f32.
 /// </remarks>
+[LaunchBounds(128)]
 [Instantiation(typeof(F16Format))]
 [Instantiation(typeof(Bf16Format))]
 internal readonly struct DequantMatVecKernel<TScale>(
     ArrayView<UInt4> codes, ArrayView<ushort> scales, ArrayView<uint> x, ArrayView<float> y, int columnTiles, int groupTiles)
+    : IGroupKernel
     where TScale : struct, INumberFormat<ushort>
 {
     /// <summary>Threads of a group.</summary>
@@ -26,7 +28,7 @@ internal readonly struct DequantMatVecKernel<TScale>(
     private const int SliceTiles = 64;                              // of x in shared memory: 8 KiB
 
     /// <summary>One group per 16 rows.</summary>
-    public KernelConfig Grid => new(Int4Layout.RowTiles((int)y.Length), GroupSize);
+    public KernelConfig Config => new(Int4Layout.RowTiles((int)y.Length), GroupSize);
 
     public static void DequantMatVec(DequantMatVecKernel<TScale> kernel) => kernel.Execute();
 
@@ -35,7 +37,7 @@ internal readonly struct DequantMatVecKernel<TScale>(
         ArrayView<uint> sharedX = SharedMemory.Allocate<uint>(SliceTiles * TileWords);
         ArrayView<float> partial = SharedMemory.Allocate<float>(Warps * Int4Layout.TileRows);
         ArrayView<UInt4> sharedWords = sharedX.Cast<UInt4>();
-        int rowTile = ILGPU.Grid.IdxX;
+        int rowTile = Grid.IdxX;
         int lane = Group.IdxX & 31;
         int warp = Group.IdxX >> 5;
         ArrayView<UInt4> tiles = codes.SubView(Int4Layout.TileStart(rowTile, 0, columnTiles), (long)columnTiles * Int4Layout.TileLanes);

@@ -21,9 +21,9 @@ internal sealed class TensorCoreMatMulTests
             new Matrix<UInt4>(device.Upload(MemoryMarshal.Cast<ushort, UInt4>(x).ToArray()), m, k / 8),
             new Matrix<UInt4>(device.Upload(MemoryMarshal.Cast<ushort, UInt4>(w).ToArray()), n, k / 8), y);
         var sw = System.Diagnostics.Stopwatch.StartNew();
-        device.Run(TensorCoreMatMulKernel<F16Operand, TensorCoreSteps>.TensorCoreMatMul, kernel.Grid, kernel);
+        device.Run(TensorCoreMatMulKernel<F16Operand, TensorCoreSteps>.TensorCoreMatMul, kernel.Config, kernel);
         Console.WriteLine($"first {sw.ElapsedMilliseconds} ms"); sw.Restart();
-        device.Run(TensorCoreMatMulKernel<F16Operand, TensorCoreSteps>.TensorCoreMatMul, kernel.Grid, kernel);
+        device.Run(TensorCoreMatMulKernel<F16Operand, TensorCoreSteps>.TensorCoreMatMul, kernel.Config, kernel);
         Console.WriteLine($"second {sw.ElapsedMilliseconds} ms");
         MatMulBound.Assert(device.Download(y), [.. x.Select(v => (double)F16.ToFloat(v))], [.. w.Select(v => (double)F16.ToFloat(v))], m, n, k);
     }

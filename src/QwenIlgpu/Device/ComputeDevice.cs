@@ -40,6 +40,7 @@ internal sealed class ComputeDevice : IDisposable
     {
         int threads = Math.Clamp(Environment.ProcessorCount, 2, MaxCpuThreads);
         Context context = Context.Create(b => b.CPU(new CPUDevice(threads, 1, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        Intrinsics.Register(context);
         return new ComputeDevice(context, context.GetCPUDevice(0).CreateCPUAccelerator(context));
     }
 
@@ -51,6 +52,7 @@ internal sealed class ComputeDevice : IDisposable
         if (probe.Refusal is { } refusal)
             throw new NotSupportedException($"no CUDA device: {refusal}; use --device cpu for a small model, or see `qwen doctor`");
         Context context = Context.Create(b => b.Cuda().EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        Intrinsics.Register(context);
         try
         {
             return new ComputeDevice(context, context.GetCudaDevice(0).CreateCudaAccelerator(context));

@@ -1,0 +1,17 @@
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// The largest group that a kernel is launched with, which lets the assembler give each thread more registers, and the groups
+/// that must fit on a multiprocessor at once.
+/// </summary>
+[AttributeUsage(AttributeTargets.Struct)]
+internal sealed class LaunchBoundsAttribute(int maxThreads) : Attribute
+{
+    public int MaxThreads { get; } = maxThreads;
+
+    /// <summary>0: as many as happen to fit.</summary>
+    public int MinGroups { get; init; }
+
+    /// <summary>Dynamic shared memory of a usual launch; only reports read it, a launch names its own.</summary>
+    public int DynamicSharedBytes { get; init; }
+}
