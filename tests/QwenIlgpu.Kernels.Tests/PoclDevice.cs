@@ -41,7 +41,9 @@ internal static class PoclDevice
         if (!NativeLibrary.TryLoad("libOpenCL.so.1", out _))
             return (null, "no libOpenCL.so.1: install ocl-icd-libopencl1 and pocl-opencl-icd");
 
-        Context context = Context.Create(b => b.OpenCL(d => d.Name.Contains("pthread", StringComparison.Ordinal) || d.Name.Contains("cpu", StringComparison.Ordinal)).EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        Context context = Context.Create(b =>
+            b.OpenCL(d => d.PlatformName.Contains("Portable Computing Language", StringComparison.Ordinal))
+                .EnableAlgorithms().Optimize(OptimizationLevel.O2));
         if (context.GetCLDevices().Count == 0)
         {
             context.Dispose();

@@ -19,19 +19,17 @@ internal static class WarpDevice
             SharedDevice.Value.Dispose();
     }
 
-    /// <summary>cpu, pocl or cuda; a device that is not there skips the test that asks.</summary>
-    public static TestDevice Named(string name)
+    /// <summary>Where kernels of warps are tested: emulated on both CPU devices, or on a GPU where one is asked for.</summary>
+    public static string[] Names => TestDevice.Kind == "cuda" ? ["cuda"] : ["cpu", "pocl"];
+
+    /// <summary>A device of <see cref="Names"/>; one that is not there skips the test that asks.</summary>
+    public static TestDevice Named(string name) => name switch
     {
-        if (name == "cuda" && TestDevice.Kind != "cuda")
-            Assert.Ignore("runs with --test-parameter device=cuda");
-        return name switch
-        {
-            "cpu" => Shared,
-            "pocl" => PoclDevice.Shared,
-            "cuda" => TestDevice.Shared,
-            _ => throw new ArgumentException($"device '{name}' is not cpu, pocl or cuda"),
-        };
-    }
+        "cpu" => Shared,
+        "pocl" => PoclDevice.Shared,
+        "cuda" => TestDevice.Shared,
+        _ => throw new ArgumentException($"device '{name}' is not cpu, pocl or cuda"),
+    };
 
     private static TestDevice Open() => new(
         Context.Create(b => b.CPU(new CPUDevice(32, 4, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2)),
