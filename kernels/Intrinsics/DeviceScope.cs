@@ -8,56 +8,30 @@ namespace QwenIlgpu.Kernels;
 /// Communication between groups of one launch: what a thread wrote before it releases is seen by every thread of the device that
 /// acquires the released value.
 /// </summary>
-[EmulatedBy(typeof(DeviceScopeEmulation))]
+/// <remarks>ILGPU's own atomics name no address space in OpenCL C, which PoCL refuses; so these have a text.</remarks>
 internal static class DeviceScope
 {
+    private const string OpenClFence = "atomic_work_item_fence(CLK_GLOBAL_MEM_FENCE, memory_order_acq_rel, memory_scope_device)";
+
     [IntrinsicImplementation, Ptx("ld.acquire.gpu.global.s32 $d, [$g0];"), MethodImpl(MethodImplOptions.NoInlining)]
+    [OpenCl("$d = atomic_add($0, 0); " + OpenClFence)]
     public static int LoadAcquire(ref int source) => Volatile.Read(ref source);
 
     [IntrinsicImplementation, Ptx("st.release.gpu.global.s32 [$g0], $1;"), MethodImpl(MethodImplOptions.NoInlining)]
+    [OpenCl(OpenClFence + "; atomic_xchg($0, $1)")]
     public static void StoreRelease(ref int target, int value) => Volatile.Write(ref target, value);
 
     /// <summary>Adds and returns nothing.</summary>
     [IntrinsicImplementation, Ptx("red.release.gpu.global.add.s32 [$g0], $1;"), MethodImpl(MethodImplOptions.NoInlining)]
+    [OpenCl(OpenClFence + "; atomic_add($0, $1)")]
     public static void AddRelease(ref int target, int value) => Interlocked.Add(ref target, value);
 
     /// <summary>Adds and returns the value before, as a ticket: acquires and releases.</summary>
     [IntrinsicImplementation, Ptx("atom.acq_rel.gpu.global.add.s32 $d, [$g0], $1;"), MethodImpl(MethodImplOptions.NoInlining)]
+    [OpenCl(OpenClFence + "; $d = atomic_add($0, $1); " + OpenClFence)]
     public static int FetchAdd(ref int target, int value) => Interlocked.Add(ref target, value) - value;
 
     [IntrinsicImplementation, Ptx("fence.acq_rel.gpu;"), MethodImpl(MethodImplOptions.NoInlining)]
+    [OpenCl(OpenClFence)]
     public static void Fence() => Interlocked.MemoryBarrier();
-}
-
-/// <summary><see cref="DeviceScope"/> by ILGPU's own atomics, which order at least as much.</summary>
-internal static class DeviceScopeEmulation
-{
-    public static int LoadAcquire(ref int source)
-    {
-        int value = Atomic.Add(ref source, 0);
-        MemoryFence.DeviceLevel();
-        return value;
-    }
-
-    public static void StoreRelease(ref int target, int value)
-    {
-        MemoryFence.DeviceLevel();
-        Atomic.Exchange(ref target, value);
-    }
-
-    public static void AddRelease(ref int target, int value)
-    {
-        MemoryFence.DeviceLevel();
-        Atomic.Add(ref target, value);
-    }
-
-    public static int FetchAdd(ref int target, int value)
-    {
-        MemoryFence.DeviceLevel();
-        int before = Atomic.Add(ref target, value);
-        MemoryFence.DeviceLevel();
-        return before;
-    }
-
-    public static void Fence() => MemoryFence.DeviceLevel();
 }

@@ -36,17 +36,24 @@ internal static class Intrinsics
         {
             manager.RegisterMethod(
                 instruction, new PTXIntrinsic(typeof(PtxInstruction), nameof(PtxInstruction.Write), IntrinsicImplementationMode.GenerateCode));
-            manager.RegisterMethod(instruction, new CLIntrinsic(Emulation(instruction), IntrinsicImplementationMode.Redirect));
+            manager.RegisterMethod(instruction, OpenCl(instruction));
         }
 
-        OpenClLaneExchange.Register(manager);
+        foreach (MethodInfo exchange in typeof(LaneExchange).GetMethods(Methods).Where(m => m.IsDefined(typeof(OpenClAttribute))))
+            manager.RegisterMethod(exchange, OpenCl(exchange));
     }
 
-    /// <summary>The kernel code that does what an instruction does.</summary>
-    public static MethodInfo Emulation(MethodInfo instruction)
+    /// <summary>The kernel code that does what an instruction does; null where OpenCL has a text of its own.</summary>
+    public static MethodInfo? Emulation(MethodInfo instruction)
     {
+        if (instruction.IsDefined(typeof(OpenClAttribute)))
+            return null;
         Type emulation = instruction.DeclaringType!.GetCustomAttribute<EmulatedByAttribute>()!.Emulation;
         return emulation.GetMethod(instruction.Name, Methods, [.. instruction.GetParameters().Select(p => p.ParameterType)])
             ?? throw new InvalidOperationException($"{emulation.Name} has no {instruction.Name} with the parameters of {instruction}");
     }
+
+    private static CLIntrinsic OpenCl(MethodInfo method) => Emulation(method) is { } emulation
+        ? new CLIntrinsic(emulation, IntrinsicImplementationMode.Redirect)
+        : new CLIntrinsic(typeof(OpenClInstruction), nameof(OpenClInstruction.Write), IntrinsicImplementationMode.GenerateCode);
 }

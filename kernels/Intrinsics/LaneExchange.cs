@@ -19,22 +19,29 @@ internal static class LaneExchange
     /// <summary>Words that a lane can put.</summary>
     public const int Words = 8;
 
+    private const string Barrier = "barrier(CLK_LOCAL_MEM_FENCE)";
+
+    // Eight words a thread of groups of up to 256. ILGPU would declare another array for every call if it were a shared allocation.
+    private const string SharedWords = "local int lane_exchange[256 * 8]";
+
     [ThreadStatic]
     private static WarpWords? warpWords;
 
     /// <summary>This thread's lane.</summary>
     public static int Lane => Group.IdxX & (WarpSize - 1);
 
-    [IntrinsicImplementation, MethodImpl(MethodImplOptions.NoInlining)]
+    [IntrinsicImplementation, OpenCl(Barrier), MethodImpl(MethodImplOptions.NoInlining)]
     public static void Begin() => Current.Begin(Lane);
 
     [IntrinsicImplementation, MethodImpl(MethodImplOptions.NoInlining)]
+    [OpenCl("lane_exchange[get_local_id(0) * 8 + $0] = $1", Declaration = SharedWords)]
     public static void Put(int word, uint value) => Current.At(Lane, Lane, word) = value;
 
-    [IntrinsicImplementation, MethodImpl(MethodImplOptions.NoInlining)]
+    [IntrinsicImplementation, OpenCl(Barrier), MethodImpl(MethodImplOptions.NoInlining)]
     public static void Synchronise() => Warp.Barrier();
 
     [IntrinsicImplementation, MethodImpl(MethodImplOptions.NoInlining)]
+    [OpenCl("$d = lane_exchange[((get_local_id(0) & ~31) + $0) * 8 + $1]", Declaration = SharedWords)]
     public static uint Get(int lane, int word) => Current.At(Lane, lane, word);
 
     // A thread of the CPU accelerator belongs to one warp for life.
