@@ -28,6 +28,16 @@ internal sealed class LoadTests
     }
 
     [Test]
+    public async Task WeightsLieInOneBuffer()
+    {
+        StandIn.Clear();
+        await using QwenModel model = await TinyModel.LoadAsync();
+
+        long[] allocated = [.. StandIn.Calls.Where(c => c.Call == "cuMemAlloc").Select(c => c.Bytes)];
+        Assert.That(allocated, Is.EqualTo(new[] { model.WeightBytes }));
+    }
+
+    [Test]
     public async Task EveryByteArrivesAlthoughTheDriverIsAsLateAsItMayBe()
     {
         await using QwenModel model = await TinyModel.LoadAsync();

@@ -38,10 +38,15 @@ internal abstract class KernelTests
     }
 }
 
-/// <summary>Gives the shared device back after the last test.</summary>
+/// <summary>Gives the shared devices back after the last test.</summary>
 [SetUpFixture]
 internal sealed class SharedDeviceTeardown
 {
     [OneTimeTearDown]
-    public void Dispose() => TestDevice.DisposeShared();
+    public void Dispose()
+    {
+        TestDevice.DisposeShared();
+        WarpDevice.DisposeShared();
+        PoclDevice.DisposeShared();
+    }
 }

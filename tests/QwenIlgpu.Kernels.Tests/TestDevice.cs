@@ -1,3 +1,4 @@
+using System.Reflection;
 using ILGPU;
 using ILGPU.Algorithms;
 using ILGPU.Runtime;
@@ -7,25 +8,29 @@ using ILGPU.Runtime.Cuda;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
-/// The accelerator that the kernel tests run on: ILGPU's CPU accelerator, or the first CUDA device with
-/// <c>--test-parameter device=cuda</c>. One for the whole run; tests are serial.
+/// An accelerator with seeded or poisoned buffers. <see cref="Shared"/> is the one that the kernel tests run on: ILGPU's CPU
+/// accelerator, or the first CUDA device with <c>--test-parameter device=cuda</c>. One for the whole run; tests are serial.
 /// </summary>
 internal sealed class TestDevice : IDisposable
 {
-    private static readonly Lazy<TestDevice> SharedDevice = new(() => new TestDevice(TestContext.Parameters.Get("device", "cpu")));
+    private static readonly Lazy<TestDevice> SharedDevice = new(() => Create(Kind));
 
     private readonly Context context;
     private readonly List<MemoryBuffer> buffers = [];
+    private readonly Dictionary<MethodInfo, Delegate> groupKernels = [];
 
-    private TestDevice(string kind)
+    /// <summary>Takes the context over; its intrinsics are registered here, before the accelerator is made.</summary>
+    public TestDevice(Context context, Func<Context, Accelerator> create)
     {
-        context = Context.Create(b => (kind == "cuda" ? b.Cuda() : b.CPU(new CPUDevice(2, 1, 1))).EnableAlgorithms().Optimize(OptimizationLevel.O2));
-        Accelerator = context.Devices.Length > 0
-            ? context.Devices[0].CreateAccelerator(context)
-            : throw new InvalidOperationException($"test device '{kind}' is not there");
+        this.context = context;
+        Kernels.Intrinsics.Register(context);
+        Accelerator = create(context);
         Stream = Accelerator.CreateStream();
         Loader = new KernelLoader(Accelerator);
     }
+
+    /// <summary>cpu or cuda.</summary>
+    public static string Kind => TestContext.Parameters.Get("device", "cpu");
 
     public static TestDevice Shared => SharedDevice.Value;
 
@@ -89,6 +94,20 @@ internal sealed class TestDevice : IDisposable
         Stream.Synchronize();
     }
 
+    /// <summary>Runs an explicitly grouped kernel, which is compiled at its first run.</summary>
+    public void Run<TKernel>(Action<TKernel> entry, KernelConfig grid, TKernel kernel)
+        where TKernel : struct
+    {
+        if (!groupKernels.TryGetValue(entry.Method, out Delegate? launcher))
+        {
+            launcher = Accelerator.LoadKernel(entry);
+            groupKernels.Add(entry.Method, launcher);
+        }
+
+        ((Action<AcceleratorStream, KernelConfig, TKernel>)launcher)(Stream, grid, kernel);
+        Stream.Synchronize();
+    }
+
     /// <summary>Frees the buffers of the test that just ran.</summary>
     public void Release()
     {
@@ -102,6 +121,15 @@ internal sealed class TestDevice : IDisposable
         Stream.Dispose();
         Accelerator.Dispose();
         context.Dispose();
+    }
+
+    private static TestDevice Create(string kind)
+    {
+        Context context = Context.Create(
+            b => (kind == "cuda" ? b.Cuda() : b.CPU(new CPUDevice(2, 1, 1))).EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        return context.Devices.Length > 0
+            ? new TestDevice(context, c => c.Devices[0].CreateAccelerator(c))
+            : throw new InvalidOperationException($"test device '{kind}' is not there");
     }
 
     private ArrayView<T> Allocate<T>(long length)

@@ -46,6 +46,7 @@ internal sealed class ComputeDevice : IDisposable
     {
         int threads = Math.Clamp(Environment.ProcessorCount, 2, MaxCpuThreads);
         Context context = Context.Create(b => b.CPU(new CPUDevice(threads, 1, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        Intrinsics.Register(context);
         return new ComputeDevice(context, context.GetCPUDevice(0).CreateCPUAccelerator(context), kernelCacheDirectory: null);
     }
 
@@ -58,6 +59,7 @@ internal sealed class ComputeDevice : IDisposable
         if (CudaProbe.Run().RefusalOf(ordinal) is { } refusal)
             throw new NotSupportedException($"no CUDA device: {refusal}; use --device cpu for a small model, or see `qwen doctor`");
         Context context = Context.Create(b => b.Cuda().EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        Intrinsics.Register(context);
         try
         {
             foreach (CudaDevice device in context.GetCudaDevices())

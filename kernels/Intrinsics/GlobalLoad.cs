@@ -1,0 +1,36 @@
+using System.Runtime.CompilerServices;
+using ILGPU;
+using ILGPU.IR.Intrinsics;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// 128-bit loads of data that is read once, such as weights: they go past L1. The memory must not be written while the kernel runs.
+/// </summary>
+[EmulatedBy(typeof(GlobalLoadEmulation))]
+internal static class GlobalLoad
+{
+    [IntrinsicImplementation, Ptx("ld.global.nc.L1::no_allocate.v4.u32 $d, [$g0];"), MethodImpl(MethodImplOptions.NoInlining)]
+    public static UInt4 Streaming(ref UInt4 source) => GlobalLoadEmulation.Streaming(ref source);
+
+    /// <summary>With a hint from <see cref="CachePolicy"/> on how long the line stays in L2.</summary>
+    [IntrinsicImplementation, MethodImpl(MethodImplOptions.NoInlining)]
+    [Ptx("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 $d, [$g0], $1;")]
+    public static UInt4 Streaming(ref UInt4 source, ulong policy) => GlobalLoadEmulation.Streaming(ref source, policy);
+
+    /// <summary>Brings the line of an address into L2 and returns at once.</summary>
+    [IntrinsicImplementation, Ptx("prefetch.global.L2 [$g0];"), MethodImpl(MethodImplOptions.NoInlining)]
+    public static void PrefetchL2(ref UInt4 source) => GlobalLoadEmulation.PrefetchL2(ref source);
+}
+
+/// <summary>What <see cref="GlobalLoad"/> does.</summary>
+internal static class GlobalLoadEmulation
+{
+    public static UInt4 Streaming(ref UInt4 source) => source;
+
+    public static UInt4 Streaming(ref UInt4 source, ulong policy) => source;
+
+    public static void PrefetchL2(ref UInt4 source)
+    {
+    }
+}

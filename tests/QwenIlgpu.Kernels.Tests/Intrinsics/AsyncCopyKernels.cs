@@ -1,0 +1,88 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>
+/// Every asynchronous copy, by one warp. source: 16-byte words [5, 32]; y: [5, 32] of what lies in shared memory behind the waits: copies
+/// of 16, 8 and 4 bytes, hinted, present or absent by the lane's last bit.
+/// </summary>
+internal readonly struct AsyncCopyKernel(ArrayView<UInt4> source, ArrayView<UInt4> y) : IGroupKernel
+{
+    public const int Results = 5;
+
+    public static void Copies(AsyncCopyKernel kernel) => kernel.Execute();
+
+    public void Execute()
+    {
+        ArrayView<UInt4> shared = SharedMemory.Allocate<UInt4>(Results * 32);
+        int lane = Group.IdxX;
+        for (int i = 0; i < Results; i++)
+            shared[(i * 32) + lane] = new UInt4(1, 2, 3, 4);
+        Group.Barrier();
+        ulong policy = lane < 16 ? CachePolicy.EvictFirst() : CachePolicy.EvictLast();
+        AsyncCopy.Copy16(ref shared[lane], ref source[lane]);
+        AsyncCopy.Commit();
+        AsyncCopy.Copy8(ref shared.Cast<UInt2>()[2 * (32 + lane)], ref source.Cast<UInt2>()[2 * (32 + lane)]);
+        AsyncCopy.Commit();
+        AsyncCopy.Copy4(ref shared.Cast<uint>()[4 * (64 + lane)], ref source.Cast<uint>()[4 * (64 + lane)]);
+        AsyncCopy.Commit();
+        AsyncCopy.Copy16Hinted(ref shared[96 + lane], ref source[96 + lane], policy);
+        AsyncCopy.Commit();
+        AsyncCopy.Copy16OrZero(ref shared[128 + lane], ref source[128 + lane], (lane & 1) == 0);
+        AsyncCopy.Commit();
+        AsyncCopy.Wait3();
+        y[lane] = shared[lane];
+        AsyncCopy.Wait2();
+        y[32 + lane] = shared[32 + lane];
+        AsyncCopy.Wait1();
+        AsyncCopy.Wait0();
+        for (int i = 2; i < Results; i++)
+            y[(i * 32) + lane] = shared[(i * 32) + lane];
+    }
+}
+
+/// <summary>
+/// Reads shared memory before, between and behind the waits for two groups and an uncommitted copy: y [4, 32] are the first group's word
+/// before any wait, the first and the second behind a wait that leaves one group, and the uncommitted behind a wait that leaves none.
+/// </summary>
+internal readonly struct EarlyReadKernel(ArrayView<uint> source, ArrayView<uint> y) : IGroupKernel
+{
+    public static void EarlyReads(EarlyReadKernel kernel) => kernel.Execute();
+
+    public void Execute()
+    {
+        ArrayView<uint> shared = SharedMemory.Allocate<uint>(96);
+        int lane = Group.IdxX;
+        AsyncCopy.Copy4(ref shared[lane], ref source[lane]);
+        AsyncCopy.Commit();
+        AsyncCopy.Copy4(ref shared[32 + lane], ref source[32 + lane]);
+        AsyncCopy.Commit();
+        AsyncCopy.Copy4(ref shared[64 + lane], ref source[64 + lane]);
+        y[lane] = shared[lane];
+        AsyncCopy.Wait1();
+        y[32 + lane] = shared[lane];
+        y[64 + lane] = shared[32 + lane];
+        AsyncCopy.Wait0();
+        y[96 + lane] = shared[64 + lane];
+    }
+}
+
+/// <summary>Leaves a copy behind in every group, uncommitted, and commits and waits before it starts its own.</summary>
+internal readonly struct LeftoverKernel(ArrayView<uint> source, ArrayView<uint> y) : IGroupKernel
+{
+    public static void Leftovers(LeftoverKernel kernel) => kernel.Execute();
+
+    public void Execute()
+    {
+        ArrayView<uint> shared = SharedMemory.Allocate<uint>(64);
+        int lane = Group.IdxX;
+        int at = (Grid.IdxX * 32) + lane;
+        AsyncCopy.Commit();
+        AsyncCopy.Wait0();
+        AsyncCopy.Copy4(ref shared[lane], ref source[at]);
+        AsyncCopy.Commit();
+        AsyncCopy.Copy4(ref shared[32 + lane], ref source[at]);
+        AsyncCopy.Wait0();
+        y[at] = shared[lane];
+    }
+}

@@ -1,0 +1,66 @@
+using System.Runtime.InteropServices;
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+[NonParallelizable]
+internal sealed class AsyncCopyTests
+{
+    private const uint Poison = 0xffffffff;
+
+    private static readonly uint[] Source = [.. Enumerable.Range(100, AsyncCopyKernel.Results * 32 * 4).Select(v => (uint)v)];
+
+    [TearDown]
+    public void ReleaseBuffers() => WarpDevice.Shared.Release();
+
+    [TestCaseSource(typeof(WarpDevice), nameof(WarpDevice.Names))]
+    public void DeliversBehindTheWait(string deviceName)
+    {
+        TestDevice device = WarpDevice.Named(deviceName);
+        ArrayView<UInt4> y = device.Poisoned<UInt4>(AsyncCopyKernel.Results * 32);
+
+        device.Run(
+            AsyncCopyKernel.Copies, new KernelConfig(1, 32),
+            new AsyncCopyKernel(device.Upload(MemoryMarshal.Cast<uint, UInt4>(Source).ToArray()), y));
+
+        uint[] copied = MemoryMarshal.Cast<UInt4, uint>(device.Download(y)).ToArray();
+        for (int i = 0; i < copied.Length; i++)
+        {
+            int result = i / 128;
+            int copiedWords = result switch { 1 => 2, 2 => 1, _ => 4 };
+            bool absent = result == 4 && i / 4 % 2 == 1;
+            uint expected = absent ? 0 : i % 4 < copiedWords ? Source[i] : (uint)(i % 4) + 1;
+            Assert.That(copied[i], Is.EqualTo(expected), $"copy {result}, lane {i / 4 % 32}, word {i % 4}");
+        }
+    }
+
+    // What a GPU gives here is anything: only the CPU accelerator tells early reads from late ones.
+    [Test]
+    public void PoisonsUntilTheMatchingWait()
+    {
+        TestDevice device = WarpDevice.Shared;
+        ArrayView<uint> y = device.Upload(new uint[128]);
+
+        device.Run(EarlyReadKernel.EarlyReads, new KernelConfig(1, 32), new EarlyReadKernel(device.Upload(Source), y));
+
+        uint[] read = device.Download(y);
+        Assert.That(read[..32], Has.All.EqualTo(Poison), "before any wait");
+        Assert.That(read[32..64], Is.EqualTo(Source[..32]), "the first group behind a wait that leaves one");
+        Assert.That(read[64..96], Has.All.EqualTo(Poison), "the second group behind a wait that leaves one");
+        Assert.That(read[96..], Has.All.EqualTo(Poison), "an uncommitted copy behind a wait that leaves none");
+    }
+
+    // A copy left over would be delivered into memory that is gone.
+    [Test]
+    public void DropsCopiesWithTheirGroup()
+    {
+        TestDevice device = WarpDevice.Shared;
+        ArrayView<uint> y = device.Upload(new uint[96]);
+        var kernel = new LeftoverKernel(device.Upload(Source), y);
+
+        for (int run = 0; run < 3; run++)
+            device.Run(LeftoverKernel.Leftovers, new KernelConfig(3, 32), kernel);
+
+        Assert.That(device.Download(y), Is.EqualTo(Source[..96]));
+    }
+}

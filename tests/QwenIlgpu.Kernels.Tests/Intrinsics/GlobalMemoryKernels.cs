@@ -1,0 +1,57 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>Every load past L1: y [3, threads] are the words of x, plain, hinted to leave L2 first and hinted to leave it last.</summary>
+internal readonly struct GlobalLoadKernel(ArrayView<UInt4> x, ArrayView<UInt4> y) : IGroupKernel
+{
+    public static void Loads(GlobalLoadKernel kernel) => kernel.Execute();
+
+    public void Execute()
+    {
+        int threads = Group.DimX;
+        int thread = Group.IdxX;
+        GlobalLoad.PrefetchL2(ref x[thread]);
+        y[thread] = GlobalLoad.Streaming(ref x[thread]);
+        y[threads + thread] = GlobalLoad.Streaming(ref x[thread], CachePolicy.EvictFirst());
+        y[(2 * threads) + thread] = GlobalLoad.Streaming(ref x[thread], CachePolicy.EvictLast());
+    }
+}
+
+/// <summary>
+/// The last of the groups to take a ticket adds what all of them stored. partial: [groups]; state: ticket counter, a flag that the last
+/// group releases, a count of groups; y: the sum.
+/// </summary>
+internal readonly struct TicketKernel(ArrayView<int> partial, ArrayView<int> state, ArrayView<int> y) : IGroupKernel
+{
+    public static void Tickets(TicketKernel kernel) => kernel.Execute();
+
+    public void Execute()
+    {
+        if (Group.IdxX != 0)
+            return;
+        partial[Grid.IdxX] = (Grid.IdxX + 1) * (Grid.IdxX + 1);
+        DeviceScope.AddRelease(ref state[2], 1);
+        DeviceScope.Fence();
+        if (DeviceScope.FetchAdd(ref state[0], 1) != Grid.DimX - 1)
+            return;
+        int sum = 0;
+        for (int i = 0; i < Grid.DimX; i++)
+            sum += DeviceScope.LoadAcquire(ref partial[i]);
+        DeviceScope.StoreRelease(ref state[1], 17);
+        y[0] = sum;
+    }
+}
+
+/// <summary>Stores 1 between the two halves of programmatic dependent launch. For sm_90.</summary>
+internal readonly struct GridDependencyKernel(ArrayView<int> y) : IGroupKernel
+{
+    public static void Dependencies(GridDependencyKernel kernel) => kernel.Execute();
+
+    public void Execute()
+    {
+        GridDependency.LaunchDependents();
+        GridDependency.Wait();
+        y[Group.IdxX] = 1;
+    }
+}

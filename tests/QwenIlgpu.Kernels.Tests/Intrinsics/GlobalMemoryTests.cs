@@ -1,0 +1,49 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+[TestFixtureSource(typeof(WarpDevice), nameof(WarpDevice.Names))]
+[NonParallelizable]
+internal sealed class GlobalMemoryTests(string deviceName)
+{
+    private TestDevice Device => WarpDevice.Named(deviceName);
+
+    [TearDown]
+    public void ReleaseBuffers() => Device.Release();
+
+    [Test]
+    public void LoadsSixteenBytes()
+    {
+        UInt4[] x = [.. Enumerable.Range(0, 32).Select(i => new UInt4((uint)i, (uint)i + 100, (uint)i + 200, (uint)i + 300))];
+        ArrayView<UInt4> y = Device.Poisoned<UInt4>(3 * x.Length);
+
+        Device.Run(GlobalLoadKernel.Loads, new KernelConfig(1, x.Length), new GlobalLoadKernel(Device.Upload(x), y));
+
+        Assert.That(Device.Download(y), Is.EqualTo((UInt4[])[.. x, .. x, .. x]));
+    }
+
+    [Test]
+    public void GivesEachGroupItsTicket()
+    {
+        const int Groups = 7;
+        ArrayView<int> state = Device.Upload(0, 0, 0);
+        ArrayView<int> sum = Device.Poisoned<int>(1);
+
+        Device.Run(TicketKernel.Tickets, new KernelConfig(Groups, 32), new TicketKernel(Device.Poisoned<int>(Groups), state, sum));
+
+        Assert.That(Device.Download(state), Is.EqualTo((int[])[Groups, 17, Groups]));
+        Assert.That(Device.Download(sum)[0], Is.EqualTo(1 + 4 + 9 + 16 + 25 + 36 + 49));
+    }
+
+    [Test]
+    public void NeedsNoOrderWhereLaunchesFollowOneAnother()
+    {
+        if (deviceName == "cuda")
+            Assert.Ignore("needs PTX for sm_90, which ILGPU does not write itself");
+        ArrayView<int> y = Device.Poisoned<int>(32);
+
+        Device.Run(GridDependencyKernel.Dependencies, new KernelConfig(1, 32), new GridDependencyKernel(y));
+
+        Assert.That(Device.Download(y), Has.All.EqualTo(1));
+    }
+}

@@ -1,0 +1,55 @@
+using System.Reflection;
+using System.Text.RegularExpressions;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>What the instructions become: their PTX with registers in place, accepted by ptxas, as the machine instructions meant.</summary>
+[NonParallelizable]
+internal sealed class InstructionPtxTests
+{
+    private static readonly Lazy<Dictionary<string, string>> Texts = new(() => new Dictionary<string, string>
+    {
+        ["Words"] = Ptx.Of<WordKernel>(WordKernel.Words),
+        ["Warps"] = Ptx.Of<WarpKernel>(WarpKernel.Warps),
+        ["Matrices"] = Ptx.Of<LoadMatrixKernel>(LoadMatrixKernel.Matrices),
+        ["Products"] = Ptx.Of<MmaKernel>(MmaKernel.Products),
+        ["Copies"] = Ptx.Of<AsyncCopyKernel>(AsyncCopyKernel.Copies),
+        ["Loads"] = Ptx.Of<GlobalLoadKernel>(GlobalLoadKernel.Loads),
+        ["Tickets"] = Ptx.Of<TicketKernel>(TicketKernel.Tickets),
+        ["Dependencies"] = Ptx.Of<GridDependencyKernel>(GridDependencyKernel.Dependencies),
+    });
+
+    private static IEnumerable<TestCaseData> Instructions() =>
+        Kernels.Intrinsics.Instructions.Select(m => new TestCaseData(m).SetArgDisplayNames($"{m.DeclaringType!.Name}.{m.Name}"));
+
+    /// <summary>The attribute's text, its placeholders replaced by registers; somewhere a test kernel uses each.</summary>
+    [TestCaseSource(nameof(Instructions))]
+    public void WritesItsText(MethodInfo instruction)
+    {
+        string text = Regex.Escape(instruction.GetCustomAttribute<PtxAttribute>()!.Text);
+        string pattern = Regex.Replace(text, @"\\\$(d|[sg]?\d)", @"(\{%[^}]+\}|[%_]\w+)");
+
+        Assert.That(Texts.Value.Values, Has.Some.Match(pattern));
+    }
+
+    [TestCase("Words", "sm_80", "HADD2|HFMA2|HMUL2|HFMA2.BF16_V2|F2FP.PACK_AB|F2FP.BF16.PACK_AB|LOP3.LUT|PRMT|FFMA|MUFU.EX2|MUFU.RSQ|MUFU.RCP")]
+    [TestCase("Warps", "sm_80", "SHFL.BFLY|SHFL.DOWN|SHFL.IDX")]
+    [TestCase("Matrices", "sm_80", "LDSM.16.M88.4|LDSM.16.MT88.4|LDSM.16.M88.2|LDSM.16.MT88.2")]
+    [TestCase("Products", "sm_80", "HMMA.16816.F32|HMMA.16816.F32.BF16|HMMA.1688.F32.TF32")]
+    [TestCase("Copies", "sm_80", "LDGSTS.E.BYPASS.128|LDGSTS.E.64|LDGSTS.E|LDGDEPBAR|DEPBAR.LE")]
+    [TestCase("Loads", "sm_80", @"LDG.E.NA.128.CONSTANT|LDG\S*.128\S*|CCTL.E.PF2")]
+    [TestCase("Tickets", "sm_80", @"LDG.E.STRONG.GPU|RED.E.ADD|ATOMG.E.ADD|MEMBAR\S*")]
+    [TestCase("Dependencies", "sm_90", "ACQBULK|PREEXIT")]
+    public void BecomesMachineInstructions(string kernel, string architecture, string mnemonics)
+    {
+        string ptx = Texts.Value[kernel].Replace(".target sm_80", $".target {architecture}", StringComparison.Ordinal);
+
+        Assembler.Assembly assembly = Assembler.Assemble(ptx, architecture);
+
+        Assert.That(assembly.StackBytes + assembly.SpillBytes, Is.Zero);
+        if (assembly.Sass is null)
+            Assert.Ignore("assembled; no nvdisasm beside ptxas to read the machine code with");
+        foreach (string mnemonic in mnemonics.Split('|'))
+            Assert.That(assembly.Sass, Does.Match($@"\s{mnemonic}"), mnemonic);
+    }
+}

@@ -1,0 +1,44 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>
+/// Every ldmatrix of one warp. rows: 32 rows of eight 16-bit elements; order[lane]: the row that a lane names; y: [lane, 12 words]: four
+/// of x4, four transposed, two of x2, two transposed.
+/// </summary>
+internal readonly struct LoadMatrixKernel(ArrayView<UInt4> rows, ArrayView<int> order, ArrayView<uint> y) : IGroupKernel
+{
+    public const int Words = 12;
+
+    public ArrayView<uint> Results => y;
+
+    public static void Matrices(LoadMatrixKernel kernel) => kernel.Execute();
+
+    public void Execute()
+    {
+        ArrayView<UInt4> shared = SharedMemory.Allocate<UInt4>(32);
+        int lane = Group.IdxX;
+        shared[lane] = rows[lane];
+        Group.Barrier();
+        int row = order[lane];
+        UInt4 four = LoadMatrix.X4(ref shared[row]);
+        UInt4 fourTransposed = LoadMatrix.X4Transposed(ref shared[row]);
+        UInt2 two = LoadMatrix.X2(ref shared[row]);
+        UInt2 twoTransposed = LoadMatrix.X2Transposed(ref shared[row]);
+        int at = lane * Words;
+        Store(at, four);
+        Store(at + 4, fourTransposed);
+        y[at + 8] = two.X;
+        y[at + 9] = two.Y;
+        y[at + 10] = twoTransposed.X;
+        y[at + 11] = twoTransposed.Y;
+    }
+
+    private void Store(int at, UInt4 words)
+    {
+        y[at] = words.X;
+        y[at + 1] = words.Y;
+        y[at + 2] = words.Z;
+        y[at + 3] = words.W;
+    }
+}

@@ -1,0 +1,136 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>
+/// mma against exact arithmetic on whole matrices: the emulation bit for bit, a GPU within the roundings that its adders may make.
+/// </summary>
+[TestFixtureSource(typeof(WarpDevice), nameof(WarpDevice.Names))]
+[NonParallelizable]
+internal sealed class MmaTests(string deviceName)
+{
+    private const int Samples = 12;
+    private const int Lanes = Samples * 32;
+
+    // Fragments as the PTX manual numbers them: element i of a lane's 16-bit or 32-bit elements, in the order of its registers.
+    private static readonly Shape Half = new(
+        16, (lane, i) => ((lane / 4) + (i is 2 or 3 or 6 or 7 ? 8 : 0), (lane % 4 * 2) + (i & 1) + (i >= 4 ? 8 : 0)),
+        (lane, i) => ((lane % 4 * 2) + (i & 1) + (i >= 2 ? 8 : 0), lane / 4));
+
+    private static readonly Shape Single = new(
+        8, (lane, i) => ((lane / 4) + (i is 1 or 3 ? 8 : 0), (lane % 4) + (i >= 2 ? 4 : 0)), (lane, i) => ((lane % 4) + (4 * i), lane / 4));
+
+    private UInt4[] a = [];
+    private UInt2[] b = [];
+    private Float4[] c = [];
+    private Float4[] f16 = [];
+    private Float4[] bf16 = [];
+    private Float4[] tf32 = [];
+
+    private bool IsEmulated => deviceName != "cuda";
+
+    [OneTimeSetUp]
+    public void Run()
+    {
+        TestDevice device = WarpDevice.Named(deviceName);
+        var random = new Random(7);
+        a = [.. Enumerable.Range(0, Lanes).Select(i => new UInt4(Word(i), Word(i), Word(i), Word(i)))];
+        b = [.. Enumerable.Range(0, Lanes).Select(i => new UInt2(Word(i), Word(i)))];
+        c = [.. Enumerable.Range(0, Lanes).Select(i => new Float4(Addend(i), Addend(i), Addend(i), Addend(i)))];
+        var kernel = new MmaKernel(
+            device.Upload(a), device.Upload(b), device.Upload(c), device.Poisoned<Float4>(Lanes), device.Poisoned<Float4>(Lanes),
+            device.Poisoned<Float4>(Lanes));
+        device.Run(MmaKernel.Products, new KernelConfig(1, 32), kernel);
+        (f16, bf16, tf32) = (device.Download(kernel.F16Results), device.Download(kernel.Bf16Results), device.Download(kernel.Tf32Results));
+        device.Release();
+
+        // By turns: numbers near 1, in f16 and bf16 alike; any bits, infinities and NaN among them; any finite f16 with a wide range.
+        uint Word(int index) => (index / 32 % 3) switch
+        {
+            0 => Near() | (Near() << 16),
+            1 => (uint)random.NextInt64(1L << 32),
+            _ => (uint)random.NextInt64(1L << 32) & 0xbfffbfffu,
+        };
+
+        float Addend(int index) => (index / 32 % 3) switch
+        {
+            0 => (random.NextSingle() - 0.5f) * 8,
+            1 => BitConverter.UInt32BitsToSingle((uint)random.NextInt64(1L << 32)),
+            _ => MathF.ScaleB(random.NextSingle() - 0.5f, random.Next(-30, 30)),
+        };
+
+        uint Near() => (uint)(0x3c00 + random.Next(0x400)) | (random.Next(2) == 0 ? 0u : 0x8000u);
+    }
+
+    [Test]
+    public void RoundsTheExactSumOfF16() => Check(f16, Half, (word, half) => SmallFloat.ToDouble(BinaryFormat.F16, (word >> (16 * half)) & 0xffff));
+
+    [Test]
+    public void RoundsTheExactSumOfBf16() => Check(bf16, Half, (word, half) => SmallFloat.ToDouble(BinaryFormat.Bf16, (word >> (16 * half)) & 0xffff));
+
+    [Test]
+    public void RoundsTheExactSumOfTf32() => Check(tf32, Single, (word, _) => BitConverter.UInt32BitsToSingle(word & 0xffffe000));
+
+    private void Check(Float4[] results, Shape shape, Func<uint, int, double> element)
+    {
+        int perWord = shape.K / 8;
+        for (int sample = 0; sample < Samples; sample++)
+        {
+            var left = new double[16, shape.K];
+            var right = new double[shape.K, 8];
+            for (int lane = 0; lane < 32; lane++)
+            {
+                UInt4 aWords = a[(sample * 32) + lane];
+                UInt2 bWords = b[(sample * 32) + lane];
+                uint[] aRegisters = [aWords.X, aWords.Y, aWords.Z, aWords.W];
+                uint[] bRegisters = [bWords.X, bWords.Y];
+                for (int i = 0; i < 4 * perWord; i++)
+                    left[shape.A(lane, i).Row, shape.A(lane, i).Column] = element(aRegisters[i / perWord], i % perWord);
+                for (int i = 0; i < 2 * perWord; i++)
+                    right[shape.B(lane, i).Row, shape.B(lane, i).Column] = element(bRegisters[i / perWord], i % perWord);
+            }
+
+            for (int lane = 0; lane < 32; lane++)
+            {
+                int row = lane / 4;
+                int column = lane % 4 * 2;
+                Float4 addend = c[(sample * 32) + lane];
+                Float4 result = results[(sample * 32) + lane];
+                CheckOne(result.X, left, right, row, column, addend.X, sample);
+                CheckOne(result.Y, left, right, row, column + 1, addend.Y, sample);
+                CheckOne(result.Z, left, right, row + 8, column, addend.Z, sample);
+                CheckOne(result.W, left, right, row + 8, column + 1, addend.W, sample);
+            }
+        }
+    }
+
+    private void CheckOne(float actual, double[,] left, double[,] right, int row, int column, float addend, int sample)
+    {
+        double rough = addend;
+        double magnitude = Math.Abs(addend);
+        for (int k = 0; k < left.GetLength(1); k++)
+        {
+            rough += left[row, k] * right[k, column];
+            magnitude += Math.Abs(left[row, k] * right[k, column]);
+        }
+
+        double expected = rough;
+        if (double.IsFinite(rough))
+        {
+            Dyadic exact = Dyadic.From(addend);
+            for (int k = 0; k < left.GetLength(1); k++)
+                exact += Dyadic.From(left[row, k]) * Dyadic.From(right[k, column]);
+            expected = exact.Round(BinaryFormat.F32);
+        }
+
+        if (!IsEmulated && !(magnitude < 1e30))
+            return;                                     // where a GPU overflows on its way to the sum is its own affair
+
+        // Each of up to 17 additions may drop what lies below the largest term's 23rd bit.
+        bool holds = IsEmulated ? actual.Equals((float)expected) : Math.Abs(actual - expected) <= 17 * magnitude / (1 << 23);
+        Assert.That(holds, $"sample {sample}, row {row}, column {column}: {actual:R} instead of {(float)expected:R}");
+    }
+
+    /// <summary>K of an mma, and where element i of a lane's A and B fragments lies.</summary>
+    private sealed record Shape(int K, Func<int, int, (int Row, int Column)> A, Func<int, int, (int Row, int Column)> B);
+}

@@ -1,0 +1,90 @@
+using System.Runtime.InteropServices;
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>The tensor-core matmul: toy shapes on the CPU accelerator, middling ones on PoCL, and what it does with planted faults.</summary>
+[NonParallelizable]
+internal sealed class TensorCoreMatMulTests
+{
+    // On the CPU accelerator at most four groups; K of one stage, of several, and off a stage; M and N off a tile.
+    private static IEnumerable<TestCaseData> Shapes() => TestDevice.Kind == "cuda"
+        ? [new("cuda", 64, 64, 64), new("cuda", 256, 256, 256), new("cuda", 203, 130, 424), new("cuda", 128, 1024, 5120)]
+        :
+        [
+            new("cpu", 64, 64, 32), new("cpu", 64, 64, 128), new("cpu", 65, 70, 40),
+            new("pocl", 256, 256, 256), new("pocl", 203, 130, 424), new("pocl", 64, 256, 5120),
+        ];
+
+    [TearDown]
+    public void ReleaseBuffers()
+    {
+        foreach (string name in WarpDevice.Names.Where(n => n == TestContext.CurrentContext.Test.Arguments.FirstOrDefault() as string))
+            WarpDevice.Named(name).Release();
+    }
+
+    [TestCaseSource(nameof(Shapes))]
+    public void MatchesReferenceInF16(string deviceName, int m, int n, int k) =>
+        Assert.That(Deviation<F16Operand, TensorCoreSteps>(deviceName, m, n, k), Is.LessThanOrEqualTo(1));
+
+    [TestCaseSource(nameof(Shapes))]
+    public void MatchesReferenceInBf16(string deviceName, int m, int n, int k) =>
+        Assert.That(Deviation<Bf16Operand, TensorCoreSteps>(deviceName, m, n, k), Is.LessThanOrEqualTo(1));
+
+    [Test]
+    public void IsWrongWithoutTheWait([Values("cpu")] string deviceName) =>
+        Assert.That(Deviation<F16Operand, WithoutWait>(deviceName, 64, 64, 128), Is.EqualTo(double.PositiveInfinity));
+
+    [Test]
+    public void IsWrongWithAWaitForOneGroupLess([Values("cpu")] string deviceName) =>
+        Assert.That(Deviation<F16Operand, WaitOneGroupShort>(deviceName, 64, 64, 128), Is.EqualTo(double.PositiveInfinity));
+
+    [Test]
+    public void IsWrongWithASwappedFragmentRow([ValueSource(typeof(WarpDevice), nameof(WarpDevice.Names))] string deviceName) =>
+        Assert.That(Deviation<F16Operand, SwappedFragmentRow>(deviceName, 64, 64, 128), Is.GreaterThan(1000));
+
+    /// <summary>
+    /// The largest error in units of what is allowed; infinite where an output is NaN. The emulated mma rounds once in 16 products, a GPU
+    /// drops what lies below the largest term's 23rd bit at each of them.
+    /// </summary>
+    private static double Deviation<TOperand, TSteps>(string deviceName, int m, int n, int k)
+        where TOperand : struct, ITensorCoreOperand
+        where TSteps : struct, ITensorCoreSteps
+    {
+        TestDevice device = WarpDevice.Named(deviceName);
+        BinaryFormat format = typeof(TOperand) == typeof(F16Operand) ? BinaryFormat.F16 : BinaryFormat.Bf16;
+        ushort[] x = Random(format, m + (3 * k), m * k);
+        ushort[] w = Random(format, n - k, n * k);
+        Matrix<float> y = device.Poisoned<float>(m, n);
+        var kernel = new TensorCoreMatMulKernel<TOperand, TSteps>(Upload(device, x, m, k), Upload(device, w, n, k), y);
+
+        device.Run(TensorCoreMatMulKernel<TOperand, TSteps>.TensorCoreMatMul, kernel.Config, kernel);
+
+        double[] xs = Array.ConvertAll(x, v => SmallFloat.ToDouble(format, v));
+        double[] ws = Array.ConvertAll(w, v => SmallFloat.ToDouble(format, v));
+        double[] expected = DenseMatMulReference.Run(xs, ws, m, n, k);
+        double[] magnitude = DenseMatMulReference.Run(Array.ConvertAll(xs, Math.Abs), Array.ConvertAll(ws, Math.Abs), m, n, k);
+        double roundings = deviceName == "cuda" ? 2.0 * k : ((k + 15) / 16) + 1;
+        double worst = 0;
+        float[] actual = device.Download(y);
+        for (int i = 0; i < actual.Length; i++)
+        {
+            double deviation = Math.Abs(actual[i] - expected[i]) / (roundings / (1 << 24) * magnitude[i]);
+            worst = Math.Max(worst, double.IsNaN(deviation) ? double.PositiveInfinity : deviation);
+        }
+
+        return worst;
+    }
+
+    private static Matrix<UInt4> Upload(TestDevice device, ushort[] elements, int rows, int columns) =>
+        new(device.Upload(MemoryMarshal.Cast<ushort, UInt4>(elements).ToArray()), rows, columns / 8);
+
+    private static ushort[] Random(BinaryFormat format, int seed, int length)
+    {
+        var random = new Random(seed);
+        var values = new ushort[length];
+        for (int i = 0; i < length; i++)
+            values[i] = (ushort)SmallFloat.ToBits(format, SmallFloat.Round(format, random.NextSingle() - 0.5f));
+        return values;
+    }
+}

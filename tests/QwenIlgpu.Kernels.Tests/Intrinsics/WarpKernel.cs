@@ -1,0 +1,46 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>Every instruction that exchanges words of a warp: y[op, thread], floats as their bits. x: one word a thread, one group.</summary>
+internal readonly struct WarpKernel(ArrayView<uint> x, ArrayView<uint> y) : IGroupKernel
+{
+    public const int XorFloat = 0;
+    public const int XorInt = 1;
+    public const int DownFloat = 2;
+    public const int DownInt = 3;
+    public const int FromFloat = 4;
+    public const int FromInt = 5;
+    public const int SumFloat = 6;
+    public const int SumInt = 7;
+    public const int MaxFloat = 8;
+    public const int SumOfFour = 9;
+    public const int Ops = 10;
+
+    /// <summary>Distance of the xor and down shuffles.</summary>
+    public const int Distance = 5;
+
+    public ArrayView<uint> Results => y;
+
+    public static void Warps(WarpKernel kernel) => kernel.Execute();
+
+    public void Execute()
+    {
+        int thread = Group.IdxX;
+        int threads = Group.DimX;
+        uint word = x[thread];
+        int integer = (int)word;
+        float number = Interop.IntAsFloat(word);
+        int lane = (3 * thread) + 40;                   // beyond 31: the upper bits do not count
+        y[(XorFloat * threads) + thread] = Interop.FloatAsInt(WarpShuffle.Xor(number, Distance));
+        y[(XorInt * threads) + thread] = (uint)WarpShuffle.Xor(integer, Distance);
+        y[(DownFloat * threads) + thread] = Interop.FloatAsInt(WarpShuffle.Down(number, Distance));
+        y[(DownInt * threads) + thread] = (uint)WarpShuffle.Down(integer, Distance);
+        y[(FromFloat * threads) + thread] = Interop.FloatAsInt(WarpShuffle.From(number, lane));
+        y[(FromInt * threads) + thread] = (uint)WarpShuffle.From(integer, lane);
+        y[(SumFloat * threads) + thread] = Interop.FloatAsInt(WarpReduce.Sum(number));
+        y[(SumInt * threads) + thread] = (uint)WarpReduce.Sum(integer);
+        y[(MaxFloat * threads) + thread] = Interop.FloatAsInt(WarpReduce.Max(number));
+        y[(SumOfFour * threads) + thread] = Interop.FloatAsInt(WarpReduce.SumOfFour(number));
+    }
+}

@@ -1,0 +1,203 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>Instructions from words to a word, bit for bit against exact arithmetic, and the approximate ones within their errors.</summary>
+[TestFixtureSource(typeof(WarpDevice), nameof(WarpDevice.Names))]
+[NonParallelizable]
+internal sealed class WordInstructionTests(string deviceName)
+{
+    private const int Count = 6144;
+    private const double SmallestNormal = 1.1754943508222875e-38;
+
+    private uint[] a = [];
+    private uint[] b = [];
+    private uint[] c = [];
+    private uint[] results = [];
+
+    [OneTimeSetUp]
+    public void Run()
+    {
+        TestDevice device = WarpDevice.Named(deviceName);
+        (a, b, c) = (Inputs(1), Inputs(2), Inputs(3));
+        var kernel = new WordKernel(device.Upload(a), device.Upload(b), device.Upload(c), device.Poisoned<uint>((long)WordKernel.Ops * Count));
+        device.Run(WordKernel.Words, new KernelConfig(deviceName == "cpu" ? 1 : 16, 32), kernel);
+        results = device.Download(kernel.Results);
+        device.Release();
+    }
+
+    [TestCase(WordKernel.F16Add)]
+    [TestCase(WordKernel.F16Subtract)]
+    [TestCase(WordKernel.F16Multiply)]
+    [TestCase(WordKernel.F16Fma)]
+    public void RoundsF16ArithmeticOnce(int op) => Each(op, i => Arithmetic(BinaryFormat.F16, op - WordKernel.F16Add, i));
+
+    [TestCase(WordKernel.Bf16Add)]
+    [TestCase(WordKernel.Bf16Subtract)]
+    [TestCase(WordKernel.Bf16Multiply)]
+    [TestCase(WordKernel.Bf16Fma)]
+    public void RoundsBf16ArithmeticOnce(int op) => Each(op, i => Arithmetic(BinaryFormat.Bf16, op - WordKernel.Bf16Add, i));
+
+    [Test]
+    public void PacksF16() => Each(WordKernel.F16Pack, i => Packed(BinaryFormat.F16, i));
+
+    [Test]
+    public void PacksBf16() => Each(WordKernel.Bf16Pack, i => Packed(BinaryFormat.Bf16, i));
+
+    [Test]
+    public void WidensTheLowerF16() => EachFloat(WordKernel.F16Low, i => SmallFloat.ToDouble(BinaryFormat.F16, a[i] & 0xffff));
+
+    [Test]
+    public void WidensTheUpperF16() => EachFloat(WordKernel.F16High, i => SmallFloat.ToDouble(BinaryFormat.F16, a[i] >> 16));
+
+    [Test]
+    public void RoundsTf32AwayFromZero() => Each(WordKernel.Tf32FromFloat, i =>
+    {
+        double value = Float(a[i]);
+        if (!double.IsFinite(value))
+            return double.IsNaN(value) ? 0x7fffffff : a[i];
+        int lastBit = Math.Max((int)(a[i] >> 23) & 0xff, 1) - 127 - 10;
+        double rounded = Math.ScaleB(Math.Floor(Math.ScaleB(Math.Abs(value), -lastBit) + 0.5), lastBit);
+        return BitConverter.SingleToUInt32Bits((float)rounded) | (a[i] & 0x80000000);
+    });
+
+    [Test]
+    public void PutsLowCodesOn1024() => Each(WordKernel.LowNibblesToF16, i => Pair(BinaryFormat.F16, 1024 + Nibble(i, 0), 1024 + Nibble(i, 4)));
+
+    [Test]
+    public void PutsHighCodesOn1024() =>
+        Each(WordKernel.HighNibblesToF16, i => Pair(BinaryFormat.F16, 1024 + (16 * Nibble(i, 1)), 1024 + (16 * Nibble(i, 5))));
+
+    [Test]
+    public void PutsLowCodesOn128() => Each(WordKernel.LowNibblesToBf16, i => Pair(BinaryFormat.Bf16, 128 + Nibble(i, 0), 128 + Nibble(i, 4)));
+
+    [Test]
+    public void PermutesBytes() => Each(WordKernel.Permute, i =>
+    {
+        byte[] bytes = [.. BitConverter.GetBytes(a[i]), .. BitConverter.GetBytes(b[i])];
+        var chosen = new byte[4];
+        for (int n = 0; n < 4; n++)
+        {
+            uint selector = (c[i] >> (4 * n)) & 15;
+            chosen[n] = selector < 8 ? bytes[selector] : (byte)((sbyte)bytes[selector - 8] >> 7);
+        }
+
+        return BitConverter.ToUInt32(chosen);
+    });
+
+    [Test]
+    public void FusesMultiplyAndAdd() =>
+        EachFloat(WordKernel.Fma, i => SmallFloat.Fma(BinaryFormat.F32, Float(a[i]), Float(b[i]), Float(c[i])));
+
+    [Test]
+    public void ApproximatesExp2() => Approximates(WordKernel.Exp2, x => Math.Pow(2, x), Float32.Exp2RelativeError);
+
+    [Test]
+    public void ApproximatesRsqrt() => Approximates(WordKernel.Rsqrt, x => 1 / Math.Sqrt(x), Float32.RsqrtRelativeError);
+
+    [Test]
+    public void ApproximatesReciprocal() => Approximates(WordKernel.Reciprocal, x => 1 / x, Float32.ReciprocalRelativeError);
+
+    // By turns: any bits; f16 or bf16 pairs of like size, whose sums cancel; pairs of what is special; floats of usual size.
+    private static uint[] Inputs(int seed)
+    {
+        uint[] special =
+        [
+            0, 0x8000, 1, 0x8001, 0x3ff, 0x400, 0x3c00, 0xbc00, 0x7bff, 0xfbff, 0x7c00, 0xfc00, 0x7e01, 0x0080, 0x007f, 0x3f80, 0xbf80,
+            0x7f7f, 0xff7f, 0x7f80, 0xff80, 0x7fc1,
+        ];
+        var random = new Random(seed);
+        var values = new uint[Count];
+        for (int i = 0; i < Count; i++)
+        {
+            values[i] = (i % 4) switch
+            {
+                0 => (uint)random.NextInt64(1L << 32),
+                1 => Near() | (Near() << 16),
+                2 => special[random.Next(special.Length)] | (special[random.Next(special.Length)] << 16),
+                _ => BitConverter.SingleToUInt32Bits((random.NextSingle() - 0.5f) * 64),
+            };
+        }
+
+        return values;
+
+        uint Near() => (uint)(0x3a00 + random.Next(0x600)) | (random.Next(2) == 0 ? 0u : 0x8000u);
+    }
+
+    private static float Float(uint bits) => BitConverter.UInt32BitsToSingle(bits);
+
+    private static uint Pair(BinaryFormat format, double low, double high) =>
+        SmallFloat.ToBits(format, low) | (SmallFloat.ToBits(format, high) << 16);
+
+    // kind: 0 add, 1 subtract, 2 multiply, 3 fused
+    private uint Arithmetic(BinaryFormat format, int kind, int index)
+    {
+        return Pair(format, Of(0), Of(16));
+
+        double Of(int shift)
+        {
+            double p = SmallFloat.ToDouble(format, (a[index] >> shift) & 0xffff);
+            double q = SmallFloat.ToDouble(format, (b[index] >> shift) & 0xffff);
+            double r = SmallFloat.ToDouble(format, (c[index] >> shift) & 0xffff);
+            return kind switch
+            {
+                0 => SmallFloat.Fma(format, p, 1, q),
+                1 => SmallFloat.Fma(format, p, 1, -q),
+                2 => SmallFloat.Fma(format, p, q, -0.0),
+                _ => SmallFloat.Fma(format, p, q, r),
+            };
+        }
+    }
+
+    private uint Packed(BinaryFormat format, int index) =>
+        Pair(format, SmallFloat.Round(format, Float(a[index])), SmallFloat.Round(format, Float(b[index])));
+
+    private int Nibble(int index, int nibble) => (int)(a[index] >> (4 * nibble)) & 15;
+
+    private void Each(int op, Func<int, uint> expected)
+    {
+        for (int i = 0; i < Count; i++)
+        {
+            uint actual = results[(op * Count) + i];
+            if (actual != expected(i))
+                Assert.Fail($"of {a[i]:x8}, {b[i]:x8}, {c[i]:x8}: {actual:x8} instead of {expected(i):x8}");
+        }
+    }
+
+    private void EachFloat(int op, Func<int, double> expected)
+    {
+        for (int i = 0; i < Count; i++)
+        {
+            float actual = Float(results[(op * Count) + i]);
+            float wanted = (float)expected(i);
+            if (BitConverter.SingleToUInt32Bits(actual) != BitConverter.SingleToUInt32Bits(wanted) && !(float.IsNaN(actual) && float.IsNaN(wanted)))
+                Assert.Fail($"of {a[i]:x8}, {b[i]:x8}, {c[i]:x8}: {actual:R} instead of {wanted:R}");
+        }
+    }
+
+    private void Approximates(int op, Func<double, double> function, double bound)
+    {
+        double worst = 0;
+        for (int i = 0; i < Count; i++)
+        {
+            float x = Float(a[i]);
+            double expected = function(Math.Abs(x) < SmallestNormal ? MathF.CopySign(0, x) : x);
+            double actual = Float(results[(op * Count) + i]);
+            if (double.IsNaN(expected) || Math.Abs(expected) >= float.MaxValue || Math.Abs(expected) < SmallestNormal)
+            {
+                // Not a number, infinity or flushed; at the border of the normal numbers the rounding decides.
+                double limit = double.IsNaN(expected) ? double.NaN : Math.Abs(expected) < 1 ? 0 : double.PositiveInfinity * Math.Sign(expected);
+                if (!actual.Equals(limit + 0.0) && Math.Abs(Math.Abs(actual) - SmallestNormal) > bound * SmallestNormal)
+                    Assert.Fail($"of {x:R}: {actual:R} instead of {limit:R}");
+                continue;
+            }
+
+            double error = Math.Abs((actual / expected) - 1);
+            if (!(error <= bound) && Math.Abs(expected) > SmallestNormal * (1 + bound))
+                Assert.Fail($"of {x:R}: {actual:R} instead of {expected:R}: relative error {error:g3}, stated {bound:g3}");
+            worst = Math.Max(worst, error);
+        }
+
+        TestContext.Out.WriteLine($"largest relative error {worst:g3}, stated {bound:g3}");
+    }
+}

@@ -1,0 +1,37 @@
+using ILGPU;
+using ILGPU.Algorithms;
+using ILGPU.Runtime.CPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>
+/// ILGPU's CPU accelerator with warps of 32 and groups of up to 128 threads. A barrier costs up to a millisecond: toy shapes only.
+/// </summary>
+internal static class WarpDevice
+{
+    private static readonly Lazy<TestDevice> SharedDevice = new(Open);
+
+    public static TestDevice Shared => SharedDevice.Value;
+
+    public static void DisposeShared()
+    {
+        if (SharedDevice.IsValueCreated)
+            SharedDevice.Value.Dispose();
+    }
+
+    /// <summary>Where kernels of warps are tested: emulated on both CPU devices, or on a GPU where one is asked for.</summary>
+    public static string[] Names => TestDevice.Kind == "cuda" ? ["cuda"] : ["cpu", "pocl"];
+
+    /// <summary>A device of <see cref="Names"/>; one that is not there skips the test that asks.</summary>
+    public static TestDevice Named(string name) => name switch
+    {
+        "cpu" => Shared,
+        "pocl" => PoclDevice.Shared,
+        "cuda" => TestDevice.Shared,
+        _ => throw new ArgumentException($"device '{name}' is not cpu, pocl or cuda"),
+    };
+
+    private static TestDevice Open() => new(
+        Context.Create(b => b.CPU(new CPUDevice(32, 4, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2)),
+        c => c.GetCPUDevice(0).CreateCPUAccelerator(c, CPUAcceleratorMode.Parallel));
+}
