@@ -63,11 +63,12 @@ internal sealed class ComputeDevice : IDisposable
     }
 
     /// <summary>Opens the device that an option names, for a model of the given size.</summary>
-    public static ComputeDevice Open(DeviceChoice choice, long modelBytes, string? kernelCacheDirectory, Action<string> notice) => choice switch
+    public static ComputeDevice Open(
+        DeviceChoice choice, long modelBytes, Action<string> notice, string? kernelCacheDirectory = null) => choice switch
     {
         DeviceChoice.Cpu => OpenCpu(),
         DeviceChoice.Cuda => OpenCuda(kernelCacheDirectory),
-        DeviceChoice.Auto => OpenBest(modelBytes, kernelCacheDirectory, notice),
+        DeviceChoice.Auto => OpenBest(modelBytes, notice, kernelCacheDirectory),
         _ => throw new ArgumentOutOfRangeException(nameof(choice), choice, "device must be Auto, Cpu or Cuda"),
     };
 
@@ -81,7 +82,7 @@ internal sealed class ComputeDevice : IDisposable
         context.Dispose();
     }
 
-    private static ComputeDevice OpenBest(long modelBytes, string? kernelCacheDirectory, Action<string> notice)
+    private static ComputeDevice OpenBest(long modelBytes, Action<string> notice, string? kernelCacheDirectory)
     {
         CudaProbe probe = CudaProbe.Run();
         if (probe.Refusal is null)
