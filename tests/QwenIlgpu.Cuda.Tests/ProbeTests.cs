@@ -59,7 +59,7 @@ internal sealed class ProbeTests
         StandIn.Set("STANDIN_CAPABILITY", "75");
         string said = "";
 
-        using ComputeDevice device = ComputeDevice.Open(DeviceSelection.Auto, 1000, null, notice => said = notice);
+        using ComputeDevice device = ComputeDevice.Open(DeviceSelection.Auto, 1000, notice => said = notice);
 
         Assert.That(device.IsCpu);
         Assert.That(said, Does.Contain("cuda:0, Stand-in GPU 0, is refused").And.Contain("cuda:1"));

@@ -60,7 +60,7 @@ internal sealed partial class PtxTests
 
         ArgumentWord[] read =
         [
-            .. ParameterLoad().Matches(ptx).Select(m => new ArgumentWord(
+            .. ParameterLoad().Matches(ptx).Where(m => starts.ContainsKey(m.Groups["name"].Value)).Select(m => new ArgumentWord(
                 starts[m.Groups["name"].Value] + (m.Groups["offset"].Success ? Number(m, "offset") : 0),
                 Number(m, "bits") / 8,
                 m.Groups["address"].Success)),

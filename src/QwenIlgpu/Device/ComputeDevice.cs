@@ -79,11 +79,12 @@ internal sealed class ComputeDevice : IDisposable
     }
 
     /// <summary>Opens the device that an option names, for a model of the given size.</summary>
-    public static ComputeDevice Open(DeviceSelection selection, long modelBytes, string? kernelCacheDirectory, Action<string> notice) => selection.Kind switch
+    public static ComputeDevice Open(
+        DeviceSelection selection, long modelBytes, Action<string> notice, string? kernelCacheDirectory = null) => selection.Kind switch
     {
         DeviceKind.Cpu => OpenCpu(),
         DeviceKind.Cuda => OpenCuda(selection.Ordinal, kernelCacheDirectory),
-        _ => OpenBest(modelBytes, kernelCacheDirectory, notice),
+        _ => OpenBest(modelBytes, notice, kernelCacheDirectory),
     };
 
     /// <summary>Makes the device's context current on the calling thread, which driver calls need; costs nothing when it is.</summary>
@@ -101,7 +102,7 @@ internal sealed class ComputeDevice : IDisposable
         context.Dispose();
     }
 
-    private static ComputeDevice OpenBest(long modelBytes, string? kernelCacheDirectory, Action<string> notice)
+    private static ComputeDevice OpenBest(long modelBytes, Action<string> notice, string? kernelCacheDirectory)
     {
         (int ordinal, string? refusal) = CudaProbe.Run().FirstUsable();
         if (refusal is null)

@@ -37,7 +37,12 @@ internal sealed class PtxBuild : IDisposable
             SharedBuild.Value.Dispose();
     }
 
-    public static Context CreateContext() => Context.Create(b => b.EnableAlgorithms().Optimize(OptimizationLevel.O2));
+    public static Context CreateContext()
+    {
+        Context context = Context.Create(b => b.EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        Intrinsics.Register(context);
+        return context;
+    }
 
     /// <summary>A backend at ISA 8.4, the newest that the assembler of CUDA 12.4 reads.</summary>
     public static PTXBackend CreateBackend(Context context, CudaArchitecture architecture) =>

@@ -41,12 +41,12 @@ internal sealed partial class Ptxas
             string nowhere = OperatingSystem.IsWindows() ? "NUL" : "/dev/null";
             (int code, string output) = Run("-v", $"-arch={NameOf(architecture, ptx)}", file, "-o", nowhere);
             Match use = UsePattern().Match(output);
-            Match stack = StackPattern().Match(output);
-            if (code != 0 || !use.Success || !stack.Success)
+            MatchCollection stacks = StackPattern().Matches(output);
+            if (code != 0 || !use.Success || stacks.Count == 0)
                 throw new InvalidOperationException(output.Replace(file, "ptx", StringComparison.Ordinal).Trim());
             Match shared = SharedPattern().Match(output);
             return new AssembledKernel(
-                Number(use, "registers"), Number(stack, "frame") + Number(stack, "stores") + Number(stack, "loads"),
+                Number(use, "registers"), stacks.Sum(s => Number(s, "frame") + Number(s, "stores") + Number(s, "loads")),
                 shared.Success ? Number(shared, "bytes") : 0);
         }
         finally
@@ -79,8 +79,8 @@ internal sealed partial class Ptxas
     [GeneratedRegex(@"Used (?<registers>\d+) registers")]
     private static partial Regex UsePattern();
 
-    // A module may hold functions that are never called; the entry's line comes last.
-    [GeneratedRegex(@"(?<frame>\d+) bytes stack frame, (?<stores>\d+) bytes spill stores, (?<loads>\d+) bytes spill loads", RegexOptions.RightToLeft)]
+    // One a function: a module may hold others than the entry.
+    [GeneratedRegex(@"(?<frame>\d+) bytes stack frame, (?<stores>\d+) bytes spill stores, (?<loads>\d+) bytes spill loads")]
     private static partial Regex StackPattern();
 
     [GeneratedRegex(@"(?<bytes>\d+) bytes smem")]
