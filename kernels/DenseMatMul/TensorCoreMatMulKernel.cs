@@ -29,7 +29,8 @@ internal readonly struct TensorCoreMatMulKernel<TOperand, TSteps>(Matrix<UInt4> 
     private const int Stage = 2 * OperandWords;
 
     /// <summary>One group per 64 × 64 outputs.</summary>
-    public KernelConfig Config => new(new Index3D((y.Columns + Tile - 1) / Tile, (y.Rows + Tile - 1) / Tile, 1), new Index3D(GroupSize, 1, 1));
+    public KernelConfig Config =>
+        new(new Index3D((y.Columns + Tile - 1) / Tile, (y.Rows + Tile - 1) / Tile, 1), new Index3D(GroupSize, 1, 1));
 
     public static void TensorCoreMatMul(TensorCoreMatMulKernel<TOperand, TSteps> kernel) => kernel.Execute();
 

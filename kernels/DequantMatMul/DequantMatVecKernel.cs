@@ -42,7 +42,8 @@ internal readonly struct DequantMatVecKernel<TScale>(
         int warp = Group.IdxX >> 5;
         ArrayView<UInt4> tiles = codes.SubView(Int4Layout.TileStart(rowTile, 0, columnTiles), (long)columnTiles * Int4Layout.TileLanes);
         int groups = columnTiles / groupTiles;
-        ArrayView<ushort> tileScales = scales.SubView(Int4Layout.ScaleIndex(rowTile * Int4Layout.TileRows, 0, groups), groups * Int4Layout.TileRows);
+        long firstScale = Int4Layout.ScaleIndex(rowTile * Int4Layout.TileRows, 0, groups);
+        ArrayView<ushort> tileScales = scales.SubView(firstScale, groups * Int4Layout.TileRows);
 
         RowPair sums = default;
         for (int slice = 0; slice < columnTiles; slice += SliceTiles)

@@ -4,7 +4,9 @@ using ILGPU.IR.Intrinsics;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>Bit selection, among it the codes of the INT4 layout as 16-bit floats: a code below an exponent is base + code, exactly.</summary>
+/// <summary>
+/// Bit selection; among it the codes of the INT4 layout as 16-bit floats: a code in a float's last bits is base + code, exactly.
+/// </summary>
 [EmulatedBy(typeof(BitsEmulation))]
 internal static class Bits
 {
@@ -38,7 +40,10 @@ internal static class BitsEmulation
     public static uint LowNibblesToBf16x2(uint word) => (word & 0x000f000fu) | 0x43004300u;
 
     public static uint Permute(uint a, uint b, uint selector) =>
-        Select(a, b, selector) | (Select(a, b, selector >> 4) << 8) | (Select(a, b, selector >> 8) << 16) | (Select(a, b, selector >> 12) << 24);
+        Select(a, b, selector)
+        | (Select(a, b, selector >> 4) << 8)
+        | (Select(a, b, selector >> 8) << 16)
+        | (Select(a, b, selector >> 12) << 24);
 
     private static uint Select(uint a, uint b, uint selector)
     {

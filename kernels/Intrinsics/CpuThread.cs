@@ -10,10 +10,10 @@ internal static class CpuThread
 {
     private const BindingFlags Any = BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
 
-    private static readonly Func<object> Launch = Compile(
-        Property(Property(Static("CPURuntimeGroupContext"), "Multiprocessor"), "Accelerator"), accelerator => Field(accelerator, "currentTask"));
+    private static readonly Func<object> Launch =
+        Compile(Field(Property(Property(Current("CPURuntimeGroupContext"), "Multiprocessor"), "Accelerator"), "currentTask"));
 
-    private static readonly Func<object> Warp = Compile(Static("CPURuntimeWarpContext"), warp => warp);
+    private static readonly Func<object> Warp = Compile(Current("CPURuntimeWarpContext"));
 
     /// <summary>The warp of this thread: one object as long as the accelerator lives.</summary>
     public static object CurrentWarp() => Warp();
@@ -21,15 +21,18 @@ internal static class CpuThread
     /// <summary>The group that this thread works for just now.</summary>
     public static GroupIdentity CurrentGroup() => new(Launch(), Grid.LinearIndex);
 
-    private static MemberExpression Static(string type) =>
-        Expression.Property(null, typeof(CPUAccelerator).Assembly.GetType($"ILGPU.Runtime.CPU.{type}", throwOnError: true)!.GetProperty("Current", Any)!);
+    private static MemberExpression Current(string name)
+    {
+        Type type = typeof(CPUAccelerator).Assembly.GetType($"ILGPU.Runtime.CPU.{name}", throwOnError: true)!;
+        return Expression.Property(null, type.GetProperty("Current", Any)!);
+    }
 
     private static MemberExpression Property(Expression of, string name) => Expression.Property(of, of.Type.GetProperty(name, Any)!);
 
     private static MemberExpression Field(Expression of, string name) => Expression.Field(of, of.Type.GetField(name, Any)!);
 
-    private static Func<object> Compile(Expression value, Func<Expression, Expression> select) =>
-        Expression.Lambda<Func<object>>(Expression.Convert(select(value), typeof(object))).Compile();
+    private static Func<object> Compile(Expression value) =>
+        Expression.Lambda<Func<object>>(Expression.Convert(value, typeof(object))).Compile();
 
     /// <summary>One group of one launch.</summary>
     public readonly record struct GroupIdentity(object Launch, int Group);

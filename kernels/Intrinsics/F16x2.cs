@@ -4,7 +4,9 @@ using ILGPU.IR.Intrinsics;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>Two f16 numbers in one word, the first in the lower half. Subnormals are kept; every operation rounds to nearest, ties to even.</summary>
+/// <summary>
+/// Two f16 numbers in one word, the first in the lower half. Subnormals are kept; every operation rounds to nearest, ties to even.
+/// </summary>
 [EmulatedBy(typeof(F16x2Emulation))]
 internal static class F16x2
 {

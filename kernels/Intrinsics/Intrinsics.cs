@@ -32,10 +32,10 @@ internal static class Intrinsics
     public static void Register(Context context)
     {
         IntrinsicImplementationManager manager = context.GetIntrinsicManager();
+        var ptx = new PTXIntrinsic(typeof(PtxInstruction), nameof(PtxInstruction.Write), IntrinsicImplementationMode.GenerateCode);
         foreach (MethodInfo instruction in Instructions)
         {
-            manager.RegisterMethod(
-                instruction, new PTXIntrinsic(typeof(PtxInstruction), nameof(PtxInstruction.Write), IntrinsicImplementationMode.GenerateCode));
+            manager.RegisterMethod(instruction, ptx);
             manager.RegisterMethod(instruction, OpenCl(instruction));
         }
 

@@ -61,7 +61,11 @@ internal static class LaneExchange
         public static WarpWords Of(object warp)
         {
             if (Warp.WarpSize != WarpSize)
-                throw new NotSupportedException($"warps of this CPU accelerator have {Warp.WarpSize} lanes; warp instructions need {WarpSize}");
+            {
+                throw new NotSupportedException(
+                    $"warps of this CPU accelerator have {Warp.WarpSize} lanes; the emulation of warp instructions needs {WarpSize}");
+            }
+
             return Warps.GetValue(warp, _ => new WarpWords());
         }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Reflection;
 using System.Text.RegularExpressions;
 using ILGPU.Backends;
@@ -17,8 +16,8 @@ internal static partial class OpenClInstruction
     {
         var call = (MethodCall)value;
         OpenClAttribute instruction = call.Target.Source.GetCustomAttribute<OpenClAttribute>()!;
-        if (instruction.Declaration is { } declaration && !generator.VariableBuilder.ToString().Contains(declaration, StringComparison.Ordinal))
-            generator.VariableBuilder.AppendLine(CultureInfo.InvariantCulture, $"\t{declaration};");
+        if (instruction.Declaration is { } declaration)
+            Declare(generator, $"\t{declaration};");
 
         VariableAllocator.Variable[] operands = new VariableAllocator.Variable[call.Nodes.Length];
         for (int i = 0; i < operands.Length; i++)
@@ -40,6 +39,12 @@ internal static partial class OpenClInstruction
             else
                 statement.AppendCommand(part);
         }
+    }
+
+    private static void Declare(CLCodeGenerator generator, string declaration)
+    {
+        if (!generator.VariableBuilder.ToString().Contains(declaration, StringComparison.Ordinal))
+            generator.VariableBuilder.AppendLine(declaration);
     }
 
     [GeneratedRegex(@"(\$[d0-9])")]

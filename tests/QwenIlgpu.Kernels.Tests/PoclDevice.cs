@@ -27,6 +27,12 @@ internal static class PoclDevice
         }
     }
 
+    public static void ReleaseBuffers()
+    {
+        if (SharedDevice.IsValueCreated)
+            SharedDevice.Value.Device?.Release();
+    }
+
     public static void DisposeShared()
     {
         if (SharedDevice.IsValueCreated)

@@ -31,6 +31,16 @@ internal static class WarpDevice
         _ => throw new ArgumentException($"device '{name}' is not cpu, pocl or cuda"),
     };
 
+    /// <summary>Frees the buffers of the test that just ran, on whichever device.</summary>
+    public static void ReleaseBuffers()
+    {
+        if (SharedDevice.IsValueCreated)
+            SharedDevice.Value.Release();
+        PoclDevice.ReleaseBuffers();
+        if (TestDevice.Kind == "cuda")
+            TestDevice.Shared.Release();
+    }
+
     private static TestDevice Open() => new(
         Context.Create(b => b.CPU(new CPUDevice(32, 4, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2)),
         c => c.GetCPUDevice(0).CreateCPUAccelerator(c, CPUAcceleratorMode.Parallel));

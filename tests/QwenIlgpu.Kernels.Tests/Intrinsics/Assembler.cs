@@ -4,7 +4,9 @@ using System.Text.RegularExpressions;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>NVIDIA's ptxas, and nvdisasm beside it: PTXAS names it, or it lies on the path. Without it the test that asks is skipped.</summary>
+/// <summary>
+/// NVIDIA's ptxas, and nvdisasm beside it: PTXAS names it, or it lies on the path. Without it the test that asks is skipped.
+/// </summary>
 internal static partial class Assembler
 {
     private const string Reason = "no ptxas on the path and none named by PTXAS: .ci/install-ptxas fetches it";
@@ -44,7 +46,8 @@ internal static partial class Assembler
 
     private static (int Code, string Output) Run(string tool, params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var start = new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

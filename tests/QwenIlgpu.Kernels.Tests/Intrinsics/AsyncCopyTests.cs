@@ -11,7 +11,7 @@ internal sealed class AsyncCopyTests
     private static readonly uint[] Source = [.. Enumerable.Range(100, AsyncCopyKernel.Results * 32 * 4).Select(v => (uint)v)];
 
     [TearDown]
-    public void ReleaseBuffers() => WarpDevice.Shared.Release();
+    public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
 
     [TestCaseSource(typeof(WarpDevice), nameof(WarpDevice.Names))]
     public void DeliversBehindTheWait(string deviceName)

@@ -26,7 +26,7 @@ internal readonly record struct Dyadic(BigInteger Mantissa, int Exponent)
 
     public static Dyadic operator *(Dyadic a, Dyadic b) => new(a.Mantissa * b.Mantissa, a.Exponent + b.Exponent);
 
-    /// <summary>To nearest, ties to even, in a binary format: significant bits, exponent of the last subnormal bit, largest number.</summary>
+    /// <summary>To nearest, ties to even, in a binary format.</summary>
     public double Round(BinaryFormat format)
     {
         BigInteger magnitude = BigInteger.Abs(Mantissa);
@@ -52,7 +52,7 @@ internal readonly record struct Dyadic(BigInteger Mantissa, int Exponent)
     }
 }
 
-/// <summary>A binary floating-point format.</summary>
+/// <summary>A binary floating-point format: significant bits, exponent of the last subnormal bit, largest number.</summary>
 internal sealed record BinaryFormat(int Bits, int LastExponent, double Largest)
 {
     public static readonly BinaryFormat F16 = new(11, -24, 65504);

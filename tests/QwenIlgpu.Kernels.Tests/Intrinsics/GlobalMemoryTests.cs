@@ -9,7 +9,7 @@ internal sealed class GlobalMemoryTests(string deviceName)
     private TestDevice Device => WarpDevice.Named(deviceName);
 
     [TearDown]
-    public void ReleaseBuffers() => Device.Release();
+    public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
 
     [Test]
     public void LoadsSixteenBytes()

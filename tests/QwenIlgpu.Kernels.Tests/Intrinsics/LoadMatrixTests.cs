@@ -39,8 +39,8 @@ internal sealed class LoadMatrixTests(string deviceName)
                 int place = lane % 4 * 2;
                 uint first = transposed ? Element(matrix, place, line) : Element(matrix, line, place);
                 uint second = transposed ? Element(matrix, place + 1, line) : Element(matrix, line, place + 1);
-                Assert.That(
-                    results[(lane * LoadMatrixKernel.Words) + firstWord + matrix], Is.EqualTo(first | (second << 16)), $"lane {lane}, matrix {matrix}");
+                uint word = results[(lane * LoadMatrixKernel.Words) + firstWord + matrix];
+                Assert.That(word, Is.EqualTo(first | (second << 16)), $"lane {lane}, matrix {matrix}");
             }
         }
     }

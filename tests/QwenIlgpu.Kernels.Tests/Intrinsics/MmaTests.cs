@@ -63,10 +63,12 @@ internal sealed class MmaTests(string deviceName)
     }
 
     [Test]
-    public void RoundsTheExactSumOfF16() => Check(f16, Half, (word, half) => SmallFloat.ToDouble(BinaryFormat.F16, (word >> (16 * half)) & 0xffff));
+    public void RoundsTheExactSumOfF16() =>
+        Check(f16, Half, (word, half) => SmallFloat.ToDouble(BinaryFormat.F16, (word >> (16 * half)) & 0xffff));
 
     [Test]
-    public void RoundsTheExactSumOfBf16() => Check(bf16, Half, (word, half) => SmallFloat.ToDouble(BinaryFormat.Bf16, (word >> (16 * half)) & 0xffff));
+    public void RoundsTheExactSumOfBf16() =>
+        Check(bf16, Half, (word, half) => SmallFloat.ToDouble(BinaryFormat.Bf16, (word >> (16 * half)) & 0xffff));
 
     [Test]
     public void RoundsTheExactSumOfTf32() => Check(tf32, Single, (word, _) => BitConverter.UInt32BitsToSingle(word & 0xffffe000));

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>Kernels of warps and tensor cores as machine code: the instructions they are written for, and everything in registers.</summary>
+/// <summary>Kernels of warps and tensor cores as machine code: the instructions they are written for, all of it in registers.</summary>
 [NonParallelizable]
 internal sealed class SampleKernelPtxTests
 {
@@ -17,7 +17,7 @@ internal sealed class SampleKernelPtxTests
     [TestCase("TensorCoreMatMul f16", "sm_90", "HMMA.16816.F32 16, LDSM.16.M88.4 8, LDGSTS.E.BYPASS.128 8")]
     [TestCase("TensorCoreMatMul bf16", "sm_80", "HMMA.16816.F32.BF16 16, LDSM.16.M88.4 8, LDGSTS.E.BYPASS.128 8")]
     [TestCase("DequantMatVec f16", "sm_80", "LDG.E.NA.128.CONSTANT 5, LOP3.LUT 40, HFMA2 60, SHFL.BFLY 4")]
-    [TestCase("DequantMatVec f16", "sm_90", @"LDG.E.NA.128.CONSTANT 5, LOP3.LUT 40, HFMA2 60, SHFL.BFLY 4")]
+    [TestCase("DequantMatVec f16", "sm_90", "LDG.E.NA.128.CONSTANT 5, LOP3.LUT 40, HFMA2 60, SHFL.BFLY 4")]
     [TestCase("DequantMatVec bf16", "sm_80", "LDG.E.NA.128.CONSTANT 5, LOP3.LUT 40, HFMA2 60, SHFL.BFLY 4")]
     public void KeepsToRegistersAndItsInstructions(string kernel, string architecture, string mnemonics)
     {
@@ -48,7 +48,8 @@ internal sealed class SampleKernelPtxTests
 
     private static string MatMul<TOperand>()
         where TOperand : struct, ITensorCoreOperand => Ptx.Of<TensorCoreMatMulKernel<TOperand, TensorCoreSteps>>(
-            TensorCoreMatMulKernel<TOperand, TensorCoreSteps>.TensorCoreMatMul, TensorCoreMatMulKernel<TOperand, TensorCoreSteps>.GroupSize);
+            TensorCoreMatMulKernel<TOperand, TensorCoreSteps>.TensorCoreMatMul,
+            TensorCoreMatMulKernel<TOperand, TensorCoreSteps>.GroupSize);
 
     private static string MatVec<TScale>()
         where TScale : struct, INumberFormat<ushort> =>

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>f16 and bf16 as tests define them: by the runtime's Half and by the upper half of a float, rounded by <see cref="Dyadic"/>.</summary>
+/// <summary>f16 and bf16 as tests define them: the runtime's Half and the upper half of a float, rounded by <see cref="Dyadic"/>.</summary>
 internal static class SmallFloat
 {
     private const uint NaN = 0x7fff;

@@ -3,7 +3,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>The tensor-core matmul: toy shapes on the CPU accelerator, middling ones on PoCL, and what it does with planted faults.</summary>
+/// <summary>The tensor-core matmul: toy shapes on the CPU accelerator, middling ones on PoCL, and planted faults.</summary>
 [NonParallelizable]
 internal sealed class TensorCoreMatMulTests
 {
@@ -13,15 +13,11 @@ internal sealed class TensorCoreMatMulTests
         :
         [
             new("cpu", 64, 64, 32), new("cpu", 64, 64, 128), new("cpu", 65, 70, 40),
-            new("pocl", 256, 256, 256), new("pocl", 203, 130, 424), new("pocl", 64, 256, 5120),
+            new("pocl", 256, 256, 256), new("pocl", 203, 130, 424), new("pocl", 64, 128, 5120),
         ];
 
     [TearDown]
-    public void ReleaseBuffers()
-    {
-        foreach (string name in WarpDevice.Names.Where(n => n == TestContext.CurrentContext.Test.Arguments.FirstOrDefault() as string))
-            WarpDevice.Named(name).Release();
-    }
+    public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
 
     [TestCaseSource(nameof(Shapes))]
     public void MatchesReferenceInF16(string deviceName, int m, int n, int k) =>
@@ -31,17 +27,18 @@ internal sealed class TensorCoreMatMulTests
     public void MatchesReferenceInBf16(string deviceName, int m, int n, int k) =>
         Assert.That(Deviation<Bf16Operand, TensorCoreSteps>(deviceName, m, n, k), Is.LessThanOrEqualTo(1));
 
+    // PoCL copies at once, and a GPU may happen to have copied: the CPU accelerator shows a missing wait every time.
     [Test]
-    public void IsWrongWithoutTheWait([Values("cpu")] string deviceName) =>
-        Assert.That(Deviation<F16Operand, WithoutWait>(deviceName, 64, 64, 128), Is.EqualTo(double.PositiveInfinity));
+    public void IsWrongWithoutTheWait() =>
+        Assert.That(Deviation<F16Operand, WithoutWait>("cpu", 64, 64, 128), Is.EqualTo(double.PositiveInfinity));
 
     [Test]
-    public void IsWrongWithAWaitForOneGroupLess([Values("cpu")] string deviceName) =>
-        Assert.That(Deviation<F16Operand, WaitOneGroupShort>(deviceName, 64, 64, 128), Is.EqualTo(double.PositiveInfinity));
+    public void IsWrongWithAWaitForOneGroupLess() =>
+        Assert.That(Deviation<F16Operand, WaitOneGroupShort>("cpu", 64, 64, 128), Is.EqualTo(double.PositiveInfinity));
 
     [Test]
-    public void IsWrongWithASwappedFragmentRow([ValueSource(typeof(WarpDevice), nameof(WarpDevice.Names))] string deviceName) =>
-        Assert.That(Deviation<F16Operand, SwappedFragmentRow>(deviceName, 64, 64, 128), Is.GreaterThan(1000));
+    public void IsWrongWithASwappedFragmentRow() =>
+        Assert.That(Deviation<F16Operand, SwappedFragmentRow>(WarpDevice.Names[0], 64, 64, 128), Is.GreaterThan(1000));
 
     /// <summary>
     /// The largest error in units of what is allowed; infinite where an output is NaN. The emulated mma rounds once in 16 products, a GPU

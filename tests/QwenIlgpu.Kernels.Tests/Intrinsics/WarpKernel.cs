@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>Every instruction that exchanges words of a warp: y[op, thread], floats as their bits. x: one word a thread, one group.</summary>
+/// <summary>Every instruction that exchanges words of a warp: y[op, thread], floats as their bits. x: a word a thread, one group.</summary>
 internal readonly struct WarpKernel(ArrayView<uint> x, ArrayView<uint> y) : IGroupKernel
 {
     public const int XorFloat = 0;
