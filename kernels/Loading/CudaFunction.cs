@@ -71,16 +71,18 @@ internal sealed class CudaFunction : IDisposable
     {
         if (shape.GroupThreads > Math.Min(Attributes.MaxGroupThreads, Entry.HasBounds ? Entry.GroupThreads : int.MaxValue))
         {
+            string bounds = Entry.HasBounds ? $"at most {Entry.GroupThreads}" : "not given";
             throw new ArgumentException(
-                $"{Entry}: {shape} asks for {shape.GroupThreads} threads a group; its bounds are {(Entry.HasBounds ? Entry.GroupThreads : "not given")} " +
-                $"and the device runs {Attributes.MaxGroupThreads}");
+                $"{Entry}: {shape} asks for {shape.GroupThreads} threads a group; its bounds are {bounds}, the device runs at most " +
+                $"{Attributes.MaxGroupThreads}");
         }
 
         AllowDynamicShared((int)shape.DynamicSharedBytes);
         byte[] arguments = GC.AllocateArray<byte>(signature.Bytes, pinned: true);
         for (int i = 0; i < layouts.Length; i++)
             layouts[i].Write(operands[i], arguments.AsSpan(signature.Parameters[i].Offset));
-        return new CudaLaunch(driver, this, shape, overlapsPredecessor && Entry.WaitsForPredecessor && driver.HasLaunchAttributes, arguments, operands);
+        bool overlaps = overlapsPredecessor && Entry.WaitsForPredecessor && driver.HasLaunchAttributes;
+        return new CudaLaunch(driver, this, shape, overlaps, arguments, operands);
     }
 
     public void Dispose()

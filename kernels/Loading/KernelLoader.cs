@@ -38,8 +38,8 @@ internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDire
         if (cuda is not null)
         {
             return BindCuda(
-                entry.Method, function => LaunchShape.OfItems(kernel.Items, function.Entry.GroupThreads), new Index1D(kernel.Items), kernel.Items,
-                kernel);
+                entry.Method, function => LaunchShape.OfItems(kernel.Items, function.Entry.GroupThreads),
+                new Index1D(kernel.Items), kernel.Items, kernel);
         }
 
         var launch = (Action<AcceleratorStream, Index1D, int, TKernel>)Load(entry.Method, () => Accelerator.LoadAutoGroupedKernel(entry));

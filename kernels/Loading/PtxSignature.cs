@@ -17,11 +17,17 @@ internal sealed partial record PtxSignature(string Name, IReadOnlyList<PtxParame
             throw new InvalidOperationException("PTX without an .entry");
         var parameters = new List<PtxParameter>();
         int offset = 0;
-        foreach (string declaration in entry.Groups["parameters"].Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        string[] declarations =
+            entry.Groups["parameters"].Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        foreach (string declaration in declarations)
         {
             Match match = ParameterPattern().Match(declaration);
             if (!match.Success)
-                throw new InvalidOperationException($"PTX entry {entry.Groups["name"].Value} has a parameter of unknown form: {declaration}");
+            {
+                throw new InvalidOperationException(
+                    $"PTX entry {entry.Groups["name"].Value} has a parameter of unknown form: {declaration}");
+            }
+
             int elementBytes = Number(match, "bits", 0) / 8;
             int bytes = elementBytes * Number(match, "count", 1);
             int alignment = Number(match, "alignment", elementBytes);

@@ -8,7 +8,8 @@ namespace QwenIlgpu.Kernels.Tests;
 [NonParallelizable]
 internal sealed partial class PtxTests
 {
-    private static IEnumerable<TestCaseData> Kernels() => KernelCatalogue.All.Select(k => new TestCaseData(k).SetArgDisplayNames(k.ToString()));
+    private static IEnumerable<TestCaseData> Kernels() =>
+        KernelCatalogue.All.Select(k => new TestCaseData(k).SetArgDisplayNames(k.ToString()));
 
     [TestCaseSource(nameof(Kernels))]
     public void Compiles(KernelEntry kernel)
@@ -23,7 +24,7 @@ internal sealed partial class PtxTests
         }
     }
 
-    /// <summary>An array that the compiler cannot keep in registers lies in local memory, which is slow; none of our kernels means that.</summary>
+    /// <summary>An array that the compiler cannot keep in registers lies in local memory, which is slow.</summary>
     [TestCaseSource(nameof(Kernels))]
     public void KeepsItsVariablesInRegisters(KernelEntry kernel) =>
         Assert.That(PtxBuild.Shared.Text(kernel, Newest), Does.Not.Contain("__local_depot"));
@@ -74,6 +75,7 @@ internal sealed partial class PtxTests
     private static int Number(Match match, string group) => int.Parse(match.Groups[group].ValueSpan, CultureInfo.InvariantCulture);
 
     [GeneratedRegex(
-        @"ld\.param\.[bfus](?<bits>\d+)\s+(?<register>%\w+), \[(?<name>\w+?)(\+(?<offset>\d+))?\];(?<address>\s+cvta\.to\.global\.u64\s+%\w+, \k<register>;)?")]
+        @"ld\.param\.[bfus](?<bits>\d+)\s+(?<register>%\w+), \[(?<name>\w+?)(\+(?<offset>\d+))?\];" +
+        @"(?<address>\s+cvta\.to\.global\.u64\s+%\w+, \k<register>;)?")]
     private static partial Regex ParameterLoad();
 }

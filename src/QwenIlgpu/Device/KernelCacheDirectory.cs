@@ -20,7 +20,8 @@ internal static class KernelCacheDirectory
     }
 
     /// <summary>Under <c>$XDG_CACHE_HOME</c> where it is set and absolute, as its specification asks; else the platform's.</summary>
-    public static string? Of(string? xdgCacheHome) => Path.IsPathFullyQualified(xdgCacheHome ?? "") ? Path.Combine(xdgCacheHome!, Below) : OfPlatform();
+    public static string? Of(string? xdgCacheHome) =>
+        Path.IsPathFullyQualified(xdgCacheHome ?? "") ? Path.Combine(xdgCacheHome!, Below) : OfPlatform();
 
     private static string Folder(Environment.SpecialFolder folder) =>
         Environment.GetFolderPath(folder, Environment.SpecialFolderOption.DoNotVerify);

@@ -11,13 +11,12 @@ internal sealed class ArgumentLayoutTests : KernelTests
     public void PadsLikeC()
     {
         ArgumentLayout layout = ArgumentLayout.Of(typeof(PaddedKernel));
+        ArgumentWord[] expected = [new(0, 1), new(8, 8, true), new(16, 8), new(24, 2), new(28, 4), new(32, 8), new(40, 4), new(48, 8)];
 
         Assert.Multiple(() =>
         {
             Assert.That(layout.Bytes, Is.EqualTo(56));
-            Assert.That(
-                layout.Words,
-                Is.EqualTo(new ArgumentWord[] { new(0, 1), new(8, 8, true), new(16, 8), new(24, 2), new(28, 4), new(32, 8), new(40, 4), new(48, 8) }));
+            Assert.That(layout.Words, Is.EqualTo(expected));
         });
     }
 
@@ -77,7 +76,8 @@ internal sealed class ArgumentLayoutTests : KernelTests
         var signature = new PtxSignature("Kernel_Padded", [new PtxParameter("_kernel", 0, 48)]);
 
         Assert.That(
-            () => CudaFunction.LayoutsOf(entry, signature), Throws.InvalidOperationException.With.Message.EqualTo("PaddedKernel: operands take [56] bytes, its PTX declares [48]"));
+            () => CudaFunction.LayoutsOf(entry, signature),
+            Throws.InvalidOperationException.With.Message.EqualTo("PaddedKernel: operands take [56] bytes, its PTX declares [48]"));
     }
 
     private readonly struct Empty;

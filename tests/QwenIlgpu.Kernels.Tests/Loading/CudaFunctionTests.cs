@@ -26,14 +26,16 @@ internal sealed class CudaFunctionTests : KernelTests
             Assert.That(function.Handle, Is.EqualTo(StandInDriver.Function));
         }
 
-        Assert.That(StandInDriver.Calls, Is.EqualTo(new[] { $"load {ptx.Length} characters", "function Kernel_Scale of 1000", "unload 1000" }));
+        Assert.That(
+            StandInDriver.Calls, Is.EqualTo(new[] { $"load {ptx.Length} characters", "function Kernel_Scale of 1000", "unload 1000" }));
     }
 
     [Test]
     public void AFailedLoadTellsTheDriversLog()
     {
         StandInDriver.LoadResult = 218;
-        StandInDriver.Log = "ptxas application ptx input, line 9; fatal   : Parsing error near ';'\n\nptxas fatal   : Ptx assembly aborted\n";
+        StandInDriver.Log =
+            "ptxas application ptx input, line 9; fatal   : Parsing error near ';'\n\nptxas fatal   : Ptx assembly aborted\n";
 
         Assert.That(
             () => CudaFunction.Load(StandInDriver.Create(), Scale, Ptx(Scale)),
@@ -44,7 +46,8 @@ internal sealed class CudaFunctionTests : KernelTests
 
     [Test]
     public void AnErrorWithoutNameOrLogIsItsNumber() => Assert.That(
-        KernelDriver.FailureText("RmsNormKernel", "cuLaunchKernel", 999, null, [0, 65]), Is.EqualTo("RmsNormKernel: cuLaunchKernel failed: error 999"));
+        KernelDriver.FailureText("RmsNormKernel", "cuLaunchKernel", 999, null, [0, 65]),
+        Is.EqualTo("RmsNormKernel: cuLaunchKernel failed: error 999"));
 
     [Test]
     public void LaunchesWithOperandsWhereTheKernelReadsThem()
@@ -164,7 +167,8 @@ internal sealed class CudaFunctionTests : KernelTests
 
     [Test]
     public void RejectsADriverThatLacksACall() => Assert.That(
-        () => StandInDriver.Create(without: "cuLaunchKernel"), Throws.TypeOf<NotSupportedException>().With.Message.Contains("cuLaunchKernel"));
+        () => StandInDriver.Create(without: "cuLaunchKernel"),
+        Throws.TypeOf<NotSupportedException>().With.Message.Contains("cuLaunchKernel"));
 
     private static void RunBoth(CudaLaunch first, CudaLaunch second, int times)
     {

@@ -108,7 +108,8 @@ internal sealed class PtxCompilerTests
 
         Assert.That(
             () => Compiler(backend).Compile(Hopper),
-            Throws.TypeOf<NotSupportedException>().With.Message.EqualTo("kernel HopperKernel needs compute capability 9.0; this device has 8.6"));
+            Throws.TypeOf<NotSupportedException>()
+                .With.Message.EqualTo("kernel HopperKernel needs compute capability 9.0; this device has 8.6"));
     }
 
     [Test]
@@ -118,7 +119,8 @@ internal sealed class PtxCompilerTests
         var throwing = new KernelEntry(typeof(ThrowingKernel).GetMethod(nameof(ThrowingKernel.Throwing))!);
 
         Assert.That(
-            () => Compiler(backend).Compile(throwing), Throws.TypeOf<NotSupportedException>().With.Message.Contains(nameof(ThrowingKernel)));
+            () => Compiler(backend).Compile(throwing),
+            Throws.TypeOf<NotSupportedException>().With.Message.Contains(nameof(ThrowingKernel)));
         Assert.That(Directory.GetFiles(directory.Path), Is.Empty);
     }
 

@@ -91,7 +91,8 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
                 complaints.Add($"{where}: {cell.Registers} registers, the table says {known.Registers}");
         }
 
-        complaints.AddRange(Cells.Keys.Where(k => !now.Cells.ContainsKey(k)).Select(k => $"{k.Kernel} on {k.Architecture}: in the table but gone"));
+        complaints.AddRange(
+            Cells.Keys.Where(k => !now.Cells.ContainsKey(k)).Select(k => $"{k.Kernel} on {k.Architecture}: in the table but gone"));
         complaints.Sort(StringComparer.Ordinal);
         return complaints;
     }
@@ -112,8 +113,8 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
         text.Append(CultureInfo.InvariantCulture, $"""
             # What the kernels take of a GPU
 
-            Generated with ptxas {Release} from the PTX that ILGPU emits and the loader rewrites; a test compares it. Nothing here was measured
-            on a GPU. A cell holds registers a thread · bytes a thread of stack frame and spills · shared bytes a group · share of a
+            Generated with ptxas {Release} from the PTX that ILGPU emits and the loader rewrites; a test compares it. Nothing here was
+            measured on a GPU. A cell holds registers a thread · bytes a thread of stack frame and spills · shared bytes a group · share of a
             multiprocessor's warps that groups of that many threads can keep, by registers and shared memory.
 
             ```sh

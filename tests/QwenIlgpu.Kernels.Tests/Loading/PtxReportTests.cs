@@ -30,7 +30,8 @@ internal sealed class PtxReportTests
     [Test]
     public void SurvivesItsOwnText()
     {
-        PtxReport report = Report(("A<B, C>", "sm_80", new(128, 40, 0, 0, 75)), ("A<B, C>", "sm_90", new(128, 42, 16, 2048, 69)), ("D", "sm_90", new(64, 8, 0, 0, 100)));
+        PtxReport report = Report(
+            ("A<B, C>", "sm_80", new(128, 40, 0, 0, 75)), ("A<B, C>", "sm_90", new(128, 42, 16, 2048, 69)), ("D", "sm_90", new(64, 8, 0, 0, 100)));
 
         PtxReport parsed = PtxReport.Parse(report.ToString());
 
@@ -87,9 +88,10 @@ internal sealed class PtxReportTests
     public void ARefusedTextTellsTheAssemblersMessage()
     {
         Ptxas ptxas = Ptxas.FindOrSkip();
+        const string Nonsense = ".version 8.4\n.target sm_80\n.address_size 64\n.visible .entry K() { nonsense; }\n";
 
         Assert.That(
-            () => ptxas.Assemble(".version 8.4\n.target sm_80\n.address_size 64\n.visible .entry K() { nonsense; }\n", new CudaArchitecture(8, 0)),
+            () => ptxas.Assemble(Nonsense, new CudaArchitecture(8, 0)),
             Throws.InvalidOperationException.With.Message.Contains("nonsense").Or.Message.Contains("error"));
     }
 

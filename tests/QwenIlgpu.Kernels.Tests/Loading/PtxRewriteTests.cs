@@ -19,5 +19,6 @@ internal sealed class PtxRewriteTests
 
     [Test]
     public void RejectsTextWithoutTarget() => Assert.That(
-        () => PtxRewrite.Apply(".version 8.4\n", "sm_90"), Throws.InvalidOperationException.With.Message.Contains(".target").And.Message.Contains("sm_90"));
+        () => PtxRewrite.Apply(".version 8.4\n", "sm_90"),
+        Throws.InvalidOperationException.With.Message.Contains(".target").And.Message.Contains("sm_90"));
 }

@@ -6,7 +6,8 @@ internal sealed class PtxSignatureTests
     public void PlacesParametersByTheirAlignment()
     {
         PtxSignature signature = PtxSignature.Parse(
-            ".visible .entry Kernel_X(\n\t.param .b32 _a_1,\n\t.param .align 8 .b8 _b_2[20],\n\t.param .b16 _c_3,\n\t.param .f64 _d_4\n)\n{");
+            ".visible .entry Kernel_X(\n\t.param .b32 _a_1,\n\t.param .align 8 .b8 _b_2[20],\n" +
+            "\t.param .b16 _c_3,\n\t.param .f64 _d_4\n)\n{");
 
         Assert.Multiple(() =>
         {

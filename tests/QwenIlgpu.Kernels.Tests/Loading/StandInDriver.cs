@@ -53,7 +53,8 @@ internal static unsafe class StandInDriver
         "cuModuleGetFunction" => (nint)(delegate* unmanaged<nint*, nint, byte*, int>)&ModuleGetFunction,
         "cuFuncGetAttribute" => (nint)(delegate* unmanaged<int*, int, nint, int>)&FuncGetAttribute,
         "cuFuncSetAttribute" => (nint)(delegate* unmanaged<nint, int, int, int>)&FuncSetAttribute,
-        "cuLaunchKernel" => (nint)(delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)&LaunchKernel,
+        "cuLaunchKernel" =>
+            (nint)(delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)&LaunchKernel,
         "cuLaunchKernelEx" => (nint)(delegate* unmanaged<LaunchConfiguration*, nint, void**, void**, int>)&LaunchKernelEx,
         "cuGetErrorName" => (nint)(delegate* unmanaged<int, byte**, int>)&GetErrorName,
         _ => 0,
