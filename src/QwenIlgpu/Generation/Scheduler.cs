@@ -71,6 +71,8 @@ internal sealed class Scheduler
 
     private void Admit(GenerationRequest request, int neededPages)
     {
+        // Live before the device is asked for anything: if it fails, the request ends with all others.
+        live.Add(request);
         request.Slot = slots.Take();
         request.Pages = new int[neededPages];
         for (int block = 0; block < neededPages; block++)
@@ -80,7 +82,6 @@ internal sealed class Scheduler
         }
 
         runner.Sampler.Admit(request.Slot, request.PromptIds, request.Sampling);
-        live.Add(request);
     }
 
     private void Retire(GenerationRequest request)
