@@ -97,9 +97,25 @@ internal sealed class GraphTests
     }
 
     [Test]
+    public void CaptureLeavesOutWhatOthersQueueOnTheComputeStream()
+    {
+        OpGraph graph = Planted(out DeviceMemory memory, (launch, _) => launch.Run(model.Device.Stream));
+        using (memory)
+        using (var runner = new CudaGraphRunner(graph, model.Device))
+        {
+            runner.Run();
+            StandIn.Clear();
+            runner.Run();
+        }
+
+        Assert.That(StandIn.Calls.Single(c => c.Call == "cuGraphInstantiate").Bytes, Is.EqualTo(1), "kernels in the graph");
+        Assert.That(StandIn.Calls.Count(c => c is { IsLaunch: true, Origin: CallOrigin.Direct }), Is.EqualTo(1), "the launch of another engine");
+    }
+
+    [Test]
     public void WaitDuringACaptureFailsAndLeavesTheStreamUsable()
     {
-        OpGraph graph = Planted(out DeviceMemory memory, stream => stream.Synchronize());
+        OpGraph graph = Planted(out DeviceMemory memory, (_, stream) => stream.Synchronize());
         using (memory)
         using (var runner = new CudaGraphRunner(graph, model.Device))
         {
@@ -115,7 +131,7 @@ internal sealed class GraphTests
         [.. calls.Where(c => c.IsLaunch && c.Origin == origin).Select(c => (object)c.Identity)];
 
     // A graph of one good launch and one that does what a capture must not see; by default, a launch on the NULL stream.
-    private OpGraph Planted(out DeviceMemory memory, Action<ILGPU.Runtime.AcceleratorStream>? misdeed = null)
+    private OpGraph Planted(out DeviceMemory memory, Action<Kernels.Launch, ILGPU.Runtime.AcceleratorStream>? misdeed = null)
     {
         ComputeDevice device = model.Device;
         memory = new DeviceMemory(device);
@@ -126,7 +142,8 @@ internal sealed class GraphTests
         graph.Add("norm", [], [y], 0, () =>
         {
             Kernels.Launch good = Kernels.RmsNorm.Bind(device.Loader, x, weight, y.View, 1e-6f);
-            return [good, new Kernels.Launch("planted", 1, misdeed ?? (_ => good.Run(device.Accelerator.DefaultStream)))];
+            misdeed ??= (launch, _) => launch.Run(device.Accelerator.DefaultStream);
+            return [good, new Kernels.Launch("planted", 1, stream => misdeed(good, stream))];
         });
         graph.Plan();
         graph.Bind(memory.Allocate<byte>(graph.ArenaBytes));

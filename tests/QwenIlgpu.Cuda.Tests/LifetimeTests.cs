@@ -72,6 +72,59 @@ internal sealed class LifetimeTests
     }
 
     [Test]
+    public async Task PrefillChunksThatNobodyReadsBackKeepTheirInputs()
+    {
+        await using QwenModel model = await TinyModel.LoadAsync();
+        await using var engine = new Engine(model, new EngineOptions { PrefillChunkTokens = 64 });
+        int[] prompt = [.. Enumerable.Range(0, 700).Select(i => i % 2000)];
+        StandIn.Clear();
+
+        await foreach (GenerationUpdate _ in engine.GenerateAsync(prompt, Options with { MaxTokens = 1 }))
+        {
+        }
+
+        DriverCall[] calls = StandIn.Calls;
+        Assert.That(calls.Where(c => c.Result is not (0 or 600)), Is.Empty);
+        Assert.That(calls.Count(c => c.Call == "cuEventSynchronize"), Is.EqualTo(10), "eleven chunks: each from the third on waits for a staging buffer, the last one for its token");
+    }
+
+    [TestCase(0)]
+    [TestCase(5)]
+    public async Task FaultOfTheDeviceReachesTheReaderAndFreesTheModel(int tokensBefore)
+    {
+        string before = StandIn.LiveHandles();
+        await using (QwenModel model = await TinyModel.LoadAsync())
+        {
+            await using var engine = new Engine(model);
+            try
+            {
+                Assert.That(FailAsync, Throws.Exception.With.Message.Contains("illegal memory access"));
+                Assert.That(FailAsync, Throws.Exception.With.Message.Contains("illegal memory access"), "a later request");
+                await engine.DisposeAsync();
+            }
+            finally
+            {
+                StandIn.Fault(0);
+            }
+
+            async Task FailAsync()
+            {
+                int tokens = 0;
+                if (tokensBefore == 0)
+                    StandIn.Fault(700);
+                await foreach (GenerationUpdate update in engine.GenerateAsync(new[] { 5, 6, 7 }, Options with { MaxTokens = 20_000 }))
+                {
+                    tokens += update.TokenIds.Count;
+                    if (tokens >= tokensBefore)
+                        StandIn.Fault(700);
+                }
+            }
+        }
+
+        Assert.That(StandIn.LiveHandles(), Is.EqualTo(before));
+    }
+
+    [Test]
     public async Task EngineThreadAllocatesNothingWhileAReaderWaits()
     {
         await using QwenModel model = await TinyModel.LoadAsync();

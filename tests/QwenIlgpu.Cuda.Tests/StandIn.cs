@@ -35,6 +35,10 @@ internal sealed partial class StandIn
     [LibraryImport(Library, EntryPoint = "standin_live")]
     public static partial int Live(HandleKind kind);
 
+    /// <summary>From now on whatever waits for the device fails with this error, as after a kernel's fault; 0 ends that.</summary>
+    [LibraryImport(Library, EntryPoint = "standin_fault")]
+    public static partial void Fault(int error);
+
     /// <summary>Every kind of handle of which some are alive, with their number.</summary>
     public static string LiveHandles() =>
         string.Join(", ", Enum.GetValues<HandleKind>().Where(k => Live(k) != 0).Select(k => $"{Live(k)} {k}"));

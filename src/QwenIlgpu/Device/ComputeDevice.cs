@@ -23,7 +23,7 @@ internal sealed class ComputeDevice : IDisposable
         this.context = context;
         Accelerator = accelerator;
         Stream = accelerator.CreateStream();
-        CopyStream = accelerator.CreateStream();
+        CopyStream = IsCuda ? accelerator.CreateStream() : Stream;
         Loader = new KernelLoader(accelerator, kernelCacheDirectory);
     }
 
@@ -32,7 +32,7 @@ internal sealed class ComputeDevice : IDisposable
     /// <summary>The one compute stream; ILGPU's default stream is CUDA's NULL stream, which cannot be captured.</summary>
     public AcceleratorStream Stream { get; }
 
-    /// <summary>Copies of weights, beside the compute stream; events order the two.</summary>
+    /// <summary>Copies of weights, beside the compute stream and ordered against it by events; the compute stream itself where there are none.</summary>
     public AcceleratorStream CopyStream { get; }
 
     public KernelLoader Loader { get; }
@@ -95,7 +95,8 @@ internal sealed class ComputeDevice : IDisposable
     public void Dispose()
     {
         Bind();
-        CopyStream.Dispose();
+        if (CopyStream != Stream)
+            CopyStream.Dispose();
         Stream.Dispose();
         Loader.Dispose();
         Accelerator.Dispose();

@@ -50,12 +50,6 @@ internal static unsafe partial class CudaDriver
     [LibraryImport(DriverLibraries.Cuda, EntryPoint = "cuDeviceGetAttribute")]
     public static partial int DeviceGetAttribute(out int value, CudaDeviceAttribute attribute, int device);
 
-    [LibraryImport(DriverLibraries.Cuda, EntryPoint = "cuFuncGetAttribute")]
-    public static partial int FuncGetAttribute(out int value, int attribute, nint function);
-
-    [LibraryImport(DriverLibraries.Cuda, EntryPoint = "cuFuncSetAttribute")]
-    public static partial int FuncSetAttribute(nint function, int attribute, int value);
-
     [LibraryImport(DriverLibraries.Cuda, EntryPoint = "cuMemAllocHost_v2")]
     public static partial int MemAllocHost(out nint memory, nuint bytes);
 

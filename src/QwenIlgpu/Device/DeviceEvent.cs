@@ -4,8 +4,8 @@ using ILGPU.Runtime.Cuda;
 namespace QwenIlgpu;
 
 /// <summary>
-/// A point in a stream that the host or another stream can wait for. On the CPU accelerator a launch returns when it is done, so
-/// every point has been reached.
+/// A point in a stream that the host or another stream can wait for. Only CUDA has them: elsewhere there is one stream, and copies
+/// wait for it by themselves.
 /// </summary>
 internal sealed class DeviceEvent : IDisposable
 {

@@ -6,8 +6,8 @@ using ILGPU.Runtime.Cuda;
 namespace QwenIlgpu;
 
 /// <summary>
-/// Host memory that the device copies from and to by itself: page-locked on CUDA, so that a copy is queued and the call returns;
-/// ordinary on the CPU accelerator, where a copy is a copy. Its contents must stay while a copy is queued.
+/// Host memory that the device copies from and to by itself: page-locked on CUDA, so that a copy is queued, the call returns and the
+/// contents must stay; ordinary on other accelerators, where the call returns when the copy is done.
 /// </summary>
 internal sealed unsafe class HostBuffer<T> : IDisposable
     where T : unmanaged
@@ -46,7 +46,7 @@ internal sealed unsafe class HostBuffer<T> : IDisposable
         if (stream is CudaStream cuda)
             CudaDriver.Check(CudaDriver.MemcpyHostToDevice(target.LoadEffectiveAddressAsPtr(), (nint)values, bytes, cuda.StreamPtr), "cuMemcpyHtoDAsync");
         else
-            NativeMemory.Copy(values, (void*)target.LoadEffectiveAddressAsPtr(), bytes);
+            target.CopyFromCPU(stream, (ReadOnlySpan<T>)Span[..(int)target.Length]);
     }
 
     /// <summary>Queues the copy of a view to the first elements.</summary>
@@ -58,7 +58,7 @@ internal sealed unsafe class HostBuffer<T> : IDisposable
         if (stream is CudaStream cuda)
             CudaDriver.Check(CudaDriver.MemcpyDeviceToHost((nint)values, source.LoadEffectiveAddressAsPtr(), bytes, cuda.StreamPtr), "cuMemcpyDtoHAsync");
         else
-            NativeMemory.Copy((void*)source.LoadEffectiveAddressAsPtr(), values, bytes);
+            source.CopyToCPU(stream, Span[..(int)source.Length]);
     }
 
     public void Dispose()

@@ -98,9 +98,25 @@ internal sealed class EngineLoop : IAsyncDisposable
         }
         finally
         {
-            runner?.Dispose();
+            Free();
             started.TrySetResult();
             ended.SetResult();
+        }
+    }
+
+    // A device that has failed refuses to be waited for, too; what is to be said of it has been said.
+    private void Free()
+    {
+        try
+        {
+            runner?.Dispose();
+        }
+#pragma warning disable CA1031 // An exception that leaves the thread ends the process.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            fault ??= e;
+            Log.EngineFault(logger, e);
         }
     }
 

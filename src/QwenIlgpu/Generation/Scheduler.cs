@@ -18,8 +18,8 @@ internal sealed class Scheduler
     private readonly StepSequence[] prefillSequences;
     private readonly int[] decodeSlots;
     private readonly QueuedStep[] ring;
-    private int queuedSteps;
-    private int collectedSteps;
+    private long queuedSteps;
+    private long collectedSteps;
     private bool lastWasPrefill;
 
     public Scheduler(StepRunner runner)
@@ -67,7 +67,7 @@ internal sealed class Scheduler
     public bool Step()
     {
         bool queued = Queue();
-        int inFlight = queuedSteps - collectedSteps;
+        long inFlight = queuedSteps - collectedSteps;
         if (inFlight == ring.Length || (inFlight > 0 && !queued))
             Collect();
         return queued || inFlight > 0;
@@ -86,20 +86,23 @@ internal sealed class Scheduler
         if (!prefilling && !decoding)
             return false;
         lastWasPrefill = prefilling && !(decoding && lastWasPrefill);
-        QueuedStep step = ring[queuedSteps % ring.Length];
+        int place = (int)(queuedSteps % ring.Length);
+        QueuedStep step = ring[place];
         step.Clear();
         if (lastWasPrefill)
             QueuePrefill(step);
         else
             QueueDecode(step);
         if (step.Count > 0)
-            runner.Sampler.ReadBack(queuedSteps % ring.Length, step.Count);
+            runner.Sampler.ReadBack(place, step.Count);
         queuedSteps++;
         return true;
     }
 
     private void Admit(GenerationRequest request, int neededPages)
     {
+        // Live before the device is asked for anything: if it fails, the request ends with all others.
+        live.Add(request);
         request.Slot = slots.Take();
         request.Pages = new int[neededPages];
         for (int block = 0; block < neededPages; block++)
@@ -109,7 +112,6 @@ internal sealed class Scheduler
         }
 
         runner.Sampler.Admit(request);
-        live.Add(request);
     }
 
     private void Retire(GenerationRequest request)
@@ -158,7 +160,7 @@ internal sealed class Scheduler
 
     private void Collect()
     {
-        int place = collectedSteps++ % ring.Length;
+        int place = (int)(collectedSteps++ % ring.Length);
         QueuedStep step = ring[place];
         if (step.Count == 0)
             return;

@@ -131,14 +131,21 @@ internal sealed class StepRunner : IDisposable
         return step;
     }
 
+    /// <summary>Frees everything, even on a device that has failed and refuses to be waited for.</summary>
     public void Dispose()
     {
-        model.Device.Bind();
-        model.Device.Synchronize();
-        DropGraphs();
-        arenaMemory.Dispose();
-        memory.Dispose();
-        model.Return();
+        try
+        {
+            model.Device.Bind();
+            model.Device.Synchronize();
+        }
+        finally
+        {
+            DropGraphs();
+            arenaMemory.Dispose();
+            memory.Dispose();
+            model.Return();
+        }
     }
 
     private void Run(BoundStep step)

@@ -193,6 +193,8 @@ API Result cuCtxSynchronize(void)
 {
     LOCKED;
     Result result = bound();
+    if (result == SUCCESS)
+        result = device_fault();
     if (result == SUCCESS && capture_forbids())
         result = CAPTURE_UNSUPPORTED;
     if (result == SUCCESS)
@@ -233,6 +235,12 @@ API Result cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
     return bound();
 }
 
+API Result cuGetErrorName(int error, const char **text)
+{
+    *text = error == SUCCESS ? "CUDA_SUCCESS" : "CUDA_ERROR_OF_THE_STAND_IN";
+    return SUCCESS;
+}
+
 API Result cuGetErrorString(int error, const char **text)
 {
     switch (error)
@@ -243,6 +251,7 @@ API Result cuGetErrorString(int error, const char **text)
         case NO_DEVICE: *text = "no CUDA-capable device is detected"; break;
         case INVALID_CONTEXT: *text = "invalid device context"; break;
         case INVALID_HANDLE: *text = "invalid resource handle"; break;
+        case ILLEGAL_ADDRESS: *text = "an illegal memory access was encountered"; break;
         case CAPTURE_UNSUPPORTED: *text = "operation not permitted when stream is capturing"; break;
         case CAPTURE_INVALIDATED: *text = "operation failed due to a previous error during capture"; break;
         default: *text = "an error of the stand-in driver"; break;

@@ -2,7 +2,7 @@
 //
 // It is as late as a driver may be. Work queued on a stream (copies, fills, event records) is carried out only when something
 // waits for it, in stream order, so that a host buffer that is overwritten too early, or a copy that is not ordered against
-// another stream, shows in the data. Fresh device memory holds 0xFF.
+// another stream, shows in the data; what a copy finds changed or freed is recorded as an error. Fresh device memory holds 0xFF.
 //
 // Settings, read from the environment when cuInit is called:
 //   STANDIN_INIT        error code that cuInit returns
@@ -109,6 +109,7 @@ typedef struct Op
     const void *source;
     size_t bytes;
     int value;
+    uint64_t hash;              // of a page-locked source when the copy was queued; 0 for other copies
     bool pageable;              // the target is host memory that is not page-locked, and there until the call returns
     void *owned;                // bytes of a pageable source, taken when the copy was queued
     struct Stream *awaited;
@@ -165,6 +166,7 @@ Op *queue(Stream *stream, Work work);
 void append(Graph *graph, Op *op);
 void drain(Stream *stream, uint64_t sequence);
 void drain_all(void);
+Result device_fault(void);
 
 bool is_device(const void *pointer, size_t bytes);
 bool is_page_locked(const void *pointer, size_t bytes);

@@ -104,6 +104,21 @@ API void standin_clear(void)
     UNLOCKED;
 }
 
+// A fault as a device has it: from some call on, whatever waits for the device fails.
+static int fault;
+
+Result device_fault(void)
+{
+    return fault;
+}
+
+API void standin_fault(int error)
+{
+    LOCKED;
+    fault = error;
+    UNLOCKED;
+}
+
 API int standin_live(int kind)
 {
     LOCKED;

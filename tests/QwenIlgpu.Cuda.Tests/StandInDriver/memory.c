@@ -182,6 +182,8 @@ static Result copy(const char *call, void *target, const void *source, size_t by
         op->target = target;
         op->source = source;
         op->bytes = bytes;
+        if (source_host && !pageable && !stream->capture)
+            op->hash = hash_bytes(source, bytes);
         if (pageable && source_host)
         {
             op->owned = malloc(bytes);

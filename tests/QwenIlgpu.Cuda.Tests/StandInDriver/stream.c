@@ -58,6 +58,8 @@ static void perform(const Op *op)
         return;
     }
 
+    if (op->hash && op->hash != hash_bytes(op->source, op->bytes))
+        record("source overwritten before it was copied", NULL)->result = ILLEGAL_ADDRESS;
     switch (op->work)
     {
         case COPY: memcpy(op->target, op->source, op->bytes); break;
@@ -151,7 +153,9 @@ API Result cuStreamSynchronize(void *handle)
 {
     LOCKED;
     Stream *stream = stream_of(handle);
-    Result result = stream ? bound() : INVALID_HANDLE;
+    Result result = stream ? device_fault() : INVALID_HANDLE;
+    if (result == SUCCESS)
+        result = bound();
     if (result == SUCCESS && stream->capture)
     {
         stream->capture_broken = true;
@@ -253,7 +257,9 @@ API Result cuEventSynchronize(void *handle)
 {
     LOCKED;
     Event *event = handle;
-    Result result = is(handle, EVENT) ? bound() : INVALID_HANDLE;
+    Result result = is(handle, EVENT) ? device_fault() : INVALID_HANDLE;
+    if (result == SUCCESS)
+        result = bound();
     if (result == SUCCESS && event->stream)
         drain(event->stream, event->sequence);
     Entry *entry = record("cuEventSynchronize", event && result == SUCCESS ? event->stream : NULL);
