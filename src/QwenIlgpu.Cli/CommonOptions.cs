@@ -18,15 +18,15 @@ internal sealed class CommonOptions
     {
         Description =
             "Where the model runs. auto: the first CUDA device that can be used; without one the CPU, but only for models under 500 MB. " +
-            "cuda is cuda:0. [default: auto]",
-        HelpName = "auto|cpu|cuda|cuda:N",
+            "cuda is cuda:0; opencl is experimental. [default: auto]",
+        HelpName = "auto|cpu|cuda|cuda:N|opencl",
         Arity = ArgumentArity.ExactlyOne,
         Recursive = true,
         CustomParser = result =>
         {
             string text = result.Tokens[^1].Value;
             if (!DeviceSelection.TryParse(text, out DeviceSelection selection))
-                result.AddError($"--device is '{text}'; it must be auto, cpu, cuda or cuda:N with N from 0");
+                result.AddError($"--device is '{text}'; it must be auto, cpu, cuda, cuda:N with N from 0, or opencl");
             return selection;
         },
     };
@@ -43,7 +43,7 @@ internal sealed class CommonOptions
         Recursive = true,
     };
 
-    public CommonOptions() => Device.CompletionSources.Add("auto", "cpu", "cuda");
+    public CommonOptions() => Device.CompletionSources.Add("auto", "cpu", "cuda", "opencl");
 
     public void AddTo(Command root)
     {

@@ -13,7 +13,7 @@ internal sealed class StepBench : IDisposable
     private readonly int decodeTokens;
     private readonly ResolvedSampling sampling;
 
-    public StepBench(QwenModel model, PageType pageType, int promptTokens, int decodeTokens)
+    public StepBench(QwenModel model, PageType pageType, int promptTokens, int decodeTokens, bool cudaGraphs)
     {
         (this.model, this.decodeTokens) = (model, decodeTokens);
         prompt = PromptOf(model, promptTokens);
@@ -24,7 +24,7 @@ internal sealed class StepBench : IDisposable
             PageType = pageType,
         }.Resolve(model.Config);
         sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, model.Tokenizer.VocabularySize, () => 0);
-        runner = new StepRunner(model, capacity);
+        runner = new StepRunner(model, capacity, new StepRunnerOptions(Graphs: cudaGraphs));
         scheduler = new Scheduler(runner);
     }
 

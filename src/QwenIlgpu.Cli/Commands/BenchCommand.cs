@@ -20,11 +20,12 @@ internal static class BenchCommand
             "--runs", "Timed passes, after one that warms up.", 5, v => v is >= 5 and <= 1000, "from 5 to 1000");
         Option<int> promptTokens = NumberOption.WithDefault("--prompt-tokens", "Length of the prompt.", 128, v => v >= 1, "at least 1");
         Option<int> decodeTokens = NumberOption.WithDefault("--decode-tokens", "Tokens decoded after it.", 64, v => v >= 1, "at least 1");
+        var noGraphs = new Option<bool>("--no-graphs") { Description = "On CUDA, launch decode steps kernel by kernel instead of replaying a graph." };
         var nodes = new Option<bool>("--nodes") { Description = "Also time every node of a decode step and of a prefill step." };
         var model = new ModelArguments(PageType.Bf16);
         var command = new Command("bench", "Measure tokens per second: warm-up, then median and spread of several passes.")
         {
-            runs, promptTokens, decodeTokens, nodes, model.Quantize, model.Pages, model.ChatTemplate,
+            runs, promptTokens, decodeTokens, nodes, noGraphs, model.Quantize, model.Pages, model.ChatTemplate,
         };
         command.SetAction(async (parse, cancellation) =>
         {
@@ -40,7 +41,7 @@ internal static class BenchCommand
             }
 
             TimeSpan load = DateTime.Now - loadStart;
-            using var bench = new StepBench(loaded, model.PageTypeOf(parse), prompt, decode);
+            using var bench = new StepBench(loaded, model.PageTypeOf(parse), prompt, decode, !parse.GetValue(noGraphs));
             BenchRun warmUp = bench.Run(cancellation);
             TimeSpan startToFirstToken = DateTime.Now - warmUp.Decode - ProcessStart();
             BenchRun[] timed = [.. Enumerable.Range(0, parse.GetValue(runs)).Select(_ => bench.Run(cancellation))];

@@ -1,8 +1,10 @@
+using System.Reflection;
 using ILGPU;
 using ILGPU.Algorithms;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 using ILGPU.Runtime.Cuda;
+using ILGPU.Runtime.OpenCL;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
@@ -78,12 +80,38 @@ internal sealed class ComputeDevice : IDisposable
         }
     }
 
+    /// <summary>The first OpenCL device: experimental.</summary>
+    /// <exception cref="NotSupportedException">There is none.</exception>
+    public static ComputeDevice OpenOpenCl()
+    {
+        DriverLibraries.Register();
+        Context context = Context.Create(b => b.OpenCL(_ => true).EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        Intrinsics.Register(context);
+        try
+        {
+            if (context.GetCLDevices().Count == 0)
+                throw new NotSupportedException("no OpenCL device: is libOpenCL.so.1 installed, and a driver for it, such as pocl-opencl-icd?");
+            CLDevice device = context.GetCLDevice(0);
+
+            // PoCL does not announce a generic address space, which ILGPU asks for. Kernels whose address spaces ILGPU infers need none.
+            PropertyInfo property = device.Capabilities.GetType().GetProperty("GenericAddressSpace")!;
+            property.GetSetMethod(nonPublic: true)!.Invoke(device.Capabilities, [true]);
+            return new ComputeDevice(context, device.CreateCLAccelerator(context), kernelCacheDirectory: null);
+        }
+        catch
+        {
+            context.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Opens the device that an option names, for a model of the given size.</summary>
     public static ComputeDevice Open(
         DeviceSelection selection, long modelBytes, Action<string> notice, string? kernelCacheDirectory = null) => selection.Kind switch
     {
         DeviceKind.Cpu => OpenCpu(),
         DeviceKind.Cuda => OpenCuda(selection.Ordinal, kernelCacheDirectory),
+        DeviceKind.OpenCl => OpenOpenCl(),
         _ => OpenBest(modelBytes, notice, kernelCacheDirectory),
     };
 

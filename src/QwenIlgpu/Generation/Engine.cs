@@ -21,7 +21,7 @@ public sealed class Engine : IAsyncDisposable
     /// <param name="options">Capacity; null takes the defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it, its value and the range.</exception>
     public Engine(QwenModel model, EngineOptions? options = null)
-        : this(model, options, new StepRunnerOptions())
+        : this(model, options, new StepRunnerOptions(Graphs: options?.CudaGraphs ?? true))
     {
     }
 

@@ -18,6 +18,9 @@ public sealed record EngineOptions
     /// <summary>Element type of the attention cache. Default bf16.</summary>
     public PageType PageType { get; init; } = PageType.Bf16;
 
+    /// <summary>On CUDA, whether decode steps are captured once and replayed as CUDA graphs. Default true; off only to compare.</summary>
+    public bool CudaGraphs { get; init; } = true;
+
     internal EngineCapacity Resolve(QwenConfig config)
     {
         const int PageTokens = Kernels.KvCache.PageTokens;

@@ -42,7 +42,7 @@ internal sealed class StepRunner : IDisposable
         inputs = new StepInputs(
             model.Device, memory,
             StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), true)));
-        StepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCpu ? 1 : 2;
+        StepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
         Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, capacity.ContextTokens, StepsInFlight);
     }
 

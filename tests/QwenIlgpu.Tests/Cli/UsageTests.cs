@@ -68,7 +68,7 @@ internal sealed class UsageTests
         Assert.That(Error("hi", "--top-p", "7"), Does.Contain("--top-p is '7'").And.Contain("above 0 and at most 1"));
         Assert.That(Error("hi", "--preset", "poetry"), Does.Contain("'poetry'").And.Contain("thinking or coding or non-thinking"));
         Assert.That(Error("--gredy"), Does.Contain("unknown option --gredy"));
-        Assert.That(Error("hi", "--device", "tpu"), Does.Contain("'tpu'").And.Contain("auto, cpu, cuda or cuda:N"));
+        Assert.That(Error("hi", "--device", "tpu"), Does.Contain("'tpu'").And.Contain("auto, cpu, cuda, cuda:N with N from 0, or opencl"));
     }
 
     [Test]
