@@ -45,6 +45,8 @@ internal sealed unsafe class HostBuffer<T> : IDisposable
             return;
         if (stream is CudaStream cuda)
             CudaDriver.Check(CudaDriver.MemcpyHostToDevice(target.LoadEffectiveAddressAsPtr(), (nint)values, bytes, cuda.StreamPtr), "cuMemcpyHtoDAsync");
+        else if (device.IsCpu)
+            NativeMemory.Copy(values, (void*)target.LoadEffectiveAddressAsPtr(), bytes);
         else
             target.CopyFromCPU(stream, (ReadOnlySpan<T>)Span[..(int)target.Length]);
     }
@@ -57,6 +59,8 @@ internal sealed unsafe class HostBuffer<T> : IDisposable
             return;
         if (stream is CudaStream cuda)
             CudaDriver.Check(CudaDriver.MemcpyDeviceToHost((nint)values, source.LoadEffectiveAddressAsPtr(), bytes, cuda.StreamPtr), "cuMemcpyDtoHAsync");
+        else if (device.IsCpu)
+            NativeMemory.Copy((void*)source.LoadEffectiveAddressAsPtr(), values, bytes);
         else
             source.CopyToCPU(stream, Span[..(int)source.Length]);
     }
