@@ -100,9 +100,11 @@ if command -v compute-sanitizer >/dev/null; then
 else
     say "compute-sanitizer is not here: race and sync checks skipped"
 fi
-run kernels 120 "$folder/QwenIlgpu.Bench" --device cuda --json "$logs/kernels.json"
+run ceilings 60 "$folder/QwenIlgpu.Bench" --device cuda --json "$logs/ceilings.json" ceiling_read ceiling_copy
 run peers 120 python3 bench/peers.py --model src/QwenIlgpu.Cli/models/tiny-qwen3.6 --golden tests/data/golden --output "$logs/peers.json"
+run kernels 120 "$folder/QwenIlgpu.Bench" --device cuda --json "$logs/kernels.json"
 run decode 60 "$folder/qwen" bench --device cuda --json
+run decode-without-graphs 60 "$folder/qwen" bench --device cuda --no-graphs --json
 
 python3 bench/report.py --gpu "${gpu:-unknown}" --commit "$commit" --command "bench/gpu.sh" --logs "$logs" --output "$results/$stamp" || fail "report"
 say "results in ${results#"$root"/}/$stamp.json and .md; $failures failure(s); $((SECONDS - started)) s"

@@ -45,13 +45,15 @@ def main():
     kernels = read(arguments.logs / "kernels.json")
     peers = read(arguments.logs / "peers.json") or {"results": {}, "skipped": {}}
     decode = read(arguments.logs / "decode.log")
-    ceilings = peers["results"].get("ceilings", {})
+    ceilings = {k["name"] + "_gb_per_s": k["gigabytes_per_second"] for k in read(arguments.logs / "ceilings.json") or []}
+    ceilings |= {f"torch_{name}": value for name, value in peers["results"].get("ceilings", {}).items()}
     document = {
         "gpu": arguments.gpu, "commit": arguments.commit, "command": arguments.command,
         "ceilings": ceilings, "kernels": kernels, "peers": peers, "decode": decode,
+        "decode_without_graphs": read(arguments.logs / "decode-without-graphs.log"),
     }
     arguments.output.with_suffix(".json").write_text(json.dumps(document, indent=1))
-    ceiling = ceilings.get("read_gb_per_s")
+    ceiling = max(ceilings.get("ceiling_read_gb_per_s", 0), ceilings.get("torch_read_gb_per_s", 0))
     lines = [f"# {arguments.gpu}", "", f"`{arguments.command}` at commit {arguments.commit}.", ""]
     lines += [f"- {name}: {value:.1f}" for name, value in ceilings.items()] or ["- no ceilings measured: " + peers["skipped"].get("torch", "no peer run")]
     lines += ["", *kernel_rows(kernels, ceiling), "", *peer_rows(peers["results"], ceiling), ""]

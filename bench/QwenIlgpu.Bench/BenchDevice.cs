@@ -16,6 +16,7 @@ internal sealed class BenchDevice : IDisposable
     public BenchDevice(string kind)
     {
         context = Context.Create(b => (kind == "cuda" ? b.Cuda().Profiling() : b.CPU(new CPUDevice(2, 1, 1))).EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        Intrinsics.Register(context);
         Accelerator = context.Devices.Length > 0
             ? context.Devices[0].CreateAccelerator(context)
             : throw new InvalidOperationException($"no device of kind '{kind}' on this machine");
@@ -109,10 +110,12 @@ internal sealed class BenchDevice : IDisposable
     public void Dispose()
     {
         Stream.Dispose();
+        Loader.Dispose();
         Accelerator.Dispose();
         context.Dispose();
     }
 
-    private ArrayView<T> Allocate<T>(long length)
+    /// <summary>Memory that nobody has written.</summary>
+    public ArrayView<T> Allocate<T>(long length)
         where T : unmanaged => Accelerator.Allocate1D<T>(length).View.AsContiguous();
 }

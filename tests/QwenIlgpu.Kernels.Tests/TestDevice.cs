@@ -1,4 +1,3 @@
-using System.Reflection;
 using ILGPU;
 using ILGPU.Algorithms;
 using ILGPU.Runtime;
@@ -17,7 +16,6 @@ internal sealed class TestDevice : IDisposable
 
     private readonly Context context;
     private readonly List<MemoryBuffer> buffers = [];
-    private readonly Dictionary<MethodInfo, Delegate> groupKernels = [];
 
     /// <summary>Takes the context over; its intrinsics are registered here, before the accelerator is made.</summary>
     public TestDevice(Context context, Func<Context, Accelerator> create)
@@ -94,19 +92,9 @@ internal sealed class TestDevice : IDisposable
         Stream.Synchronize();
     }
 
-    /// <summary>Runs an explicitly grouped kernel, which is compiled at its first run.</summary>
+    /// <summary>Runs a kernel of groups.</summary>
     public void Run<TKernel>(Action<TKernel> entry, KernelConfig grid, TKernel kernel)
-        where TKernel : struct
-    {
-        if (!groupKernels.TryGetValue(entry.Method, out Delegate? launcher))
-        {
-            launcher = Accelerator.LoadKernel(entry);
-            groupKernels.Add(entry.Method, launcher);
-        }
-
-        ((Action<AcceleratorStream, KernelConfig, TKernel>)launcher)(Stream, grid, kernel);
-        Stream.Synchronize();
-    }
+        where TKernel : struct, IGroupKernel => Run(Loader.Bind(entry, grid, kernel));
 
     /// <summary>Frees the buffers of the test that just ran.</summary>
     public void Release()
@@ -119,6 +107,7 @@ internal sealed class TestDevice : IDisposable
     {
         Release();
         Stream.Dispose();
+        Loader.Dispose();
         Accelerator.Dispose();
         context.Dispose();
     }

@@ -1,6 +1,5 @@
 using System.Reflection;
 using ILGPU;
-using ILGPU.Algorithms;
 using ILGPU.Backends;
 using ILGPU.Backends.EntryPoints;
 using ILGPU.Backends.PTX;
@@ -16,8 +15,7 @@ internal static class Ptx
 
     public static string Of(MethodInfo entry, int groupSize = 0)
     {
-        using Context context = Context.Create(b => b.EnableAlgorithms().Optimize(OptimizationLevel.O2));
-        Kernels.Intrinsics.Register(context);
+        using Context context = PtxBuild.CreateContext();
         var architecture = new CudaArchitecture(8, 0);
         using var backend = new PTXBackend(
             context, new CudaCapabilityContext(architecture), architecture, CudaInstructionSet.ISA_78, null);

@@ -13,7 +13,7 @@ internal sealed partial class Ptxas
     private Ptxas(string path)
     {
         this.path = path;
-        string text = Run("--version").Output;
+        string text = Run(path, "--version").Output;
         Match release = ReleasePattern().Match(text);
         Release = release.Success ? release.Groups["release"].Value : throw new InvalidOperationException($"{path} --version says: {text}");
     }
@@ -39,7 +39,7 @@ internal sealed partial class Ptxas
         {
             File.WriteAllText(file, ptx);
             string nowhere = OperatingSystem.IsWindows() ? "NUL" : "/dev/null";
-            (int code, string output) = Run("-v", $"-arch={NameOf(architecture, ptx)}", file, "-o", nowhere);
+            (int code, string output) = Run(path, "-v", $"-arch={NameOf(architecture, ptx)}", file, "-o", nowhere);
             Match use = UsePattern().Match(output);
             MatchCollection stacks = StackPattern().Matches(output);
             if (code != 0 || !use.Success || stacks.Count == 0)
@@ -55,6 +55,20 @@ internal sealed partial class Ptxas
         }
     }
 
+    /// <summary>The machine code of a text as nvdisasm, which lies beside the assembler, shows it; without it the test is skipped.</summary>
+    public string Disassemble(string ptx, CudaArchitecture architecture)
+    {
+        string disassembler = Path.Combine(Path.GetDirectoryName(path)!, "nvdisasm");
+        if (!File.Exists(disassembler))
+            Assert.Ignore("assembled; no nvdisasm beside ptxas to read the machine code with");
+        using var directory = new TemporaryDirectory();
+        string source = Path.Combine(directory.Path, "kernel.ptx");
+        string target = Path.Combine(directory.Path, "kernel.cubin");
+        File.WriteAllText(source, ptx);
+        (int code, string output) = Run(path, $"-arch={NameOf(architecture, ptx)}", source, "-o", target);
+        return code == 0 ? Run(disassembler, "-c", target).Output : throw new InvalidOperationException(output);
+    }
+
     // A text for sm_90a assembles only as sm_90a.
     private static string NameOf(CudaArchitecture architecture, string ptx)
     {
@@ -62,9 +76,9 @@ internal sealed partial class Ptxas
         return ptx.Contains($".target {name}a", StringComparison.Ordinal) ? name + "a" : name;
     }
 
-    private (int Code, string Output) Run(params string[] arguments)
+    private static (int Code, string Output) Run(string tool, params string[] arguments)
     {
-        var start = new ProcessStartInfo(path, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         string errors = process.StandardError.ReadToEnd();

@@ -1,0 +1,37 @@
+using ILGPU;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu.Bench;
+
+/// <summary>target = source, one 16-byte word an item.</summary>
+internal readonly struct CopyWordsKernel(ArrayView<UInt4> source, ArrayView<UInt4> target) : IPortableKernel
+{
+    public int Items => source.IntLength;
+
+    public static void CopyWords(Index1D thread, int threads, CopyWordsKernel kernel) => PortableLoop.Run(thread, threads, kernel);
+
+    public void Execute(int item) => target[item] = source[item];
+}
+
+/// <summary>One item reads <see cref="WordsPerItem"/> words, neighbours side by side, and leaves the sum of their first integers.</summary>
+internal readonly struct ReadWordsKernel(ArrayView<UInt4> source, ArrayView<uint> sums) : IPortableKernel
+{
+    public const int WordsPerItem = 8;
+
+    public int Items => sums.IntLength;
+
+    public static void ReadWords(Index1D thread, int threads, ReadWordsKernel kernel) => PortableLoop.Run(thread, threads, kernel);
+
+    public void Execute(int item)
+    {
+        // All four integers of a word count, or the load would be narrowed.
+        uint sum = 0;
+        for (int i = 0; i < WordsPerItem; i++)
+        {
+            UInt4 word = source[(i * Items) + item];
+            sum += word.X & word.Y & word.Z & word.W;
+        }
+
+        sums[item] = sum;
+    }
+}
