@@ -51,12 +51,14 @@ run() {
     [ "$limit" -lt "$(left)" ] || limit=$(left)
     say "$name"
     local start=$SECONDS
-    if timeout "$limit" "$@" >"$logs/$name.log" 2>&1; then
+    timeout "$limit" "$@" >"$logs/$name.log" 2>&1
+    local code=$?
+    if [ "$code" -eq 0 ]; then
         tail -n 6 "$logs/$name.log"
         say "$name: passed in $((SECONDS - start)) s"
     else
         tail -n 40 "$logs/$name.log"
-        fail "$name: exit code $? after $((SECONDS - start)) s"
+        fail "$name: exit code $code after $((SECONDS - start)) s"
     fi
 }
 
@@ -70,7 +72,7 @@ fi
 unpack || { fail "unpacking ${archive#"$root"/}"; exit 1; }
 started=$SECONDS
 
-if ! "$folder/qwen" doctor --json 2>/dev/null | grep -q '"kind":"cuda"[^}]*"state":"works"'; then
+if ! "$folder/qwen" doctor --json 2>/dev/null | grep -q '"kind":"cuda:[0-9]*"[^}]*"state":"works"'; then
     "$folder/qwen" doctor 2>/dev/null | sed -n '/why no gpu/p'
     say "no usable GPU: the binaries start here, every check and measurement on CUDA is skipped"
     "$folder/qwen" generate "What is the capital of Norway?" --device cpu --greedy --no-thinking 2>/dev/null | grep -q Oslo || fail "the published command line does not answer"

@@ -15,11 +15,14 @@ internal sealed class BenchDevice : IDisposable
 
     public BenchDevice(string kind)
     {
+        DriverLibraries.Register(typeof(BenchDevice).Assembly);
         context = Context.Create(b => (kind == "cuda" ? b.Cuda().Profiling() : b.CPU(new CPUDevice(2, 1, 1))).EnableAlgorithms().Optimize(OptimizationLevel.O2));
         Intrinsics.Register(context);
-        Accelerator = context.Devices.Length > 0
-            ? context.Devices[0].CreateAccelerator(context)
-            : throw new InvalidOperationException($"no device of kind '{kind}' on this machine");
+
+        // ILGPU offers its CPU accelerator when it finds no other device: that must not be measured as a GPU.
+        if (kind == "cuda" && context.GetCudaDevices().Count == 0)
+            throw new InvalidOperationException("no CUDA device on this machine; `qwen doctor` says why");
+        Accelerator = kind == "cuda" ? context.GetCudaDevice(0).CreateCudaAccelerator(context) : context.GetCPUDevice(0).CreateCPUAccelerator(context);
         Stream = Accelerator.CreateStream();
         Loader = new KernelLoader(Accelerator);
     }

@@ -34,8 +34,7 @@ internal sealed class LogitsFile(QwenModel model, PageType pageType)
             PageType = pageType,
         }.Resolve(model.Config);
         using var runner = new StepRunner(model, capacity);
-        for (int block = 0; block < capacity.State.PagesPerSequence; block++)
-            runner.State.SetPage(Slot, block, block + 1);
+        runner.State.SetPages(Slot, [.. Enumerable.Range(1, capacity.State.PagesPerSequence)]);
         foreach (int[] ids in prompts)
         {
             for (int position = 0; position < ids.Length; position += capacity.PrefillChunkTokens)

@@ -112,13 +112,18 @@ internal sealed class TestDevice : IDisposable
         context.Dispose();
     }
 
+    // ILGPU offers its CPU accelerator when it finds no other device: a test device of the wrong kind must not pass unnoticed.
     private static TestDevice Create(string kind)
     {
+        if (kind is not ("cpu" or "cuda"))
+            throw new InvalidOperationException($"test device '{kind}' is neither cpu nor cuda");
+        DriverLibraries.Register(typeof(TestDevice).Assembly);
         Context context = Context.Create(
             b => (kind == "cuda" ? b.Cuda() : b.CPU(new CPUDevice(2, 1, 1))).EnableAlgorithms().Optimize(OptimizationLevel.O2));
-        return context.Devices.Length > 0
-            ? new TestDevice(context, c => c.Devices[0].CreateAccelerator(c))
-            : throw new InvalidOperationException($"test device '{kind}' is not there");
+        if (kind == "cuda" && context.GetCudaDevices().Count == 0)
+            throw new InvalidOperationException("test device 'cuda' is not there: ILGPU finds no CUDA device");
+        return new TestDevice(
+            context, c => kind == "cuda" ? c.GetCudaDevice(0).CreateCudaAccelerator(c) : c.GetCPUDevice(0).CreateCPUAccelerator(c));
     }
 
     private ArrayView<T> Allocate<T>(long length)

@@ -22,8 +22,8 @@ internal sealed class SequenceRunner : IDisposable
         int[] all = [.. Enumerable.Range(0, pages.Available).Select(_ => pages.Take())];
         for (int slot = 1; slot <= maxSequences; slot++)
         {
-            for (int block = 0; block < capacity.State.PagesPerSequence; block++)
-                Runner.State.SetPage(slot, block, all[^(1 + ((slot - 1) * capacity.State.PagesPerSequence) + block)]);
+            int first = (slot - 1) * capacity.State.PagesPerSequence;
+            Runner.State.SetPages(slot, [.. Enumerable.Range(first, capacity.State.PagesPerSequence).Select(i => all[^(1 + i)])]);
         }
     }
 

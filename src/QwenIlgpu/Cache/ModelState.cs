@@ -1,5 +1,4 @@
 using ILGPU;
-using ILGPU.Runtime;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
@@ -11,12 +10,15 @@ namespace QwenIlgpu;
 internal sealed class ModelState
 {
     private readonly ComputeDevice device;
-    private readonly int[] tableEntry = new int[1];
+    private readonly HostBuffer<int> tableRow;
+    private readonly DeviceEvent tableRowCopied;
 
     public ModelState(ComputeDevice device, DeviceMemory memory, QwenConfig config, StateCapacity capacity)
     {
         this.device = device;
         Capacity = capacity;
+        tableRow = memory.AllocateHost<int>(capacity.PagesPerSequence);
+        tableRowCopied = memory.NewEvent();
         PageTable = new Matrix<int>(
             memory.AllocateZeroed<int>((long)capacity.Slots * capacity.PagesPerSequence), capacity.Slots, capacity.PagesPerSequence);
         long pageElements = (long)capacity.Pages * config.NumKeyValueHeads * KvCache.PageTokens * config.HeadDim;
@@ -58,11 +60,14 @@ internal sealed class ModelState
     /// <summary>By layer index; null for attention layers.</summary>
     public IReadOnlyList<DeltaLayerState?> DeltaLayers { get; }
 
-    /// <summary>Writes one entry of the page table.</summary>
-    public void SetPage(int slot, int block, int page)
+    /// <summary>Queues the writing of a sequence's pages into its row of the table, in order of its 64-token blocks.</summary>
+    public void SetPages(int slot, ReadOnlySpan<int> pages)
     {
-        tableEntry[0] = page;
-        PageTable.Data.SubView(((long)slot * PageTable.Stride) + block, 1).CopyFromCPU(device.Stream, tableEntry);
+        if (!tableRowCopied.IsReached)
+            tableRowCopied.Wait();
+        pages.CopyTo(tableRow.Span);
+        tableRow.Upload(PageTable.Row(slot).SubView(0, pages.Length), device.Stream);
+        tableRowCopied.Record(device.Stream);
     }
 }
 

@@ -84,7 +84,7 @@ internal sealed class ComputeDevice : IDisposable
     /// <exception cref="NotSupportedException">There is none.</exception>
     public static ComputeDevice OpenOpenCl()
     {
-        DriverLibraries.Register();
+        DriverLibraries.Register(typeof(ComputeDevice).Assembly);
         Context context = Context.Create(b => b.OpenCL(_ => true).EnableAlgorithms().Optimize(OptimizationLevel.O2));
         Intrinsics.Register(context);
         try

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
 
@@ -21,7 +22,7 @@ internal sealed record CudaProbe(string? Refusal, int DriverVersion, IReadOnlyLi
     /// <param name="file">The driver's file; another name stands for a machine without one.</param>
     public static CudaProbe Run(string file = DriverLibraries.CudaFile)
     {
-        DriverLibraries.Register();
+        DriverLibraries.Register(typeof(ComputeDevice).Assembly);
         if (!NativeLibrary.TryLoad(file, out _) && !(OperatingSystem.IsWindows() && NativeLibrary.TryLoad("nvcuda", out _)))
             return new CudaProbe($"the CUDA driver library ({file}) is not installed", 0, []);
         int version = 0;

@@ -106,11 +106,8 @@ internal sealed class Scheduler
         request.Slot = slots.Take();
         request.Pages = new int[neededPages];
         for (int block = 0; block < neededPages; block++)
-        {
             request.Pages[block] = pages.Take();
-            runner.State.SetPage(request.Slot, block, request.Pages[block]);
-        }
-
+        runner.State.SetPages(request.Slot, request.Pages);
         runner.Sampler.Admit(request);
     }
 
