@@ -106,13 +106,6 @@ internal sealed class StepRunner : IDisposable
     {
         if (graphs.TryGetValue(shape, out BoundStep? known))
             return known;
-        if (shape.Kind == StepKind.Prefill)
-        {
-            if (prefillShapes.Count == MaxPrefillGraphs)
-                graphs.Remove(prefillShapes.Dequeue());
-            prefillShapes.Enqueue(shape);
-        }
-
         var graph = new OpGraph(shape.ToString());
         StepFields fields = inputs.FieldsOf(shape);
         if (shape.FeedsBack)
@@ -126,6 +119,13 @@ internal sealed class StepRunner : IDisposable
         graph.Bind(arena);
         bool replays = options.Graphs && model.Device.IsCuda && shape.Kind == StepKind.Decode;
         var step = new BoundStep(graph, recorded, fields, replays ? new CudaGraphRunner(graph, model.Device) : null);
+        if (shape.Kind == StepKind.Prefill)
+        {
+            if (prefillShapes.Count == MaxPrefillGraphs)
+                graphs.Remove(prefillShapes.Dequeue());
+            prefillShapes.Enqueue(shape);
+        }
+
         graphs.Add(shape, step);
         Log.Recorded(logger, graph.Name, graph.Nodes.Count, graph.Launches.Length, graph.ArenaBytes);
         return step;
