@@ -34,16 +34,26 @@ internal sealed class StepRunner : IDisposable
         model.Device.Bind();
         memory = new DeviceMemory(model.Device);
         arenaMemory = new DeviceMemory(model.Device);
-        memory.Reserve(DeviceMemory.Measure(model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity.State)));
-        State = new ModelState(model.Device, memory, model.Config, capacity.State);
-        uploadedSlots = new List<int>(capacity.MaxSequences);
-        int rows = Math.Max(capacity.PrefillChunkTokens, capacity.MaxSequences);
-        int sequences = Math.Max(StepShape.BucketOf(capacity.MaxSequences), capacity.MaxSequences);
-        inputs = new StepInputs(
-            model.Device, memory,
-            StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), true)));
-        StepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
-        Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, capacity.ContextTokens, StepsInFlight);
+        try
+        {
+            memory.Reserve(DeviceMemory.Measure(model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity.State)));
+            State = new ModelState(model.Device, memory, model.Config, capacity.State);
+            uploadedSlots = new List<int>(capacity.MaxSequences);
+            int rows = Math.Max(capacity.PrefillChunkTokens, capacity.MaxSequences);
+            int sequences = Math.Max(StepShape.BucketOf(capacity.MaxSequences), capacity.MaxSequences);
+            inputs = new StepInputs(
+                model.Device, memory,
+                StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), true)));
+            StepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
+            Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, capacity.ContextTokens, StepsInFlight);
+        }
+        catch
+        {
+            // What does not fit the device must not keep the model from being disposed.
+            memory.Dispose();
+            model.Return();
+            throw;
+        }
     }
 
     public EngineCapacity Capacity { get; }
