@@ -11,14 +11,13 @@ internal sealed record GatedAttention(
     LinearWeight QProj, LinearWeight KProj, LinearWeight VProj, LinearWeight OProj,
     ArrayView<float> QNorm, ArrayView<float> KNorm, AttentionShape Heads, RotaryView Rotary, float Eps) : IMixer
 {
-    public Tensor Record(Ops ops, Tensor x, ModelState state, int layer)
+    public ResidualStream Record(Ops ops, ResidualStream hidden, Tensor x, ModelState state, int layer)
     {
         LayerPages pages = state.AttentionLayers[layer]!;
-        Tensor q = ops.Linear(x, QProj);                                    // [T, H·2·Hd]
-        Tensor k = ops.Linear(x, KProj);                                    // [T, Hkv·Hd]
-        Tensor v = ops.Linear(x, VProj);                                    // [T, Hkv·Hd]
+        Tensor[] qkv = ops.Linears(x, QProj, KProj, VProj);
+        (Tensor q, Tensor k, Tensor v) = (qkv[0], qkv[1], qkv[2]);          // [T, H·2·Hd], [T, Hkv·Hd] twice
         ops.QkNormRotary(q, k, Heads, QNorm, KNorm, Rotary, Eps);
         ops.KvAppend(k, v, pages, state);
-        return ops.Linear(ops.GatedAttention(q, pages, state, Heads), OProj);
+        return ops.AddLinear(hidden, ops.GatedAttention(q, pages, state, Heads), OProj);
     }
 }

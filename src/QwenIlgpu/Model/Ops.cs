@@ -15,29 +15,30 @@ internal sealed class Ops(OpGraph graph, KernelLoader loader, StepInputs inputs,
 
     public T Scoped<T>(string scope, Func<T> record) => graph.Scoped(scope, record);
 
-    /// <summary>Rows of the table for the step's token ids: [T, D].</summary>
-    public Tensor Embed(LinearWeight table)
+    /// <summary>Rows of the table for the step's token ids begin the residual stream: [T, D].</summary>
+    public ResidualStream Embed(LinearWeight table)
     {
         Tensor y = graph.NewTensor("hidden", Shape.Rows, table.Columns, residualRole);
         DenseMatrix matrix = Dense(table, "embed");
         Add("embed", [], [y], y.SizeBytes / 2, () => Embedding.Bind(loader, inputs.Device(fields.TokenIds), matrix, y.View));
-        return y;
+        return new ResidualStream(y, null);
     }
 
-    /// <summary>sum = x + branch (x itself without a branch) and y = norm(sum): both [T, D].</summary>
-    public (Tensor Sum, Tensor Y) AddRmsNorm(Tensor x, Tensor? branch, NormWeight norm)
+    /// <summary>The stream with its branch added, and norm(sum): both [T, D].</summary>
+    public (ResidualStream Hidden, Tensor Y) Norm(ResidualStream hidden, NormWeight norm)
     {
+        Tensor x = hidden.Sum;
         Tensor y = graph.NewTensor("normed", x.Rows, x.Columns);
-        if (branch is null)
+        if (hidden.Branch is not { } branch)
         {
             Add("rms_norm", [x], [y], norm.SizeBytes, () => RmsNorm.Bind(loader, x.View, norm.Values, y.View, norm.Eps));
-            return (x, y);
+            return (hidden, y);
         }
 
         Tensor sum = graph.NewTensor("hidden", x.Rows, x.Columns, residualRole);
         Add("add_rms_norm", [x, branch], [sum, y], norm.SizeBytes, () =>
             RmsNorm.BindAdd(loader, x.View, branch.View, norm.Values, sum.View, y.View, norm.Eps));
-        return (sum, y);
+        return (new ResidualStream(sum, null), y);
     }
 
     /// <summary>y = x · Wᵀ: [T, N].</summary>
@@ -50,6 +51,28 @@ internal sealed class Ops(OpGraph graph, KernelLoader loader, StepInputs inputs,
         Add(weight.Int4 is null ? "mat_mul" : "dequant_mat_mul", [x], [y], weight.SizeBytes, () => weight.Int4 is { } int4
             ? DequantMatMul.Bind(loader, x.View, int4, y.View)
             : DenseMatMul.Bind(loader, x.View, weight.Dense!.Value, y.View));
+        return y;
+    }
+
+    /// <summary>One output for each weight, all of the same x.</summary>
+    public Tensor[] Linears(Tensor x, params ReadOnlySpan<LinearWeight> weights)
+    {
+        var outputs = new Tensor[weights.Length];
+        for (int i = 0; i < weights.Length; i++)
+            outputs[i] = Linear(x, weights[i]);
+        return outputs;
+    }
+
+    /// <summary>The stream with x · Wᵀ as its branch.</summary>
+    public ResidualStream AddLinear(ResidualStream hidden, Tensor x, LinearWeight weight) => hidden with { Branch = Linear(x, weight) };
+
+    /// <summary>silu(x · gateᵀ) · (x · upᵀ): [T, F].</summary>
+    public Tensor GateUp(Tensor x, LinearWeight gateProj, LinearWeight upProj)
+    {
+        Tensor[] gateUp = Linears(x, gateProj, upProj);
+        (Tensor gate, Tensor up) = (gateUp[0], gateUp[1]);
+        Tensor y = graph.NewTensor("swiglu", gate.Rows, gate.Columns);
+        Add("swiglu", [gate, up], [y], 0, () => SwiGlu.Bind(loader, gate.View, up.View, y.View));
         return y;
     }
 
@@ -140,17 +163,11 @@ internal sealed class Ops(OpGraph graph, KernelLoader loader, StepInputs inputs,
         return y;
     }
 
-    /// <summary>silu(gate)·up: [T, F].</summary>
-    public Tensor SwiGlu(Tensor gate, Tensor up)
-    {
-        Tensor y = graph.NewTensor("swiglu", gate.Rows, gate.Columns);
-        Add("swiglu", [gate, up], [y], 0, () => Kernels.SwiGlu.Bind(loader, gate.View, up.View, y.View));
-        return y;
-    }
-
-    /// <summary>The rows whose logits are asked for: [R, D].</summary>
+    /// <summary>The rows whose logits are asked for: [R, D]. Decode asks for every row.</summary>
     public Tensor GatherLogitRows(Tensor x)
     {
+        if (Shape.Kind == StepKind.Decode)
+            return x;
         Tensor y = graph.NewTensor("last", Shape.LogitRows, x.Columns);
         Add("gather_rows", [x], [y], 0, () => GatherRows.Bind(loader, x.View, inputs.Device(fields.LogitRow), y.View));
         return y;

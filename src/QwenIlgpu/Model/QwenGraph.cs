@@ -8,21 +8,26 @@ internal static class QwenGraph
     public static RecordedStep Record(QwenWeights weights, Ops ops, ModelState state)
     {
         var residuals = new List<Tensor>(weights.Layers.Count + 1);
-        Tensor residual = ops.Embed(weights.EmbedTokens);                                                   // [T, D]
-        Tensor? branch = null;                                                                              // sub-layer output not yet added
+        ResidualStream hidden = ops.Embed(weights.EmbedTokens);                                             // [T, D]
         for (int index = 0; index < weights.Layers.Count; index++)
         {
             QwenLayer layer = weights.Layers[index];
-            (residual, Tensor x) = ops.AddRmsNorm(residual, branch, layer.InputLayerNorm);
-            residuals.Add(residual);
             string mixerScope = $"layers.{index}.{(layer.Mixer is GatedAttention ? "self_attn" : "linear_attn")}";
-            branch = ops.Scoped(mixerScope, () => layer.Mixer.Record(ops, x, state, index));
-            (residual, Tensor y) = ops.AddRmsNorm(residual, branch, layer.PostAttentionLayerNorm);
-            branch = ops.Scoped($"layers.{index}.mlp", () => layer.FeedForward.Record(ops, y));
+            hidden = ops.Scoped(mixerScope, () =>
+            {
+                (ResidualStream h, Tensor x) = ops.Norm(hidden, layer.InputLayerNorm);
+                residuals.Add(h.Sum);
+                return layer.Mixer.Record(ops, h, x, state, index);
+            });
+            hidden = ops.Scoped($"layers.{index}.mlp", () =>
+            {
+                (ResidualStream h, Tensor x) = ops.Norm(hidden, layer.PostAttentionLayerNorm);
+                return layer.FeedForward.Record(ops, h, x);
+            });
         }
 
-        (residual, Tensor final) = ops.AddRmsNorm(residual, branch, weights.Norm);
-        residuals.Add(residual);
+        (hidden, Tensor final) = ops.Norm(hidden, weights.Norm);
+        residuals.Add(hidden.Sum);
         Tensor? logits = ops.Shape.LogitRows == 0
             ? null
             : ops.Linear(ops.GatherLogitRows(final), weights.LmHead, TensorRole.Output);                     // [R, Vocab]
