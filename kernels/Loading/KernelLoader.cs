@@ -18,6 +18,11 @@ internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDire
 
     public Accelerator Accelerator { get; } = accelerator;
 
+    /// <summary>
+    /// Whether kernels of warps and tensor cores are chosen where there are any: on CUDA; elsewhere they are emulated, which is for tests.
+    /// </summary>
+    public bool RunsWarpKernels { get; init; } = accelerator is CudaAccelerator;
+
     /// <summary>Lets kernels that wait for their predecessor themselves start while it still runs.</summary>
     public bool OverlapsLaunches { get; init; }
 

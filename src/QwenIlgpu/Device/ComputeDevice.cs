@@ -20,13 +20,13 @@ internal sealed class ComputeDevice : IDisposable
 
     private readonly Context context;
 
-    private ComputeDevice(Context context, Accelerator accelerator, string? kernelCacheDirectory)
+    private ComputeDevice(Context context, Accelerator accelerator, string? kernelCacheDirectory, bool emulateWarps = false)
     {
         this.context = context;
         Accelerator = accelerator;
         Stream = accelerator.CreateStream();
         CopyStream = IsCuda ? accelerator.CreateStream() : Stream;
-        Loader = new KernelLoader(accelerator, kernelCacheDirectory);
+        Loader = new KernelLoader(accelerator, kernelCacheDirectory) { RunsWarpKernels = IsCuda || emulateWarps };
     }
 
     public Accelerator Accelerator { get; }
@@ -80,9 +80,9 @@ internal sealed class ComputeDevice : IDisposable
         }
     }
 
-    /// <summary>The first OpenCL device: experimental.</summary>
+    /// <summary>The first OpenCL device: experimental. It runs the portable kernels, or those of warps too, emulated.</summary>
     /// <exception cref="NotSupportedException">There is none.</exception>
-    public static ComputeDevice OpenOpenCl()
+    public static ComputeDevice OpenOpenCl(bool emulateWarps = false)
     {
         DriverLibraries.Register(typeof(ComputeDevice).Assembly);
         Context context = Context.Create(b => b.OpenCL(_ => true).EnableAlgorithms().Optimize(OptimizationLevel.O2));
@@ -96,7 +96,7 @@ internal sealed class ComputeDevice : IDisposable
             // PoCL does not announce a generic address space, which ILGPU asks for. Kernels whose address spaces ILGPU infers need none.
             PropertyInfo property = device.Capabilities.GetType().GetProperty("GenericAddressSpace")!;
             property.GetSetMethod(nonPublic: true)!.Invoke(device.Capabilities, [true]);
-            return new ComputeDevice(context, device.CreateCLAccelerator(context), kernelCacheDirectory: null);
+            return new ComputeDevice(context, device.CreateCLAccelerator(context), kernelCacheDirectory: null, emulateWarps);
         }
         catch
         {
@@ -107,11 +107,12 @@ internal sealed class ComputeDevice : IDisposable
 
     /// <summary>Opens the device that an option names, for a model of the given size.</summary>
     public static ComputeDevice Open(
-        DeviceSelection selection, long modelBytes, Action<string> notice, string? kernelCacheDirectory = null) => selection.Kind switch
+        DeviceSelection selection, long modelBytes, Action<string> notice, string? kernelCacheDirectory = null, bool emulateWarps = false) =>
+        selection.Kind switch
     {
         DeviceKind.Cpu => OpenCpu(),
         DeviceKind.Cuda => OpenCuda(selection.Ordinal, kernelCacheDirectory),
-        DeviceKind.OpenCl => OpenOpenCl(),
+        DeviceKind.OpenCl => OpenOpenCl(emulateWarps),
         _ => OpenBest(modelBytes, notice, kernelCacheDirectory),
     };
 

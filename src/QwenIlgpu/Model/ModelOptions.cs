@@ -19,6 +19,9 @@ public sealed record ModelOptions
 
     /// <summary>Where kernels compiled for a GPU are kept between runs; null keeps none.</summary>
     internal string? KernelCacheDirectory { get; init; } = QwenIlgpu.KernelCacheDirectory.OfPlatform();
+
+    /// <summary>On OpenCL, decode with the kernels that a GPU decodes with, their instructions emulated: for tests.</summary>
+    internal bool EmulatesWarps { get; init; }
 }
 
 /// <summary>Quantisation on load.</summary>

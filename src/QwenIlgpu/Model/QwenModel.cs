@@ -129,7 +129,7 @@ public sealed class QwenModel : IAsyncDisposable
         }
 
         ComputeDevice device = ComputeDevice.Open(
-            options.Device, checkpoint.WeightBytes, notice => Log.Notice(logger, notice), options.KernelCacheDirectory);
+            options.Device, checkpoint.WeightBytes, notice => Log.Notice(logger, notice), options.KernelCacheDirectory, options.EmulatesWarps);
         var memory = new DeviceMemory(device);
         try
         {
