@@ -1,0 +1,43 @@
+using ILGPU;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu;
+
+/// <summary>The operations of a gated attention layer.</summary>
+internal sealed partial class Ops
+{
+    /// <summary>q/k norm and partial rotary in place on q [T, H·2·Hd] (query and gate interleaved per head) and k [T, Hkv·Hd].</summary>
+    public void QkNormRotary(Tensor q, Tensor k, AttentionShape heads, ArrayView<float> qNorm, ArrayView<float> kNorm, RotaryView rotary, float eps) =>
+        Add("qk_norm_rotary", [q, k], [q, k], 0, () => Kernels.QkNormRotary.Bind(
+            loader, q.View, k.View, heads.Heads, heads.KvHeads, heads.HeadDim, qNorm, kNorm, inputs.Device(fields.Positions), rotary, heads.RotaryDim, eps));
+
+    /// <summary>Writes k and v [T, Hkv·Hd] into the layer's pages.</summary>
+    public void KvAppend(Tensor k, Tensor v, LayerPages pages, ModelState state) =>
+        Add("kv_append", [k, v], [], k.SizeBytes, () =>
+        {
+            ArrayView<int> slots = inputs.Device(fields.RowSlot);
+            ArrayView<int> positions = inputs.Device(fields.Positions);
+            return pages.F32 is { } f32
+                ? Kernels.KvAppend.Bind<float, F32Format>(loader, k.View, v.View, f32, slots, positions, state.PageTable)
+                : Kernels.KvAppend.Bind<ushort, Bf16Format>(loader, k.View, v.View, pages.Bf16!.Value, slots, positions, state.PageTable);
+        });
+
+    /// <summary>Causal attention over the pages, times the sigmoid of the gate inside q: [T, H·Hd].</summary>
+    public Tensor GatedAttention(Tensor q, LayerPages pages, ModelState state, AttentionShape heads)
+    {
+        Tensor y = graph.NewTensor("attention", q.Rows, heads.Heads * heads.HeadDim);
+        (int rows, int columns) = Kernels.GatedAttention.ScratchShape(q.Rows, heads.Heads);
+        Tensor scores = graph.NewTensor("scores", rows, columns, TensorRole.Scratch);
+        Add("gated_attention", [q], [scores, y], 0, () =>
+        {
+            ArrayView<int> slots = inputs.Device(fields.RowSlot);
+            ArrayView<int> positions = inputs.Device(fields.Positions);
+            return pages.F32 is { } f32
+                ? Kernels.GatedAttention.Bind<float, F32Format>(
+                    loader, q.View, f32, slots, positions, state.PageTable, heads.Heads, heads.HeadDim, scores.View, y.View)
+                : Kernels.GatedAttention.Bind<ushort, Bf16Format>(
+                    loader, q.View, pages.Bf16!.Value, slots, positions, state.PageTable, heads.Heads, heads.HeadDim, scores.View, y.View);
+        });
+        return y;
+    }
+}

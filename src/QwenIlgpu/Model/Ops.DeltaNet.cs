@@ -1,0 +1,60 @@
+using ILGPU;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu;
+
+/// <summary>The operations of a gated delta net layer.</summary>
+internal sealed partial class Ops
+{
+    /// <summary>silu(causal conv1d(x)) with the carried tail: [T, C].</summary>
+    public Tensor CausalConv1d(Tensor x, Matrix<float> weight, DeltaLayerState state)
+    {
+        Tensor y = graph.NewTensor("conv", x.Rows, x.Columns);
+        long tailBytes = 2L * Shape.Sequences * state.ConvTail.Columns * sizeof(float);
+        Add("causal_conv1d", [x], [y], tailBytes, () => Kernels.CausalConv1d.Bind(
+            loader, x.View, weight, state.ConvTail, inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), y.View));
+        return y;
+    }
+
+    /// <summary>β = σ(b), g = −exp(A_log)·softplus(a + dt_bias): both [T, Hv].</summary>
+    public (Tensor Beta, Tensor G) DeltaGates(Tensor b, Tensor a, ArrayView<float> aLog, ArrayView<float> dtBias)
+    {
+        Tensor beta = graph.NewTensor("beta", b.Rows, b.Columns);
+        Tensor g = graph.NewTensor("g", b.Rows, b.Columns);
+        Add("delta_gates", [b, a], [beta, g], 0, () => Kernels.DeltaGates.Bind(loader, b.View, a.View, aLog, dtBias, beta.View, g.View));
+        return (beta, g);
+    }
+
+    /// <summary>l2-normalises q and k inside q|k|v rows, in place.</summary>
+    public void QkL2Norm(Tensor qkv, DeltaShape heads) =>
+        Add("qk_l2_norm", [qkv], [qkv], 0, () => Kernels.QkL2Norm.Bind(loader, qkv.View, heads.KeyHeads, heads.KeyHeadDim));
+
+    /// <summary>The gated delta rule over q|k|v rows with the slot's state: [T, Hv·Dv]; chunked in prefill, recurrent in decode.</summary>
+    public Tensor GatedDeltaRule(Tensor qkv, Tensor beta, Tensor g, DeltaShape heads, DeltaLayerState state)
+    {
+        Tensor y = graph.NewTensor("delta", qkv.Rows, heads.ValueHeads * heads.ValueHeadDim);
+        long stateBytes = 2L * Shape.Sequences * state.State.Columns * sizeof(float);
+        if (Shape.Kind == StepKind.Decode)
+        {
+            Add("delta_recurrent", [qkv, beta, g], [y], stateBytes, () => Kernels.GatedDeltaRule.BindRecurrent(
+                loader, qkv.View, beta.View, g.View, heads, state.State, inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), y.View));
+            return y;
+        }
+
+        Tensor scratch = graph.NewTensor("chunks", qkv.Rows, ChunkScratch.Columns(heads), TensorRole.Scratch);
+        graph.Add("delta_chunked", [qkv, beta, g], [scratch, y], stateBytes, () => Kernels.GatedDeltaRule.BindChunked(
+            loader, qkv.View, beta.View, g.View, heads, state.State,
+            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot),
+            new ChunkList(inputs.Device(fields.ChunkFirstRow), inputs.Device(fields.ChunkRows), inputs.Device(fields.FirstChunk)),
+            new ChunkScratch(heads, scratch.View), y.View));
+        return y;
+    }
+
+    /// <summary>norm(x)·weight·silu(z) per value head: [T, Hv·Dv].</summary>
+    public Tensor GatedRmsNorm(Tensor x, Tensor z, ArrayView<float> weight, int headDim, float eps)
+    {
+        Tensor y = graph.NewTensor("gated", x.Rows, x.Columns);
+        Add("gated_rms_norm", [x, z], [y], 0, () => Kernels.GatedRmsNorm.Bind(loader, x.View, z.View, weight, headDim, y.View, eps));
+        return y;
+    }
+}
