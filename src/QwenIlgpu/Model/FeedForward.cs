@@ -4,6 +4,6 @@ namespace QwenIlgpu;
 internal sealed record FeedForward(LinearWeight GateProj, LinearWeight UpProj, LinearWeight DownProj)
 {
     /// <summary>Records the MLP for normed rows x [T, D]; returns the stream with its output added.</summary>
-    public ResidualStream Record(Ops ops, ResidualStream hidden, Tensor x) =>
+    public ResidualStream Record(Ops ops, ResidualStream hidden, NormedRows x) =>
         ops.AddLinear(hidden, ops.GateUp(x, GateProj, UpProj), DownProj);
 }

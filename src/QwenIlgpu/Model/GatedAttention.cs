@@ -11,7 +11,7 @@ internal sealed record GatedAttention(
     LinearWeight QProj, LinearWeight KProj, LinearWeight VProj, LinearWeight OProj,
     ArrayView<float> QNorm, ArrayView<float> KNorm, AttentionShape Heads, RotaryView Rotary, float Eps) : IMixer
 {
-    public ResidualStream Record(Ops ops, ResidualStream hidden, Tensor x, ModelState state, int layer)
+    public ResidualStream Record(Ops ops, ResidualStream hidden, NormedRows x, ModelState state, int layer)
     {
         LayerPages pages = state.AttentionLayers[layer]!;
         Tensor[] qkv = ops.Linears(x, QProj, KProj, VProj);

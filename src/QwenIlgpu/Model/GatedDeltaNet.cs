@@ -11,7 +11,7 @@ internal sealed record GatedDeltaNet(
     LinearWeight InProjQkv, LinearWeight InProjZ, LinearWeight InProjB, LinearWeight InProjA, LinearWeight OutProj,
     Matrix<float> Conv1d, ArrayView<float> ALog, ArrayView<float> DtBias, ArrayView<float> Norm, DeltaShape Heads, float Eps) : IMixer
 {
-    public ResidualStream Record(Ops ops, ResidualStream hidden, Tensor x, ModelState state, int layer)
+    public ResidualStream Record(Ops ops, ResidualStream hidden, NormedRows x, ModelState state, int layer)
     {
         DeltaLayerState layerState = state.DeltaLayers[layer]!;
         Tensor[] projections = ops.Linears(x, InProjQkv, InProjZ, InProjB, InProjA);

@@ -4,5 +4,5 @@ namespace QwenIlgpu;
 internal interface IMixer
 {
     /// <summary>Records the mixer for normed rows x [T, D]; returns the stream with its output added.</summary>
-    ResidualStream Record(Ops ops, ResidualStream hidden, Tensor x, ModelState state, int layer);
+    ResidualStream Record(Ops ops, ResidualStream hidden, NormedRows x, ModelState state, int layer);
 }

@@ -19,11 +19,11 @@ internal sealed partial class Ops
     }
 
     /// <summary>One output for each weight, all of the same x.</summary>
-    public Tensor[] Linears(Tensor x, params ReadOnlySpan<LinearWeight> weights)
+    public Tensor[] Linears(NormedRows x, params ReadOnlySpan<LinearWeight> weights)
     {
         var outputs = new Tensor[weights.Length];
         for (int i = 0; i < weights.Length; i++)
-            outputs[i] = Linear(x, weights[i]);
+            outputs[i] = Linear(x.Rows, weights[i]);
         return outputs;
     }
 
@@ -31,7 +31,7 @@ internal sealed partial class Ops
     public ResidualStream AddLinear(ResidualStream hidden, Tensor x, LinearWeight weight) => hidden with { Branch = Linear(x, weight) };
 
     /// <summary>silu(x · gateᵀ) · (x · upᵀ): [T, F].</summary>
-    public Tensor GateUp(Tensor x, LinearWeight gateProj, LinearWeight upProj)
+    public Tensor GateUp(NormedRows x, LinearWeight gateProj, LinearWeight upProj)
     {
         Tensor[] gateUp = Linears(x, gateProj, upProj);
         (Tensor gate, Tensor up) = (gateUp[0], gateUp[1]);

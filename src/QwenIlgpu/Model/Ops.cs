@@ -24,8 +24,15 @@ internal sealed partial class Ops(OpGraph graph, KernelLoader loader, StepInputs
         return new ResidualStream(y, null);
     }
 
-    /// <summary>The stream with its branch added, and norm(sum): both [T, D].</summary>
-    public (ResidualStream Hidden, Tensor Y) Norm(ResidualStream hidden, NormWeight norm)
+    /// <summary>The stream with its branch added, and norm(sum) for linear layers to read: both [T, D].</summary>
+    public (ResidualStream Hidden, NormedRows Y) Norm(ResidualStream hidden, NormWeight norm)
+    {
+        (hidden, Tensor y) = NormRows(hidden, norm);
+        return (hidden, new NormedRows(y, null));
+    }
+
+    /// <summary>The stream with its branch added, and norm(sum) written out: both [T, D].</summary>
+    public (ResidualStream Hidden, Tensor Y) NormRows(ResidualStream hidden, NormWeight norm)
     {
         Tensor x = hidden.Sum;
         Tensor y = graph.NewTensor("normed", x.Rows, x.Columns);

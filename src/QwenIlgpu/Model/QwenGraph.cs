@@ -15,18 +15,18 @@ internal static class QwenGraph
             string mixerScope = $"layers.{index}.{(layer.Mixer is GatedAttention ? "self_attn" : "linear_attn")}";
             hidden = ops.Scoped(mixerScope, () =>
             {
-                (ResidualStream h, Tensor x) = ops.Norm(hidden, layer.InputLayerNorm);
+                (ResidualStream h, NormedRows x) = ops.Norm(hidden, layer.InputLayerNorm);
                 residuals.Add(h.Sum);
                 return layer.Mixer.Record(ops, h, x, state, index);
             });
             hidden = ops.Scoped($"layers.{index}.mlp", () =>
             {
-                (ResidualStream h, Tensor x) = ops.Norm(hidden, layer.PostAttentionLayerNorm);
+                (ResidualStream h, NormedRows x) = ops.Norm(hidden, layer.PostAttentionLayerNorm);
                 return layer.FeedForward.Record(ops, h, x);
             });
         }
 
-        (hidden, Tensor final) = ops.Norm(hidden, weights.Norm);
+        (hidden, Tensor final) = ops.NormRows(hidden, weights.Norm);
         residuals.Add(hidden.Sum);
         Tensor? logits = ops.Shape.LogitRows == 0
             ? null
