@@ -20,7 +20,7 @@ internal static class DequantMatMulBench
         new Random(4).NextBytes(System.Runtime.InteropServices.MemoryMarshal.AsBytes(codes.AsSpan()));
         ushort[] scales = Array.ConvertAll(
             BenchDevice.RandomFloats(5, Int4Matrix.ScaleBytes(N, K, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
-        var w = new Int4Matrix(device.Upload(codes), device.Upload(scales), WeightType.Bf16, N, K, Group);
+        var w = new Int4Matrix(device.Upload(codes), device.Upload(scales), default, WeightType.Bf16, N, K, Group);
         Matrix<float> y = device.Poisoned<float>(m, N);
         return new PreparedKernel(
             DequantMatMul.Bind(device.Loader, device.Upload(x, m, K), w, y),

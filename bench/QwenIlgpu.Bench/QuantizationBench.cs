@@ -51,6 +51,7 @@ internal static class QuantizationBench
     private static Int4Matrix Poisoned(BenchDevice device) => new(
         device.Poisoned<UInt4>(Int4Matrix.CodeBytes(N, K, Group) / 16),
         device.Poisoned<ushort>(Int4Matrix.ScaleBytes(N, K, Group) / sizeof(ushort)),
+        default,
         WeightType.Bf16,
         N,
         K,

@@ -14,22 +14,26 @@ internal static class Int4Layout
     public const int TileColumns = 64;
     public const int TileBytes = 512;
 
+    /// <summary>The smallest group: two such groups share a tile.</summary>
+    public const int HalfTileColumns = TileColumns / 2;
+
     /// <summary>16-byte words of a tile: one a lane.</summary>
     public const int TileLanes = 32;
 
-    /// <summary>The code that stands for zero, in every padding position.</summary>
+    /// <summary>The zero point of a matrix without any of its own, and the code in every padding position.</summary>
     public const int Zero = 8;
 
     public static int RowTiles(int rows) => (rows + TileRows - 1) / TileRows;
 
     public static int Groups(int columns, int groupSize) => (columns + groupSize - 1) / groupSize;
 
-    public static int ColumnTiles(int columns, int groupSize) => Groups(columns, groupSize) * (groupSize / TileColumns);
+    public static int ColumnTiles(int columns, int groupSize) =>
+        ((Groups(columns, groupSize) * groupSize) + TileColumns - 1) / TileColumns;
 
     /// <summary>Index of a tile's first 16-byte word.</summary>
     public static long TileStart(int rowTile, int columnTile, int columnTiles) => (((long)rowTile * columnTiles) + columnTile) * TileLanes;
 
-    /// <summary>Index of the scale of a row's group.</summary>
+    /// <summary>Index of the scale, and of the zero point, of a row's group.</summary>
     public static long ScaleIndex(int row, int group, int groups) =>
         (((long)(row / TileRows) * groups) + group) * TileRows + (row % TileRows);
 

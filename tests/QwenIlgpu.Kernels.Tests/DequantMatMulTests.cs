@@ -88,9 +88,9 @@ internal sealed class DequantMatMulTests : KernelTests
         () => DequantMatMul.Bind(
             Device.Loader,
             Device.Poisoned<float>(1, 128),
-            new Int4Matrix(Device.Poisoned<UInt4>(64), Device.Poisoned<ushort>(64), WeightType.F16, 16, 128, 32),
+            new Int4Matrix(Device.Poisoned<UInt4>(64), Device.Poisoned<ushort>(64), default, WeightType.F16, 16, 128, 96),
             Device.Poisoned<float>(1, 16)),
-        Throws.ArgumentException.With.Message.EqualTo("dequant_matmul: group size of w is 32, not a multiple of 64"));
+        Throws.ArgumentException.With.Message.EqualTo("dequant_matmul: group size of w is 96, neither 32 nor a multiple of 64"));
 
     [Test]
     public void RejectsAnotherNumberOfOutputs() => Assert.That(
@@ -105,5 +105,5 @@ internal sealed class DequantMatMulTests : KernelTests
         Int4Reference.FromWeights(ToDouble(RandomFloats(n * k, n * k)), n, k, groupSize, scaleType);
 
     private static Int4Matrix Upload(Int4Reference w, WeightType scaleType) =>
-        new(Device.Upload(w.Codes), Device.Upload(w.Scales), scaleType, w.Rows, w.Columns, w.GroupSize);
+        new(Device.Upload(w.Codes), Device.Upload(w.Scales), default, scaleType, w.Rows, w.Columns, w.GroupSize);
 }

@@ -95,6 +95,7 @@ internal sealed class GptqPackTests : KernelTests
     private static Int4Matrix Poisoned(int rows, int columns, int groupSize) => new(
         Device.Poisoned<UInt4>(Int4Matrix.CodeBytes(rows, columns, groupSize) / 16),
         Device.Poisoned<ushort>(Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)),
+        default,
         WeightType.Bf16,
         rows,
         columns,

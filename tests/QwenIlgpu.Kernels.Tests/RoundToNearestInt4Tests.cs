@@ -78,6 +78,7 @@ internal sealed class RoundToNearestInt4Tests : KernelTests
         var packed = new Int4Matrix(
             Device.Poisoned<UInt4>(Int4Matrix.CodeBytes(rows, columns, groupSize) / 16),
             Device.Poisoned<ushort>(Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)),
+            default,
             scaleType,
             rows,
             columns,

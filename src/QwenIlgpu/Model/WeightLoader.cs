@@ -201,6 +201,7 @@ internal sealed class WeightLoader
     private Int4Matrix AllocateInt4(int rows, int columns, int groupSize, WeightType scaleType) => new(
         memory.Allocate<UInt4>(Int4Matrix.CodeBytes(rows, columns, groupSize) / 16),
         memory.Allocate<ushort>(Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)),
+        default,
         scaleType, rows, columns, groupSize);
 
     /// <summary>A small tensor as floats on the device, whatever its type in the file.</summary>

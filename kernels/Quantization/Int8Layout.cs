@@ -1,0 +1,57 @@
+using System.Runtime.CompilerServices;
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// Where the code of (row, k) lies, for packers, unpackers and tests alike; the folder's README draws it. A tile is the A operand of
+/// two m16n8k16 steps: lane l = 4·g + t of 32 holds 16 bytes, words 2s and 2s + 1 of them step s. Word 2s has A registers 0 (row g,
+/// k 2t) and 1 (row g + 8, k 2t), word 2s + 1 registers 2 and 3 (k 2t + 8); bytes 0 and 2 are the elements of the even register,
+/// bytes 1 and 3 those of the odd one.
+/// </summary>
+internal static class Int8Layout
+{
+    public const int TileRows = 16;
+    public const int TileColumns = 32;
+    public const int TileBytes = 512;
+
+    /// <summary>16-byte words of a tile: one a lane.</summary>
+    public const int TileLanes = 32;
+
+    public static int RowTiles(int rows) => (rows + TileRows - 1) / TileRows;
+
+    public static int Groups(int columns, int groupSize) => (columns + groupSize - 1) / groupSize;
+
+    public static int ColumnTiles(int columns, int groupSize) => Groups(columns, groupSize) * (groupSize / TileColumns);
+
+    /// <summary>The group size that gives each row one scale: its columns, padded to whole tiles.</summary>
+    public static int RowGroup(int columns) => (columns + TileColumns - 1) / TileColumns * TileColumns;
+
+    /// <summary>Index of a tile's first 16-byte word.</summary>
+    public static long TileStart(int rowTile, int columnTile, int columnTiles) => (((long)rowTile * columnTiles) + columnTile) * TileLanes;
+
+    /// <summary>Index of the scale of a row's group.</summary>
+    public static long ScaleIndex(int row, int group, int groups) =>
+        (((long)(row / TileRows) * groups) + group) * TileRows + (row % TileRows);
+
+    /// <summary>Where (row, k) of a matrix with that many column tiles lies: 16-byte word, 32-bit word within it, byte within that.</summary>
+    public static (long Lane, int Word, int Byte) Position(int row, int k, int columnTiles)
+    {
+        int rowInTile = row % TileRows;
+        long lane = TileStart(row / TileRows, k / TileColumns, columnTiles) + (rowInTile % 8 * 4) + (k % 8 / 2);
+        return (lane, (k % TileColumns / 16 * 2) + (k % 16 / 8), (rowInTile / 8) + (k % 2 * 2));
+    }
+
+    /// <summary>The one packer: word of lane 4·g + t from its two neighbouring codes of row g (a) and of row g + 8 (b), eight bits each.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint LaneWord(uint aFirst, uint aSecond, uint bFirst, uint bSecond) =>
+        (aFirst & 255u) | ((bFirst & 255u) << 8) | ((aSecond & 255u) << 16) | ((bSecond & 255u) << 24);
+
+    /// <summary>
+    /// The one unpacker: a word's byte as the weight −128 … 127, exactly. With its sign flipped a code is 128 more; as the last bits of a
+    /// float 2^23 + code it needs no conversion, only the subtraction of 2^23 + 128.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Unpack(uint word, int index) =>
+        Interop.IntAsFloat((((word ^ 0x80808080u) >> (8 * index)) & 255u) | 0x4b000000u) - (8388608f + 128);
+}
