@@ -20,7 +20,7 @@ internal static class CausalConv1dBench
             device.Loader,
             device.Upload(x, rows, Channels),
             device.Upload(weight, Channels, Taps),
-            device.Poisoned<float>(1, (Taps - 1) * Channels),
+            device.Poisoned<float>(1, Taps * Channels),
             device.Upload<int>([0, rows]),
             device.Upload<int>([.. Enumerable.Range(0, rows)]),
             device.Upload<int>([0]),

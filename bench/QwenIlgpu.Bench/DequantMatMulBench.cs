@@ -12,6 +12,34 @@ internal static class DequantMatMulBench
 
     public static KernelBenchmark Batch { get; } = new("dequant_matmul", "gate_proj g128 [17408, 5120], M 16", device => Prepare(device, 16));
 
+    public static KernelBenchmark Int8 { get; } = new("dequant_matmul", "INT8 g128, 8192 rows of lm_head, K 5120, M 1", PrepareInt8);
+
+    private static PreparedKernel PrepareInt8(BenchDevice device)
+    {
+        const int Rows = 8192;
+        const int CheckedRows = 64;
+        float[] x = BenchDevice.RandomFloats(1, K);
+        var codes = new UInt4[Int8Matrix.CodeBytes(Rows, K, Group) / 16];
+        new Random(9).NextBytes(System.Runtime.InteropServices.MemoryMarshal.AsBytes(codes.AsSpan()));
+        ushort[] scales = Array.ConvertAll(
+            BenchDevice.RandomFloats(5, Int8Matrix.ScaleBytes(Rows, K, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
+        var w = new Int8Matrix(device.Upload(codes), device.Upload(scales), WeightType.Bf16, Rows, K, Group);
+        Matrix<float> y = device.Poisoned<float>(1, Rows);
+        return new PreparedKernel(
+            DequantMatMul.Bind(device.Loader, device.Upload(x, 1, K), w, y),
+            Bytes: Int8Matrix.CodeBytes(Rows, K, Group) + Int8Matrix.ScaleBytes(Rows, K, Group) + ((K + Rows) * (long)sizeof(float)),
+            Flops: 2L * Rows * K,
+            () =>
+            {
+                var first = new Int8Reference(
+                    CheckedRows, K, Group, codes[..(codes.Length / Rows * CheckedRows)], scales[..(scales.Length / Rows * CheckedRows)]);
+                double[] expected = DenseMatMulReference.Run(
+                    Array.ConvertAll(x, v => (double)v), first.Unpack(WeightType.Bf16), 1, CheckedRows, K);
+                return BenchDevice.RelativeError(device.Download(y.Data)[..CheckedRows], expected);
+            },
+            Tolerance: 1e-5);
+    }
+
     private static PreparedKernel Prepare(BenchDevice device, int m)
     {
         const int CheckedTiles = 4;                     // row tiles, spread over all of them

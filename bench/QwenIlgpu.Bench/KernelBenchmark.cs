@@ -1,7 +1,10 @@
 namespace QwenIlgpu.Bench;
 
-/// <summary>One kernel at one real shape. <paramref name="Prepare"/> allocates operands, binds the launch and computes the reference.</summary>
-internal sealed record KernelBenchmark(string Name, string Shape, Func<BenchDevice, PreparedKernel> Prepare);
+/// <summary>
+/// One kernel at one real shape. <paramref name="Prepare"/> allocates operands, binds the launch and computes the reference. One that
+/// needs warps is passed over on the CPU, whose accelerator has none here.
+/// </summary>
+internal sealed record KernelBenchmark(string Name, string Shape, Func<BenchDevice, PreparedKernel> Prepare, bool NeedsWarps = false);
 
 /// <summary>
 /// A bound kernel with what it must move and compute, and its result held against the reference: the larger of the two relative

@@ -48,6 +48,12 @@ internal static class KernelBenchmarks
         int wrong = 0;
         foreach (KernelBenchmark benchmark in benchmarks.Where(b => names.Length == 0 || names.Contains(b.Name)))
         {
+            if (benchmark.NeedsWarps && device == "cpu")
+            {
+                output.WriteLine($"{benchmark.Name,-32} {benchmark.Shape,-52} needs warps: not run on the CPU");
+                continue;
+            }
+
             if (Measure(benchmark, device, args.Contains("--smoke"), output) is { } result)
                 results.Add(result);
             else

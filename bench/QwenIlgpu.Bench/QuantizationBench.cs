@@ -20,7 +20,8 @@ internal static class QuantizationBench
             Flops: 0,
             () =>
             {
-                Int4Reference expected = Int4Reference.FromGptq(qweight, new ushort[K / Group * N], N, K, Group);
+                var source = new Int4Source(qweight, new ushort[K / Group * N], []);
+                Int4Reference expected = Int4SourceReference.GptqV1.Pack(source, N, K, Group);
                 return Difference(device.Download(packed.Codes), expected.Codes);
             },
             Tolerance: 0);
@@ -38,6 +39,47 @@ internal static class QuantizationBench
             {
                 double[] weights = DenseMatrixReference.Unpack(WeightType.Bf16, words, N, K);
                 Int4Reference expected = Int4Reference.FromWeights(weights, N, K, Group, WeightType.Bf16);
+                return Difference(device.Download(packed.Codes), expected.Codes)
+                    + (device.Download(packed.Scales).AsSpan().SequenceEqual(expected.Scales) ? 0 : 1);
+            },
+            Tolerance: 0);
+    });
+
+    public static KernelBenchmark Awq { get; } = new("awq_pack", "2048 rows of 17408, K 5120", device =>
+    {
+        var qweight = new int[K * N / 8];
+        new Random(8).NextBytes(MemoryMarshal.AsBytes(qweight.AsSpan()));
+        Int4Matrix packed = Poisoned(device);
+        return new PreparedKernel(
+            AwqPack.Bind(device.Loader, device.Upload(qweight, K, N / 8), 0, packed),
+            Bytes: 2 * Int4Matrix.CodeBytes(N, K, Group),
+            Flops: 0,
+            () =>
+            {
+                var source = new Int4Source(qweight, new ushort[K / Group * N], []);
+                return Difference(device.Download(packed.Codes), Int4SourceReference.Awq.Pack(source, N, K, Group).Codes);
+            },
+            Tolerance: 0);
+    });
+
+    public static KernelBenchmark RoundToNearestInt8Rows { get; } = new("round_to_nearest_int8", "bf16, 2048 rows of lm_head, K 5120", device =>
+    {
+        UInt4[] words = DenseMatrixReference.Pack(WeightType.Bf16, BenchDevice.RandomFloats(7, (long)N * K), N, K);
+        var packed = new Int8Matrix(
+            device.Poisoned<UInt4>(Int8Matrix.CodeBytes(N, K, Group) / 16),
+            device.Poisoned<ushort>(Int8Matrix.ScaleBytes(N, K, Group) / sizeof(ushort)),
+            WeightType.Bf16,
+            N,
+            K,
+            Group);
+        return new PreparedKernel(
+            RoundToNearestInt8.Bind(device.Loader, new DenseMatrix(WeightType.Bf16, device.Upload(words), N, K), 0, packed),
+            Bytes: DenseMatrix.BytesFor(WeightType.Bf16, N, K) + Int8Matrix.CodeBytes(N, K, Group) + Int8Matrix.ScaleBytes(N, K, Group),
+            Flops: 0,
+            () =>
+            {
+                double[] weights = DenseMatrixReference.Unpack(WeightType.Bf16, words, N, K);
+                Int8Reference expected = Int8Reference.FromWeights(weights, N, K, Group, WeightType.Bf16);
                 return Difference(device.Download(packed.Codes), expected.Codes)
                     + (device.Download(packed.Scales).AsSpan().SequenceEqual(expected.Scales) ? 0 : 1);
             },

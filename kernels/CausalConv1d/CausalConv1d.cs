@@ -5,22 +5,22 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// Depthwise causal convolution over rows, then SiLU: y[t, c] = silu(Σ_j w[c, j] · x[t − (kernel − 1) + j, c]). Each sequence's
-/// last kernel − 1 rows before the convolution are carried in its slot.
+/// last rows before the convolution are carried in its slot, a ring: the row of position p at index p % ring rows.
 /// </summary>
 internal static class CausalConv1d
 {
     private const string Op = "causal_conv1d";
 
     /// <summary>
-    /// x, y: [T, C], B sequences back to back, y may be x; weight: [C, kernel], kernel 2 to 4; tail: [slots, (kernel − 1) · C], read and
-    /// replaced, rows oldest first; firstRow: [B + 1]; positions: [T]; stateSlot: [B]. A sequence whose first position is 0 starts
-    /// from zeros and its slot is not read; a sequence without rows keeps its slot.
+    /// x, y: [T, C], B sequences back to back, y may be x; weight: [C, kernel], kernel 2 to 4; ring: [slots, ring rows · C], at least
+    /// kernel rows, read and advanced; firstRow: [B + 1]; positions: [T]; stateSlot: [B]. Rows before position 0 are zeros, whatever
+    /// the ring holds; a sequence without rows keeps its slot.
     /// </summary>
     public static Launch Bind(
         KernelLoader loader,
         Matrix<float> x,
         Matrix<float> weight,
-        Matrix<float> tail,
+        Matrix<float> ring,
         ArrayView<int> firstRow,
         ArrayView<int> positions,
         ArrayView<int> stateSlot,
@@ -28,7 +28,11 @@ internal static class CausalConv1d
     {
         Require.That(Op, weight.Columns is >= 2 and <= 4, $"weight {weight} has {weight.Columns} taps, 2 to 4 are supported");
         Require.Equal(Op, "rows of weight", weight.Rows, "columns of x", x.Columns);
-        Require.Equal(Op, "columns of tail", tail.Columns, "(taps − 1) · columns of x", (weight.Columns - 1L) * x.Columns);
+        int ringRows = ring.Columns / x.Columns;
+        Require.That(
+            Op,
+            ringRows >= weight.Columns && ring.Columns % x.Columns == 0,
+            $"columns of ring are {ring.Columns}, not a multiple of {x.Columns} channels for at least {weight.Columns} rows");
         Require.Equal(Op, "length of firstRow", firstRow.Length, "sequences + 1", stateSlot.Length + 1);
         Require.Equal(Op, "length of positions", positions.Length, "rows of x", x.Rows);
         Require.Equal(Op, "rows of y", y.Rows, "rows of x", x.Rows);
@@ -38,6 +42,6 @@ internal static class CausalConv1d
         int blockWidth = loader.Accelerator.AcceleratorType == AcceleratorType.CPU ? 64 : 1;
         return loader.Bind(
             CausalConv1dKernel.CausalConv1d,
-            new CausalConv1dKernel(x, weight, tail, firstRow, positions, stateSlot, y, (int)stateSlot.Length, blockWidth));
+            new CausalConv1dKernel(x, weight, ring, ringRows, firstRow, positions, stateSlot, y, (int)stateSlot.Length, blockWidth));
     }
 }

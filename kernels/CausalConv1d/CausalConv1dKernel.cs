@@ -5,13 +5,14 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// y[t, c] = silu(Σ_j weight[c, j] · x[t − (kernel − 1) + j, c]), an item a block of channels of one sequence, row after row.
-/// x, y: [T, C] float, y may be x; weight: [C, kernel] float, kernel ≤ 4; tail: [slots, (kernel − 1) · C] float, oldest row first;
-/// firstRow: [B + 1], positions: [T], stateSlot: [B].
+/// x, y: [T, C] float, y may be x; weight: [C, kernel] float, kernel ≤ 4; ring: [slots, ringRows · C] float, the row of
+/// position p at index p % ringRows; firstRow: [B + 1], positions: [T], stateSlot: [B].
 /// </summary>
 internal readonly struct CausalConv1dKernel(
     Matrix<float> x,
     Matrix<float> weight,
-    Matrix<float> tail,
+    Matrix<float> ring,
+    int ringRows,
     ArrayView<int> firstRow,
     ArrayView<int> positions,
     ArrayView<int> stateSlot,
@@ -35,17 +36,17 @@ internal readonly struct CausalConv1dKernel(
         if (rows == 0)
             return;
 
-        bool starts = positions[first] == 0;
-        ArrayView<float> tailRow = tail.Row(stateSlot[sequence]);
+        int position = positions[first];
+        ArrayView<float> slot = ring.Row(stateSlot[sequence]);
         ArrayView<float> xRows = x.Data.SubView((long)first * x.Stride, ((long)(rows - 1) * x.Stride) + x.Columns);
         ArrayView<float> yRows = y.Data.SubView((long)first * y.Stride, ((long)(rows - 1) * y.Stride) + y.Columns);
         int end = XMath.Min((block + 1) * blockWidth, x.Columns);
         for (int c = block * blockWidth; c < end; c++)
-            Channel(c, rows, starts, xRows, yRows, tailRow);
+            Channel(c, rows, position, xRows, yRows, slot);
     }
 
-    // Four taps in registers; a shorter kernel has zeros for its oldest ones.
-    private void Channel(int c, int rows, bool starts, ArrayView<float> xRows, ArrayView<float> yRows, ArrayView<float> tailRow)
+    // Four taps in registers; a shorter kernel has zeros for its oldest ones. Of the rows the ring takes as many as it holds.
+    private void Channel(int c, int rows, int position, ArrayView<float> xRows, ArrayView<float> yRows, ArrayView<float> slot)
     {
         int kernel = weight.Columns;
         ArrayView<float> taps = weight.Row(c);
@@ -54,10 +55,11 @@ internal readonly struct CausalConv1dKernel(
         float w2 = taps[kernel - 2];
         float w3 = taps[kernel - 1];
 
-        int channels = x.Columns;
-        float x0 = starts || kernel < 4 ? 0 : tailRow[((kernel - 4) * channels) + c];
-        float x1 = starts || kernel < 3 ? 0 : tailRow[((kernel - 3) * channels) + c];
-        float x2 = starts ? 0 : tailRow[((kernel - 2) * channels) + c];
+        float x0 = kernel > 3 ? History(slot, position - 3, c) : 0;
+        float x1 = kernel > 2 ? History(slot, position - 2, c) : 0;
+        float x2 = History(slot, position - 1, c);
+        int firstKept = XMath.Max(rows - ringRows, 0);
+        int place = (position + firstKept) % ringRows;
         for (int t = 0; t < rows; t++)
         {
             float x3 = xRows[((long)t * x.Stride) + c];
@@ -66,12 +68,14 @@ internal readonly struct CausalConv1dKernel(
             x0 = x1;
             x1 = x2;
             x2 = x3;
+            if (t >= firstKept)
+            {
+                slot[(place * x.Columns) + c] = x3;
+                place = place + 1 == ringRows ? 0 : place + 1;
+            }
         }
-
-        if (kernel > 3)
-            tailRow[((kernel - 4) * channels) + c] = x0;
-        if (kernel > 2)
-            tailRow[((kernel - 3) * channels) + c] = x1;
-        tailRow[((kernel - 2) * channels) + c] = x2;
     }
+
+    private float History(ArrayView<float> slot, int position, int c) =>
+        position < 0 ? 0 : slot[(position % ringRows * x.Columns) + c];
 }

@@ -5,13 +5,16 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// Carries the state through a sequence's chunks: V′ = U − W S; O = diag(e^γ) Q S + P V′; S ← e^γ_last S + (diag(e^(γ_last − γ)) K)ᵀ V′.
 /// An item is a few words of four value columns of one value head of one sequence.
-/// qkv: [T, Channels]; state: [slots, Hv · Dv · Dk]; p: [T, Hv · 64]; u: [T, Hv · Dv], overwritten; w: [T, Hv · Dk];
+/// qkv: [T, Channels]; state: [slots, Hv · Dv · Dk], rounded to its type after every chunk; p: [T, Hv · 64];
+/// u: [T, Hv · Dv], overwritten; w: [T, Hv · Dk];
 /// y: [T, Hv · Dv], float in words of four; decayBefore, decayAfter: [T, Hv] float.
 /// </summary>
-internal readonly struct ChunkScanKernel(
+[Instantiation(typeof(Float4), typeof(F32DeltaState))]
+[Instantiation(typeof(UInt2), typeof(F16DeltaState))]
+internal readonly struct ChunkScanKernel<TWord, TState>(
     Matrix<Float4> qkv,
     DeltaShape shape,
-    Matrix<Float4> state,
+    Matrix<TWord> state,
     ArrayView<int> firstRow,
     ArrayView<int> positions,
     ArrayView<int> stateSlot,
@@ -24,12 +27,15 @@ internal readonly struct ChunkScanKernel(
     Matrix<Float4> y,
     int sequences,
     int wordsPerItem) : IPortableKernel
+    where TWord : unmanaged
+    where TState : struct, IDeltaStateFormat<TWord>
 {
     private const int ChunkWords = ChunkList.ChunkRows / 4;
 
     public int Items => sequences * (y.Columns / wordsPerItem);
 
-    public static void DeltaChunkScan(Index1D thread, int threads, ChunkScanKernel kernel) => PortableLoop.Run(thread, threads, kernel);
+    public static void DeltaChunkScan(Index1D thread, int threads, ChunkScanKernel<TWord, TState> kernel) =>
+        PortableLoop.Run(thread, threads, kernel);
 
     public void Execute(int item)
     {
@@ -43,10 +49,10 @@ internal readonly struct ChunkScanKernel(
 
         int keyWords = shape.KeyHeadDim / 4;
         bool starts = positions[firstRow[sequence]] == 0;
-        ArrayView<Float4> slot = state.Row(stateSlot[sequence]);
+        ArrayView<TWord> slot = state.Row(stateSlot[sequence]);
         for (int word = firstWord; word < firstWord + wordsPerItem; word++)
         {
-            ArrayView<Float4> columns = slot.SubView(word * 4 * keyWords, 4 * keyWords);    // four columns of Dk keys each
+            ArrayView<TWord> columns = slot.SubView(word * 4 * keyWords, 4 * keyWords);    // four columns of Dk keys each
             if (starts)
                 DeltaState.Clear(columns);
             for (int chunk = firstChunk; chunk < endChunk; chunk++)
@@ -54,7 +60,7 @@ internal readonly struct ChunkScanKernel(
         }
     }
 
-    private void Chunk(int first, int rows, int word, ArrayView<Float4> columns, int keyWords)
+    private void Chunk(int first, int rows, int word, ArrayView<TWord> columns, int keyWords)
     {
         int head = word / (shape.ValueHeadDim / 4);
         int keyHead = head / shape.Ratio;
@@ -80,7 +86,7 @@ internal readonly struct ChunkScanKernel(
         int row,
         int head,
         int word,
-        ArrayView<Float4> columns,
+        ArrayView<TWord> columns,
         ArrayView<Float4> wRow,
         ArrayView<Float4> q,
         int keyWords,
@@ -99,16 +105,16 @@ internal readonly struct ChunkScanKernel(
         {
             Float4 wc = wRow[c];
             Float4 qc = q[c];
-            Float4 s = columns[c];
+            Float4 s = TState.Load(columns[c]);
             w0 += Float4.Dot(s, wc);
             q0 += Float4.Dot(s, qc);
-            s = columns[keyWords + c];
+            s = TState.Load(columns[keyWords + c]);
             w1 += Float4.Dot(s, wc);
             q1 += Float4.Dot(s, qc);
-            s = columns[(2 * keyWords) + c];
+            s = TState.Load(columns[(2 * keyWords) + c]);
             w2 += Float4.Dot(s, wc);
             q2 += Float4.Dot(s, qc);
-            s = columns[(3 * keyWords) + c];
+            s = TState.Load(columns[(3 * keyWords) + c]);
             w3 += Float4.Dot(s, wc);
             q3 += Float4.Dot(s, qc);
         }
@@ -119,14 +125,14 @@ internal readonly struct ChunkScanKernel(
         y[row, word] = carried + TriangleRow.Product(pRow, v, u.Stride, i + 1);
     }
 
-    private void Update(ArrayView<Float4> columns, float decay, ArrayView<Float4> k, ArrayView<Float4> v, int rows, int keyWords)
+    private void Update(ArrayView<TWord> columns, float decay, ArrayView<Float4> k, ArrayView<Float4> v, int rows, int keyWords)
     {
         for (int c = 0; c < keyWords; c++)
         {
-            Float4 s0 = columns[c] * decay;
-            Float4 s1 = columns[keyWords + c] * decay;
-            Float4 s2 = columns[(2 * keyWords) + c] * decay;
-            Float4 s3 = columns[(3 * keyWords) + c] * decay;
+            Float4 s0 = TState.Load(columns[c]) * decay;
+            Float4 s1 = TState.Load(columns[keyWords + c]) * decay;
+            Float4 s2 = TState.Load(columns[(2 * keyWords) + c]) * decay;
+            Float4 s3 = TState.Load(columns[(3 * keyWords) + c]) * decay;
             for (int i = 0; i < rows; i++)
             {
                 Float4 key = k[(i * qkv.Stride) + c];
@@ -137,10 +143,10 @@ internal readonly struct ChunkScanKernel(
                 s3 += key * value.W;
             }
 
-            columns[c] = s0;
-            columns[keyWords + c] = s1;
-            columns[(2 * keyWords) + c] = s2;
-            columns[(3 * keyWords) + c] = s3;
+            columns[c] = TState.Store(s0);
+            columns[keyWords + c] = TState.Store(s1);
+            columns[(2 * keyWords) + c] = TState.Store(s2);
+            columns[(3 * keyWords) + c] = TState.Store(s3);
         }
     }
 }

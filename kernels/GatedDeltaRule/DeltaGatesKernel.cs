@@ -18,9 +18,19 @@ internal readonly struct DeltaGatesKernel(
     {
         int row = item / b.Columns;
         int head = item - (row * b.Columns);
-        beta[row, head] = 1 / (1 + XMath.Exp(-b[row, head]));
-        g[row, head] = -XMath.Exp(aLog[head]) * Softplus(a[row, head] + dtBias[head]);
+        beta[row, head] = DeltaGate.Beta(b[row, head]);
+        g[row, head] = DeltaGate.LogDecay(a[row, head], aLog[head], dtBias[head]);
     }
+}
+
+/// <summary>The gates of one row and head, wherever they are computed.</summary>
+internal static class DeltaGate
+{
+    /// <summary>σ(b).</summary>
+    public static float Beta(float b) => 1 / (1 + XMath.Exp(-b));
+
+    /// <summary>g = −exp(aLog) · softplus(a + dtBias), never positive.</summary>
+    public static float LogDecay(float a, float aLog, float dtBias) => -XMath.Exp(aLog) * Softplus(a + dtBias);
 
     // ln(1 + e^x) = max(x, 0) + ln(1 + e), e = e^−|x| ≤ 1; ln(1 + e) = 2 atanh(s), s = e / (2 + e) ≤ 1/3, whose series keeps the
     // relative precision of a small e. Seven terms leave (1/9)^7 / 15 = 1.4e-8.

@@ -11,7 +11,7 @@ internal static class GatedDeltaRule
 {
     /// <summary>
     /// Row after row: decode. qkv: [T, 2 · Hk · Dk + Hv · Dv], blocks q | k | v, q and k normalised; beta, g: [T, Hv];
-    /// state: [slots, Hv · Dv · Dk], updated in place; firstRow: [B + 1]; positions: [T]; stateSlot: [B]; y: [T, Hv · Dv], not within
+    /// state: [slots, Hv · Dv · Dk], float or f16, updated in place; firstRow: [B + 1]; positions: [T]; stateSlot: [B]; y: [T, Hv · Dv], not within
     /// qkv. A sequence whose first position is 0 starts from zeros and its slot is not read; one without rows keeps its slot. Rows of
     /// no sequence are not written.
     /// </summary>
@@ -21,7 +21,7 @@ internal static class GatedDeltaRule
         Matrix<float> beta,
         Matrix<float> g,
         DeltaShape shape,
-        Matrix<float> state,
+        DeltaStates state,
         ArrayView<int> firstRow,
         ArrayView<int> positions,
         ArrayView<int> stateSlot,
@@ -29,20 +29,17 @@ internal static class GatedDeltaRule
     {
         const string Op = "gated_delta_rule_recurrent";
         Check(Op, qkv, beta, g, shape, state, firstRow, positions, stateSlot, y);
-        return loader.Bind(
-            RecurrentDeltaRuleKernel.GatedDeltaRuleRecurrent,
-            new RecurrentDeltaRuleKernel(
-                Float4.Words(Op, "qkv", qkv),
-                beta,
-                g,
-                shape,
-                Float4.Words(Op, "state", state),
-                firstRow,
-                positions,
-                stateSlot,
-                Float4.Words(Op, "y", y),
-                (int)stateSlot.Length,
-                WordsPerItem(loader, shape)));
+        return state.F32 is null
+            ? Recurrent<UInt2, F16DeltaState>(state.F16Words(Op))
+            : Recurrent<Float4, F32DeltaState>(state.F32Words(Op));
+
+        Launch Recurrent<TWord, TState>(Matrix<TWord> words)
+            where TWord : unmanaged
+            where TState : struct, IDeltaStateFormat<TWord> => loader.Bind(
+                RecurrentDeltaRuleKernel<TWord, TState>.GatedDeltaRuleRecurrent,
+                new RecurrentDeltaRuleKernel<TWord, TState>(
+                    Float4.Words(Op, "qkv", qkv), beta, g, shape, words, firstRow, positions, stateSlot, Float4.Words(Op, "y", y),
+                    (int)stateSlot.Length, WordsPerItem(loader, shape)));
     }
 
     /// <summary>
@@ -55,7 +52,7 @@ internal static class GatedDeltaRule
         Matrix<float> beta,
         Matrix<float> g,
         DeltaShape shape,
-        Matrix<float> state,
+        DeltaStates state,
         ArrayView<int> firstRow,
         ArrayView<int> positions,
         ArrayView<int> stateSlot,
@@ -88,12 +85,16 @@ internal static class GatedDeltaRule
                 ChunkSolveKernel.DeltaChunkSolve,
                 new ChunkSolveKernel(
                     qkvWords, beta, shape, chunks, a, scratch.DecayBefore, u, w, (int)chunks.Rows.Length, (int)stateSlot.Length)),
-            loader.Bind(
-                ChunkScanKernel.DeltaChunkScan,
-                new ChunkScanKernel(
-                    qkvWords, shape, Float4.Words(Op, "state", state), firstRow, positions, stateSlot, chunks, p, u, w,
-                    scratch.DecayBefore, scratch.DecayAfter, Float4.Words(Op, "y", y), (int)stateSlot.Length, wordsPerItem)),
+            state.F32 is null ? Scan<UInt2, F16DeltaState>(state.F16Words(Op)) : Scan<Float4, F32DeltaState>(state.F32Words(Op)),
         ];
+
+        Launch Scan<TWord, TState>(Matrix<TWord> words)
+            where TWord : unmanaged
+            where TState : struct, IDeltaStateFormat<TWord> => loader.Bind(
+                ChunkScanKernel<TWord, TState>.DeltaChunkScan,
+                new ChunkScanKernel<TWord, TState>(
+                    qkvWords, shape, words, firstRow, positions, stateSlot, chunks, p, u, w,
+                    scratch.DecayBefore, scratch.DecayAfter, Float4.Words(Op, "y", y), (int)stateSlot.Length, wordsPerItem));
     }
 
     // Neighbouring GPU threads take neighbouring words; a CPU thread takes whole cache lines of y.
@@ -106,7 +107,7 @@ internal static class GatedDeltaRule
         Matrix<float> beta,
         Matrix<float> g,
         DeltaShape shape,
-        Matrix<float> state,
+        DeltaStates state,
         ArrayView<int> firstRow,
         ArrayView<int> positions,
         ArrayView<int> stateSlot,

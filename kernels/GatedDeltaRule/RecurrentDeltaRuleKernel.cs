@@ -6,24 +6,29 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// S ← e^g S; d = β (v − Sᵀ k); S ← S + k dᵀ; o = Sᵀ q, row after row. An item is a few words of four value columns of one value
 /// head of one sequence, so that whoever reads a piece of the state is the one who writes it.
-/// qkv: [T, Channels]; beta, g: [T, Hv]; state: [slots, Hv · Dv · Dk]; y: [T, Hv · Dv]; float in words of four, beta and g single.
+/// qkv: [T, Channels]; beta, g: [T, Hv]; state: [slots, Hv · Dv · Dk], rounded to its type after every row; y: [T, Hv · Dv]; float in
+/// words of four, beta and g single.
 /// </summary>
-internal readonly struct RecurrentDeltaRuleKernel(
+[Instantiation(typeof(Float4), typeof(F32DeltaState))]
+[Instantiation(typeof(UInt2), typeof(F16DeltaState))]
+internal readonly struct RecurrentDeltaRuleKernel<TWord, TState>(
     Matrix<Float4> qkv,
     Matrix<float> beta,
     Matrix<float> g,
     DeltaShape shape,
-    Matrix<Float4> state,
+    Matrix<TWord> state,
     ArrayView<int> firstRow,
     ArrayView<int> positions,
     ArrayView<int> stateSlot,
     Matrix<Float4> y,
     int sequences,
     int wordsPerItem) : IPortableKernel
+    where TWord : unmanaged
+    where TState : struct, IDeltaStateFormat<TWord>
 {
     public int Items => sequences * (y.Columns / wordsPerItem);
 
-    public static void GatedDeltaRuleRecurrent(Index1D thread, int threads, RecurrentDeltaRuleKernel kernel) =>
+    public static void GatedDeltaRuleRecurrent(Index1D thread, int threads, RecurrentDeltaRuleKernel<TWord, TState> kernel) =>
         PortableLoop.Run(thread, threads, kernel);
 
     public void Execute(int item)
@@ -37,10 +42,10 @@ internal readonly struct RecurrentDeltaRuleKernel(
             return;
 
         int keyWords = shape.KeyHeadDim / 4;
-        ArrayView<Float4> slot = state.Row(stateSlot[sequence]);
+        ArrayView<TWord> slot = state.Row(stateSlot[sequence]);
         for (int word = firstWord; word < firstWord + wordsPerItem; word++)
         {
-            ArrayView<Float4> columns = slot.SubView(word * 4 * keyWords, 4 * keyWords);    // four columns of Dk keys each
+            ArrayView<TWord> columns = slot.SubView(word * 4 * keyWords, 4 * keyWords);    // four columns of Dk keys each
             if (positions[first] == 0)
                 DeltaState.Clear(columns);
             for (int t = 0; t < rows; t++)
@@ -48,7 +53,7 @@ internal readonly struct RecurrentDeltaRuleKernel(
         }
     }
 
-    private void Step(int row, int word, ArrayView<Float4> columns, int keyWords)
+    private void Step(int row, int word, ArrayView<TWord> columns, int keyWords)
     {
         int head = word / (shape.ValueHeadDim / 4);
         int keyHead = head / shape.Ratio;
@@ -58,7 +63,7 @@ internal readonly struct RecurrentDeltaRuleKernel(
         Float4 v = values[(2 * shape.KeyHeads * keyWords) + word];
         float decay = XMath.Exp(g[row, head]);
 
-        Float4 d = (v - (DeltaState.Dot(columns, k, keyWords) * decay)) * beta[row, head];
+        Float4 d = (v - (DeltaState.Dot<TWord, TState>(columns, k, keyWords) * decay)) * beta[row, head];
 
         float o0 = 0;
         float o1 = 0;
@@ -68,14 +73,14 @@ internal readonly struct RecurrentDeltaRuleKernel(
         {
             Float4 ki = k[i];
             Float4 qi = q[i];
-            Float4 s0 = (columns[i] * decay) + (ki * d.X);
-            Float4 s1 = (columns[keyWords + i] * decay) + (ki * d.Y);
-            Float4 s2 = (columns[(2 * keyWords) + i] * decay) + (ki * d.Z);
-            Float4 s3 = (columns[(3 * keyWords) + i] * decay) + (ki * d.W);
-            columns[i] = s0;
-            columns[keyWords + i] = s1;
-            columns[(2 * keyWords) + i] = s2;
-            columns[(3 * keyWords) + i] = s3;
+            Float4 s0 = (TState.Load(columns[i]) * decay) + (ki * d.X);
+            Float4 s1 = (TState.Load(columns[keyWords + i]) * decay) + (ki * d.Y);
+            Float4 s2 = (TState.Load(columns[(2 * keyWords) + i]) * decay) + (ki * d.Z);
+            Float4 s3 = (TState.Load(columns[(3 * keyWords) + i]) * decay) + (ki * d.W);
+            columns[i] = TState.Store(s0);
+            columns[keyWords + i] = TState.Store(s1);
+            columns[(2 * keyWords) + i] = TState.Store(s2);
+            columns[(3 * keyWords) + i] = TState.Store(s3);
             o0 += Float4.Dot(s0, qi);
             o1 += Float4.Dot(s1, qi);
             o2 += Float4.Dot(s2, qi);

@@ -26,6 +26,11 @@ internal static class DeviceScope
     [OpenCl(OpenClFence + "; atomic_add($0, $1)")]
     public static void AddRelease(ref int target, int value) => Interlocked.Add(ref target, value);
 
+    /// <summary>Adds, returns nothing and orders nothing: for sums that a later launch reads.</summary>
+    [IntrinsicImplementation, Ptx("red.relaxed.gpu.global.add.u64 [$g0], $1;"), MethodImpl(MethodImplOptions.NoInlining)]
+    [OpenCl("atom_add($0, $1)")]
+    public static void Add(ref long target, long value) => Interlocked.Add(ref target, value);
+
     /// <summary>Adds and returns the value before, as a ticket: acquires and releases.</summary>
     [IntrinsicImplementation, Ptx("atom.acq_rel.gpu.global.add.s32 $d, [$g0], $1;"), MethodImpl(MethodImplOptions.NoInlining)]
     [OpenCl(OpenClFence + "; $d = atomic_add($0, $1); " + OpenClFence)]

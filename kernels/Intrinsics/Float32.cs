@@ -22,7 +22,8 @@ internal static class Float32
     public const double ReciprocalRelativeError = 1.0 / (1 << 23);
 
     /// <summary>a·b + c, rounded once.</summary>
-    [IntrinsicImplementation, Ptx("fma.rn.f32 $d, $0, $1, $2;"), MethodImpl(MethodImplOptions.NoInlining)]
+    [IntrinsicImplementation, MethodImpl(MethodImplOptions.NoInlining)]
+    [Ptx("fma.rn.f32 $d, $0, $1, $2;"), OpenCl("$d = fma($0, $1, $2)")]
     public static float Fma(float a, float b, float c) => Float32Emulation.Fma(a, b, c);
 
     /// <summary>2^x.</summary>

@@ -18,7 +18,7 @@ internal static class Intrinsics
     /// <summary>The classes that hold instructions.</summary>
     public static IReadOnlyList<Type> Classes { get; } =
     [
-        typeof(GlobalLoad), typeof(CachePolicy), typeof(DeviceScope), typeof(GridDependency),
+        typeof(GlobalLoad), typeof(CachePolicy), typeof(DeviceScope), typeof(GroupScope), typeof(GridDependency),
         typeof(AsyncCopy), typeof(LoadMatrix), typeof(Mma),
         typeof(F16x2), typeof(Bf16x2), typeof(Tf32), typeof(Bits), typeof(Float32),
         typeof(WarpShuffle),

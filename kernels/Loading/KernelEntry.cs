@@ -67,10 +67,11 @@ internal sealed class KernelEntry
     }
 
     /// <summary>The kernel's type as C# writes it: <c>DequantMatMulKernel&lt;Bf16Format&gt;</c>.</summary>
-    public override string ToString()
+    public override string ToString() => NameOf(Method.DeclaringType!);
+
+    private static string NameOf(Type type)
     {
-        Type kernel = Method.DeclaringType!;
-        string name = kernel.Name.Split('`')[0];
-        return kernel.IsGenericType ? $"{name}<{string.Join(", ", kernel.GetGenericArguments().Select(a => a.Name))}>" : name;
+        string name = type.Name.Split('`')[0];
+        return type.IsGenericType ? $"{name}<{string.Join(", ", type.GetGenericArguments().Select(NameOf))}>" : name;
     }
 }

@@ -23,6 +23,9 @@ internal static class Int4Layout
     /// <summary>The zero point of a matrix without any of its own, and the code in every padding position.</summary>
     public const int Zero = 8;
 
+    /// <summary>2^23, the float whose last bits count ones.</summary>
+    public const float CodeBase = 8388608f;
+
     public static int RowTiles(int rows) => (rows + TileRows - 1) / TileRows;
 
     public static int Groups(int columns, int groupSize) => (columns + groupSize - 1) / groupSize;
@@ -80,6 +83,10 @@ internal static class Int4Layout
     /// conversion, only the subtraction of 2^23 + 8.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Unpack(uint word, int nibble) =>
-        Interop.IntAsFloat(((word >> (4 * nibble)) & 15u) | 0x4b000000u) - (8388608f + Zero);
+    public static float Unpack(uint word, int nibble) => Unpack(word, nibble, CodeBase + Zero);
+
+    /// <summary>The same about another zero point: zeroBase is 2^23 + zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Unpack(uint word, int nibble, float zeroBase) =>
+        Interop.IntAsFloat(((word >> (4 * nibble)) & 15u) | 0x4b000000u) - zeroBase;
 }

@@ -7,19 +7,22 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 internal sealed class Int4Reference
 {
-    public Int4Reference(int rows, int columns, int groupSize)
+    /// <summary>Nothing but padding: codes 8, scales 0, zero points 8 where there are to be any.</summary>
+    public Int4Reference(int rows, int columns, int groupSize, bool hasZeros = false)
         : this(
             rows,
             columns,
             groupSize,
             new UInt4[Int4Matrix.CodeBytes(rows, columns, groupSize) / 16],
-            new ushort[Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)])
+            new ushort[Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)],
+            new byte[hasZeros ? Int4Matrix.ZeroBytes(rows, columns, groupSize) : 0])
     {
         MemoryMarshal.Cast<UInt4, uint>(Codes.AsSpan()).Fill(0x88888888u);
+        Zeros.AsSpan().Fill(Int4Layout.Zero);
     }
 
-    public Int4Reference(int rows, int columns, int groupSize, UInt4[] codes, ushort[] scales) =>
-        (Rows, Columns, GroupSize, Codes, Scales) = (rows, columns, groupSize, codes, scales);
+    public Int4Reference(int rows, int columns, int groupSize, UInt4[] codes, ushort[] scales, byte[]? zeros = null) =>
+        (Rows, Columns, GroupSize, Codes, Scales, Zeros) = (rows, columns, groupSize, codes, scales, zeros ?? []);
 
     public int Rows { get; }
 
@@ -31,24 +34,12 @@ internal sealed class Int4Reference
 
     public ushort[] Scales { get; }
 
+    /// <summary>Empty where every zero point is 8.</summary>
+    public byte[] Zeros { get; }
+
+    public int Groups => Int4Layout.Groups(Columns, GroupSize);
+
     private int ColumnTiles => Int4Layout.ColumnTiles(Columns, GroupSize);
-
-    private int Groups => Int4Layout.Groups(Columns, GroupSize);
-
-    /// <summary>GPTQ's qweight [K/8, N] and scales [G, N] to tiles.</summary>
-    public static Int4Reference FromGptq(int[] qweight, ushort[] scales, int rows, int columns, int groupSize)
-    {
-        var packed = new Int4Reference(rows, columns, groupSize);
-        for (int row = 0; row < rows; row++)
-        {
-            for (int k = 0; k < columns; k++)
-                packed.SetCode(row, k, (qweight[(k / 8 * rows) + row] >>> (4 * (k % 8))) & 15);
-            for (int group = 0; group < packed.Groups; group++)
-                packed.Scales[Int4Layout.ScaleIndex(row, group, packed.Groups)] = scales[(group * rows) + row];
-        }
-
-        return packed;
-    }
 
     /// <summary>Weights [rows, columns] to tiles by <see cref="RoundToNearestInt4Rule"/>.</summary>
     public static Int4Reference FromWeights(double[] weights, int rows, int columns, int groupSize, WeightType scaleType)
@@ -62,13 +53,10 @@ internal sealed class Int4Reference
                 float largest = 0;
                 for (int k = group * groupSize; k < end; k++)
                     largest = Math.Max(largest, Math.Abs((float)weights[(row * columns) + k]));
-                float wanted = RoundToNearestInt4Rule.Scale(largest);
-                ushort scale = scaleType == WeightType.F16
-                    ? BitConverter.HalfToUInt16Bits((Half)wanted)
-                    : Bf16.FromFloat(wanted);
+                ushort scale = Scale16.FromFloat(RoundToNearestInt4Rule.Scale(largest), scaleType);
                 packed.Scales[Int4Layout.ScaleIndex(row, group, packed.Groups)] = scale;
                 for (int k = group * groupSize; k < end; k++)
-                    packed.SetCode(row, k, Round(weights[(row * columns) + k], Scale(scale, scaleType)));
+                    packed.SetCode(row, k, Round(weights[(row * columns) + k], Scale16.ToFloat(scale, scaleType)));
             }
         }
 
@@ -82,6 +70,10 @@ internal sealed class Int4Reference
         return (int)(MemoryMarshal.Cast<UInt4, uint>(Codes)[(int)((lane * 4) + word)] >> (4 * nibble)) & 15;
     }
 
+    /// <summary>The zero point of a row's group.</summary>
+    public int ZeroOf(int row, int group) =>
+        Zeros.Length == 0 ? Int4Layout.Zero : Zeros[Int4Layout.ScaleIndex(row, group, Groups)];
+
     /// <summary>The weights [rows, columns] that codes and scales stand for.</summary>
     public double[] Unpack(WeightType scaleType)
     {
@@ -90,25 +82,22 @@ internal sealed class Int4Reference
         {
             for (int k = 0; k < Columns; k++)
             {
-                double scale = Scale(Scales[Int4Layout.ScaleIndex(row, k / GroupSize, Groups)], scaleType);
-                weights[(row * Columns) + k] = scale * (Code(row, k) - Int4Layout.Zero);
+                double scale = Scale16.ToFloat(Scales[Int4Layout.ScaleIndex(row, k / GroupSize, Groups)], scaleType);
+                weights[(row * Columns) + k] = scale * (Code(row, k) - ZeroOf(row, k / GroupSize));
             }
         }
 
         return weights;
     }
 
-    private static float Scale(ushort bits, WeightType type) =>
-        type == WeightType.F16 ? (float)BitConverter.UInt16BitsToHalf(bits) : Bf16.ToFloat(bits);
-
-    private static int Round(double weight, float scale) => scale == 0
-        ? Int4Layout.Zero
-        : Int4Layout.Zero + (int)Math.Clamp(Math.Round((float)weight / scale, MidpointRounding.ToEven), -8, 7);
-
-    private void SetCode(int row, int k, int code)
+    public void SetCode(int row, int k, int code)
     {
         (long lane, int word, int nibble) = Int4Layout.Position(row, k, ColumnTiles);
         ref uint target = ref MemoryMarshal.Cast<UInt4, uint>(Codes.AsSpan())[(int)((lane * 4) + word)];
         target = (target & ~(15u << (4 * nibble))) | ((uint)code << (4 * nibble));
     }
+
+    private static int Round(double weight, float scale) => scale == 0
+        ? Int4Layout.Zero
+        : Int4Layout.Zero + (int)Math.Clamp(Math.Round((float)weight / scale, MidpointRounding.ToEven), -8, 7);
 }

@@ -34,7 +34,7 @@ internal static class Int8Layout
     public static long ScaleIndex(int row, int group, int groups) =>
         (((long)(row / TileRows) * groups) + group) * TileRows + (row % TileRows);
 
-    /// <summary>Where (row, k) of a matrix with that many column tiles lies: 16-byte word, 32-bit word within it, byte within that.</summary>
+    /// <summary>Where (row, k) of a matrix with that many column tiles lies: 16-byte word, word within it, byte within that.</summary>
     public static (long Lane, int Word, int Byte) Position(int row, int k, int columnTiles)
     {
         int rowInTile = row % TileRows;
@@ -42,7 +42,7 @@ internal static class Int8Layout
         return (lane, (k % TileColumns / 16 * 2) + (k % 16 / 8), (rowInTile / 8) + (k % 2 * 2));
     }
 
-    /// <summary>The one packer: word of lane 4·g + t from its two neighbouring codes of row g (a) and of row g + 8 (b), eight bits each.</summary>
+    /// <summary>The one packer: word of lane 4·g + t from two neighbouring codes of rows g (a) and g + 8 (b), eight bits each.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint LaneWord(uint aFirst, uint aSecond, uint bFirst, uint bSecond) =>
         (aFirst & 255u) | ((bFirst & 255u) << 8) | ((aSecond & 255u) << 16) | ((bSecond & 255u) << 24);

@@ -13,6 +13,7 @@ internal static class RoundToNearestInt4
     {
         destination.Check(Op, "destination");
         block.Check(Op, "block");
+        Require.That(Op, destination.IsSymmetric, $"destination {destination} has zero points");
         int end = firstRow + block.Rows;
         Require.Equal(Op, "columns of block", block.Columns, "columns of destination", destination.Columns);
         Require.That(

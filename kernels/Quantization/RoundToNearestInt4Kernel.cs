@@ -5,7 +5,7 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// w: [R, K] plain weights in 16-byte words of <typeparamref name="TWeight"/>; codes, scales: the destination, 16-bit scales of
 /// <typeparamref name="TScale"/>. An item is one group of rows g and g + 8 of a row tile: two scales and four lanes of each of the
-/// group's tiles.
+/// group's tiles. Groups of 32 come in pairs, a tile's two halves.
 /// </summary>
 [Instantiation(typeof(F32Weights), typeof(Bf16Format))]
 [Instantiation(typeof(F16Weights), typeof(Bf16Format))]
@@ -21,7 +21,12 @@ internal readonly struct RoundToNearestInt4Kernel<TWeight, TScale>(
     /// <summary>Eight codes that stand for zero.</summary>
     private const uint ZeroWord = 0x88888888u;
 
-    public int Items => Int4Layout.RowTiles(w.Rows) * Int4Layout.Groups(columns, groupSize) * 8;
+    public int Items => Int4Layout.RowTiles(w.Rows) * Spans * 8;
+
+    // What an item covers: the tiles of a group, or one tile of two groups.
+    private int SpanTiles => groupSize < Int4Layout.TileColumns ? 1 : groupSize / Int4Layout.TileColumns;
+
+    private int Spans => Int4Layout.ColumnTiles(columns, groupSize) / SpanTiles;
 
     public static void RoundToNearestInt4(Index1D thread, int threads, RoundToNearestInt4Kernel<TWeight, TScale> kernel) =>
         PortableLoop.Run(thread, threads, kernel);
@@ -30,26 +35,35 @@ internal readonly struct RoundToNearestInt4Kernel<TWeight, TScale>(
     {
         int groups = Int4Layout.Groups(columns, groupSize);
         int g = item % 8;
-        int group = item / 8 % groups;
-        int rowTile = item / 8 / groups;
+        int span = item / 8 % Spans;
+        int rowTile = item / 8 / Spans;
         int row = (rowTile * Int4Layout.TileRows) + g;
         int tileRow = ((firstRowTile + rowTile) * Int4Layout.TileRows) + g;
-        float scaleA = StoreScale(row, group, tileRow, groups);
-        float scaleB = StoreScale(row + 8, group, tileRow + 8, groups);
-        int groupTiles = groupSize / Int4Layout.TileColumns;
-        for (int tile = group * groupTiles; tile < (group + 1) * groupTiles; tile++)
+        bool isPair = groupSize < Int4Layout.TileColumns;
+        int group = isPair ? 2 * span : span;
+        float leftA = StoreScale(row, group, tileRow, groups);
+        float leftB = StoreScale(row + 8, group, tileRow + 8, groups);
+        float rightA = leftA;
+        float rightB = leftB;
+        if (isPair && group + 1 < groups)
         {
-            ArrayView<UInt4> lanes = codes.SubView(
-                Int4Layout.TileStart(firstRowTile + rowTile, tile, groups * groupTiles) + (4 * g), 4);
+            rightA = StoreScale(row, group + 1, tileRow, groups);
+            rightB = StoreScale(row + 8, group + 1, tileRow + 8, groups);
+        }
+
+        for (int tile = span * SpanTiles; tile < (span + 1) * SpanTiles; tile++)
+        {
+            long tileStart = Int4Layout.TileStart(firstRowTile + rowTile, tile, Spans * SpanTiles);
+            ArrayView<UInt4> lanes = codes.SubView(tileStart + (4 * g), 4);
             int octet = tile * (Int4Layout.TileColumns / 8);
-            uint a0 = Codes(row, octet, scaleA), b0 = Codes(row + 8, octet, scaleB);
-            uint a1 = Codes(row, octet + 1, scaleA), b1 = Codes(row + 8, octet + 1, scaleB);
-            uint a2 = Codes(row, octet + 2, scaleA), b2 = Codes(row + 8, octet + 2, scaleB);
-            uint a3 = Codes(row, octet + 3, scaleA), b3 = Codes(row + 8, octet + 3, scaleB);
-            uint a4 = Codes(row, octet + 4, scaleA), b4 = Codes(row + 8, octet + 4, scaleB);
-            uint a5 = Codes(row, octet + 5, scaleA), b5 = Codes(row + 8, octet + 5, scaleB);
-            uint a6 = Codes(row, octet + 6, scaleA), b6 = Codes(row + 8, octet + 6, scaleB);
-            uint a7 = Codes(row, octet + 7, scaleA), b7 = Codes(row + 8, octet + 7, scaleB);
+            uint a0 = Codes(row, octet, leftA), b0 = Codes(row + 8, octet, leftB);
+            uint a1 = Codes(row, octet + 1, leftA), b1 = Codes(row + 8, octet + 1, leftB);
+            uint a2 = Codes(row, octet + 2, leftA), b2 = Codes(row + 8, octet + 2, leftB);
+            uint a3 = Codes(row, octet + 3, leftA), b3 = Codes(row + 8, octet + 3, leftB);
+            uint a4 = Codes(row, octet + 4, rightA), b4 = Codes(row + 8, octet + 4, rightB);
+            uint a5 = Codes(row, octet + 5, rightA), b5 = Codes(row + 8, octet + 5, rightB);
+            uint a6 = Codes(row, octet + 6, rightA), b6 = Codes(row + 8, octet + 6, rightB);
+            uint a7 = Codes(row, octet + 7, rightA), b7 = Codes(row + 8, octet + 7, rightB);
             for (int t = 0; t < 4; t++)
             {
                 lanes[t] = new UInt4(
@@ -72,8 +86,8 @@ internal readonly struct RoundToNearestInt4Kernel<TWeight, TScale>(
             for (int octet = group * groupSize / 8; octet * 8 < end; octet++)
             {
                 UInt4 first = TWeight.FirstWord(words, octet);
-                largest = Larger(largest, TWeight.First(first));
-                largest = Larger(largest, TWeight.Second(TWeight.SecondWord(words, octet, first)));
+                largest = Magnitude.Larger(largest, TWeight.First(first));
+                largest = Magnitude.Larger(largest, TWeight.Second(TWeight.SecondWord(words, octet, first)));
             }
         }
 
@@ -99,20 +113,6 @@ internal readonly struct RoundToNearestInt4Kernel<TWeight, TScale>(
             | (RoundToNearestInt4Rule.Code(second.Y, scale) << 20)
             | (RoundToNearestInt4Rule.Code(second.Z, scale) << 24)
             | (RoundToNearestInt4Rule.Code(second.W, scale) << 28);
-    }
-
-    private static float Larger(float largest, Float4 values)
-    {
-        largest = Larger(largest, values.X);
-        largest = Larger(largest, values.Y);
-        largest = Larger(largest, values.Z);
-        return Larger(largest, values.W);
-    }
-
-    private static float Larger(float largest, float value)
-    {
-        float magnitude = value < 0 ? -value : value;
-        return magnitude > largest ? magnitude : largest;
     }
 
     private static int Min(int a, int b) => a < b ? a : b;

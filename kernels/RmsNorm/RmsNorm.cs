@@ -22,6 +22,19 @@ internal static class RmsNorm
         return loader.Bind(AddRmsNormKernel.AddRmsNorm, new AddRmsNormKernel(x, branch, weight, sum, y, eps));
     }
 
+    /// <summary>
+    /// y = norm(x) by groups of threads, with the bits of <see cref="DecodeMatMul"/>'s own norm. x, y: [T, D], D a multiple of 4 and rows
+    /// of x, weight and y at multiples of 16 bytes; weight: [D].
+    /// </summary>
+    public static Launch BindRows(KernelLoader loader, Matrix<float> x, ArrayView<float> weight, Matrix<float> y, float eps)
+    {
+        const string Op = "row_norm";
+        Check(Op, x, weight, y);
+        var norm = new RowNorm(Float4.Words(Op, "weight", new Matrix<float>(weight, 1, x.Columns)).Data, 1, eps);
+        var kernel = new RowNormKernel(Float4.Words(Op, "x", x), norm, Float4.Words(Op, "y", y));
+        return loader.Bind(RowNormKernel.RowNorm, kernel.Config, kernel);
+    }
+
     private static void Check(string op, Matrix<float> x, ArrayView<float> weight, Matrix<float> y)
     {
         Require.Equal(op, "length of weight", weight.Length, "columns of x", x.Columns);

@@ -18,6 +18,8 @@ internal readonly struct RowScores(
     public static RowScores Of(SamplingSlots slots, int slot, ArrayView<float> logits) =>
         new(slots.Parameters[slot], logits, slots.Bias.Row(slot), slots.Allowed.Row(slot), slots.Seen.Row(slot));
 
+    public bool Adjusts => adjusts;
+
     public float At(int id) => adjusts ? Adjusted(id) : logits[id];
 
     /// <summary>Probability relative to the best token's: exp((score − best) / temperature).</summary>
@@ -31,17 +33,14 @@ internal readonly struct RowScores(
         return XMath.Max(best + (Parameters.Temperature * XMath.Log(Parameters.MinP)), -float.MaxValue);
     }
 
-    private float Adjusted(int id)
-    {
-        float score = logits[id];
-        if (Parameters.Has(SlotParameters.HasBias))
-            score += bias[id];
-        if (Parameters.Has(SlotParameters.HasMask) && ((allowed[id >> 5] >> (id & 31)) & 1) == 0)
-            return float.NegativeInfinity;
-        if (!Parameters.Has(SlotParameters.HasPenalties))
-            return score;
+    public float Logit(int id) => logits[id];
 
-        int occurrences = seen[id];
+    public float Biased(int id, float score) => score + bias[id];
+
+    public int Occurrences(int id) => seen[id];
+
+    public float Penalised(float score, int occurrences)
+    {
         if (occurrences == 0)
             return score;
 
@@ -50,5 +49,17 @@ internal readonly struct RowScores(
         if (generated > 0)
             score -= (Parameters.FrequencyPenalty * generated) + Parameters.PresencePenalty;
         return score;
+    }
+
+    public float Masked(int id, float score) => ((allowed[id >> 5] >> (id & 31)) & 1) == 0 ? float.NegativeInfinity : score;
+
+    private float Adjusted(int id)
+    {
+        float score = logits[id];
+        if (Parameters.Has(SlotParameters.HasBias))
+            score = Biased(id, score);
+        if (Parameters.Has(SlotParameters.HasPenalties))
+            score = Penalised(score, seen[id]);
+        return Parameters.Has(SlotParameters.HasMask) ? Masked(id, score) : score;
     }
 }

@@ -1,4 +1,5 @@
 using ILGPU;
+using ILGPU.Runtime;
 
 namespace QwenIlgpu.Kernels;
 
@@ -42,7 +43,34 @@ internal static class Sampling
         Require.Equal(Op, "columns of top ids", logProbs.TopIds.Columns, "most log-probabilities", SlotParameters.MaxTopLogProbs);
         Require.Equal(Op, "columns of top log-probabilities", logProbs.Top.Columns,
             "most log-probabilities", SlotParameters.MaxTopLogProbs);
+        return loader.RunsWarpKernels
+            ? BindGroups(loader, logits, vocabularySize, rowSlot, slots, scratch, ids, logProbs)
+            : BindPortable(loader, logits, vocabularySize, rowSlot, slots, scratch, ids, logProbs);
+    }
+
+    private static Launch[] BindGroups(
+        KernelLoader loader, Matrix<float> logits, int vocabularySize, ArrayView<int> rowSlot, SamplingSlots slots, SamplingScratch scratch,
+        ArrayView<int> ids, LogProbs logProbs)
+    {
+        Require.That("sampling", vocabularySize <= SampleTask.MostTokens,
+            $"vocabulary size is {vocabularySize}, masses of at most {SampleTask.MostTokens} tokens fit their sum");
+        SectionScratch sections = scratch.Sections;
+        var groups = new KernelConfig(
+            new Index3D(VocabularySections.Count(vocabularySize), 2 * logits.Rows, 1), new Index3D(GroupScan.Threads, 1, 1));
         return
+        [
+            loader.Bind(FindBestKernel.FindBest, groups, new FindBestKernel(logits, vocabularySize, rowSlot, slots, sections)),
+            loader.Bind(WeighSectionsKernel.WeighSections, groups,
+                new WeighSectionsKernel(logits, vocabularySize, rowSlot, slots, sections)),
+            loader.Bind(ListKernel.List, groups, new ListKernel(logits, vocabularySize, rowSlot, slots, sections)),
+            loader.Bind(DrawKernel.Draw, new KernelConfig(2 * logits.Rows, GroupScan.Threads),
+                new DrawKernel(logits, vocabularySize, rowSlot, slots, sections, scratch.Cutoff, ids, logProbs)),
+        ];
+    }
+
+    private static Launch[] BindPortable(
+        KernelLoader loader, Matrix<float> logits, int vocabularySize, ArrayView<int> rowSlot, SamplingSlots slots, SamplingScratch scratch,
+        ArrayView<int> ids, LogProbs logProbs) =>
         [
             loader.Bind(LogitMassKernel.LogitMass, new LogitMassKernel(logits, vocabularySize, rowSlot, slots, scratch)),
             loader.Bind(SelectCandidatesKernel.SelectCandidates,
@@ -51,5 +79,4 @@ internal static class Sampling
             loader.Bind(SampleKernel.Sample, new SampleKernel(logits, vocabularySize, rowSlot, slots, scratch, ids)),
             loader.Bind(LogProbsKernel.LogProbs, new LogProbsKernel(logits, rowSlot, slots, scratch, ids, logProbs)),
         ];
-    }
 }

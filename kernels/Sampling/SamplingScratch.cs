@@ -41,6 +41,9 @@ internal readonly struct SamplingScratch
     /// <summary>[R, Blocks]</summary>
     public readonly Matrix<int> LogitBestCounts;
 
+    /// <summary>Of the group kernels, which use this and <see cref="Cutoff"/>.</summary>
+    public readonly SectionScratch Sections;
+
     private SamplingScratch(Sections sections, int rows)
     {
         BlockBest = sections.Next<ulong>(rows, Blocks);
@@ -53,6 +56,7 @@ internal readonly struct SamplingScratch
         LogitMass = sections.Next<double>(rows, Blocks);
         LogitBest = sections.Next<ulong>(rows * Blocks, SlotParameters.MaxTopLogProbs);
         LogitBestCounts = sections.Next<int>(rows, Blocks);
+        Sections = new SectionScratch(sections, rows);
     }
 
     public int Rows => BlockBest.Rows;

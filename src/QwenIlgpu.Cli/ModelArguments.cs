@@ -9,6 +9,10 @@ internal sealed class ModelArguments(PageType defaultPageType)
         "--quantize", "Pack 16- and 32-bit weights of the linear layers on load: round to nearest, groups of 128. [default: none]",
         ("none", WeightQuantization.None), ("int4", WeightQuantization.Int4));
 
+    public Option<HeadQuantization> QuantizeHead { get; } = ChoiceOption.Of(
+        "--quantize-head", "Pack a 16- or 32-bit embedding table and head on load: round to nearest, groups of 128. [default: none]",
+        ("none", HeadQuantization.None), ("int8", HeadQuantization.Int8));
+
     public Option<PageType?> Pages { get; } = PageTypeOption(defaultPageType);
 
     public Option<int> Context { get; } = NumberOption.WithDefault(
@@ -33,6 +37,7 @@ internal sealed class ModelArguments(PageType defaultPageType)
     public void AddTo(Command command)
     {
         command.Options.Add(Quantize);
+        command.Options.Add(QuantizeHead);
         command.Options.Add(Pages);
         command.Options.Add(Context);
         command.Options.Add(ChatTemplate);
@@ -46,6 +51,7 @@ internal sealed class ModelArguments(PageType defaultPageType)
         {
             Device = parse.GetValue(common.Device),
             Quantization = parse.GetValue(Quantize),
+            HeadQuantization = parse.GetValue(QuantizeHead),
             ChatTemplate = TemplateName(parse),
             LoggerFactory = new TerminalLoggerFactory(terminal, parse.GetValue(common.Verbose)),
             KernelCacheDirectory = KernelCacheDirectory.Of(Environment.GetEnvironmentVariable("XDG_CACHE_HOME")),

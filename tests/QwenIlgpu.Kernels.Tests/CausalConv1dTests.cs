@@ -18,36 +18,62 @@ internal sealed class CausalConv1dTests : KernelTests
     {
         float[] x = RandomFloats(rows + channels, rows * channels, 2);
         float[] weight = RandomFloats(channels, channels * taps);
-        Matrix<float> tail = Device.Poisoned<float>(Slots, (taps - 1) * channels);
+        Matrix<float> ring = Device.Poisoned<float>(Slots, taps * channels);
 
-        float[] y = Run(new PackedStep((2, 0, rows)), x, weight, channels, tail);
+        float[] y = Run(new PackedStep((2, 0, rows)), x, weight, channels, ring);
 
         AssertClose(y, CausalConv1dReference.Run(ToDouble(x), ToDouble(weight), channels), Tolerance);
     }
 
-    [TestCase(1)]
-    [TestCase(2)]
-    [TestCase(3)]
-    [TestCase(7)]
-    public void CarriesTailAcrossSteps(int rowsPerStep)
+    [TestCase(1, 4)]
+    [TestCase(2, 5)]
+    [TestCase(3, 7)]
+    [TestCase(7, 4)]
+    [TestCase(7, 11)]
+    public void CarriesRowsAcrossSteps(int rowsPerStep, int ringRows)
     {
-        const int Rows = 11;
+        const int Rows = 17;
         const int Channels = 67;
         const int Taps = 4;
         float[] x = RandomFloats(rowsPerStep, Rows * Channels, 2);
         float[] weight = RandomFloats(4, Channels * Taps);
-        Matrix<float> tail = Device.Poisoned<float>(Slots, (Taps - 1) * Channels);
+        Matrix<float> ring = Device.Poisoned<float>(Slots, ringRows * Channels);
 
         var y = new List<float>();
         for (int t = 0; t < Rows; t += rowsPerStep)
         {
             int rows = Math.Min(rowsPerStep, Rows - t);
-            y.AddRange(Run(new PackedStep((1, t, rows)), x[(t * Channels)..((t + rows) * Channels)], weight, Channels, tail));
+            y.AddRange(Run(new PackedStep((1, t, rows)), x[(t * Channels)..((t + rows) * Channels)], weight, Channels, ring));
         }
 
-        float[] whole = Run(new PackedStep((3, 0, Rows)), x, weight, Channels, tail);
+        float[] whole = Run(new PackedStep((3, 0, Rows)), x, weight, Channels, ring);
         Assert.That(y, Is.EqualTo(whole));
-        Assert.That(Device.Download(tail.Row(1)), Is.EqualTo(x[^(3 * Channels)..]), "the last three rows, oldest first");
+        float[] kept = Device.Download(ring.Row(1));
+        for (int position = Rows - ringRows; position < Rows; position++)
+        {
+            int place = position % ringRows * Channels;
+            Assert.That(
+                kept[place..(place + Channels)],
+                Is.EqualTo(x[(position * Channels)..((position + 1) * Channels)]),
+                $"position {position} lies at {position} % {ringRows}");
+        }
+    }
+
+    // A second sequence in a used slot: its first rows must not see what the first one left.
+    [TestCase(1)]
+    [TestCase(2)]
+    public void StartsFromZerosInAUsedSlot(int rowsPerStep)
+    {
+        const int Channels = 33;
+        float[] x = RandomFloats(31, 6 * Channels, 2);
+        float[] weight = RandomFloats(32, Channels * 4);
+        Matrix<float> ring = Device.Poisoned<float>(1, 4 * Channels);
+
+        var y = new List<float>();
+        for (int t = 0; t < 6; t += rowsPerStep)
+            y.AddRange(Run(new PackedStep((0, t, rowsPerStep)), x[(t * Channels)..((t + rowsPerStep) * Channels)], weight, Channels, ring));
+
+        AssertClose([.. y], CausalConv1dReference.Run(ToDouble(x), ToDouble(weight), Channels), Tolerance);
     }
 
     [Test]
@@ -56,14 +82,14 @@ internal sealed class CausalConv1dTests : KernelTests
         const int Channels = 65;
         const int Taps = 4;
         float[] weight = RandomFloats(9, Channels * Taps);
-        float[] tails = RandomFloats(10, Slots * (Taps - 1) * Channels);
+        float[] rings = RandomFloats(10, Slots * Taps * Channels);
         var step = new PackedStep((3, 5, 2), (0, 0, 4), (2, 8, 0), (1, 64, 1));
         float[] x = RandomFloats(11, step.Rows * Channels, 2);
-        Matrix<float> tail = Device.Upload([.. tails], Slots, (Taps - 1) * Channels);
+        Matrix<float> ring = Device.Upload([.. rings], Slots, Taps * Channels);
 
-        float[] together = Run(step, x, weight, Channels, tail);
+        float[] together = Run(step, x, weight, Channels, ring);
 
-        Matrix<float> another = Device.Upload([.. tails], Slots, tail.Columns);
+        Matrix<float> another = Device.Upload([.. rings], Slots, ring.Columns);
         float[] alone =
         [
             .. Run(new PackedStep((3, 5, 2)), x[..(2 * Channels)], weight, Channels, another),
@@ -71,7 +97,7 @@ internal sealed class CausalConv1dTests : KernelTests
             .. Run(new PackedStep((1, 64, 1)), x[(6 * Channels)..], weight, Channels, another),
         ];
         Assert.That(together, Is.EqualTo(alone));
-        Assert.That(Device.Download(tail.Row(2)), Is.EqualTo(tails[(2 * tail.Columns)..(3 * tail.Columns)]), "a sequence without rows");
+        Assert.That(Device.Download(ring.Row(2)), Is.EqualTo(rings[(2 * ring.Columns)..(3 * ring.Columns)]), "a sequence without rows");
     }
 
     [Test]
@@ -82,20 +108,23 @@ internal sealed class CausalConv1dTests : KernelTests
         float[] weight = RandomFloats(22, Channels * 4);
         Matrix<float> y = Device.Upload(x, 5, Channels);
 
-        Device.Run(Bind(new PackedStep((0, 0, 5)), y, Device.Upload(weight, Channels, 4), Device.Poisoned<float>(1, 3 * Channels), y));
+        Device.Run(Bind(new PackedStep((0, 0, 5)), y, Device.Upload(weight, Channels, 4), Device.Poisoned<float>(1, 4 * Channels), y));
 
         AssertClose(Device.Download(y), CausalConv1dReference.Run(ToDouble(x), ToDouble(weight), Channels), Tolerance);
     }
 
-    [Test]
-    public void RejectsTailOfAnotherWidth()
+    [TestCase(24)]
+    [TestCase(36)]
+    public void RejectsRingOfAnotherWidth(int columns)
     {
         Matrix<float> x = Device.Poisoned<float>(2, 8);
 
         ArgumentException error = Assert.Throws<ArgumentException>(() =>
-            Bind(new PackedStep((0, 0, 2)), x, Device.Poisoned<float>(8, 4), Device.Poisoned<float>(1, 32), x))!;
+            Bind(new PackedStep((0, 0, 2)), x, Device.Poisoned<float>(8, 4), Device.Poisoned<float>(1, columns), x))!;
 
-        Assert.That(error.Message, Is.EqualTo("causal_conv1d: columns of tail is 32, (taps − 1) · columns of x is 24"));
+        Assert.That(
+            error.Message,
+            Is.EqualTo($"causal_conv1d: columns of ring are {columns}, not a multiple of 8 channels for at least 4 rows"));
     }
 
     [TestCase(1)]
@@ -105,7 +134,7 @@ internal sealed class CausalConv1dTests : KernelTests
         Matrix<float> x = Device.Poisoned<float>(2, 8);
 
         ArgumentException error = Assert.Throws<ArgumentException>(() =>
-            Bind(new PackedStep((0, 0, 2)), x, Device.Poisoned<float>(8, taps), Device.Poisoned<float>(1, 24), x))!;
+            Bind(new PackedStep((0, 0, 2)), x, Device.Poisoned<float>(8, taps), Device.Poisoned<float>(1, 40), x))!;
 
         Assert.That(error.Message, Is.EqualTo($"causal_conv1d: weight [8, {taps}] has {taps} taps, 2 to 4 are supported"));
     }
@@ -119,7 +148,7 @@ internal sealed class CausalConv1dTests : KernelTests
             Device.Loader,
             x,
             Device.Poisoned<float>(8, 4),
-            Device.Poisoned<float>(1, 24),
+            Device.Poisoned<float>(1, 40),
             Device.Upload(0, 1),
             Device.Upload(0, 1),
             Device.Upload(0, 0),
@@ -128,15 +157,15 @@ internal sealed class CausalConv1dTests : KernelTests
         Assert.That(error.Message, Is.EqualTo("causal_conv1d: length of firstRow is 2, sequences + 1 is 3"));
     }
 
-    private static float[] Run(PackedStep step, float[] x, float[] weight, int channels, Matrix<float> tail)
+    private static float[] Run(PackedStep step, float[] x, float[] weight, int channels, Matrix<float> ring)
     {
         Matrix<float> y = Device.Poisoned<float>(step.Rows, channels);
         Device.Run(Bind(
-            step, Device.Upload(x, step.Rows, channels), Device.Upload(weight, channels, weight.Length / channels), tail, y));
+            step, Device.Upload(x, step.Rows, channels), Device.Upload(weight, channels, weight.Length / channels), ring, y));
         return Device.Download(y);
     }
 
-    private static Launch Bind(PackedStep step, Matrix<float> x, Matrix<float> weight, Matrix<float> tail, Matrix<float> y) =>
+    private static Launch Bind(PackedStep step, Matrix<float> x, Matrix<float> weight, Matrix<float> ring, Matrix<float> y) =>
         CausalConv1d.Bind(
-            Device.Loader, x, weight, tail, Device.Upload(step.FirstRow), Device.Upload(step.Positions), Device.Upload(step.StateSlot), y);
+            Device.Loader, x, weight, ring, Device.Upload(step.FirstRow), Device.Upload(step.Positions), Device.Upload(step.StateSlot), y);
 }

@@ -43,7 +43,7 @@ internal static class DeltaFixture
         Matrix<float> qkv,
         Matrix<float> beta,
         Matrix<float> g,
-        Matrix<float> state,
+        DeltaStates state,
         Matrix<float> y)
     {
         ArrayView<int> firstRow = device.Upload(step.FirstRow);

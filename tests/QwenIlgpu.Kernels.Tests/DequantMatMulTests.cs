@@ -6,11 +6,22 @@ internal sealed class DequantMatMulTests : KernelTests
     private static readonly (int N, int K, int Group)[] Shapes =
         [(1, 1, 128), (16, 128, 128), (7, 50, 64), (37, 131, 128), (23, 320, 64), (26, 1000, 128), (48, 5120, 128)];
 
+    // With zero points and in groups of half a tile, N up to 1024, K off a tile of 32 and of 64, 48 rows of a real K.
+    private static readonly (int N, int K, int Group)[] MoreShapes =
+        [(48, 128, 32), (96, 96, 32), (37, 50, 32), (37, 224, 64), (1024, 64, 128), (26, 1000, 32), (48, 17408, 32), (48, 17408, 128)];
+
     private static IEnumerable<TestCaseData> Cases() =>
         from scaleType in new[] { WeightType.F16, WeightType.Bf16 }
         from shape in Shapes
         from m in new[] { 1, 3, 4, 6 }
         select new TestCaseData(scaleType, m, shape.N, shape.K, shape.Group);
+
+    private static IEnumerable<TestCaseData> MoreCases() =>
+        from scaleType in new[] { WeightType.F16, WeightType.Bf16 }
+        from hasZeros in new[] { false, true }
+        from shape in MoreShapes
+        from m in new[] { 1, 6 }
+        select new TestCaseData(scaleType, hasZeros, m, shape.N, shape.K, shape.Group);
 
     [TestCaseSource(nameof(Cases))]
     public void MatchesReference(object scaleType, int m, int n, int k, int groupSize)
@@ -25,12 +36,30 @@ internal sealed class DequantMatMulTests : KernelTests
         MatMulBound.Assert(Device.Download(y), ToDouble(x), w.Unpack(type), m, n, k);
     }
 
-    [TestCase(37, 200)]
-    [TestCase(48, 5120)]
-    public void KeepsTheBitsOfARowInABatch(int n, int k)
+    [TestCaseSource(nameof(MoreCases))]
+    public void MatchesReferenceInEveryLayout(object scaleType, bool hasZeros, int m, int n, int k, int groupSize)
+    {
+        var type = (WeightType)scaleType;
+        Int4Reference w = Quantized.RandomInt4(n, k, groupSize, type, hasZeros);
+        float[] x = RandomFloats(m + n + k, m * k);
+        Matrix<float> y = Device.Poisoned<float>(m, n);
+
+        Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, k), Upload(w, type), y));
+
+        // A chain of products in a group, then a sum of scaled groups; in groups of 32 one addition more a group. Two roundings each.
+        double roundings = 2 * (groupSize + (2 * w.Groups));
+        MatMulBound.Assert(Device.Download(y), ToDouble(x), w.Unpack(type), m, n, k, roundings);
+    }
+
+    [TestCase(37, 200, 128, false)]
+    [TestCase(48, 5120, 128, false)]
+    [TestCase(37, 200, 64, true)]
+    [TestCase(37, 200, 32, true)]
+    [TestCase(48, 5120, 32, false)]
+    public void KeepsTheBitsOfARowInABatch(int n, int k, int groupSize, bool hasZeros)
     {
         const int M = 11;
-        Int4Matrix w = Upload(RandomWeights(n, k, 128, WeightType.Bf16), WeightType.Bf16);
+        Int4Matrix w = Upload(Quantized.RandomInt4(n, k, groupSize, WeightType.Bf16, hasZeros), WeightType.Bf16);
         Matrix<float> xs = Device.Upload(RandomFloats(n, M * k), M, k);
         Matrix<float> batch = Device.Poisoned<float>(M, n);
         Matrix<float> alone = Device.Poisoned<float>(M, n);
@@ -60,13 +89,17 @@ internal sealed class DequantMatMulTests : KernelTests
     }
 
     // Unit x at one k reads one column of W out exactly: a wrong (row, k), group or scale index shows.
-    [TestCase(1)]
-    [TestCase(4)]
-    public void ReadsEveryWeightExactly(int m)
+    [TestCase(1, 64, false)]
+    [TestCase(4, 64, false)]
+    [TestCase(1, 64, true)]
+    [TestCase(4, 64, true)]
+    [TestCase(1, 32, false)]
+    [TestCase(4, 32, true)]
+    public void ReadsEveryWeightExactly(int m, int groupSize, bool hasZeros)
     {
         const int N = 33;
         const int K = 320;
-        Int4Reference w = RandomWeights(N, K, 64, WeightType.F16);
+        Int4Reference w = Quantized.RandomInt4(N, K, groupSize, WeightType.F16, hasZeros);
         double[] weights = w.Unpack(WeightType.F16);
         Int4Matrix uploaded = Upload(w, WeightType.F16);
         for (int first = 0; first < K; first += m)
@@ -93,6 +126,18 @@ internal sealed class DequantMatMulTests : KernelTests
         Throws.ArgumentException.With.Message.EqualTo("dequant_matmul: group size of w is 96, neither 32 nor a multiple of 64"));
 
     [Test]
+    public void RejectsAnotherNumberOfZeroPoints()
+    {
+        Int4Matrix w = Upload(Quantized.RandomInt4(16, 256, 128, WeightType.F16, hasZeros: true), WeightType.F16);
+
+        Assert.That(
+            () => DequantMatMul.Bind(
+                Device.Loader, Device.Poisoned<float>(1, 256), w with { Zeros = w.Zeros.SubView(0, 16) }, Device.Poisoned<float>(1, 16)),
+            Throws.ArgumentException.With.Message.EqualTo(
+                "dequant_matmul: bytes of zeros of w is 16, bytes for INT4 g128 [16, 256] is 32"));
+    }
+
+    [Test]
     public void RejectsAnotherNumberOfOutputs() => Assert.That(
         () => DequantMatMul.Bind(
             Device.Loader,
@@ -104,6 +149,5 @@ internal sealed class DequantMatMulTests : KernelTests
     private static Int4Reference RandomWeights(int n, int k, int groupSize, WeightType scaleType) =>
         Int4Reference.FromWeights(ToDouble(RandomFloats(n * k, n * k)), n, k, groupSize, scaleType);
 
-    private static Int4Matrix Upload(Int4Reference w, WeightType scaleType) =>
-        new(Device.Upload(w.Codes), Device.Upload(w.Scales), default, scaleType, w.Rows, w.Columns, w.GroupSize);
+    private static Int4Matrix Upload(Int4Reference w, WeightType scaleType) => Quantized.Upload(Device, w, scaleType);
 }

@@ -24,6 +24,48 @@ internal sealed class EmbeddingTests : KernelTests
         Assert.That(Device.Download(y), Is.EqualTo(ids.SelectMany(id => table.Skip(id * columns).Take(columns)).Select(v => (float)v)));
     }
 
+    private static IEnumerable<TestCaseData> QuantizedCases() =>
+        from scaleType in new[] { WeightType.F16, WeightType.Bf16 }
+        from shape in new[] { (1, 32), (67, 32), (96, 32), (100, 64), (256, 128), (1000, 1024), (5120, 128), (5120, 5120) }
+        select new TestCaseData(scaleType, shape.Item1, shape.Item2);
+
+    [TestCaseSource(nameof(QuantizedCases))]
+    public void TakesRowsOfAnInt8TableExactly(object scaleType, int columns, int groupSize)
+    {
+        Int8Reference table = Quantized.RandomInt8(37, columns, groupSize, (WeightType)scaleType);
+
+        float[] y = RunQuantized(columns, (ids, y) => Embedding.Bind(
+            Device.Loader, ids, Quantized.Upload(Device, table, (WeightType)scaleType), y));
+
+        Assert.That(y, Is.EqualTo(QuantizedRows(table.Unpack((WeightType)scaleType), columns)));
+    }
+
+    [TestCaseSource(nameof(QuantizedCases))]
+    public void TakesRowsOfAnInt4TableExactly(object scaleType, int columns, int groupSize)
+    {
+        foreach (bool hasZeros in new[] { false, true })
+        {
+            Int4Reference table = Quantized.RandomInt4(37, columns, groupSize, (WeightType)scaleType, hasZeros);
+
+            float[] y = RunQuantized(columns, (ids, y) => Embedding.Bind(
+                Device.Loader, ids, Quantized.Upload(Device, table, (WeightType)scaleType), y));
+
+            Assert.That(y, Is.EqualTo(QuantizedRows(table.Unpack((WeightType)scaleType), columns)));
+        }
+    }
+
+    private static readonly int[] QuantizedIds = [3, 0, 12, 3, 36, 16, 31];
+
+    private static float[] RunQuantized(int columns, Func<ArrayView<int>, Matrix<float>, Launch> bind)
+    {
+        Matrix<float> y = Device.Poisoned<float>(QuantizedIds.Length, columns);
+        Device.Run(bind(Device.Upload(QuantizedIds), y));
+        return Device.Download(y);
+    }
+
+    private static IEnumerable<float> QuantizedRows(double[] table, int columns) =>
+        QuantizedIds.SelectMany(id => table.Skip(id * columns).Take(columns)).Select(v => (float)v);
+
     [Test]
     public void ReadsRowsBeyondTwoGigabytes()
     {

@@ -25,7 +25,7 @@ internal sealed class GptqPackTests : KernelTests
 
         Device.Run(GptqPack.BindScales(Device.Loader, Device.Upload(scales, packed.Groups, rows), packed));
 
-        Int4Reference expected = Int4Reference.FromGptq(qweight, scales, rows, columns, groupSize);
+        Int4Reference expected = Int4SourceReference.GptqV1.Pack(new Int4Source(qweight, scales, []), rows, columns, groupSize);
         Assert.That(Device.Download(packed.Codes), Is.EqualTo(expected.Codes));
         Assert.That(Device.Download(packed.Scales), Is.EqualTo(expected.Scales));
     }

@@ -5,6 +5,8 @@ internal sealed class Int4LayoutTests
     [TestCase(1, 1, 64)]
     [TestCase(33, 200, 64)]
     [TestCase(48, 640, 128)]
+    [TestCase(37, 96, 32)]
+    [TestCase(16, 128, 32)]
     public void GivesEveryCodeItsOwnNibbleAndLeavesNone(int rows, int columns, int groupSize)
     {
         int tiles = Int4Layout.ColumnTiles(columns, groupSize);
@@ -51,6 +53,25 @@ internal sealed class Int4LayoutTests
         Assert.That(Int4Matrix.CodeBytes(1_000_000, 8192, 128), Is.EqualTo(4_096_000_000));
         Assert.That(DenseMatrix.BytesFor(WeightType.Bf16, 248_320, 5120), Is.EqualTo(2_542_796_800));
         Assert.That(Int4Layout.Position(999_999, 8191, 128).Lane, Is.EqualTo(255_999_999));
+    }
+
+    [TestCase(32, 32, 1)]
+    [TestCase(64, 32, 1)]
+    [TestCase(96, 32, 2)]
+    [TestCase(17408, 32, 272)]
+    [TestCase(65, 64, 2)]
+    public void PadsGroupsOfHalfATileToWholeTiles(int columns, int groupSize, int tiles) =>
+        Assert.That(Int4Layout.ColumnTiles(columns, groupSize), Is.EqualTo(tiles));
+
+    [Test]
+    public void UnpacksEveryNibbleAboutEveryZeroPointExactly()
+    {
+        for (int i = 0; i < 8 * 16 * 17; i++)
+        {
+            (int nibble, int code, int zero) = (i % 8, i / 8 % 16, i / 128);
+            uint word = ~(15u << (4 * nibble)) | ((uint)code << (4 * nibble));
+            Assert.That(Int4Layout.Unpack(word, nibble, Int4Layout.CodeBase + zero), Is.EqualTo((float)(code - zero)));
+        }
     }
 
     [Test]

@@ -10,7 +10,7 @@ internal abstract class KernelTests
     public void ReleaseBuffers() => Device.Release();
 
     /// <summary>Uniform in [−scale, scale); the seed should differ per shape.</summary>
-    protected static float[] RandomFloats(int seed, long length, float scale = 1)
+    public static float[] RandomFloats(int seed, long length, float scale = 1)
     {
         var random = new Random(seed);
         var values = new float[length];

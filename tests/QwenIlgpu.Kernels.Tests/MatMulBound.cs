@@ -8,16 +8,26 @@ internal static class MatMulBound
     private const double Roundings = 2 * 172;
 
     /// <summary>|y − reference| ≤ 344 · 2^-24 · Σ|w·x|; NaN (an element nobody wrote) never passes.</summary>
-    public static void Assert(float[] y, double[] x, double[] w, int m, int n, int k)
+    public static void Assert(float[] y, double[] x, double[] w, int m, int n, int k, double roundings = Roundings)
     {
         double[] expected = DenseMatMulReference.Run(x, w, m, n, k);
         double[] magnitude = DenseMatMulReference.Run(Array.ConvertAll(x, Math.Abs), Array.ConvertAll(w, Math.Abs), m, n, k);
         NUnit.Framework.Assert.That(y, Has.Length.EqualTo(expected.Length));
         for (int i = 0; i < y.Length; i++)
         {
-            double bound = Roundings / (1 << 24) * magnitude[i];
+            double bound = roundings / (1 << 24) * magnitude[i];
             if (!(Math.Abs(y[i] - expected[i]) <= bound))
                 NUnit.Framework.Assert.Fail($"token {i / n}, row {i % n}: {y[i]} instead of {expected[i]} ± {bound}");
         }
+    }
+
+    /// <summary>The largest |y − reference| in units of what <see cref="Assert"/> allows; infinite where an output is NaN.</summary>
+    public static double Deviation(float[] y, double[] x, double[] w, int m, int n, int k, double roundings = Roundings)
+    {
+        double[] expected = DenseMatMulReference.Run(x, w, m, n, k);
+        double[] magnitude = DenseMatMulReference.Run(Array.ConvertAll(x, Math.Abs), Array.ConvertAll(w, Math.Abs), m, n, k);
+        return y.Select((v, i) => float.IsNaN(v)
+            ? double.PositiveInfinity
+            : Math.Abs(v - expected[i]) / Math.Max(roundings / (1 << 24) * magnitude[i], double.Epsilon)).Max();
     }
 }

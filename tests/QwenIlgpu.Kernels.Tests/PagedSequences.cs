@@ -82,6 +82,36 @@ internal sealed class PagedSequences<TStorage, TFormat>
         return device.Download(y);
     }
 
+    /// <summary>The same by <see cref="DecodeAttention"/>, of bf16 pages; all tickets must be zero again behind it.</summary>
+    public float[] AttendSplit<TPlaces>(float[] q, params (int Sequence, int Position)[] rows)
+        where TPlaces : struct, IDecodeAttentionPlaces
+    {
+        var bf16 = (KvPages<ushort>)(object)pages;
+        (int scratchRows, int scratchColumns) = DecodeAttention.ScratchShape(rows.Length, heads, headDim);
+        Matrix<float> y = device.Poisoned<float>(rows.Length, heads * headDim);
+        ArrayView<int> tickets = device.Upload(new int[DecodeAttention.Tickets(rows.Length, kvHeads)]);
+        device.Run(DecodeAttention.Bind<TPlaces>(
+            device.Loader, device.Upload(q, rows.Length, heads * 2 * headDim), bf16, Slots(rows), Positions(rows), PageTable,
+            heads, device.Poisoned<float>(scratchRows, scratchColumns), tickets, y));
+        Assert.That(device.Download(tickets), Has.All.Zero, "tickets");
+        return device.Download(y);
+    }
+
+    /// <summary>Norms and turns q in place and appends the rows' keys, normed and turned, and values.</summary>
+    public float[] NormTurnAppend(
+        float[] q, ArrayView<float> qNorm, ArrayView<float> kNorm, RotaryView rotary, float eps, params (int Sequence, int Position)[] rows)
+    {
+        int width = kvHeads * headDim;
+        float[] Of(Func<int, float[]> of) =>
+            [.. rows.SelectMany(r => of(r.Sequence)[(r.Position * width)..((r.Position + 1) * width)])];
+        Matrix<float> turned = device.Upload(q, rows.Length, heads * 2 * headDim);
+        device.Run(QkNormRotaryAppend.Bind<TStorage, TFormat>(
+            device.Loader, turned, device.Upload(Of(s => sequences[s].K), rows.Length, width),
+            device.Upload(Of(s => sequences[s].V), rows.Length, width), heads, qNorm, kNorm, pages, Slots(rows), Positions(rows),
+            PageTable, rotary, eps));
+        return device.Download(turned);
+    }
+
     /// <summary>The definition, over keys and values rounded to the pages' element type.</summary>
     public double[] Reference(float[] q, params (int Sequence, int Position)[] rows)
     {

@@ -5,7 +5,10 @@ internal sealed class RoundToNearestInt4Tests : KernelTests
     private static IEnumerable<TestCaseData> Cases() =>
         from type in Enum.GetValues<WeightType>()
         from scaleType in new[] { WeightType.F16, WeightType.Bf16 }
-        from shape in new[] { (1, 3, 64), (16, 128, 128), (37, 131, 64), (48, 1000, 128), (20, 5120, 128) }
+        from shape in new[]
+        {
+            (1, 3, 64), (16, 128, 128), (37, 131, 64), (48, 1000, 128), (20, 5120, 128), (37, 72, 32), (17, 1000, 32), (48, 5120, 32),
+        }
         select new TestCaseData(type, scaleType, shape.Item1, shape.Item2, shape.Item3);
 
     [TestCaseSource(nameof(Cases))]
@@ -21,6 +24,18 @@ internal sealed class RoundToNearestInt4Tests : KernelTests
         Int4Reference expected = Int4Reference.FromWeights(weights, rows, columns, groupSize, scale);
         Assert.That(Device.Download(packed.Codes), Is.EqualTo(expected.Codes));
         Assert.That(Device.Download(packed.Scales), Is.EqualTo(expected.Scales));
+    }
+
+    [Test]
+    public void RejectsADestinationWithZeroPoints()
+    {
+        var destination = new Int4Matrix(
+            Device.Poisoned<UInt4>(32), Device.Poisoned<ushort>(16), Device.Poisoned<byte>(16), WeightType.F16, 16, 64, 64);
+
+        Assert.That(
+            () => RoundToNearestInt4.Bind(
+                Device.Loader, new DenseMatrix(WeightType.F32, Device.Poisoned<UInt4>(256), 16, 64), 0, destination),
+            Throws.ArgumentException.With.Message.EqualTo("round_to_nearest_int4: destination INT4 g64 [16, 64] has zero points"));
     }
 
     [TestCase(1e-3f)]

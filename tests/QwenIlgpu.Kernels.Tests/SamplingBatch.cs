@@ -18,9 +18,9 @@ internal sealed class SamplingBatch
     private readonly ArrayView<int> ids;
     private readonly LogProbs logProbs;
 
-    public SamplingBatch(TestDevice device, SamplingReferenceRow[] rows, int[]? drawIndex = null, int[]? slotOfRow = null)
+    public SamplingBatch(SamplingTier tier, SamplingReferenceRow[] rows, int[]? drawIndex = null, int[]? slotOfRow = null)
     {
-        this.device = device;
+        device = tier.Device;
         int vocabulary = rows[0].Logits.Length;
         slotOfRow ??= [.. Enumerable.Range(1, rows.Length)];
         int slotCount = slotOfRow.Max() + 1;
@@ -39,7 +39,7 @@ internal sealed class SamplingBatch
         logProbs = new LogProbs(
             device.Poisoned<float>(rows.Length), device.Poisoned<int>(rows.Length, 20), device.Poisoned<float>(rows.Length, 20));
         launches = Sampling.Bind(
-            device.Loader, device.Upload(logits, rows.Length, vocabulary + Tail), vocabulary,
+            tier.Loader, device.Upload(logits, rows.Length, vocabulary + Tail), vocabulary,
                 device.Upload(slotOfRow), slots, scratch, ids, logProbs);
     }
 

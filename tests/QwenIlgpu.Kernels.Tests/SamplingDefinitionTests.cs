@@ -1,15 +1,22 @@
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>The kernels hold to the sort-based definition, whatever the options: the same tokens kept, the same one drawn.</summary>
-internal sealed class SamplingDefinitionTests : KernelTests
+[TestFixtureSource(typeof(SamplingTier), nameof(SamplingTier.Names))]
+internal sealed class SamplingDefinitionTests(string tierName) : KernelTests
 {
     // Masses are float exponentials (relative error below 1e-6) in double sums: a cut may fall on either side of a bound that close.
     private const double Margin = 1e-6;
+
+    private SamplingTier Tier => SamplingTier.Named(tierName);
+
+    [TearDown]
+    public void ReleaseTierBuffers() => WarpDevice.ReleaseBuffers();
 
     [TestCase(1, 24)]
     [TestCase(31, 24)]
     [TestCase(97, 64)]
     [TestCase(2048, 8)]
+    [TestCase(5003, 4)]
     public void MatchesDefinition(int vocabulary, int batches)
     {
         const int Rows = 24;
@@ -19,7 +26,7 @@ internal sealed class SamplingDefinitionTests : KernelTests
         {
             SamplingReferenceRow[] rows = [.. Enumerable.Range(0, Rows).Select(_ => SamplingRandomRow.Of(random, vocabulary))];
             int[] drawIndex = [.. rows.Select(_ => random.Next(100_000))];
-            var batch = new SamplingBatch(Device, rows, drawIndex);
+            var batch = new SamplingBatch(Tier, rows, drawIndex);
 
             int[] ids = batch.Step();
 
@@ -27,10 +34,55 @@ internal sealed class SamplingDefinitionTests : KernelTests
             for (int r = 0; r < Rows; r++)
                 close += Check(rows[r], drawIndex[r], ids[r], cutoffs[r]) ? 0 : 1;
             Assert.That(batch.DrawIndex[1..], Is.EqualTo(drawIndex.Select(i => i + 1)));
-            Device.Release();
+            Tier.Device.Release();
         }
 
         Assert.That(close, Is.LessThanOrEqualTo(batches * Rows / 100), "rows decided by rounding");
+    }
+
+    // Many draws from one row find a mass that is wrong by a part in ten thousand.
+    [TestCase(20, 1)]
+    [TestCase(1024, 1)]
+    [TestCase(20, 0.8f)]
+    [TestCase(0, 1)]
+    [TestCase(0, 0.95f)]
+    public void DrawsByTheDefinitionAllOverTheDistribution(int topK, float topP)
+    {
+        const int Rows = 60;
+        var parameters = new SlotParameters { Temperature = 1.5f, TopK = topK, TopP = topP, SeedLow = 7 };
+        var row = new SamplingReferenceRow(RandomFloats(topK, 3001, 9), parameters);
+        var batch = new SamplingBatch(Tier, [.. Enumerable.Repeat(row, Rows)], [.. Enumerable.Range(0, Rows).Select(i => 1000 * i)]);
+        (int Id, double Probability)[] kept = SamplingReference.Kept(row);
+        int close = 0;
+        for (int step = 0; step < 20; step++)
+        {
+            int[] ids = batch.Step();
+            for (int r = 0; r < Rows; r++)
+                close += CheckDraw(row, kept, (1000 * r) + step, ids[r]) ? 0 : 1;
+        }
+
+        Assert.That(close, Is.LessThanOrEqualTo(12), "draws decided by rounding");
+    }
+
+    // A bucket of the cut with more tokens than the list holds: all of them alike, or so hot that they might as well be.
+    [TestCase(1, 20, 1, 0)]
+    [TestCase(1, 0, 0.3f, 0)]
+    [TestCase(1, 1000, 0.5f, 0)]
+    [TestCase(100, 0, 0.95f, 0.003f)]
+    [TestCase(100, 1024, 0.95f, 0.003f)]
+    public void MatchesDefinitionWhereAlmostAllAreAlike(float temperature, int topK, float topP, float scale)
+    {
+        var parameters = new SlotParameters { Temperature = temperature, TopK = topK, TopP = topP, SeedLow = 11 };
+        var random = new Random(topK);
+        float[] logits = [.. Enumerable.Range(0, 5003).Select(_ => random.Next(5) == 0 ? -1 : 3 - (random.NextSingle() * scale))];
+        SamplingReferenceRow[] rows = [.. Enumerable.Repeat(new SamplingReferenceRow(logits, parameters), 8)];
+        int[] drawIndex = [.. Enumerable.Range(0, rows.Length)];
+        var batch = new SamplingBatch(Tier, rows, drawIndex);
+
+        int[] ids = batch.Step();
+
+        for (int r = 0; r < rows.Length; r++)
+            Assert.That(Check(rows[r], drawIndex[r], ids[r], batch.Cutoffs[r]), "decided by rounding: choose another seed");
     }
 
     // One row of the real vocabulary for each way through the kernels.
@@ -53,7 +105,7 @@ internal sealed class SamplingDefinitionTests : KernelTests
             parameters,
             InPrompt: [.. Enumerable.Range(0, Vocabulary).Select(_ => random.Next(100) == 0)],
             Generated: [.. Enumerable.Range(0, Vocabulary).Select(_ => Math.Max(0, random.Next(100) - 97))]);
-        var batch = new SamplingBatch(Device, [row]);
+        var batch = new SamplingBatch(Tier, [row]);
 
         int[] ids = batch.Step();
 
@@ -78,6 +130,11 @@ internal sealed class SamplingDefinitionTests : KernelTests
             return false;
         }
 
+        return CheckDraw(row, kept, drawIndex, id);
+    }
+
+    private static bool CheckDraw(SamplingReferenceRow row, (int Id, double Probability)[] kept, int drawIndex, int id)
+    {
         double uniform = Philox.Uniform(row.Parameters.SeedLow, row.Parameters.SeedHigh, drawIndex);
         if (id == SamplingReference.Draw(kept, uniform))
             return true;

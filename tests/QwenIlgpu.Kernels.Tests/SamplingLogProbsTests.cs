@@ -2,10 +2,16 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class SamplingLogProbsTests : KernelTests
+[TestFixtureSource(typeof(SamplingTier), nameof(SamplingTier.Names))]
+internal sealed class SamplingLogProbsTests(string tierName) : KernelTests
 {
     // A float logit less a double logarithm whose argument was rounded to float: about 1e-6 at magnitude 10.
     private const double Tolerance = 3e-6;
+
+    private SamplingTier Tier => SamplingTier.Named(tierName);
+
+    [TearDown]
+    public void ReleaseTierBuffers() => WarpDevice.ReleaseBuffers();
 
     [TestCase(1, 0)]
     [TestCase(13, 20)]
@@ -19,7 +25,7 @@ internal sealed class SamplingLogProbsTests : KernelTests
             Temperature = 2, TopP = 1, Flags = SlotParameters.HasLogProbs | SlotParameters.HasBias, TopLogProbs = top,
         };
         float[] logits = RandomFloats(vocabulary, vocabulary, 9);
-        var batch = new SamplingBatch(Device, [new SamplingReferenceRow(logits, parameters, Bias: RandomFloats(1, vocabulary, 3))]);
+        var batch = new SamplingBatch(Tier, [new SamplingReferenceRow(logits, parameters, Bias: RandomFloats(1, vocabulary, 3))]);
 
         int id = batch.Step()[0];
 
@@ -37,7 +43,7 @@ internal sealed class SamplingLogProbsTests : KernelTests
         var silent = new SlotParameters();
         SlotParameters asking = silent with { Flags = SlotParameters.HasLogProbs };
         float[] logits = [0, 0, float.NegativeInfinity];
-        var batch = new SamplingBatch(Device, [new(logits, silent), new(logits, asking)]);
+        var batch = new SamplingBatch(Tier, [new(logits, silent), new(logits, asking)]);
 
         batch.Step();
 

@@ -23,7 +23,7 @@ internal sealed class ModelState
             memory.AllocateZeroed<int>((long)capacity.Slots * capacity.PagesPerSequence), capacity.Slots, capacity.PagesPerSequence);
         long pageElements = (long)capacity.Pages * config.NumKeyValueHeads * KvCache.PageTokens * config.HeadDim;
         int stateElements = config.LinearNumValueHeads * config.LinearValueHeadDim * config.LinearKeyHeadDim;
-        int tailElements = (config.LinearConvKernelDim - 1) * config.LinearConvChannels;
+        int ringElements = capacity.RingRows * config.LinearConvChannels;
         var pages = new LayerPages?[config.NumHiddenLayers];
         var states = new DeltaLayerState?[config.NumHiddenLayers];
         for (int layer = 0; layer < config.NumHiddenLayers; layer++)
@@ -37,13 +37,19 @@ internal sealed class ModelState
             else
             {
                 states[layer] = new DeltaLayerState(
-                    new Matrix<float>(memory.AllocateZeroed<float>((long)capacity.Slots * stateElements), capacity.Slots, stateElements),
-                    new Matrix<float>(memory.AllocateZeroed<float>((long)capacity.Slots * tailElements), capacity.Slots, tailElements));
+                    States(),
+                    new Matrix<float>(memory.AllocateZeroed<float>((long)capacity.Slots * ringElements), capacity.Slots, ringElements));
             }
         }
 
         AttentionLayers = pages;
         DeltaLayers = states;
+
+        DeltaStates States() => capacity.DeltaStateType == DeltaStateType.F16 ? Slots<ushort>() : Slots<float>();
+
+        Matrix<T> Slots<T>()
+            where T : unmanaged =>
+            new(memory.AllocateZeroed<T>((long)capacity.Slots * stateElements), capacity.Slots, stateElements);
 
         KvPages<T> Pages<T>(ArrayView<T> keys, ArrayView<T> values)
             where T : unmanaged => new(keys, values, capacity.Pages, config.NumKeyValueHeads, config.HeadDim);
@@ -71,11 +77,14 @@ internal sealed class ModelState
     }
 }
 
-/// <summary>How much state is held. Slots and pages count the reserved one.</summary>
-internal sealed record StateCapacity(int Slots, int Pages, int PagesPerSequence, PageType PageType);
+/// <summary>
+/// How much state is held. Slots and pages count the reserved one; RingRows are those of the ring that a conv tail is: the taps, and
+/// one more for every further row that one step adds to a sequence before any is taken back.
+/// </summary>
+internal sealed record StateCapacity(int Slots, int Pages, int PagesPerSequence, PageType PageType, DeltaStateType DeltaStateType = DeltaStateType.F32, int RingRows = 4);
 
 /// <summary>Pages of one attention layer, in the one element type they have.</summary>
 internal sealed record LayerPages(KvPages<float>? F32, KvPages<ushort>? Bf16);
 
-/// <summary>State of one delta layer: [slots, Hv·Dv·Dk] and conv tail [slots, (kernel − 1)·C].</summary>
-internal sealed record DeltaLayerState(Matrix<float> State, Matrix<float> ConvTail);
+/// <summary>State of one delta layer: [slots, Hv·Dv·Dk] and conv tail [slots, ring rows·C], the row of position p at p % ring rows.</summary>
+internal sealed record DeltaLayerState(DeltaStates State, Matrix<float> ConvTail);

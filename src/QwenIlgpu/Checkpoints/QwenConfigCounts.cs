@@ -52,8 +52,8 @@ internal sealed partial record QwenConfig
     public long RecurrentBytesPerSequence =>
         (long)NumLinearAttentionLayers * LinearNumValueHeads * LinearKeyHeadDim * LinearValueHeadDim * sizeof(float);
 
-    /// <summary>Bytes of one sequence's convolution tails, f32, of all layers: the last kernel − 1 rows each.</summary>
-    public long ConvTailBytesPerSequence => (long)NumLinearAttentionLayers * (LinearConvKernelDim - 1) * LinearConvChannels * sizeof(float);
+    /// <summary>Bytes of one sequence's convolution tails, f32, of all layers: a ring of kernel rows each.</summary>
+    public long ConvTailBytesPerSequence => (long)NumLinearAttentionLayers * LinearConvKernelDim * LinearConvChannels * sizeof(float);
 
     /// <summary>Bytes that one sequence holds whatever its length.</summary>
     public long StateBytesPerSequence => RecurrentBytesPerSequence + ConvTailBytesPerSequence;

@@ -18,6 +18,9 @@ public sealed record EngineOptions
     /// <summary>Element type of the attention cache. Default bf16.</summary>
     public PageType PageType { get; init; } = PageType.Bf16;
 
+    /// <summary>Element type of the DeltaNet layers' recurrent states. Default f32.</summary>
+    public DeltaStateType DeltaStateType { get; init; } = DeltaStateType.F32;
+
     /// <summary>On CUDA, whether decode steps are captured once and replayed as CUDA graphs. Default true; off only to compare.</summary>
     public bool CudaGraphs { get; init; } = true;
 
@@ -30,13 +33,14 @@ public sealed record EngineOptions
             ContextTokens >= 0 && ContextTokens <= config.MaxPositionEmbeddings, nameof(ContextTokens), ContextTokens,
             $"from 1 to the model's {config.MaxPositionEmbeddings}, or 0 for the default");
         Require(Enum.IsDefined(PageType), nameof(PageType), PageType, "Bf16 or F32");
+        Require(Enum.IsDefined(DeltaStateType), nameof(DeltaStateType), DeltaStateType, "F32 or F16");
         int context = ContextTokens == 0 ? Math.Min(config.MaxPositionEmbeddings, 32_768) : ContextTokens;
         int cache = CacheTokens == 0 ? context : CacheTokens;
         Require(cache >= context, nameof(CacheTokens), CacheTokens, $"at least ContextTokens ({context}), or 0 for as many");
         int pages = (int)(((long)cache + PageTokens - 1) / PageTokens);
         int pagesPerSequence = (context + PageTokens - 1) / PageTokens;
         return new EngineCapacity(
-            context, PrefillChunkTokens, MaxSequences, new StateCapacity(MaxSequences + 1, pages + 1, pagesPerSequence, PageType));
+            context, PrefillChunkTokens, MaxSequences, new StateCapacity(MaxSequences + 1, pages + 1, pagesPerSequence, PageType, DeltaStateType));
     }
 
     private static void Require<T>(bool holds, string option, T value, string rule)

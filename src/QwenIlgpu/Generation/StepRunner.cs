@@ -15,9 +15,13 @@ internal sealed class StepRunner : IDisposable
     // Decode shapes are few and stay; prefill shapes are as many as prompts have lengths, and recording one is cheap.
     private const int MaxPrefillGraphs = 32;
 
+    // Groups of one launch that wait for each other's partial sums draw one each: zero between launches, so all launches share them.
+    private const int MaxTickets = 4096;
+
     private readonly QwenModel model;
     private readonly DeviceMemory memory;
     private readonly StepInputs inputs;
+    private readonly ArrayView<int> tickets;
     private readonly Dictionary<StepShape, BoundStep> graphs = [];
     private readonly Queue<StepShape> prefillShapes = new();
     private readonly ILogger logger;
@@ -44,6 +48,7 @@ internal sealed class StepRunner : IDisposable
             inputs = new StepInputs(
                 model.Device, memory,
                 StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), true)));
+            tickets = memory.AllocateZeroed<int>(MaxTickets);
             StepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
             Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, capacity.ContextTokens, StepsInFlight);
         }
@@ -120,7 +125,7 @@ internal sealed class StepRunner : IDisposable
         StepFields fields = inputs.FieldsOf(shape);
         if (shape.FeedsBack)
             Sampler.RecordFeed(graph, inputs, fields);
-        var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation);
+        var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation, tickets);
         RecordedStep recorded = QwenGraph.Record(model.Weights, ops, State);
         if (shape.Samples && recorded.Logits is { } logits)
             Sampler.Record(graph, logits, inputs.Device(fields.LogitSlot));

@@ -16,8 +16,7 @@ internal sealed record GatedAttention(
         LayerPages pages = state.AttentionLayers[layer]!;
         Tensor[] qkv = ops.Linears(x, QProj, KProj, VProj);
         (Tensor q, Tensor k, Tensor v) = (qkv[0], qkv[1], qkv[2]);          // [T, H·2·Hd], [T, Hkv·Hd] twice
-        ops.QkNormRotary(q, k, Heads, QNorm, KNorm, Rotary, Eps);
-        ops.KvAppend(k, v, pages, state);
+        ops.QkNormRotaryAppend(q, k, v, pages, state, Heads, QNorm, KNorm, Rotary, Eps);
         return ops.AddLinear(hidden, ops.GatedAttention(q, pages, state, Heads), OProj);
     }
 }

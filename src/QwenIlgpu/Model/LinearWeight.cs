@@ -2,27 +2,34 @@ using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
 
-/// <summary>The weight of a linear layer on the device, [N, K], in the encoding its module has: one of the two is set.</summary>
-internal sealed record LinearWeight
+/// <summary>The weight of a linear layer or of a table on the device, [N, K], in the encoding its module has.</summary>
+/// <param name="Name">Canonical module name, such as <c>layers.3.self_attn.q_proj</c>.</param>
+/// <param name="Matrix">Where it lies.</param>
+internal sealed record LinearWeight(string Name, LinearMatrix Matrix)
 {
-    public LinearWeight(string name, DenseMatrix dense) => (Name, Dense) = (name, dense);
+    public DenseMatrix? Dense => Matrix.Dense;
 
-    public LinearWeight(string name, Int4Matrix int4) => (Name, Int4) = (name, int4);
+    public Int4Matrix? Int4 => Matrix.Int4;
 
-    /// <summary>Canonical module name, such as <c>layers.3.self_attn.q_proj</c>.</summary>
-    public string Name { get; }
-
-    public DenseMatrix? Dense { get; }
-
-    public Int4Matrix? Int4 { get; }
+    public Int8Matrix? Int8 => Matrix.Int8;
 
     /// <summary>N: output features.</summary>
-    public int Rows => Dense?.Rows ?? Int4!.Value.Rows;
+    public int Rows => Matrix.Rows;
 
     /// <summary>K: input features.</summary>
-    public int Columns => Dense?.Columns ?? Int4!.Value.Columns;
+    public int Columns => Matrix.Columns;
 
-    public long SizeBytes => Dense is { } dense
-        ? DenseMatrix.BytesFor(dense.Type, dense.Rows, dense.Columns)
-        : (Int4!.Value.Codes.Length * 16) + (Int4.Value.Scales.Length * sizeof(ushort));
+    /// <summary>Last part of the module's name, such as <c>q_proj</c>.</summary>
+    public string ShortName => Name[(Name.LastIndexOf('.') + 1)..];
+
+    /// <summary>Bytes on the device, padding included.</summary>
+    public long SizeBytes => this switch
+    {
+        { Dense: { } dense } => DenseMatrix.BytesFor(dense.Type, dense.Rows, dense.Columns),
+        { Int4: { } int4 } => Int4Matrix.CodeBytes(int4.Rows, int4.Columns, int4.GroupSize)
+            + Int4Matrix.ScaleBytes(int4.Rows, int4.Columns, int4.GroupSize) + int4.Zeros.Length,
+        _ => Int8Matrix.CodeBytes(Rows, Columns, Int8!.Value.GroupSize) + Int8Matrix.ScaleBytes(Rows, Columns, Int8.Value.GroupSize),
+    };
+
+    public override string ToString() => $"{Name} [{Rows}, {Columns}]";
 }

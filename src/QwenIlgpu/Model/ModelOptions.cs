@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
 
 namespace QwenIlgpu;
@@ -10,6 +11,9 @@ public sealed record ModelOptions
 
     /// <summary>What is done with weights that the checkpoint holds in 16 or 32 bits. Default: nothing.</summary>
     public WeightQuantization Quantization { get; init; } = WeightQuantization.None;
+
+    /// <summary>What is done with the embedding table and the head that the checkpoint holds in 16 or 32 bits. Default: nothing.</summary>
+    public HeadQuantization HeadQuantization { get; init; } = HeadQuantization.None;
 
     /// <summary>Chat template to render messages with; null takes the checkpoint's own. The one known name is <c>qwen3.6</c>.</summary>
     public string? ChatTemplate { get; init; }
@@ -35,4 +39,15 @@ public enum WeightQuantization
     /// norms and the delta gates' projections stay as they are.
     /// </summary>
     Int4,
+}
+
+/// <summary>Quantisation on load of the embedding table (`embed_tokens`) and the head (`lm_head`).</summary>
+public enum HeadQuantization
+{
+    /// <summary>They stay in the encoding of the checkpoint.</summary>
+    None,
+
+    /// <summary>Both become INT8, symmetric, round to nearest, groups of 128: half the bytes of bf16.</summary>
+    [SuppressMessage("Naming", "CA1720:Identifier contains type name", Justification = "It is the format's name, beside Int4.")]
+    Int8,
 }

@@ -6,13 +6,40 @@ namespace QwenIlgpu;
 /// <summary>The operations of a gated attention layer.</summary>
 internal sealed partial class Ops
 {
+    /// <summary>
+    /// What q [T, H·2·Hd] (query and gate interleaved per head) and k, v [T, Hkv·Hd] go through before attention: norm and partial rotary
+    /// of q and k, k and v into the layer's pages. One launch in decode on a GPU, which leaves k as it was.
+    /// </summary>
+    public void QkNormRotaryAppend(
+        Tensor q, Tensor k, Tensor v, LayerPages pages, ModelState state, AttentionShape heads,
+        ArrayView<float> qNorm, ArrayView<float> kNorm, RotaryView rotary, float eps)
+    {
+        if (!fusesDecode || !Kernels.QkNormRotaryAppend.Supports(heads.HeadDim))
+        {
+            QkNormRotary(q, k, heads, qNorm, kNorm, rotary, eps);
+            KvAppend(k, v, pages, state);
+            return;
+        }
+
+        Add("qk_norm_rotary_append", [q, k, v], [q], k.SizeBytes, () =>
+        {
+            ArrayView<int> slots = inputs.Device(fields.RowSlot);
+            ArrayView<int> positions = inputs.Device(fields.Positions);
+            return pages.F32 is { } f32
+                ? Kernels.QkNormRotaryAppend.Bind<float, F32Format>(
+                    loader, q.View, k.View, v.View, heads.Heads, qNorm, kNorm, f32, slots, positions, state.PageTable, rotary, eps)
+                : Kernels.QkNormRotaryAppend.Bind<ushort, Bf16Format>(
+                    loader, q.View, k.View, v.View, heads.Heads, qNorm, kNorm, pages.Bf16!.Value, slots, positions, state.PageTable, rotary, eps);
+        });
+    }
+
     /// <summary>q/k norm and partial rotary in place on q [T, H·2·Hd] (query and gate interleaved per head) and k [T, Hkv·Hd].</summary>
-    public void QkNormRotary(Tensor q, Tensor k, AttentionShape heads, ArrayView<float> qNorm, ArrayView<float> kNorm, RotaryView rotary, float eps) =>
+    private void QkNormRotary(Tensor q, Tensor k, AttentionShape heads, ArrayView<float> qNorm, ArrayView<float> kNorm, RotaryView rotary, float eps) =>
         Add("qk_norm_rotary", [q, k], [q, k], 0, () => Kernels.QkNormRotary.Bind(
             loader, q.View, k.View, heads.Heads, heads.KvHeads, heads.HeadDim, qNorm, kNorm, inputs.Device(fields.Positions), rotary, heads.RotaryDim, eps));
 
     /// <summary>Writes k and v [T, Hkv·Hd] into the layer's pages.</summary>
-    public void KvAppend(Tensor k, Tensor v, LayerPages pages, ModelState state) =>
+    private void KvAppend(Tensor k, Tensor v, LayerPages pages, ModelState state) =>
         Add("kv_append", [k, v], [], k.SizeBytes, () =>
         {
             ArrayView<int> slots = inputs.Device(fields.RowSlot);
@@ -26,6 +53,16 @@ internal sealed partial class Ops
     public Tensor GatedAttention(Tensor q, LayerPages pages, ModelState state, AttentionShape heads)
     {
         Tensor y = graph.NewTensor("attention", q.Rows, heads.Heads * heads.HeadDim);
+        if (fusesDecode && pages.Bf16 is { } bf16 && DecodeAttention.Supports(heads.Heads, heads.KvHeads, heads.HeadDim))
+        {
+            (int splitRows, int splitColumns) = DecodeAttention.ScratchShape(q.Rows, heads.Heads, heads.HeadDim);
+            Tensor splits = graph.NewTensor("splits", splitRows, splitColumns, TensorRole.Scratch);
+            Add("decode_attention", [q], [splits, y], 0, () => DecodeAttention.Bind(
+                loader, q.View, bf16, inputs.Device(fields.RowSlot), inputs.Device(fields.Positions), state.PageTable, heads.Heads,
+                splits.View, tickets.SubView(0, DecodeAttention.Tickets(q.Rows, heads.KvHeads)), y.View));
+            return y;
+        }
+
         (int rows, int columns) = Kernels.GatedAttention.ScratchShape(q.Rows, heads.Heads);
         Tensor scores = graph.NewTensor("scores", rows, columns, TensorRole.Scratch);
         Add("gated_attention", [q], [scores, y], 0, () =>

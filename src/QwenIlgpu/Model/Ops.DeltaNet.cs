@@ -6,8 +6,32 @@ namespace QwenIlgpu;
 /// <summary>The operations of a gated delta net layer.</summary>
 internal sealed partial class Ops
 {
+    /// <summary>
+    /// A layer between its projections and out_proj: [T, Hv·Dv]. One kernel in decode, where there is one for the heads; else each part
+    /// on its own.
+    /// </summary>
+    public Tensor DeltaNet(Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, DeltaLayerState state)
+    {
+        if (!fusesDecode || !DeltaStep.Supports(heads) || weights.Conv1d.Columns != DeltaStep.Taps)
+        {
+            (Tensor beta, Tensor g) = DeltaGates(b, a, weights.ALog, weights.DtBias);
+            Tensor qkv = CausalConv1d(mixed, weights.Conv1d, state);
+            QkL2Norm(qkv, heads);
+            return GatedRmsNorm(GatedDeltaRule(qkv, beta, g, heads, state), z, weights.Norm, heads.ValueHeadDim, weights.Eps);
+        }
+
+        Tensor y = graph.NewTensor("gated", mixed.Rows, heads.ValueChannels);
+        long conv1dBytes = weights.Conv1d.Data.Length * sizeof(float);
+        long ringRowsBytes = (long)DeltaStep.Taps * heads.Channels * sizeof(float);
+        Add("delta_step", [mixed, z, b, a], [y], conv1dBytes + (Shape.Sequences * ((2 * state.State.SlotBytes) + ringRowsBytes)), () =>
+            DeltaStep.Bind(
+                loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights, state.State, state.ConvTail,
+                inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), y.View));
+        return y;
+    }
+
     /// <summary>silu(causal conv1d(x)) with the carried tail: [T, C].</summary>
-    public Tensor CausalConv1d(Tensor x, Matrix<float> weight, DeltaLayerState state)
+    private Tensor CausalConv1d(Tensor x, Matrix<float> weight, DeltaLayerState state)
     {
         Tensor y = graph.NewTensor("conv", x.Rows, x.Columns);
         long tailBytes = 2L * Shape.Sequences * state.ConvTail.Columns * sizeof(float);
@@ -17,7 +41,7 @@ internal sealed partial class Ops
     }
 
     /// <summary>β = σ(b), g = −exp(A_log)·softplus(a + dt_bias): both [T, Hv].</summary>
-    public (Tensor Beta, Tensor G) DeltaGates(Tensor b, Tensor a, ArrayView<float> aLog, ArrayView<float> dtBias)
+    private (Tensor Beta, Tensor G) DeltaGates(Tensor b, Tensor a, ArrayView<float> aLog, ArrayView<float> dtBias)
     {
         Tensor beta = graph.NewTensor("beta", b.Rows, b.Columns);
         Tensor g = graph.NewTensor("g", b.Rows, b.Columns);
@@ -26,14 +50,14 @@ internal sealed partial class Ops
     }
 
     /// <summary>l2-normalises q and k inside q|k|v rows, in place.</summary>
-    public void QkL2Norm(Tensor qkv, DeltaShape heads) =>
+    private void QkL2Norm(Tensor qkv, DeltaShape heads) =>
         Add("qk_l2_norm", [qkv], [qkv], 0, () => Kernels.QkL2Norm.Bind(loader, qkv.View, heads.KeyHeads, heads.KeyHeadDim));
 
     /// <summary>The gated delta rule over q|k|v rows with the slot's state: [T, Hv·Dv]; chunked in prefill, recurrent in decode.</summary>
-    public Tensor GatedDeltaRule(Tensor qkv, Tensor beta, Tensor g, DeltaShape heads, DeltaLayerState state)
+    private Tensor GatedDeltaRule(Tensor qkv, Tensor beta, Tensor g, DeltaShape heads, DeltaLayerState state)
     {
         Tensor y = graph.NewTensor("delta", qkv.Rows, heads.ValueHeads * heads.ValueHeadDim);
-        long stateBytes = 2L * Shape.Sequences * state.State.Columns * sizeof(float);
+        long stateBytes = 2L * Shape.Sequences * state.State.SlotBytes;
         if (Shape.Kind == StepKind.Decode)
         {
             Add("delta_recurrent", [qkv, beta, g], [y], stateBytes, () => Kernels.GatedDeltaRule.BindRecurrent(
@@ -51,7 +75,7 @@ internal sealed partial class Ops
     }
 
     /// <summary>norm(x)·weight·silu(z) per value head: [T, Hv·Dv].</summary>
-    public Tensor GatedRmsNorm(Tensor x, Tensor z, ArrayView<float> weight, int headDim, float eps)
+    private Tensor GatedRmsNorm(Tensor x, Tensor z, ArrayView<float> weight, int headDim, float eps)
     {
         Tensor y = graph.NewTensor("gated", x.Rows, x.Columns);
         Add("gated_rms_norm", [x, z], [y], 0, () => Kernels.GatedRmsNorm.Bind(loader, x.View, z.View, weight, headDim, y.View, eps));

@@ -7,9 +7,13 @@ namespace QwenIlgpu;
 /// The operations a model records with. Each is a shape rule and a node, nothing else; the kernels' own host side checks the
 /// operands again when the graph is bound.
 /// </summary>
-internal sealed partial class Ops(OpGraph graph, KernelLoader loader, StepInputs inputs, StepShape shape, TensorRole residualRole)
+internal sealed partial class Ops(
+    OpGraph graph, KernelLoader loader, StepInputs inputs, StepShape shape, TensorRole residualRole, ArrayView<int> tickets)
 {
     private readonly StepFields fields = inputs.FieldsOf(shape);
+
+    // Decode on a GPU goes through kernels of warps that do several operations at once; everything else through the portable ones.
+    private readonly bool fusesDecode = loader.RunsWarpKernels && shape.Kind == StepKind.Decode;
 
     public StepShape Shape { get; } = shape;
 
@@ -19,14 +23,18 @@ internal sealed partial class Ops(OpGraph graph, KernelLoader loader, StepInputs
     public ResidualStream Embed(LinearWeight table)
     {
         Tensor y = graph.NewTensor("hidden", Shape.Rows, table.Columns, residualRole);
-        DenseMatrix matrix = Dense(table, "embed");
-        Add("embed", [], [y], y.SizeBytes / 2, () => Embedding.Bind(loader, inputs.Device(fields.TokenIds), matrix, y.View));
+        long rowBytes = table.SizeBytes / table.Rows;
+        Add("embed", [], [y], Shape.Rows * rowBytes, () => table.Int8 is { } int8
+            ? Embedding.Bind(loader, inputs.Device(fields.TokenIds), int8, y.View)
+            : Embedding.Bind(loader, inputs.Device(fields.TokenIds), Dense(table, "embed"), y.View));
         return new ResidualStream(y, null);
     }
 
     /// <summary>The stream with its branch added, and norm(sum) for linear layers to read: both [T, D].</summary>
     public (ResidualStream Hidden, NormedRows Y) Norm(ResidualStream hidden, NormWeight norm)
     {
+        if (fusesDecode && hidden.Branch is null)
+            return (hidden, new NormedRows(hidden.Sum, norm));
         (hidden, Tensor y) = NormRows(hidden, norm);
         return (hidden, new NormedRows(y, null));
     }
@@ -38,7 +46,9 @@ internal sealed partial class Ops(OpGraph graph, KernelLoader loader, StepInputs
         Tensor y = graph.NewTensor("normed", x.Rows, x.Columns);
         if (hidden.Branch is not { } branch)
         {
-            Add("rms_norm", [x], [y], norm.SizeBytes, () => RmsNorm.Bind(loader, x.View, norm.Values, y.View, norm.Eps));
+            Add("rms_norm", [x], [y], norm.SizeBytes, () => fusesDecode && x.Columns % 4 == 0
+                ? RmsNorm.BindRows(loader, x.View, norm.Values, y.View, norm.Eps)
+                : RmsNorm.Bind(loader, x.View, norm.Values, y.View, norm.Eps));
             return (hidden, y);
         }
 
@@ -57,6 +67,9 @@ internal sealed partial class Ops(OpGraph graph, KernelLoader loader, StepInputs
         Add("gather_rows", [x], [y], 0, () => GatherRows.Bind(loader, x.View, inputs.Device(fields.LogitRow), y.View));
         return y;
     }
+
+    // Rows that somebody reads who cannot norm them.
+    private NormedRows Written(NormedRows x) => x.Pending is { } norm ? new NormedRows(NormRows(new ResidualStream(x.Rows, null), norm).Y, null) : x;
 
     private void Add(string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind) =>
         graph.Add(op, reads, writes, otherBytes, () => [bind()]);

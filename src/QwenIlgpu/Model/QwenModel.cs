@@ -135,7 +135,7 @@ public sealed class QwenModel : IAsyncDisposable
         {
             using var upload = new StagedUpload(device);
             QwenWeights LoadInto(DeviceMemory target) =>
-                new WeightLoader(checkpoint, device, target, upload, options.Quantization, progress, cancellation).Load();
+                new WeightLoader(checkpoint, device, target, upload, options, progress, cancellation).Load();
             memory.Reserve(DeviceMemory.Measure(device, measuring => LoadInto(measuring)));
             QwenWeights weights = LoadInto(memory);
             var model = new QwenModel(path, device, memory, weights, checkpoint, tokenizer, template, loggers);

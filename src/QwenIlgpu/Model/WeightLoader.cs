@@ -14,22 +14,25 @@ namespace QwenIlgpu;
 internal sealed class WeightLoader
 {
     private const int BlockBytes = StagedUpload.BlockBytes;
+    private const int QuantizedGroupSize = 128;
 
     private readonly Checkpoint checkpoint;
     private readonly ComputeDevice device;
     private readonly DeviceMemory memory;
     private readonly WeightQuantization quantization;
+    private readonly HeadQuantization headQuantization;
     private readonly IProgress<LoadProgress>? progress;
     private readonly CancellationToken cancellation;
     private readonly StagedUpload upload;
     private long loadedBytes;
 
     public WeightLoader(
-        Checkpoint checkpoint, ComputeDevice device, DeviceMemory memory, StagedUpload upload, WeightQuantization quantization,
+        Checkpoint checkpoint, ComputeDevice device, DeviceMemory memory, StagedUpload upload, ModelOptions options,
         IProgress<LoadProgress>? progress, CancellationToken cancellation)
     {
         (this.checkpoint, this.device, this.memory, this.upload) = (checkpoint, device, memory, upload);
-        (this.quantization, this.progress, this.cancellation) = (quantization, progress, cancellation);
+        (quantization, headQuantization) = (options.Quantization, options.HeadQuantization);
+        (this.progress, this.cancellation) = (progress, cancellation);
     }
 
     public QwenWeights Load()
@@ -37,7 +40,7 @@ internal sealed class WeightLoader
         QwenConfig config = checkpoint.Config;
         RotaryView rotary = LoadRotary(config);
         LinearWeight embed = Table("embed_tokens", config.VocabSize, config.HiddenSize);
-        LinearWeight head = config.TieWordEmbeddings ? embed : Stored("lm_head", config.VocabSize, config.HiddenSize);
+        LinearWeight head = config.TieWordEmbeddings ? embed : Head("lm_head", config.VocabSize, config.HiddenSize);
         var layers = new QwenLayer[config.NumHiddenLayers];
         for (int i = 0; i < layers.Length; i++)
         {
@@ -81,11 +84,13 @@ internal sealed class WeightLoader
             Stored($"{prefix}.in_proj_b", c.LinearNumValueHeads, c.HiddenSize),
             Stored($"{prefix}.in_proj_a", c.LinearNumValueHeads, c.HiddenSize),
             Linear($"{prefix}.out_proj", c.HiddenSize, valueWidth),
-            new Matrix<float>(Floats($"{prefix}.conv1d.weight", channels, 1, c.LinearConvKernelDim), channels, c.LinearConvKernelDim),
-            Floats($"{prefix}.A_log", c.LinearNumValueHeads),
-            Floats($"{prefix}.dt_bias", c.LinearNumValueHeads),
-            Floats($"{prefix}.norm.weight", c.LinearValueHeadDim),
-            new DeltaShape(c.LinearNumKeyHeads, c.LinearNumValueHeads, c.LinearKeyHeadDim, c.LinearValueHeadDim), (float)c.RmsNormEps);
+            new DeltaParameters(
+                new Matrix<float>(Floats($"{prefix}.conv1d.weight", channels, 1, c.LinearConvKernelDim), channels, c.LinearConvKernelDim),
+                Floats($"{prefix}.A_log", c.LinearNumValueHeads),
+                Floats($"{prefix}.dt_bias", c.LinearNumValueHeads),
+                Floats($"{prefix}.norm.weight", c.LinearValueHeadDim),
+                (float)c.RmsNormEps),
+            new DeltaShape(c.LinearNumKeyHeads, c.LinearNumValueHeads, c.LinearKeyHeadDim, c.LinearValueHeadDim));
     }
 
     private NormWeight Norm(string module, int width) => new(Floats($"{module}.weight", width), (float)checkpoint.Config.RmsNormEps);
@@ -97,14 +102,24 @@ internal sealed class WeightLoader
         ModuleEncoding encoding => Load(module, encoding, rows, columns),
     };
 
-    /// <summary>A linear layer in the encoding of its module, never quantised on load: the head and the gates' projections.</summary>
+    /// <summary>The head in the encoding of its module, or quantised on load where that was asked for.</summary>
+    private LinearWeight Head(string module, int rows, int columns) => checkpoint.Describe(module, rows, columns) switch
+    {
+        PlainModule plain when headQuantization == HeadQuantization.Int8 => QuantizeInt8(module, plain.Weight, rows, columns),
+        ModuleEncoding encoding => Load(module, encoding, rows, columns),
+    };
+
+    /// <summary>A linear layer in the encoding of its module, never quantised on load: the gates' projections.</summary>
     private LinearWeight Stored(string module, int rows, int columns) =>
         Load(module, checkpoint.Describe(module, rows, columns), rows, columns);
 
-    /// <summary>A matrix that is read row by row, and therefore plain.</summary>
-    private LinearWeight Table(string module, int rows, int columns) => checkpoint.Describe(module, rows, columns) is PlainModule plain
-        ? LoadPlain(module, plain.Weight, rows, columns)
-        : throw new NotSupportedException($"{module} is quantised; embeddings are read only as F32, F16 or BF16");
+    /// <summary>A matrix that is read row by row: plain, or quantised to INT8 on load where that was asked for.</summary>
+    private LinearWeight Table(string module, int rows, int columns) => checkpoint.Describe(module, rows, columns) switch
+    {
+        PlainModule plain when headQuantization == HeadQuantization.Int8 => QuantizeInt8(module, plain.Weight, rows, columns),
+        PlainModule plain => LoadPlain(module, plain.Weight, rows, columns),
+        _ => throw new NotSupportedException($"{module} is quantised; embeddings are read only as F32, F16 or BF16"),
+    };
 
     private LinearWeight Load(string module, ModuleEncoding encoding, int rows, int columns) => encoding switch
     {
@@ -177,25 +192,38 @@ internal sealed class WeightLoader
 
     private LinearWeight Quantize(string module, TensorEntry tensor, int rows, int columns)
     {
-        const int GroupSize = 128;
-        const int TileRows = 16;
-        WeightType type = WeightTypeOf(tensor);
-        Int4Matrix matrix = AllocateInt4(rows, columns, GroupSize, WeightType.Bf16);
+        Int4Matrix matrix = AllocateInt4(rows, columns, QuantizedGroupSize, WeightType.Bf16);
+        PackBlocks(tensor, rows, columns, (block, row) => RoundToNearestInt4.Bind(device.Loader, block, row, matrix));
+        return new LinearWeight(module, matrix);
+    }
+
+    private LinearWeight QuantizeInt8(string module, TensorEntry tensor, int rows, int columns)
+    {
+        var matrix = new Int8Matrix(
+            memory.Allocate<UInt4>(Int8Matrix.CodeBytes(rows, columns, QuantizedGroupSize) / 16),
+            memory.Allocate<ushort>(Int8Matrix.ScaleBytes(rows, columns, QuantizedGroupSize) / sizeof(ushort)),
+            WeightType.Bf16, rows, columns, QuantizedGroupSize);
+        PackBlocks(tensor, rows, columns, (block, row) => RoundToNearestInt8.Bind(device.Loader, block, row, matrix));
+        return new LinearWeight(module, matrix);
+    }
+
+    /// <summary>Brings a plain tensor to the device in blocks of whole row tiles, each with its first row, for a kernel to pack.</summary>
+    private void PackBlocks(TensorEntry tensor, int rows, int columns, Func<DenseMatrix, int, Launch> pack)
+    {
         if (memory.IsMeasuring)
-            return new LinearWeight(module, matrix);
+            return;
+        WeightType type = WeightTypeOf(tensor);
         long rowBytes = DenseMatrix.BytesFor(type, 1, columns);
-        int rowsPerBlock = (int)Math.Max(TileRows, BlockBytes / rowBytes / TileRows * TileRows);
+        int rowsPerBlock = (int)Math.Max(Int4Layout.TileRows, BlockBytes / rowBytes / Int4Layout.TileRows * Int4Layout.TileRows);
         for (int row = 0; row < rows; row += rowsPerBlock)
         {
             int count = Math.Min(rowsPerBlock, rows - row);
             ArrayView<UInt4> data = upload.NextSource(DenseMatrix.BytesFor(type, count, columns)).Cast<UInt4>();
-            var plain = new DenseMatrix(type, data, count, columns);
-            UploadRows(tensor, plain, row, count);
-            RoundToNearestInt4.Bind(device.Loader, plain, row, matrix).Run(device.Stream);
+            var block = new DenseMatrix(type, data, count, columns);
+            UploadRows(tensor, block, row, count);
+            pack(block, row).Run(device.Stream);
             upload.Consumed();
         }
-
-        return new LinearWeight(module, matrix);
     }
 
     private Int4Matrix AllocateInt4(int rows, int columns, int groupSize, WeightType scaleType) => new(

@@ -43,6 +43,26 @@ internal readonly struct TicketKernel(ArrayView<int> partial, ArrayView<int> sta
     }
 }
 
+/// <summary>
+/// Every thread takes one of its group's tickets, and adds x to a sum of 64 bits. tickets: [groups, threads], 1 where a ticket was taken;
+/// x: [threads]; sum: [1].
+/// </summary>
+internal readonly struct SumKernel(ArrayView<int> tickets, ArrayView<long> x, ArrayView<long> sum) : IGroupKernel
+{
+    public static void Sums(SumKernel kernel) => kernel.Execute();
+
+    public void Execute()
+    {
+        ArrayView<int> counter = SharedMemory.Allocate<int>(2);
+        if (Group.IdxX == 0)
+            counter[1] = 0;
+        Group.Barrier();
+        int ticket = GroupScope.FetchAdd(ref counter[1], 1);
+        tickets[(Grid.IdxX * Group.DimX) + ticket] = 1;
+        DeviceScope.Add(ref sum[0], x[Group.IdxX]);
+    }
+}
+
 /// <summary>Stores 1 between the two halves of programmatic dependent launch. For sm_90.</summary>
 internal readonly struct GridDependencyKernel(ArrayView<int> y) : IGroupKernel
 {

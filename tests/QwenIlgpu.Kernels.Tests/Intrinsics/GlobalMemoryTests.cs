@@ -36,6 +36,20 @@ internal sealed class GlobalMemoryTests(string deviceName)
     }
 
     [Test]
+    public void AddsWithinTheGroupAndOverTheDevice()
+    {
+        const int Groups = 5;
+        long[] x = [.. Enumerable.Range(0, 64).Select(i => (1L << 40) - (i * (long)int.MaxValue))];
+        ArrayView<int> tickets = Device.Poisoned<int>(Groups * x.Length);
+        ArrayView<long> sum = Device.Upload(-7L);
+
+        Device.Run(SumKernel.Sums, new KernelConfig(Groups, x.Length), new SumKernel(tickets, Device.Upload(x), sum));
+
+        Assert.That(Device.Download(tickets), Has.All.EqualTo(1));
+        Assert.That(Device.Download(sum)[0], Is.EqualTo((Groups * x.Sum()) - 7));
+    }
+
+    [Test]
     public void NeedsNoOrderWhereLaunchesFollowOneAnother()
     {
         if (deviceName == "cuda")

@@ -17,6 +17,7 @@ internal sealed class InstructionPtxTests
         ["Copies"] = Ptx.Of<AsyncCopyKernel>(AsyncCopyKernel.Copies),
         ["Loads"] = Ptx.Of<GlobalLoadKernel>(GlobalLoadKernel.Loads),
         ["Tickets"] = Ptx.Of<TicketKernel>(TicketKernel.Tickets),
+        ["Sums"] = Ptx.Of<SumKernel>(SumKernel.Sums),
         ["Dependencies"] = Ptx.Of<GridDependencyKernel>(GridDependencyKernel.Dependencies),
     });
 
@@ -41,6 +42,7 @@ internal sealed class InstructionPtxTests
     [TestCase("Copies", "sm_80", "LDGSTS.E.BYPASS.128|LDGSTS.E.64|LDGSTS.E|LDGDEPBAR|DEPBAR.LE")]
     [TestCase("Loads", "sm_80", @"LDG.E.NA.128.CONSTANT|LDG\S*.128\S*|CCTL.E.PF2")]
     [TestCase("Tickets", "sm_80", @"LDG.E.STRONG.GPU|RED.E.ADD|ATOMG.E.ADD|MEMBAR\S*")]
+    [TestCase("Sums", "sm_80", @"ATOMS\S*|RED.E.ADD.64")]
     [TestCase("Dependencies", "sm_90", "ACQBULK|PREEXIT")]
     public void BecomesMachineInstructions(string kernel, string architecture, string mnemonics)
     {

@@ -11,17 +11,12 @@ internal sealed class SampleKernelPtxTests
     {
         ["TensorCoreMatMul f16"] = MatMul<F16Operand>(),
         ["TensorCoreMatMul bf16"] = MatMul<Bf16Operand>(),
-        ["DequantMatVec f16"] = MatVec<F16Format>(),
-        ["DequantMatVec bf16"] = MatVec<Bf16Format>(),
     });
 
     // A warp's 32 × 32 outputs take eight mma and four ldmatrix per 16 k, and a stage 32 k; a thread copies four words a stage.
     [TestCase("TensorCoreMatMul f16", "sm_80", "HMMA.16816.F32 16, LDSM.16.M88.4 8, LDGSTS.E.BYPASS.128 8")]
     [TestCase("TensorCoreMatMul f16", "sm_90", "HMMA.16816.F32 16, LDSM.16.M88.4 8, LDGSTS.E.BYPASS.128 8")]
     [TestCase("TensorCoreMatMul bf16", "sm_80", "HMMA.16816.F32.BF16 16, LDSM.16.M88.4 8, LDGSTS.E.BYPASS.128 8")]
-    [TestCase("DequantMatVec f16", "sm_80", "LDG.E.NA.128.CONSTANT 5, LOP3.LUT 40, HFMA2 60, SHFL.BFLY 4")]
-    [TestCase("DequantMatVec f16", "sm_90", "LDG.E.NA.128.CONSTANT 5, LOP3.LUT 40, HFMA2 60, SHFL.BFLY 4")]
-    [TestCase("DequantMatVec bf16", "sm_80", "LDG.E.NA.128.CONSTANT 5, LOP3.LUT 40, HFMA2 60, SHFL.BFLY 4")]
     public void KeepsToRegistersAndItsInstructions(string kernel, string architecture, string mnemonics)
     {
         Ptxas ptxas = Ptxas.FindOrSkip();
@@ -40,8 +35,6 @@ internal sealed class SampleKernelPtxTests
     [TestCase("TensorCoreMatMul f16", "ldmatrix.sync.aligned.m8n8.x4.shared.b16", 4)]
     [TestCase("TensorCoreMatMul f16", "cp.async.cg.shared.global", 8)]
     [TestCase("TensorCoreMatMul bf16", "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", 8)]
-    [TestCase("DequantMatVec f16", "ld.global.nc.L1::no_allocate.v4.u32", 5)]
-    [TestCase("DequantMatVec f16", "lop3.b32", 80)]
     public void WritesItsInstructions(string kernel, string mnemonic, int times)
     {
         string ptx = Texts.Value[kernel];
@@ -54,8 +47,4 @@ internal sealed class SampleKernelPtxTests
         where TOperand : struct, ITensorCoreOperand => Ptx.Of<TensorCoreMatMulKernel<TOperand, TensorCoreSteps>>(
             TensorCoreMatMulKernel<TOperand, TensorCoreSteps>.TensorCoreMatMul,
             TensorCoreMatMulKernel<TOperand, TensorCoreSteps>.GroupSize);
-
-    private static string MatVec<TScale>()
-        where TScale : struct, INumberFormat<ushort> =>
-        Ptx.Of<DequantMatVecKernel<TScale>>(DequantMatVecKernel<TScale>.DequantMatVec, DequantMatVecKernel<TScale>.GroupSize);
 }

@@ -80,7 +80,7 @@ internal sealed class SchedulerTests
         ComputeDevice device = TestModels.Tiny.Device;
         float[][] state =
         [
-            .. sequences.Runner.State.DeltaLayers.OfType<DeltaLayerState>().SelectMany(l => new[] { l.State.Row(request.Slot), l.ConvTail.Row(request.Slot) }).Select(view =>
+            .. sequences.Runner.State.DeltaLayers.OfType<DeltaLayerState>().SelectMany(l => new[] { l.State.F32!.Value.Row(request.Slot), l.ConvTail.Row(request.Slot) }).Select(view =>
             {
                 var values = new float[view.Length];
                 view.CopyToCPU(device.Stream, values);

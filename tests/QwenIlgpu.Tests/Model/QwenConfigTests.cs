@@ -81,7 +81,7 @@ internal sealed class QwenConfigTests
         Assert.That((counts.Attention, counts.Embedding), Is.EqualTo((1_677_721_600L, 1_271_398_400L)));
         Assert.That((counts.LmHead, counts.Rest), Is.EqualTo((1_271_398_400L, 2_645_504L)));
         Assert.That((large.KvBytesPerToken(2), large.RecurrentBytesPerSequence), Is.EqualTo((65_536L, 144L << 20)));
-        Assert.That(large.StateBytesPerSequence, Is.EqualTo((144L << 20) + (48L * 3 * 10240 * 4)));
+        Assert.That(large.StateBytesPerSequence, Is.EqualTo((144L << 20) + (48L * 4 * 10240 * 4)));
 
         QwenConfig small = Published(1024, 24, 3584, 8, 2, 16, 16, tied: true);
         Assert.That((small.KvBytesPerToken(2), small.RecurrentBytesPerSequence), Is.EqualTo((12_288L, 18L << 20)));

@@ -1,0 +1,69 @@
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu.Bench;
+
+/// <summary>One sequence in the middle; 16/48 heads of 128, a state of 786,432 numbers read and written.</summary>
+internal static class DeltaStepBench
+{
+    private const int Start = 4;
+    private const float Eps = 1e-6f;
+
+    private static readonly DeltaShape Shape = new(16, 48, 128, 128);
+
+    public static KernelBenchmark Decode { get; } =
+        new("delta_step", "1 row, 16/48 heads of 128, f32 state", device => Prepare(device, 1, f16: false), NeedsWarps: true);
+
+    public static KernelBenchmark DecodeF16 { get; } =
+        new("delta_step", "1 row, 16/48 heads of 128, f16 state", device => Prepare(device, 1, f16: true), NeedsWarps: true);
+
+    public static KernelBenchmark FourRows { get; } =
+        new("delta_step", "4 rows, 16/48 heads of 128, f32 state", device => Prepare(device, 4, f16: false), NeedsWarps: true);
+
+    private static PreparedKernel Prepare(BenchDevice device, int rows, bool f16)
+    {
+        int all = Start + rows;
+        float[] mixed = BenchDevice.RandomFloats(1, all * Shape.Channels, 2);
+        float[] z = BenchDevice.RandomFloats(2, all * Shape.ValueChannels, 2);
+        float[] b = BenchDevice.RandomFloats(3, all * Shape.ValueHeads, 2);
+        float[] a = BenchDevice.RandomFloats(4, all * Shape.ValueHeads, 2);
+        float[] conv1d = BenchDevice.RandomFloats(5, Shape.Channels * DeltaStep.Taps, 0.5f);
+        float[] aLog = BenchDevice.RandomFloats(6, Shape.ValueHeads);
+        float[] dtBias = BenchDevice.RandomFloats(7, Shape.ValueHeads);
+        float[] norm = BenchDevice.RandomFloats(8, Shape.ValueHeadDim);
+        float[] state = Array.ConvertAll(BenchDevice.RandomFloats(9, Shape.StateLength), v => F16.ToFloat(F16.FromFloat(v)));
+
+        int ringRows = DeltaStep.RingRows(rows);
+        var ring = new float[ringRows * Shape.Channels];
+        for (int position = Start - 3; position < Start; position++)
+            Array.Copy(mixed, position * Shape.Channels, ring, position % ringRows * Shape.Channels, Shape.Channels);
+
+        Matrix<float> Rows(float[] values, int width) => device.Upload(values[(Start * width)..], rows, width);
+        DeltaStates states = f16
+            ? device.Upload(Array.ConvertAll(state, F16.FromFloat), 1, Shape.StateLength)
+            : device.Upload(state, 1, Shape.StateLength);
+        Matrix<float> y = device.Poisoned<float>(rows, Shape.ValueChannels);
+        Launch launch = DeltaStep.Bind(
+            device.Loader,
+            Shape,
+            new DeltaProjections(
+                Rows(mixed, Shape.Channels), Rows(z, Shape.ValueChannels), Rows(b, Shape.ValueHeads), Rows(a, Shape.ValueHeads)),
+            new DeltaParameters(
+                device.Upload(conv1d, Shape.Channels, DeltaStep.Taps), device.Upload(aLog), device.Upload(dtBias), device.Upload(norm), Eps),
+            states,
+            device.Upload(ring, 1, ring.Length),
+            device.Upload<int>([0, rows]),
+            device.Upload<int>([.. Enumerable.Range(Start, rows)]),
+            device.Upload<int>([0]),
+            y);
+        var inputs = new DeltaStepReferenceInputs(
+            ToDouble(mixed), ToDouble(z), ToDouble(b), ToDouble(a), ToDouble(conv1d), ToDouble(aLog), ToDouble(dtBias), ToDouble(norm), Eps);
+        return new PreparedKernel(
+            launch,
+            Bytes: (2 * states.SlotBytes) + ((long)rows * (Shape.Channels + (2 * Shape.ValueChannels)) * sizeof(float)),
+            Flops: 7L * Shape.StateLength * rows,
+            () => BenchDevice.RelativeError(device.Download(y.Data), DeltaStepReference.Run(inputs, Shape, Start, ToDouble(state))),
+            Tolerance: f16 ? 5e-3 : 1e-5);
+    }
+
+    private static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
+}

@@ -1,0 +1,89 @@
+using System.Numerics;
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>A launch's operands as its kernel takes them; what is not there is an empty view of what is.</summary>
+internal readonly struct DecodeParts
+{
+    private readonly ArrayView<float> anything;
+    private readonly DecodeScratch scratch;
+    private readonly DecodePlan plan;
+    private readonly int tokens;
+
+    public DecodeParts(ArrayView<float> anything, DecodeScratch scratch, DecodePlan plan, int tokens) =>
+        (this.anything, this.scratch, this.plan, this.tokens) = (anything, scratch, plan, tokens);
+
+    /// <summary>Where the rows are packed to.</summary>
+    public ArrayView<UInt4> Packed => Area(0, plan.PackedFloats).Cast<UInt4>();
+
+    /// <summary>[M, units]</summary>
+    public Matrix<ulong> Best => plan.BestFloats == 0
+        ? new Matrix<ulong>(anything.SubView(0, 0).Cast<ulong>(), 0, 0)
+        : new Matrix<ulong>(Area(plan.PackedFloats + plan.SplitFloats, plan.BestFloats).Cast<ulong>(), tokens, plan.Units);
+
+    public DecodeWork Work(ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish, LinearMatrix main, int columns)
+    {
+        var segments = new DecodeSegment[4];
+        for (int i = 0; i < segments.Length; i++)
+        {
+            bool present = i < projections.Length;
+            int firstUnit = present && i < plan.FirstUnits.Length - 1 ? plan.FirstUnits[i] : int.MaxValue;
+            segments[i] = Segment(projections[present ? i : 0], firstUnit);
+        }
+
+        var epilogue = new DecodeEpilogue(
+            finish.SwiGlu ? 1 : 0,
+            Matrix(finish.Residual),
+            Matrix(finish.Gate),
+            Best,
+            finish.ArgMax?.VocabularySize ?? 0,
+            Area(plan.PackedFloats, plan.SplitFloats),
+            scratch.Tickets.Length > 0 ? scratch.Tickets : anything.SubView(0, 0).Cast<int>());
+        return new DecodeWork(
+            segments[0], segments[1], segments[2], segments[3], Columns(main, columns), epilogue, tokens, plan.UnitTiles, plan.Units);
+    }
+
+    private DecodeColumns Columns(LinearMatrix main, int columns)
+    {
+        int runBlocks = DecodeColumns.RunBlocksOf(columns, plan.Splits);
+        if (main.Int4 is { } int4)
+        {
+            int shift = Shift(int4.Groups, int4.GroupSize / Int4Layout.TileColumns);
+            return new DecodeColumns(
+                columns, int4.ColumnTiles, int4.Groups, shift, int4.IsSymmetric ? 1 : 0, F16(int4.ScaleType), plan.Splits, runBlocks);
+        }
+
+        if (main.Int8 is { } int8)
+        {
+            int shift = Shift(int8.Groups, int8.GroupSize / Int8Layout.TileColumns);
+            return new DecodeColumns(columns, int8.ColumnTiles, int8.Groups, shift, 1, F16(int8.ScaleType), plan.Splits, runBlocks);
+        }
+
+        return new DecodeColumns(columns, 0, 0, 0, 1, 0, plan.Splits, runBlocks);
+    }
+
+    private static int Shift(int groups, int groupTiles) => groups == 1 ? 31 : BitOperations.Log2((uint)Math.Max(groupTiles, 1));
+
+    private static int F16(WeightType type) => type == WeightType.F16 ? 1 : 0;
+
+    private DecodeSegment Segment(DecodeProjection projection, int firstUnit)
+    {
+        LinearMatrix weight = projection.Weight;
+        ArrayView<ushort> scales = weight.Int4?.Scales ?? weight.Int8?.Scales ?? anything.SubView(0, 0).Cast<ushort>();
+        return new DecodeSegment(
+            weight.Int4?.Codes ?? weight.Int8?.Codes ?? weight.Dense!.Value.Data,
+            scales,
+            weight.Int4 is { IsSymmetric: false } int4 ? int4.Zeros : anything.SubView(0, 0).Cast<byte>(),
+            weight.Rows,
+            weight.Dense?.StrideWords ?? 0,
+            firstUnit,
+            Matrix(projection.Y),
+            Matrix(projection.Addend));
+    }
+
+    private Matrix<float> Matrix(Matrix<float> matrix) => matrix.Rows > 0 ? matrix : new Matrix<float>(anything.SubView(0, 0), 0, 0);
+
+    private ArrayView<float> Area(long start, long length) =>
+        length > 0 ? scratch.Floats.SubView(start, length) : anything.SubView(0, 0);
+}

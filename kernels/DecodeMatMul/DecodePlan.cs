@@ -1,0 +1,93 @@
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// How a decode matmul is cut. What decides about bits, runs and splits of K, follows from (N, K) alone; the rest from M too.
+/// </summary>
+internal sealed record DecodePlan
+{
+    /// <summary>Up to so many tokens a launch.</summary>
+    public const int MaxTokens = 64;
+
+    private const int FusedTokens = 8;
+    private const int SmallUnit = 2;
+    private const int LargeUnit = 8;
+
+    private DecodePlan()
+    {
+    }
+
+    /// <summary>x is normalised and rounded by the matmul itself, not by a launch before it.</summary>
+    public required bool IsFused { get; init; }
+
+    /// <summary>Groups among which K is split.</summary>
+    public required int Splits { get; init; }
+
+    /// <summary>Row tiles of a unit of work.</summary>
+    public required int UnitTiles { get; init; }
+
+    /// <summary>First unit of each projection, and behind them how many there are.</summary>
+    public required int[] FirstUnits { get; init; }
+
+    /// <summary>Scratch for the packed rows.</summary>
+    public required long PackedFloats { get; init; }
+
+    /// <summary>Scratch for the sums of splits.</summary>
+    public required long SplitFloats { get; init; }
+
+    /// <summary>Scratch for the largest logit of each unit.</summary>
+    public required long BestFloats { get; init; }
+
+    public int Units => FirstUnits[^1];
+
+    /// <summary>Floats of <see cref="DecodeScratch"/>.</summary>
+    public long ScratchFloats => PackedFloats + SplitFloats + BestFloats;
+
+    /// <summary>Tickets of <see cref="DecodeScratch"/>.</summary>
+    public int Tickets => Splits > 1 ? Units : 0;
+
+    /// <summary>Of m tokens, k columns and the rows of each projection; of SwiGLU's pair both.</summary>
+    public static DecodePlan Of(int m, int k, ReadOnlySpan<int> rows, bool swiGlu = false, bool argMax = false)
+    {
+        int splits = SplitsOf(k, UnitsOf(rows, swiGlu, SmallUnit)[^1]);
+        int runBlocks = DecodeColumns.RunBlocksOf(k, splits);
+        int stagedBlocks = DecodeStaging<Bf16Decode, DecodeSteps>.StagedBlocks(runBlocks);
+        bool fused = m <= FusedTokens && m * StagedX.Stride(stagedBlocks) <= DecodeStaging<Bf16Decode, DecodeSteps>.Words;
+
+        // Eight row tiles read x once; there must be enough of them for every multiprocessor.
+        int tiles = 0;
+        foreach (int n in rows)
+            tiles += Int4Layout.RowTiles(n);
+        int unitTiles = !fused && m > FusedTokens && tiles >= 128 * LargeUnit ? LargeUnit : SmallUnit;
+        int[] firstUnits = UnitsOf(rows, swiGlu, unitTiles);
+        long units = firstUnits[^1];
+        return new DecodePlan
+        {
+            IsFused = fused,
+            Splits = splits,
+            UnitTiles = unitTiles,
+            FirstUnits = firstUnits,
+            PackedFloats = fused ? 0 : 4 * PackedX.Length(m, k),
+            SplitFloats = splits > 1 ? splits * units * unitTiles * Int4Layout.TileRows * m : 0,
+            BestFloats = argMax ? (2 * units * m) + 3 & ~3L : 0,
+        };
+    }
+
+    // Few row tiles leave multiprocessors idle; a run keeps at least four blocks of 64 k.
+    private static int SplitsOf(int k, int units)
+    {
+        int splits = units <= 16 ? 4 : units <= 32 ? 2 : 1;
+        while (splits > 1 && k < splits * DecodeColumns.Runs * 4 * DecodeColumns.BlockColumns)
+            splits /= 2;
+        return splits;
+    }
+
+    private static int[] UnitsOf(ReadOnlySpan<int> rows, bool swiGlu, int unitTiles)
+    {
+        int projections = swiGlu ? 1 : rows.Length;
+        int outputTiles = swiGlu ? unitTiles / 2 : unitTiles;
+        var first = new int[projections + 1];
+        for (int i = 0; i < projections; i++)
+            first[i + 1] = first[i] + ((Int4Layout.RowTiles(rows[i]) + outputTiles - 1) / outputTiles);
+        return first;
+    }
+}

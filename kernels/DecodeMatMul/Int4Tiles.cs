@@ -1,0 +1,139 @@
+using System.Runtime.CompilerServices;
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>INT4 in groups of 64 · 2^n: a tile has one scale and one zero point a row.</summary>
+internal readonly struct Int4Tiles<TOperand, TSteps> : IWeightTiles
+    where TOperand : struct, IDecodeOperand
+    where TSteps : struct, IDecodeSteps
+{
+    public static int Columns => Int4Layout.TileColumns;
+
+    public static bool GoInPairs => true;
+
+    public static bool TakesOctets => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WeightTile Load(WeightRows rows, int tile, bool present)
+    {
+        WeightTile loaded = default;
+        if (present)
+        {
+            int lane = Group.IdxX & 31;
+            loaded.Codes = GlobalLoad.Streaming(ref rows.Codes[(tile * Int4Layout.TileLanes) + lane]);
+            int scale = (TSteps.Group(tile >> rows.Columns.GroupShift) * Int4Layout.TileRows) + (lane >> 2);
+            loaded.ScaleAbove = rows.Scales[scale];
+            loaded.ScaleBelow = rows.Scales[scale + 8];
+            if (rows.Columns.IsSymmetric == 0)
+            {
+                loaded.ZeroAbove = rows.Zeros[scale];
+                loaded.ZeroBelow = rows.Zeros[scale + 8];
+            }
+        }
+
+        return loaded;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OperandTile Convert(WeightRows rows, WeightTile tile)
+    {
+        bool symmetric = rows.Columns.IsSymmetric != 0;
+        uint above = TOperand.ZeroAbove(symmetric ? Int4Layout.Zero : tile.ZeroAbove);
+        uint below = TOperand.ZeroBelow(symmetric ? Int4Layout.Zero : tile.ZeroBelow);
+        OperandTile operand = default;
+        operand.Step0 = TOperand.FromInt4(TSteps.Word(tile.Codes.X), above, below);
+        operand.Step1 = TOperand.FromInt4(TSteps.Word(tile.Codes.Y), above, below);
+        operand.Step2 = TOperand.FromInt4(TSteps.Word(tile.Codes.Z), above, below);
+        operand.Step3 = TOperand.FromInt4(TSteps.Word(tile.Codes.W), above, below);
+        operand.ScaleAbove = rows.Scale(tile.ScaleAbove);
+        operand.ScaleBelow = rows.Scale(tile.ScaleBelow);
+        return operand;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float4 Add(Float4 total, OperandTile tile, UInt4 left, UInt4 right)
+    {
+        Float4 sum = TOperand.MultiplyAdd(tile.Step0, new UInt2(left.X, left.Y), default);
+        sum = TOperand.MultiplyAdd(tile.Step1, new UInt2(left.Z, left.W), sum);
+        sum = TOperand.MultiplyAdd(tile.Step2, new UInt2(right.X, right.Y), sum);
+        sum = TOperand.MultiplyAdd(tile.Step3, new UInt2(right.Z, right.W), sum);
+        return OperandTile.AddScaled(total, sum, tile.ScaleAbove, tile.ScaleBelow);
+    }
+}
+
+/// <summary>INT4 in groups of 32: the two halves of a tile have scales and zero points of their own. Zero points are read when
+/// a tile is used, or a thread would need more registers than there are.</summary>
+internal readonly struct Int4HalfTiles<TOperand, TSteps> : IWeightTiles
+    where TOperand : struct, IDecodeOperand
+    where TSteps : struct, IDecodeSteps
+{
+    public static int Columns => Int4Layout.TileColumns;
+
+    public static bool GoInPairs => false;
+
+    public static bool TakesOctets => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WeightTile Load(WeightRows rows, int tile, bool present)
+    {
+        WeightTile loaded = default;
+        if (present)
+        {
+            int lane = Group.IdxX & 31;
+            loaded.Codes = GlobalLoad.Streaming(ref rows.Codes[(tile * Int4Layout.TileLanes) + lane]);
+            int first = FirstGroup(tile);
+            int second = SecondGroup(rows, tile);
+            loaded.ScaleAbove = rows.Scales[first];
+            loaded.ScaleBelow = rows.Scales[first + 8];
+            loaded.SecondScaleAbove = rows.Scales[second];
+            loaded.SecondScaleBelow = rows.Scales[second + 8];
+            loaded.Tile = tile;
+        }
+
+        return loaded;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OperandTile Convert(WeightRows rows, WeightTile tile)
+    {
+        bool symmetric = rows.Columns.IsSymmetric != 0;
+        int first = FirstGroup(tile.Tile);
+        int second = SecondGroup(rows, tile.Tile);
+        uint above = TOperand.ZeroAbove(symmetric ? (uint)Int4Layout.Zero : rows.Zeros[first]);
+        uint below = TOperand.ZeroBelow(symmetric ? (uint)Int4Layout.Zero : rows.Zeros[first + 8]);
+        uint secondAbove = TOperand.ZeroAbove(symmetric ? (uint)Int4Layout.Zero : rows.Zeros[second]);
+        uint secondBelow = TOperand.ZeroBelow(symmetric ? (uint)Int4Layout.Zero : rows.Zeros[second + 8]);
+        OperandTile operand = default;
+        operand.Step0 = TOperand.FromInt4(TSteps.Word(tile.Codes.X), above, below);
+        operand.Step1 = TOperand.FromInt4(TSteps.Word(tile.Codes.Y), above, below);
+        operand.Step2 = TOperand.FromInt4(TSteps.Word(tile.Codes.Z), secondAbove, secondBelow);
+        operand.Step3 = TOperand.FromInt4(TSteps.Word(tile.Codes.W), secondAbove, secondBelow);
+        operand.ScaleAbove = rows.Scale(tile.ScaleAbove);
+        operand.ScaleBelow = rows.Scale(tile.ScaleBelow);
+        operand.SecondScaleAbove = rows.Scale(tile.SecondScaleAbove);
+        operand.SecondScaleBelow = rows.Scale(tile.SecondScaleBelow);
+        return operand;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float4 Add(Float4 total, OperandTile tile, UInt4 left, UInt4 right)
+    {
+        Float4 sum = TOperand.MultiplyAdd(tile.Step0, new UInt2(left.X, left.Y), default);
+        sum = TOperand.MultiplyAdd(tile.Step1, new UInt2(left.Z, left.W), sum);
+        total = OperandTile.AddScaled(total, sum, tile.ScaleAbove, tile.ScaleBelow);
+        sum = TOperand.MultiplyAdd(tile.Step2, new UInt2(right.X, right.Y), default);
+        sum = TOperand.MultiplyAdd(tile.Step3, new UInt2(right.Z, right.W), sum);
+        return OperandTile.AddScaled(total, sum, tile.SecondScaleAbove, tile.SecondScaleBelow);
+    }
+
+    // Index of row g's scale and zero point in the tile's first group.
+    private static int FirstGroup(int tile) => (TSteps.Group(2 * tile) * Int4Layout.TileRows) + ((Group.IdxX & 31) >> 2);
+
+    // Past the last group x is zero.
+    private static int SecondGroup(WeightRows rows, int tile)
+    {
+        int group = (2 * tile) + 1 < rows.Columns.Groups ? (2 * tile) + 1 : 2 * tile;
+        return (TSteps.Group(group) * Int4Layout.TileRows) + ((Group.IdxX & 31) >> 2);
+    }
+}

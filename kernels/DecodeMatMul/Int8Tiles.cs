@@ -1,0 +1,51 @@
+using System.Runtime.CompilerServices;
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>INT8 in groups of 32 · 2^n or one a row.</summary>
+internal readonly struct Int8Tiles<TOperand, TSteps> : IWeightTiles
+    where TOperand : struct, IDecodeOperand
+    where TSteps : struct, IDecodeSteps
+{
+    public static int Columns => Int8Layout.TileColumns;
+
+    public static bool GoInPairs => true;
+
+    public static bool TakesOctets => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WeightTile Load(WeightRows rows, int tile, bool present)
+    {
+        WeightTile loaded = default;
+        if (present)
+        {
+            int lane = Group.IdxX & 31;
+            loaded.Codes = GlobalLoad.Streaming(ref rows.Codes[(tile * Int8Layout.TileLanes) + lane]);
+            int scale = (TSteps.Group(tile >> rows.Columns.GroupShift) * Int8Layout.TileRows) + (lane >> 2);
+            loaded.ScaleAbove = rows.Scales[scale];
+            loaded.ScaleBelow = rows.Scales[scale + 8];
+        }
+
+        return loaded;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OperandTile Convert(WeightRows rows, WeightTile tile)
+    {
+        OperandTile operand = default;
+        operand.Step0 = TOperand.FromInt8(TSteps.Word(tile.Codes.X), TSteps.Word(tile.Codes.Y));
+        operand.Step1 = TOperand.FromInt8(TSteps.Word(tile.Codes.Z), TSteps.Word(tile.Codes.W));
+        operand.ScaleAbove = rows.Scale(tile.ScaleAbove);
+        operand.ScaleBelow = rows.Scale(tile.ScaleBelow);
+        return operand;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float4 Add(Float4 total, OperandTile tile, UInt4 left, UInt4 right)
+    {
+        Float4 sum = TOperand.MultiplyAdd(tile.Step0, new UInt2(left.X, left.Y), default);
+        sum = TOperand.MultiplyAdd(tile.Step1, new UInt2(left.Z, left.W), sum);
+        return OperandTile.AddScaled(total, sum, tile.ScaleAbove, tile.ScaleBelow);
+    }
+}

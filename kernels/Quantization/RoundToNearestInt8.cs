@@ -1,0 +1,53 @@
+namespace QwenIlgpu.Kernels;
+
+/// <summary>Plain weights to INT8: round to nearest, symmetric, one 16-bit scale for a group of a row or for all of it.</summary>
+internal static class RoundToNearestInt8
+{
+    private const string Op = "round_to_nearest_int8";
+
+    /// <summary>
+    /// Quantises the block's rows to the destination's rows [firstRow, firstRow + block rows), codes and scales. firstRow is a multiple
+    /// of 16; so is the block's height, unless the block is the last. Padding rows get code 0 and scale 0, padding k code 0.
+    /// </summary>
+    public static Launch Bind(KernelLoader loader, DenseMatrix block, int firstRow, Int8Matrix destination)
+    {
+        destination.Check(Op, "destination");
+        block.Check(Op, "block");
+        int end = firstRow + block.Rows;
+        Require.Equal(Op, "columns of block", block.Columns, "columns of destination", destination.Columns);
+        Require.That(
+            Op,
+            firstRow >= 0 && firstRow % Int8Layout.TileRows == 0,
+            $"first row is {firstRow}, not a multiple of {Int8Layout.TileRows}");
+        Require.That(
+            Op,
+            end == destination.Rows || (end < destination.Rows && end % Int8Layout.TileRows == 0),
+            $"block ends at row {end}, neither a multiple of {Int8Layout.TileRows} nor the last, {destination.Rows}");
+        return block.Type switch
+        {
+            WeightType.F32 => Bind<F32Weights>(loader, block, firstRow, destination),
+            WeightType.F16 => Bind<F16Weights>(loader, block, firstRow, destination),
+            WeightType.Bf16 => Bind<Bf16Weights>(loader, block, firstRow, destination),
+            _ => throw new NotSupportedException($"{Op}: weights of type {block.Type}"),
+        };
+    }
+
+    private static Launch Bind<TWeight>(KernelLoader loader, DenseMatrix block, int firstRow, Int8Matrix destination)
+        where TWeight : struct, IWeightFormat =>
+        destination.ScaleType == WeightType.F16
+            ? Bind<TWeight, F16Format>(loader, block, firstRow, destination)
+            : Bind<TWeight, Bf16Format>(loader, block, firstRow, destination);
+
+    private static Launch Bind<TWeight, TScale>(KernelLoader loader, DenseMatrix block, int firstRow, Int8Matrix destination)
+        where TWeight : struct, IWeightFormat
+        where TScale : struct, INumberFormat<ushort> =>
+        loader.Bind(
+            RoundToNearestInt8Kernel<TWeight, TScale>.RoundToNearestInt8,
+            new RoundToNearestInt8Kernel<TWeight, TScale>(
+                new Matrix<UInt4>(block.Data, block.Rows, block.StrideWords),
+                block.Columns,
+                firstRow / Int8Layout.TileRows,
+                destination.GroupSize,
+                destination.Codes,
+                destination.Scales));
+}

@@ -1,0 +1,36 @@
+using System.Text.RegularExpressions;
+using ILGPU.Runtime.Cuda;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>The decode matmul as machine code: everything in registers, weights in loads of 16 bytes, sums on the tensor cores.</summary>
+[NonParallelizable]
+internal sealed class DecodeMatMulPtxTests
+{
+    private static IEnumerable<TestCaseData> Kernels() => KernelCatalogue.All
+        .Where(k => k.Method.Name is "DecodeMatMul" or "PackedDecodeMatMul")
+        .Select(k => new TestCaseData(k).SetArgDisplayNames(k.ToString()));
+
+    [TestCaseSource(nameof(Kernels))]
+    public void KeepsToRegistersAndWideLoads(KernelEntry kernel)
+    {
+        Ptxas ptxas = Ptxas.FindOrSkip();
+        foreach (CudaArchitecture architecture in new CudaArchitecture[] { new(8, 0), new(9, 0) })
+        {
+            string ptx = PtxBuild.Shared.Text(kernel, architecture);
+
+            AssembledKernel used = ptxas.Assemble(ptx, architecture);
+
+            TestContext.Out.WriteLine(
+                $"{architecture}: {used.Registers} registers, {used.LocalBytes} bytes of stack and spills, {used.SharedBytes} shared");
+            Assert.That(used.LocalBytes, Is.Zero, "stack and spills");
+        }
+
+        string machineCode = ptxas.Disassemble(PtxBuild.Shared.Text(kernel, new(9, 0)), new(9, 0));
+        Assert.That(
+            Regex.Count(machineCode, @"\bLDG\.E\.NA\.128\.CONSTANT\b"),
+            Is.GreaterThanOrEqualTo(5),
+            "four on their way before the first is used, others in the loop");
+        Assert.That(Regex.Count(machineCode, @"\bHMMA\.16816\.F32\b"), Is.GreaterThanOrEqualTo(4));
+    }
+}

@@ -1,0 +1,136 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>The decode matmul against its definition in double, on PoCL: groups of 256 threads do not run on the CPU accelerator.</summary>
+[NonParallelizable]
+internal sealed class DecodeMatMulTests
+{
+    // Smallest; off a row tile; K off a block and fewer blocks than runs; prime N; real slices; K split over groups wherever it is long.
+    private static readonly (string Format, int N, int K, int Group, WeightType Scales)[] Weights =
+    [
+        ("int4", 16, 128, 128, WeightType.F16), ("int4", 37, 192, 64, WeightType.Bf16), ("int4z", 48, 96, 32, WeightType.Bf16),
+        ("int4z", 101, 320, 64, WeightType.F16), ("int4", 101, 1216, 32, WeightType.F16), ("int4", 64, 5120, 128, WeightType.Bf16),
+        ("int4z", 48, 17408, 128, WeightType.F16), ("int8", 37, 160, 32, WeightType.F16), ("int8", 101, 1376, 0, WeightType.Bf16),
+        ("int8", 64, 5120, 128, WeightType.F16), ("bf16", 37, 132, 0, WeightType.Bf16), ("bf16", 96, 5120, 0, WeightType.Bf16),
+    ];
+
+    private static IEnumerable<TestCaseData> Shapes() => Weights.SelectMany(w =>
+        (w.K > 2000 ? new[] { 1, 9 } : [1, 2, 3, 8, 9, 17]).Select(m => new TestCaseData(w.Format, w.N, w.K, w.Group, w.Scales, m)));
+
+    private static IEnumerable<TestCaseData> Batches() => Weights.Where(w => w.K < 2000)
+        .Select(w => new TestCaseData(w.Format, w.N, w.K, w.Group, w.Scales));
+
+    [TearDown]
+    public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
+
+    [TestCaseSource(nameof(Shapes))]
+    public void MatchesReference(string format, int n, int k, int group, WeightType scales, int m)
+    {
+        var run = new DecodeRun(DecodeWeights.Random(format, n, k, group, scales, m), n, k, m);
+
+        Assert.That(run.Deviation(run.Y()), Is.LessThanOrEqualTo(1));
+    }
+
+    [TestCase("int4", 37, 192, 64)]
+    [TestCase("int4z", 48, 96, 32)]
+    [TestCase("int8", 37, 160, 32)]
+    [TestCase("f16", 37, 132, 0)]
+    public void MatchesReferenceInF16(string format, int n, int k, int group)
+    {
+        foreach (int m in new[] { 1, 9 })
+        {
+            var run = new DecodeRun(DecodeWeights.Random(format, n, k, group, WeightType.F16, m), n, k, m) { Operand = TensorCoreType.F16 };
+
+            Assert.That(run.Deviation(run.Y()), Is.LessThanOrEqualTo(1));
+        }
+    }
+
+    [TestCaseSource(nameof(Batches))]
+    public void ABatchIsItsRowsBitForBit(string format, int n, int k, int group, WeightType scales)
+    {
+        const int M = 64;
+        DecodeWeights weights = DecodeWeights.Random(format, n, k, group, scales, 5);
+        var whole = new DecodeRun(weights, n, k, M) { NormSeed = 3 };
+        float[] all = whole.Y();
+        foreach (int m in new[] { 1, 3, 8, 16, 20, 33 })
+        {
+            float[] y = new DecodeRun(weights, n, k, m) { NormSeed = 3, X = whole.X[..(m * k)] }.Y();
+
+            Assert.That(y, Is.EqualTo(all[..(m * n)]), $"{m} rows");
+        }
+
+        float[] last = new DecodeRun(weights, n, k, 1) { NormSeed = 3, X = whole.X[((M - 1) * k)..] }.Y();
+        Assert.That(last, Is.EqualTo(all[((M - 1) * n)..]), "the last row alone");
+    }
+
+    // Unit x at one k reads a column of W out exactly: a wrong row, k, group or scale shows. Eight k a launch, one a token.
+    [TestCase("int4", 33, 192, 64)]
+    [TestCase("int4z", 48, 96, 32)]
+    [TestCase("int8", 33, 96, 32)]
+    [TestCase("bf16", 33, 72, 0)]
+    public void ReadsEveryWeightExactly(string format, int n, int k, int group)
+    {
+        DecodeWeights weights = DecodeWeights.Random(format, n, k, group, WeightType.Bf16, 9);
+        for (int first = 0; first < k; first += 8)
+        {
+            var x = new float[8 * k];
+            for (int token = 0; token < 8; token++)
+                x[(token * k) + first + token] = 1;
+
+            float[] y = new DecodeRun(weights, n, k, 8) { X = x }.Y();
+
+            Assert.That(
+                y,
+                Is.EqualTo(Enumerable.Range(0, 8 * n).Select(i => (float)weights.Values[(i % n * k) + first + (i / n)])),
+                $"k = {first} …");
+            WarpDevice.ReleaseBuffers();
+        }
+    }
+
+    [Test]
+    public void IsWrongWithANibbleOfAnotherRegister() => Assert.That(Fault<ShiftedWord>("int4", 192, 64), Is.GreaterThan(10));
+
+    [Test]
+    public void IsWrongWithTheScaleOfTheNextGroup() => Assert.That(Fault<NextGroup>("int4", 192, 64), Is.GreaterThan(10));
+
+    [Test]
+    public void IsWrongWithoutZerosBehindK() => Assert.That(Fault<OnesBehindK>("int4z", 96, 32), Is.GreaterThan(10));
+
+    private static double Fault<TSteps>(string format, int k, int group)
+        where TSteps : struct, IDecodeSteps
+    {
+        var run = new DecodeRun(DecodeWeights.Random(format, 37, k, group, WeightType.F16, 1), 37, k, 2);
+        return run.Deviation(run.Y<TSteps>());
+    }
+}
+
+/// <summary>Takes each nibble for that of the register before.</summary>
+internal readonly struct ShiftedWord : IDecodeSteps
+{
+    public static uint Padding => 0;
+
+    public static uint Word(uint word) => (word << 4) | (word >> 28);
+
+    public static int Group(int group) => group;
+}
+
+/// <summary>Scales by the neighbour group's scale.</summary>
+internal readonly struct NextGroup : IDecodeSteps
+{
+    public static uint Padding => 0;
+
+    public static uint Word(uint word) => word;
+
+    public static int Group(int group) => group ^ 1;
+}
+
+/// <summary>Leaves ones where x is padded.</summary>
+internal readonly struct OnesBehindK : IDecodeSteps
+{
+    public static uint Padding => 0x3f803f80;
+
+    public static uint Word(uint word) => word;
+
+    public static int Group(int group) => group;
+}

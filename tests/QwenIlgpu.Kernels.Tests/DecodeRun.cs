@@ -1,0 +1,86 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>One projection of the decode matmul with seeded operands: what it yields and what it should.</summary>
+internal sealed class DecodeRun
+{
+    private const float Eps = 1e-6f;
+
+    private readonly DecodeWeights weights;
+    private readonly int n;
+    private readonly int k;
+    private readonly int m;
+
+    public DecodeRun(DecodeWeights weights, int n, int k, int m)
+    {
+        (this.weights, this.n, this.k, this.m) = (weights, n, k, m);
+        X = Floats(m + (7 * k), m * k);
+    }
+
+    public static TestDevice Device => WarpDevice.Named(TestDevice.Kind == "cuda" ? "cuda" : "pocl");
+
+    /// <summary>[M, K]</summary>
+    public float[] X { get; init; }
+
+    public TensorCoreType Operand { get; init; }
+
+    /// <summary>Seed of the norm's weight; 0: no norm.</summary>
+    public int NormSeed { get; init; }
+
+    /// <summary>Uniform in [−1, 1).</summary>
+    public static float[] Floats(int seed, int length)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, length).Select(_ => (random.NextSingle() * 2) - 1)];
+    }
+
+    /// <summary>Scratch of any content and tickets for a launch.</summary>
+    public static DecodeScratch Scratch(int m, int k, int[] rows, bool swiGlu = false, bool argMax = false)
+    {
+        DecodePlan plan = DecodePlan.Of(m, k, rows, swiGlu, argMax);
+        return new DecodeScratch(
+            plan.ScratchFloats > 0 ? Device.Poisoned<float>(plan.ScratchFloats) : default,
+            plan.Tickets > 0 ? Device.Upload(new int[plan.Tickets]) : default);
+    }
+
+    public float[] Y() => Y<DecodeSteps>();
+
+    public float[] Y<TSteps>()
+        where TSteps : struct, IDecodeSteps
+    {
+        Matrix<float> y = Device.Poisoned<float>(m, n);
+        ArrayView<float> norm = NormSeed == 0 ? default : Device.Upload(Floats(NormSeed, k));
+        Device.Run(DecodeMatMul.Bind<TSteps>(
+            Device.Loader,
+            new DecodeRows(Device.Upload(X, m, k), norm, Eps),
+            [new DecodeProjection(weights.Upload(Device), y)],
+            default,
+            Operand,
+            Scratch(m, k, [n])));
+        return Device.Download(y);
+    }
+
+    /// <summary>
+    /// The largest |y − reference| in units of what is allowed, infinite where an output is NaN: 1.02 · u · Σ|w · x|. u, half a unit in the
+    /// last place of x as rounded to the operand type, is all that rounding to 8 (bf16) or 11 (f16) bits can cost; weights are exact, and
+    /// sums in f32 add 2^-23 of Σ|w · x| for each of at most some hundred roundings.
+    /// </summary>
+    public double Deviation(float[] y)
+    {
+        double[] x = Array.ConvertAll(X, v => (double)v);
+        double[] expected = DenseMatMulReference.Run(x, weights.Values, m, n, k);
+        double[] magnitude = DenseMatMulReference.Run(
+            Array.ConvertAll(x, Math.Abs), Array.ConvertAll(weights.Values, Math.Abs), m, n, k);
+        double unit = 1.02 / (Operand == TensorCoreType.F16 ? 1 << 11 : 1 << 8);
+        double worst = 0;
+        for (int i = 0; i < y.Length; i++)
+        {
+            double deviation = Math.Abs(y[i] - expected[i]) / (unit * magnitude[i]);
+            worst = Math.Max(worst, double.IsNaN(deviation) ? double.PositiveInfinity : deviation);
+        }
+
+        TestContext.Out.WriteLine($"{worst:F3} of what is allowed");
+        return worst;
+    }
+}

@@ -1,0 +1,117 @@
+using ILGPU;
+using ILGPU.Runtime;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>
+/// The slots of one layer on a device: states, conv rings and, where drafts are verified, the stash; all NaN until a step or a test
+/// writes them. Steps are bound for one layer's weights.
+/// </summary>
+internal sealed class DeltaStepSlots
+{
+    private readonly TestDevice device;
+    private readonly DeltaShape shape;
+    private readonly DeltaStepSequence layer;
+    private readonly DeltaStash? stash;
+    private readonly int ringRows;
+
+    public DeltaStepSlots(
+        TestDevice device, DeltaShape shape, DeltaStepSequence layer, int slots, int ringRows = 11, bool f16 = false, bool drafts = false)
+    {
+        (this.device, this.shape, this.layer, this.ringRows) = (device, shape, layer, ringRows);
+        States = f16 ? device.Poisoned<ushort>(slots, shape.StateLength) : device.Poisoned<float>(slots, shape.StateLength);
+        Ring = device.Poisoned<float>(slots, ringRows * shape.Channels);
+        if (drafts)
+            stash = new DeltaStash(device.Poisoned<float>(slots, DeltaStash.Columns(shape)), device.Upload(new int[slots]));
+    }
+
+    public DeltaStates States { get; }
+
+    public Matrix<float> Ring { get; }
+
+    /// <summary>Puts a sequence into a slot as it is before row start: its state and the three rows before.</summary>
+    public void Enter(int slot, DeltaStepSequence sequence, int start)
+    {
+        if (States.F32 is { } f32)
+            Write(f32.Row(slot), sequence.State);
+        else
+            Write(States.F16!.Value.Row(slot), Array.ConvertAll(sequence.State, F16.FromFloat));
+        for (int position = Math.Max(0, start - 3); position < start; position++)
+        {
+            Write(
+                Ring.Row(slot).SubView(position % ringRows * shape.Channels, shape.Channels),
+                DeltaStepSequence.Slice(sequence.Mixed, shape.Channels, position, 1));
+        }
+    }
+
+    public void Accept(int slot, int rows) => Write(stash!.Value.Accepted.SubView(slot, 1), [rows]);
+
+    /// <summary>Runs one step; returns its rows of y.</summary>
+    public float[] Step(params (int Slot, DeltaStepSequence Sequence, int Start, int Rows)[] parts) => Step<DeltaStepPlaces>(parts);
+
+    public float[] Step<TPlaces>(params (int Slot, DeltaStepSequence Sequence, int Start, int Rows)[] parts)
+        where TPlaces : struct, IDeltaStepPlaces
+    {
+        var step = new PackedStep([.. parts.Select(p => (p.Slot, p.Start, p.Rows))]);
+        Matrix<float> Upload(Func<DeltaStepSequence, float[]> of, int width) => device.Upload<float>(
+            [.. parts.SelectMany(p => DeltaStepSequence.Slice(of(p.Sequence), width, p.Start, p.Rows))], step.Rows, width);
+        Matrix<float> y = device.Poisoned<float>(step.Rows, shape.ValueChannels);
+        var projections = new DeltaProjections(
+            Upload(s => s.Mixed, shape.Channels), Upload(s => s.Z, shape.ValueChannels), Upload(s => s.B, shape.ValueHeads), Upload(s => s.A, shape.ValueHeads));
+        DeltaParameters parameters = Parameters();
+        ArrayView<int> firstRow = device.Upload(step.FirstRow);
+        ArrayView<int> positions = device.Upload(step.Positions);
+        ArrayView<int> stateSlot = device.Upload(step.StateSlot);
+        device.Run(typeof(TPlaces) == typeof(DeltaStepPlaces)
+            ? DeltaStep.Bind(device.Loader, shape, projections, parameters, States, Ring, firstRow, positions, stateSlot, y, stash)
+            : DeltaStep.Bind<Float4, F32StepState, TPlaces>(
+                device.Loader, shape, projections, parameters, States.F32Words("test"), Ring, firstRow, positions, stateSlot, y, stash));
+        return device.Download(y);
+    }
+
+    /// <summary>The same rows of one sequence by the portable kernels; a whole prompt by the chunked form.</summary>
+    public float[] StepPortable(int slot, DeltaStepSequence sequence, int start, int rows, bool chunked)
+    {
+        var step = new PackedStep((slot, start, rows));
+        Matrix<float> Upload(float[] values, int width) => device.Upload(DeltaStepSequence.Slice(values, width, start, rows), rows, width);
+        DeltaParameters parameters = Parameters();
+        Matrix<float> qkv = device.Poisoned<float>(rows, shape.Channels);
+        Matrix<float> beta = device.Poisoned<float>(rows, shape.ValueHeads);
+        Matrix<float> g = device.Poisoned<float>(rows, shape.ValueHeads);
+        Matrix<float> o = device.Poisoned<float>(rows, shape.ValueChannels);
+        Matrix<float> y = device.Poisoned<float>(rows, shape.ValueChannels);
+        device.Run(
+        [
+            CausalConv1d.Bind(
+                device.Loader, Upload(sequence.Mixed, shape.Channels), parameters.Conv1d, Ring,
+                device.Upload(step.FirstRow), device.Upload(step.Positions), device.Upload(step.StateSlot), qkv),
+            DeltaGates.Bind(
+                device.Loader, Upload(sequence.B, shape.ValueHeads), Upload(sequence.A, shape.ValueHeads), parameters.ALog, parameters.DtBias, beta, g),
+            QkL2Norm.Bind(device.Loader, qkv, shape.KeyHeads, shape.KeyHeadDim),
+            .. DeltaFixture.Bind(device, chunked, shape, step, qkv, beta, g, States, o),
+            GatedRmsNorm.Bind(
+                device.Loader, o, Upload(sequence.Z, shape.ValueChannels), parameters.Norm, shape.ValueHeadDim, y, parameters.Eps),
+        ]);
+        return device.Download(y);
+    }
+
+    /// <summary>A slot's state as floats.</summary>
+    public float[] State(int slot) => States.F32 is { } f32
+        ? device.Download(f32.Row(slot))
+        : Array.ConvertAll(device.Download(States.F16!.Value.Row(slot)), F16.ToFloat);
+
+    /// <summary>The carried row of a position.</summary>
+    public float[] Carried(int slot, int position) =>
+        device.Download(Ring.Row(slot).SubView(position % ringRows * shape.Channels, shape.Channels));
+
+    private DeltaParameters Parameters() => new(
+        device.Upload(layer.Conv1d, shape.Channels, 4), device.Upload(layer.ALog), device.Upload(layer.DtBias), device.Upload(layer.Norm),
+        DeltaStepSequence.Eps);
+
+    private void Write<T>(ArrayView<T> destination, T[] values)
+        where T : unmanaged
+    {
+        destination.CopyFromCPU(device.Stream, values);
+        device.Stream.Synchronize();
+    }
+}
