@@ -53,7 +53,8 @@ internal readonly struct DecodeMatMulKernel<TTiles, TRiders, TOperand, TSteps>(M
         {
             WeightRows rows = work.Rows(unit, tile);        // views that a loop hands on lose their address space
             TokenSums sums = IsRider(rows)
-                ? WeightStream<DenseTiles<TOperand>>.Begin(rows, weightRun).Sum<StagedX, OneTokenTile>(rows, stagedX, weightRun, run)
+                ? WeightStream<DenseTiles<TOperand>>.Begin<OneTokenTile>(rows, weightRun)
+                    .Sum<StagedX, OneTokenTile>(rows, stagedX, weightRun, run)
                 : stream.Sum<StagedX, OneTokenTile>(rows, stagedX, weightRun, run);
             Group.Barrier();                            // nobody still reads the sums of the unit before
             sums.Store<OneTokenTile>(partial, warp);
@@ -75,7 +76,7 @@ internal readonly struct DecodeMatMulKernel<TTiles, TRiders, TOperand, TSteps>(M
     {
         WeightStream<TTiles> stream = default;
         if (!IsRider(rows))
-            stream = WeightStream<TTiles>.Begin(rows, run);
+            stream = WeightStream<TTiles>.Begin<OneTokenTile>(rows, run);
         return stream;
     }
 }

@@ -14,8 +14,6 @@ internal readonly struct DenseTiles<TOperand> : IWeightTiles
 
     public static int Columns => 4 * LaneColumns;
 
-    public static bool GoInPairs => true;
-
     public static bool TakesOctets => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -34,7 +32,20 @@ internal readonly struct DenseTiles<TOperand> : IWeightTiles
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static OperandTile Convert(WeightRows rows, WeightTile tile)
+    public static void Prefetch(WeightRows rows, int tile, bool present)
+    {
+        int lane = Group.IdxX & 31;
+        int word = (tile * 4) + (lane & 3);
+        int row = lane >> 2;
+        if (present && word < rows.DenseStride && row + 8 < rows.Rows)
+        {
+            GlobalLoad.PrefetchL2(ref rows.Codes[(row * rows.DenseStride) + word]);
+            GlobalLoad.PrefetchL2(ref rows.Codes[((row + 8) * rows.DenseStride) + word]);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OperandTile Convert(WeightRows rows, WeightTile tile, bool present)
     {
         OperandTile operand = default;
         operand.Step0 = new UInt4(tile.Codes.X, tile.CodesBelow.X, tile.Codes.Y, tile.CodesBelow.Y);

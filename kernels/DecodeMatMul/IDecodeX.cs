@@ -17,12 +17,25 @@ internal interface IDecodeX
 /// Up to eight rows in shared memory. Of a row's block lane position t has words 8t … 8t + 7; rows are 32 · blocks + 4 words apart, so
 /// that no two of a warp's accesses meet in a bank.
 /// </summary>
-internal readonly struct StagedX(ArrayView<uint> words, ArrayView<UInt4> quads, int tokens, int runBlocks) : IDecodeX
+internal readonly struct StagedX : IDecodeX
 {
-    private readonly ArrayView<uint> words = words;
-    private readonly ArrayView<UInt4> quads = quads;
-    private readonly int tokens = tokens;
-    private readonly int runBlocks = runBlocks;
+    private readonly ArrayView<uint> words;
+    private readonly ArrayView<UInt4> quads;
+    private readonly int runBlocks;
+
+    // The lane's token, or the last one where there are not so many: its first word, and the lane's position within a block.
+    private readonly int start;
+    private readonly int position;
+
+    public StagedX(ArrayView<uint> words, ArrayView<UInt4> quads, int tokens, int runBlocks)
+    {
+        this.words = words;
+        this.quads = quads;
+        this.runBlocks = runBlocks;
+        int token = (Group.IdxX >> 2) & 7;
+        start = (token < tokens ? token : tokens - 1) * Stride(runBlocks);
+        position = Group.IdxX & 3;
+    }
 
     /// <summary>Words of a row: runs of a whole number of four blocks, and the step between rows.</summary>
     public static int Stride(int runBlocks) => (DecodeColumns.Runs * runBlocks * 32) + 4;
@@ -33,21 +46,13 @@ internal readonly struct StagedX(ArrayView<uint> words, ArrayView<UInt4> quads, 
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public UInt4 Words(int run, int block, int half, int tokenTile) =>
-        quads[(Start(run, block) >> 2) + (2 * (Group.IdxX & 3)) + half];
+        quads[(start >> 2) + (((run * runBlocks) + block) * 8) + (2 * position) + half];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public UInt4 Octet(int run, int block, int half, int tokenTile)
     {
-        int start = Start(run, block) + (4 * half) + (Group.IdxX & 3);
-        return new UInt4(words[start], words[start + 8], words[start + 16], words[start + 24]);
-    }
-
-    // Lanes of tokens that there are not take the last one's.
-    private int Start(int run, int block)
-    {
-        int token = (Group.IdxX >> 2) & 7;
-        token = token < tokens ? token : tokens - 1;
-        return (token * Stride(runBlocks)) + (((run * runBlocks) + block) * 32);
+        int at = start + (((run * runBlocks) + block) * 32) + (4 * half) + position;
+        return new UInt4(words[at], words[at + 8], words[at + 16], words[at + 24]);
     }
 }
 

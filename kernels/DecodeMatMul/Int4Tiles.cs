@@ -10,44 +10,47 @@ internal readonly struct Int4Tiles<TOperand, TSteps> : IWeightTiles
 {
     public static int Columns => Int4Layout.TileColumns;
 
-    public static bool GoInPairs => true;
-
     public static bool TakesOctets => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WeightTile Load(WeightRows rows, int tile, bool present)
     {
         WeightTile loaded = default;
-        if (present)
+        loaded.Codes = GlobalLoad.StreamingIf(ref rows.Codes[tile * Int4Layout.TileLanes], present);
+        tile = present ? tile : 0;
+        int scale = TSteps.Group(tile >> rows.Columns.GroupShift) * Int4Layout.TileRows;
+        loaded.ScaleAbove = rows.Scales[scale];
+        loaded.ScaleBelow = rows.Scales[scale + 8];
+        loaded.ZeroAbove = Int4Layout.Zero;
+        loaded.ZeroBelow = Int4Layout.Zero;
+        if (rows.Columns.IsSymmetric == 0)
         {
-            int lane = Group.IdxX & 31;
-            loaded.Codes = GlobalLoad.Streaming(ref rows.Codes[(tile * Int4Layout.TileLanes) + lane]);
-            int scale = (TSteps.Group(tile >> rows.Columns.GroupShift) * Int4Layout.TileRows) + (lane >> 2);
-            loaded.ScaleAbove = rows.Scales[scale];
-            loaded.ScaleBelow = rows.Scales[scale + 8];
-            if (rows.Columns.IsSymmetric == 0)
-            {
-                loaded.ZeroAbove = rows.Zeros[scale];
-                loaded.ZeroBelow = rows.Zeros[scale + 8];
-            }
+            loaded.ZeroAbove = rows.Zeros[scale];
+            loaded.ZeroBelow = rows.Zeros[scale + 8];
         }
 
         return loaded;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static OperandTile Convert(WeightRows rows, WeightTile tile)
+    public static void Prefetch(WeightRows rows, int tile, bool present)
     {
-        bool symmetric = rows.Columns.IsSymmetric != 0;
-        uint above = TOperand.ZeroAbove(symmetric ? Int4Layout.Zero : tile.ZeroAbove);
-        uint below = TOperand.ZeroBelow(symmetric ? Int4Layout.Zero : tile.ZeroBelow);
+        if (present)
+            GlobalLoad.PrefetchL2(ref rows.Codes[tile * Int4Layout.TileLanes]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OperandTile Convert(WeightRows rows, WeightTile tile, bool present)
+    {
+        uint above = TOperand.ZeroAbove(tile.ZeroAbove);
+        uint below = TOperand.ZeroBelow(tile.ZeroBelow);
         OperandTile operand = default;
         operand.Step0 = TOperand.FromInt4(TSteps.Word(tile.Codes.X), above, below);
         operand.Step1 = TOperand.FromInt4(TSteps.Word(tile.Codes.Y), above, below);
         operand.Step2 = TOperand.FromInt4(TSteps.Word(tile.Codes.Z), above, below);
         operand.Step3 = TOperand.FromInt4(TSteps.Word(tile.Codes.W), above, below);
-        operand.ScaleAbove = rows.Scale(tile.ScaleAbove);
-        operand.ScaleBelow = rows.Scale(tile.ScaleBelow);
+        operand.ScaleAbove = rows.Scale(tile.ScaleAbove, present);
+        operand.ScaleBelow = rows.Scale(tile.ScaleBelow, present);
         return operand;
     }
 
@@ -70,49 +73,61 @@ internal readonly struct Int4HalfTiles<TOperand, TSteps> : IWeightTiles
 {
     public static int Columns => Int4Layout.TileColumns;
 
-    public static bool GoInPairs => false;
-
     public static bool TakesOctets => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WeightTile Load(WeightRows rows, int tile, bool present)
     {
         WeightTile loaded = default;
-        if (present)
-        {
-            int lane = Group.IdxX & 31;
-            loaded.Codes = GlobalLoad.Streaming(ref rows.Codes[(tile * Int4Layout.TileLanes) + lane]);
-            int first = FirstGroup(tile);
-            int second = SecondGroup(rows, tile);
-            loaded.ScaleAbove = rows.Scales[first];
-            loaded.ScaleBelow = rows.Scales[first + 8];
-            loaded.SecondScaleAbove = rows.Scales[second];
-            loaded.SecondScaleBelow = rows.Scales[second + 8];
-            loaded.Tile = tile;
-        }
-
+        loaded.Codes = GlobalLoad.StreamingIf(ref rows.Codes[tile * Int4Layout.TileLanes], present);
+        tile = present ? tile : 0;
+        int first = FirstGroup(tile);
+        int second = SecondGroup(rows, tile);
+        loaded.ScaleAbove = rows.Scales[first];
+        loaded.ScaleBelow = rows.Scales[first + 8];
+        loaded.SecondScaleAbove = rows.Scales[second];
+        loaded.SecondScaleBelow = rows.Scales[second + 8];
+        loaded.Tile = tile;
         return loaded;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static OperandTile Convert(WeightRows rows, WeightTile tile)
+    public static void Prefetch(WeightRows rows, int tile, bool present)
     {
-        bool symmetric = rows.Columns.IsSymmetric != 0;
-        int first = FirstGroup(tile.Tile);
-        int second = SecondGroup(rows, tile.Tile);
-        uint above = TOperand.ZeroAbove(symmetric ? (uint)Int4Layout.Zero : rows.Zeros[first]);
-        uint below = TOperand.ZeroBelow(symmetric ? (uint)Int4Layout.Zero : rows.Zeros[first + 8]);
-        uint secondAbove = TOperand.ZeroAbove(symmetric ? (uint)Int4Layout.Zero : rows.Zeros[second]);
-        uint secondBelow = TOperand.ZeroBelow(symmetric ? (uint)Int4Layout.Zero : rows.Zeros[second + 8]);
+        if (present)
+            GlobalLoad.PrefetchL2(ref rows.Codes[tile * Int4Layout.TileLanes]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OperandTile Convert(WeightRows rows, WeightTile tile, bool present)
+    {
+        uint zero0 = Int4Layout.Zero;
+        uint zero1 = Int4Layout.Zero;
+        uint zero2 = Int4Layout.Zero;
+        uint zero3 = Int4Layout.Zero;
+        if (rows.Columns.IsSymmetric == 0)
+        {
+            int first = FirstGroup(tile.Tile);
+            int second = SecondGroup(rows, tile.Tile);
+            zero0 = rows.Zeros[first];
+            zero1 = rows.Zeros[first + 8];
+            zero2 = rows.Zeros[second];
+            zero3 = rows.Zeros[second + 8];
+        }
+
+        uint above = TOperand.ZeroAbove(zero0);
+        uint below = TOperand.ZeroBelow(zero1);
+        uint secondAbove = TOperand.ZeroAbove(zero2);
+        uint secondBelow = TOperand.ZeroBelow(zero3);
         OperandTile operand = default;
         operand.Step0 = TOperand.FromInt4(TSteps.Word(tile.Codes.X), above, below);
         operand.Step1 = TOperand.FromInt4(TSteps.Word(tile.Codes.Y), above, below);
         operand.Step2 = TOperand.FromInt4(TSteps.Word(tile.Codes.Z), secondAbove, secondBelow);
         operand.Step3 = TOperand.FromInt4(TSteps.Word(tile.Codes.W), secondAbove, secondBelow);
-        operand.ScaleAbove = rows.Scale(tile.ScaleAbove);
-        operand.ScaleBelow = rows.Scale(tile.ScaleBelow);
-        operand.SecondScaleAbove = rows.Scale(tile.SecondScaleAbove);
-        operand.SecondScaleBelow = rows.Scale(tile.SecondScaleBelow);
+        operand.ScaleAbove = rows.Scale(tile.ScaleAbove, present);
+        operand.ScaleBelow = rows.Scale(tile.ScaleBelow, present);
+        operand.SecondScaleAbove = rows.Scale(tile.SecondScaleAbove, present);
+        operand.SecondScaleBelow = rows.Scale(tile.SecondScaleBelow, present);
         return operand;
     }
 
@@ -127,13 +142,13 @@ internal readonly struct Int4HalfTiles<TOperand, TSteps> : IWeightTiles
         return OperandTile.AddScaled(total, sum, tile.SecondScaleAbove, tile.SecondScaleBelow);
     }
 
-    // Index of row g's scale and zero point in the tile's first group.
-    private static int FirstGroup(int tile) => (TSteps.Group(2 * tile) * Int4Layout.TileRows) + ((Group.IdxX & 31) >> 2);
+    // Index of the scale and zero point in the tile's first group.
+    private static int FirstGroup(int tile) => TSteps.Group(2 * tile) * Int4Layout.TileRows;
 
     // Past the last group x is zero.
     private static int SecondGroup(WeightRows rows, int tile)
     {
         int group = (2 * tile) + 1 < rows.Columns.Groups ? (2 * tile) + 1 : 2 * tile;
-        return (TSteps.Group(group) * Int4Layout.TileRows) + ((Group.IdxX & 31) >> 2);
+        return TSteps.Group(group) * Int4Layout.TileRows;
     }
 }

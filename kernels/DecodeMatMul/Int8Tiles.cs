@@ -10,34 +10,35 @@ internal readonly struct Int8Tiles<TOperand, TSteps> : IWeightTiles
 {
     public static int Columns => Int8Layout.TileColumns;
 
-    public static bool GoInPairs => true;
-
     public static bool TakesOctets => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WeightTile Load(WeightRows rows, int tile, bool present)
     {
         WeightTile loaded = default;
-        if (present)
-        {
-            int lane = Group.IdxX & 31;
-            loaded.Codes = GlobalLoad.Streaming(ref rows.Codes[(tile * Int8Layout.TileLanes) + lane]);
-            int scale = (TSteps.Group(tile >> rows.Columns.GroupShift) * Int8Layout.TileRows) + (lane >> 2);
-            loaded.ScaleAbove = rows.Scales[scale];
-            loaded.ScaleBelow = rows.Scales[scale + 8];
-        }
-
+        loaded.Codes = GlobalLoad.StreamingIf(ref rows.Codes[tile * Int8Layout.TileLanes], present);
+        tile = present ? tile : 0;
+        int scale = TSteps.Group(tile >> rows.Columns.GroupShift) * Int8Layout.TileRows;
+        loaded.ScaleAbove = rows.Scales[scale];
+        loaded.ScaleBelow = rows.Scales[scale + 8];
         return loaded;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static OperandTile Convert(WeightRows rows, WeightTile tile)
+    public static void Prefetch(WeightRows rows, int tile, bool present)
+    {
+        if (present)
+            GlobalLoad.PrefetchL2(ref rows.Codes[tile * Int8Layout.TileLanes]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OperandTile Convert(WeightRows rows, WeightTile tile, bool present)
     {
         OperandTile operand = default;
         operand.Step0 = TOperand.FromInt8(TSteps.Word(tile.Codes.X), TSteps.Word(tile.Codes.Y));
         operand.Step1 = TOperand.FromInt8(TSteps.Word(tile.Codes.Z), TSteps.Word(tile.Codes.W));
-        operand.ScaleAbove = rows.Scale(tile.ScaleAbove);
-        operand.ScaleBelow = rows.Scale(tile.ScaleBelow);
+        operand.ScaleAbove = rows.Scale(tile.ScaleAbove, present);
+        operand.ScaleBelow = rows.Scale(tile.ScaleBelow, present);
         return operand;
     }
 

@@ -58,8 +58,8 @@ internal readonly struct PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TTo
             do
             {
                 total += TRiders.Ride && rows.DenseStride > 0
-                    ? WeightStream<DenseTiles<TOperand>>.Begin(rows, run).Sum<PackedX, TTokens>(rows, packedX, run, run)
-                    : WeightStream<TTiles>.Begin(rows, run).Sum<PackedX, TTokens>(rows, packedX, run, run);
+                    ? WeightStream<DenseTiles<TOperand>>.Begin<TTokens>(rows, run).Sum<PackedX, TTokens>(rows, packedX, run, run)
+                    : WeightStream<TTiles>.Begin<TTokens>(rows, run).Sum<PackedX, TTokens>(rows, packedX, run, run);
                 run++;
             }
             while (run < endRun);

@@ -3,7 +3,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>The weights of one row tile: what a warp streams.</summary>
+/// <summary>The weights of one row tile, what a warp streams: views from what this lane reads of the first tile and group on.</summary>
 internal readonly struct WeightRows
 {
     public readonly ArrayView<UInt4> Codes;
@@ -22,18 +22,26 @@ internal readonly struct WeightRows
         Columns = columns;
         DenseStride = segment.DenseStride;
         int tile = Rows > 0 ? rowTile : 0;
+        int lane = Group.IdxX & 31;
         long code = DenseStride > 0
             ? (long)tile * Int4Layout.TileRows * DenseStride
-            : Int4Layout.TileStart(tile, 0, columns.ColumnTiles);
+            : Int4Layout.TileStart(tile, 0, columns.ColumnTiles) + lane;
         Codes = segment.Codes.SubView(code, segment.Codes.Length - code);
-        long scale = DenseStride > 0 ? 0 : Int4Layout.ScaleIndex(tile * Int4Layout.TileRows, 0, columns.Groups);
+        long scale = DenseStride > 0 ? 0 : Int4Layout.ScaleIndex(tile * Int4Layout.TileRows, 0, columns.Groups) + (lane >> 2);
         Scales = segment.Scales.SubView(scale, segment.Scales.Length - scale);
         long zero = columns.IsSymmetric != 0 ? 0 : scale;
         Zeros = segment.Zeros.SubView(zero, segment.Zeros.Length - zero);
     }
 
+    /// <summary>A scale as stored; 0 for a tile that is not present. Both formats are tried: a branch costs more.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public float Scale(uint bits) => Columns.ScalesAreF16 != 0 ? F16x2.Low(bits) : Interop.IntAsFloat(bits << 16);
+    public float Scale(uint bits, bool present)
+    {
+        float half = F16x2.Low(bits);
+        float scale = Interop.IntAsFloat(bits << 16);
+        scale = Columns.ScalesAreF16 != 0 ? half : scale;
+        return present ? scale : 0;
+    }
 }
 
 /// <summary>A lane's part of a weight tile as loaded, scales and zero points of rows g and g + 8 among it.</summary>

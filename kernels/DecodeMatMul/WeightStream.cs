@@ -3,12 +3,15 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>Tiles of one run in flight: each is followed by another before it is used.</summary>
+/// <summary>
+/// Tiles of one run in flight. Each of four is loaded again in its place as soon as it is used: to move a register is to wait for its load.
+/// Where a tile has dozens of products, four copies of those are too much: one is loaded ahead, and others brought into L2 before.
+/// </summary>
 internal struct WeightStream<TTiles>
     where TTiles : struct, IWeightTiles
 {
-    /// <summary>Tiles, and so the least number of 16-byte loads, that a lane has in flight.</summary>
-    public const int InFlight = 4;
+    private const int InFlight = 4;
+    private const int Prefetched = 8;
 
     private WeightTile tile0;
     private WeightTile tile1;
@@ -19,15 +22,20 @@ internal struct WeightStream<TTiles>
 
     /// <summary>Begins a run: its first loads are on their way.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static WeightStream<TTiles> Begin(WeightRows rows, int run)
+    public static WeightStream<TTiles> Begin<TTokens>(WeightRows rows, int run)
+        where TTokens : struct, ITokenTiles
     {
         int first = run * Tiles(rows);
         int end = End(rows, run);
         WeightStream<TTiles> stream = default;
         stream.tile0 = TTiles.Load(rows, first, first < end);
-        stream.tile1 = TTiles.Load(rows, first + 1, first + 1 < end);
-        stream.tile2 = TTiles.Load(rows, first + 2, first + 2 < end);
-        stream.tile3 = TTiles.Load(rows, first + 3, first + 3 < end);
+        if (TTokens.Count <= 2)
+        {
+            stream.tile1 = TTiles.Load(rows, first + 1, first + 1 < end);
+            stream.tile2 = TTiles.Load(rows, first + 2, first + 2 < end);
+            stream.tile3 = TTiles.Load(rows, first + 3, first + 3 < end);
+        }
+
         return stream;
     }
 
@@ -44,27 +52,27 @@ internal struct WeightStream<TTiles>
         int tile = 0;
         do
         {
-            // Two tiles an iteration save half of the moves; where a tile has dozens of products, those do not count.
-            int next = first + tile + InFlight;
-            WeightTile after = TTiles.Load(rows, next, next < end);
-            sums = Step<TX, TTokens>(sums, rows, tile0, x, xRun, tile);
-            if (TTokens.Count > 2 || !TTiles.GoInPairs)
+            if (TTokens.Count <= 2)
             {
-                tile0 = tile1;
-                tile1 = tile2;
-                tile2 = tile3;
-                tile3 = after;
-                tile++;
+                int next = first + tile + InFlight;
+                sums = Step<TX, TTokens>(sums, rows, tile0, first + tile < end, x, xRun, tile);
+                tile0 = TTiles.Load(rows, next, next < end);
+                sums = Step<TX, TTokens>(sums, rows, tile1, first + tile + 1 < end, x, xRun, tile + 1);
+                tile1 = TTiles.Load(rows, next + 1, next + 1 < end);
+                sums = Step<TX, TTokens>(sums, rows, tile2, first + tile + 2 < end, x, xRun, tile + 2);
+                tile2 = TTiles.Load(rows, next + 2, next + 2 < end);
+                sums = Step<TX, TTokens>(sums, rows, tile3, first + tile + 3 < end, x, xRun, tile + 3);
+                tile3 = TTiles.Load(rows, next + 3, next + 3 < end);
+                tile += InFlight;
             }
             else
             {
-                tile0 = tile2;
-                tile2 = after;
-                after = TTiles.Load(rows, next + 1, next + 1 < end);
-                sums = Step<TX, TTokens>(sums, rows, tile1, x, xRun, tile + 1);
-                tile1 = tile3;
-                tile3 = after;
-                tile += 2;
+                WeightTile loaded = tile0;
+                int next = first + tile + 1;
+                tile0 = TTiles.Load(rows, next, next < end);
+                TTiles.Prefetch(rows, next + Prefetched, next + Prefetched < end);
+                sums = Step<TX, TTokens>(sums, rows, loaded, next - 1 < end, x, xRun, tile);
+                tile++;
             }
         }
         while (tile < tiles);
@@ -84,11 +92,11 @@ internal struct WeightStream<TTiles>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TokenSums Step<TX, TTokens>(TokenSums sums, WeightRows rows, WeightTile loaded, TX x, int xRun, int tile)
+    private static TokenSums Step<TX, TTokens>(TokenSums sums, WeightRows rows, WeightTile loaded, bool present, TX x, int xRun, int tile)
         where TX : struct, IDecodeX
         where TTokens : struct, ITokenTiles
     {
-        OperandTile operand = TTiles.Convert(rows, loaded);
+        OperandTile operand = TTiles.Convert(rows, loaded, present);
         sums.N0 = Multiply(sums.N0, operand, x, xRun, tile, 0);
         if (TTokens.Count > 1)
             sums.N1 = Multiply(sums.N1, operand, x, xRun, tile, 1);
@@ -109,8 +117,8 @@ internal struct WeightStream<TTiles>
     private static Float4 Multiply<TX>(Float4 sum, OperandTile operand, TX x, int xRun, int tile, int tokenTile)
         where TX : struct, IDecodeX
     {
-        int block = tile / TilesPerBlock;
-        int half = tile % TilesPerBlock;
+        int block = TilesPerBlock == 1 ? tile : tile >> 1;
+        int half = TilesPerBlock == 1 ? 0 : tile & 1;
         if (TTiles.TakesOctets)
         {
             UInt4 octet = x.Octet(xRun, block, half, tokenTile);

@@ -18,6 +18,10 @@ internal static class GlobalLoad
     [Ptx("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 $d, [$g0], $1;")]
     public static UInt4 Streaming(ref UInt4 source, ulong policy) => GlobalLoadEmulation.Streaming(ref source, policy);
 
+    /// <summary>Where the source is not present nothing is read, and the result is of no use.</summary>
+    [IntrinsicImplementation, Ptx("@$1 ld.global.nc.L1::no_allocate.v4.u32 $d, [$g0];"), MethodImpl(MethodImplOptions.NoInlining)]
+    public static UInt4 StreamingIf(ref UInt4 source, bool present) => GlobalLoadEmulation.StreamingIf(ref source, present);
+
     /// <summary>Brings the line of an address into L2 and returns at once.</summary>
     [IntrinsicImplementation, Ptx("prefetch.global.L2 [$g0];"), MethodImpl(MethodImplOptions.NoInlining)]
     public static void PrefetchL2(ref UInt4 source) => GlobalLoadEmulation.PrefetchL2(ref source);
@@ -29,6 +33,14 @@ internal static class GlobalLoadEmulation
     public static UInt4 Streaming(ref UInt4 source) => source;
 
     public static UInt4 Streaming(ref UInt4 source, ulong policy) => source;
+
+    public static UInt4 StreamingIf(ref UInt4 source, bool present)
+    {
+        UInt4 loaded = default;
+        if (present)
+            loaded = source;
+        return loaded;
+    }
 
     public static void PrefetchL2(ref UInt4 source)
     {

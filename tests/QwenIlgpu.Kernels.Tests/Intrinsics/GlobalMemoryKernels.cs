@@ -2,7 +2,10 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>Every load past L1: y [3, threads] are the words of x, plain, hinted to leave L2 first and hinted to leave it last.</summary>
+/// <summary>
+/// Every load past L1: y [4, threads] are the words of x, plain, hinted to leave L2 first,
+/// hinted to leave it last, and those of even threads alone, the others' left as they were.
+/// </summary>
 internal readonly struct GlobalLoadKernel(ArrayView<UInt4> x, ArrayView<UInt4> y) : IGroupKernel
 {
     public static void Loads(GlobalLoadKernel kernel) => kernel.Execute();
@@ -15,6 +18,9 @@ internal readonly struct GlobalLoadKernel(ArrayView<UInt4> x, ArrayView<UInt4> y
         y[thread] = GlobalLoad.Streaming(ref x[thread]);
         y[threads + thread] = GlobalLoad.Streaming(ref x[thread], CachePolicy.EvictFirst());
         y[(2 * threads) + thread] = GlobalLoad.Streaming(ref x[thread], CachePolicy.EvictLast());
+        UInt4 even = GlobalLoad.StreamingIf(ref x[thread], (thread & 1) == 0);
+        if ((thread & 1) == 0)
+            y[(3 * threads) + thread] = even;
     }
 }
 

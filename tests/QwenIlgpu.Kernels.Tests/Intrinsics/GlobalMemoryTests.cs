@@ -15,11 +15,13 @@ internal sealed class GlobalMemoryTests(string deviceName)
     public void LoadsSixteenBytes()
     {
         UInt4[] x = [.. Enumerable.Range(0, 32).Select(i => new UInt4((uint)i, (uint)i + 100, (uint)i + 200, (uint)i + 300))];
-        ArrayView<UInt4> y = Device.Poisoned<UInt4>(3 * x.Length);
+        ArrayView<UInt4> y = Device.Poisoned<UInt4>(4 * x.Length);
 
         Device.Run(GlobalLoadKernel.Loads, new KernelConfig(1, x.Length), new GlobalLoadKernel(Device.Upload(x), y));
 
-        Assert.That(Device.Download(y), Is.EqualTo((UInt4[])[.. x, .. x, .. x]));
+        var poison = new UInt4(uint.MaxValue, uint.MaxValue, uint.MaxValue, uint.MaxValue);
+        UInt4[] even = [.. x.Select((word, i) => i % 2 == 0 ? word : poison)];
+        Assert.That(Device.Download(y), Is.EqualTo((UInt4[])[.. x, .. x, .. x, .. even]));
     }
 
     [Test]
