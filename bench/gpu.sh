@@ -5,7 +5,7 @@
 #                           then, on this machine's GPU if it has one, checks and measures.
 #
 # A machine with a GPU and no .NET needs this tree and artifacts/gpu.tar.xz (together under 60 MiB), and runs the same
-# command. Results go to bench/results/<gpu>/<date>.json and .md, or to the folder that $RESULTS names.
+# command. Results go to bench/results/<gpu>/<date>/report.md with its pictures, or to the folder that $RESULTS names.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -40,7 +40,7 @@ unpack() {
     mkdir -p "$folder/models" "$folder/data"
     cp -r src/QwenIlgpu.Cli/models/. "$folder/models/"
     cp -r tests/data/. "$folder/data/"
-    cp README.md tests/QwenIlgpu.Tests/ReadmeSample.cs "$folder/data/"
+    cp README.md tests/QwenIlgpu.Tests/ReadmeSample.cs bench/results/launches-27b.md "$folder/data/"
 }
 
 # run NAME SECONDS COMMAND…: a step with a limit of its own, its log beside the results.
@@ -60,6 +60,12 @@ run() {
         tail -n 40 "$logs/$name.log"
         fail "$name: exit code $code after $((SECONDS - start)) s"
     fi
+}
+
+# run_json NAME SECONDS COMMAND…: a step whose standard output is its result. An empty one is no result and must not be reported.
+run_json() {
+    local name=$1
+    run "$name" "$2" bash -c 'out=$1; shift; "$@" >"$out" || { rm -f "$out"; exit 1; }' - "$logs/$name.json" "${@:3}"
 }
 
 if command -v dotnet >/dev/null; then
@@ -86,6 +92,7 @@ gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1 
 results=${RESULTS:-$root/bench/results/${gpu:-unknown-gpu}}
 logs=$results/logs
 mkdir -p "$logs"
+rm -f "$logs"/*.json
 stamp=$(date -u +%Y-%m-%d)
 commit=$(git rev-parse --short HEAD 2>/dev/null || cat .commit 2>/dev/null || echo unknown)
 
@@ -105,9 +112,10 @@ fi
 run ceilings 60 "$folder/QwenIlgpu.Bench" --device cuda --json "$logs/ceilings.json" ceiling_read ceiling_copy
 run peers 120 python3 bench/peers.py --model src/QwenIlgpu.Cli/models/tiny-qwen3.6 --golden tests/data/golden --output "$logs/peers.json"
 run kernels 120 "$folder/QwenIlgpu.Bench" --device cuda --json "$logs/kernels.json"
-run decode 60 "$folder/qwen" bench --device cuda --json
-run decode-without-graphs 60 "$folder/qwen" bench --device cuda --no-graphs --json
+run_json decode 60 "$folder/qwen" bench --device cuda --json
+run_json decode-without-graphs 60 "$folder/qwen" bench --device cuda --no-graphs --json
+run_json synthetic-27b 120 "$folder/qwen" bench --device cuda --synthetic 27b --quantize-head int8 --contexts 1024,8192,32768 --skip-prefill --nodes --json
 
-python3 bench/report.py --gpu "${gpu:-unknown}" --commit "$commit" --command "bench/gpu.sh" --logs "$logs" --output "$results/$stamp" || fail "report"
-say "results in ${results#"$root"/}/$stamp.json and .md; $failures failure(s); $((SECONDS - started)) s"
+run report 60 "$folder/QwenIlgpu.Bench" report "$logs" --output "$results/$stamp" --title "${gpu:-unknown GPU}, commit $commit, \`bench/gpu.sh\`"
+say "results in ${results#"$root"/}/$stamp/report.md; $failures failure(s); $((SECONDS - started)) s"
 exit "$failures"

@@ -9,7 +9,7 @@ internal static class KernelBenchmarks
 {
     private const int TimedRuns = 9;
 
-    private static readonly JsonSerializerOptions JsonOptions = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+    public static JsonSerializerOptions JsonOptions { get; } = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
 
     /// <summary>Every benchmark: the static properties of that type in this assembly.</summary>
     public static IReadOnlyList<KernelBenchmark> All { get; } =
@@ -30,7 +30,7 @@ internal static class KernelBenchmarks
         string[] unknown = [.. names.Except(benchmarks.Select(b => b.Name))];
         if (args.Any(a => a.StartsWith('-') && a is not ("--list" or "--smoke" or "--device" or "--json")) || unknown.Length > 0 || device is not ("cpu" or "cuda"))
         {
-            errors.WriteLine("usage: QwenIlgpu.Bench [--list] [--smoke] [--device cpu|cuda] [--json FILE] [NAME …]   or   QwenIlgpu.Bench host [BenchmarkDotNet options]");
+            errors.WriteLine("usage: QwenIlgpu.Bench [--list] [--smoke] [--device cpu|cuda] [--json FILE] [NAME …]   or   QwenIlgpu.Bench report [FILE|DIR …] --output DIR   or   QwenIlgpu.Bench host [BenchmarkDotNet options]");
             if (unknown.Length > 0)
                 errors.WriteLine($"no benchmark named {string.Join(", ", unknown)}; --list names them");
             return 2;

@@ -2,7 +2,12 @@ using QwenIlgpu.Bench;
 
 try
 {
-    return args is ["host", .. string[] rest] ? HostBenchmarks.Run(rest) : KernelBenchmarks.Run(args, KernelBenchmarks.All, Console.Out, Console.Error);
+    return args switch
+    {
+        ["host", .. string[] rest] => HostBenchmarks.Run(rest),
+        ["report", .. string[] rest] => ReportCommand.Run(rest, Console.Out, Console.Error),
+        _ => KernelBenchmarks.Run(args, KernelBenchmarks.All, Console.Out, Console.Error),
+    };
 }
 catch (InvalidOperationException e)
 {

@@ -9,6 +9,9 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 internal static class GatedDeltaRule
 {
+    /// <summary>Launches of <see cref="BindChunked"/>.</summary>
+    public const int ChunkedLaunches = 3;
+
     /// <summary>
     /// Row after row: decode. qkv: [T, 2 · Hk · Dk + Hv · Dv], blocks q | k | v, q and k normalised; beta, g: [T, Hv];
     /// state: [slots, Hv · Dv · Dk], float or f16, updated in place; firstRow: [B + 1]; positions: [T]; stateSlot: [B]; y: [T, Hv · Dv], not within

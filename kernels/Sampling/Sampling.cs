@@ -16,6 +16,9 @@ internal static class Sampling
     /// <summary>The id of a row in which nothing can be drawn: every logit is NaN, −∞ or masked.</summary>
     public const int NothingDrawn = -1;
 
+    /// <summary>Launches of <see cref="Bind"/>.</summary>
+    public static int Launches(KernelLoader loader) => loader.RunsWarpKernels ? 4 : 5;
+
     /// <summary>
     /// logits: [R, V] float, only read; vocabularySize: the tokenizer's, ≤ V; rowSlot: [R] each row's slot (0 for padding; no other slot
     /// may occur twice in a step); ids: [R], the drawn tokens or −1.

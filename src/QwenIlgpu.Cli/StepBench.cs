@@ -6,24 +6,27 @@ namespace QwenIlgpu.Cli;
 /// <summary>Times one greedy sequence through the engine's own scheduler: a prompt in chunks, then one token a step.</summary>
 internal sealed class StepBench : IDisposable
 {
+    /// <summary>Tokens that a sequence must have room for beyond prompt and answer for its nodes to be timed.</summary>
+    public const int SpareTokens = 7;
+
+    private const int BlockTokens = 64;
+
     private readonly QwenModel model;
     private readonly StepRunner runner;
     private readonly Scheduler scheduler;
-    private readonly int[] prompt;
-    private readonly int decodeTokens;
     private readonly ResolvedSampling sampling;
 
-    public StepBench(QwenModel model, PageType pageType, int promptTokens, int decodeTokens, bool cudaGraphs)
+    /// <summary>A bench for sequences of at most so many tokens, prompt and answer together.</summary>
+    public StepBench(QwenModel model, PageType pageType, int sequenceTokens, bool cudaGraphs)
     {
-        (this.model, this.decodeTokens) = (model, decodeTokens);
-        prompt = PromptOf(model, promptTokens);
+        this.model = model;
         EngineCapacity capacity = new EngineOptions
         {
             MaxSequences = 1,
-            ContextTokens = promptTokens + decodeTokens,
+            ContextTokens = Math.Min(sequenceTokens + SpareTokens, model.MaxContextTokens),
             PageType = pageType,
         }.Resolve(model.Config);
-        sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, model.Tokenizer.VocabularySize, () => 0);
+        sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, model.VocabularySize, () => 0);
         runner = new StepRunner(model, capacity, new StepRunnerOptions(Graphs: cudaGraphs));
         scheduler = new Scheduler(runner);
     }
@@ -34,24 +37,47 @@ internal sealed class StepBench : IDisposable
     /// <summary>Kernel launches of one decode step.</summary>
     public int LaunchesPerToken => DecodeGraph.Launches.Length;
 
-    private OpGraph DecodeGraph => runner.GraphOf(StepShape.Decode(1)).Graph;
+    public OpGraph DecodeGraph => runner.GraphOf(StepShape.Decode(1)).Graph;
 
-    /// <summary>One whole pass: prompt, then tokens. The prompt's pass draws the first token.</summary>
-    public BenchRun Run(CancellationToken cancellation)
+    // Each feeds one of the spare tokens; two are for steps in flight.
+    private int NodeRuns => model.Device.IsCuda ? SpareTokens - 2 : 1;
+
+    /// <summary>
+    /// One whole pass: prompt, then tokens in parts of equal length, then, if asked for, the nodes of a decode step at that length. The
+    /// prompt's pass draws the first token. Of a prompt that is skipped only the last block is computed; before it the cache is as it was.
+    /// </summary>
+    public BenchRun Run(int[] prompt, int decodeTokens, CancellationToken cancellation, int parts = 1, bool skipsPrompt = false, bool timesNodes = false)
     {
-        var stream = new TokenStream(decodeTokens + 1, -1);
-        var request = new GenerationRequest(prompt, decodeTokens + 1, FrozenSet<int>.Empty, sampling, stream);
+        int wantedTokens = decodeTokens + 1 + (timesNodes ? SpareTokens : 0);
+        var stream = new TokenStream(wantedTokens, -1);
+        var request = new GenerationRequest(prompt, wantedTokens, FrozenSet<int>.Empty, sampling, stream);
+        if (skipsPrompt)
+            request.QueuedPrefill((prompt.Length - 1) / BlockTokens * BlockTokens);
         scheduler.Enqueue(request);
         scheduler.Update();
         long start = Stopwatch.GetTimestamp();
         StepUntil(request, 1, cancellation);
         TimeSpan prefill = Stopwatch.GetElapsedTime(start);
         long bytes = GC.GetAllocatedBytesForCurrentThread();
-        start = Stopwatch.GetTimestamp();
-        StepUntil(request, decodeTokens + 1, cancellation);
-        TimeSpan decode = Stopwatch.GetElapsedTime(start);
+        var decode = new TimeSpan[parts];
+        var rates = new double[parts];
+        for (int part = 0; part < parts; part++)
+        {
+            int from = request.GeneratedTokens;
+            start = Stopwatch.GetTimestamp();
+            StepUntil(request, 1 + (int)((part + 1L) * decodeTokens / parts), cancellation);
+            decode[part] = Stopwatch.GetElapsedTime(start);
+            rates[part] = (request.GeneratedTokens - from) / decode[part].TotalSeconds;
+        }
+
         bytes = GC.GetAllocatedBytesForCurrentThread() - bytes;
-        return new BenchRun(prefill, decode, (double)bytes / decodeTokens);
+        IReadOnlyList<NodeTime> nodes = timesNodes ? TimeDecodeNodes() : [];
+        request.Cancel();
+        scheduler.Update();
+        while (scheduler.Step())
+            cancellation.ThrowIfCancellationRequested();
+        TimeSpan all = decode.Aggregate((a, b) => a + b);
+        return new BenchRun(prefill, all, rates, (double)bytes / decodeTokens, nodes);
     }
 
     /// <summary>Managed bytes that ILGPU itself allocates for the launches of one decode step.</summary>
@@ -65,11 +91,8 @@ internal sealed class StepBench : IDisposable
         return (double)(GC.GetAllocatedBytesForCurrentThread() - bytes) / Steps;
     }
 
-    /// <summary>Time of every node of a decode step, its sequence having just ended.</summary>
-    public IReadOnlyList<NodeTime> TimeDecodeNodes() => TimedRunner.Run(DecodeGraph, model.Device.Stream);
-
-    /// <summary>Time of every node of the prompt's first chunk, run once more.</summary>
-    public IReadOnlyList<NodeTime> TimePrefillNodes()
+    /// <summary>Time of every node of a prompt's first chunk.</summary>
+    public IReadOnlyList<NodeTime> TimePrefillNodes(int[] prompt)
     {
         int count = Math.Min(runner.Capacity.PrefillChunkTokens, prompt.Length);
         LogitsWanted logits = count == prompt.Length ? LogitsWanted.Last : LogitsWanted.None;
@@ -77,7 +100,30 @@ internal sealed class StepBench : IDisposable
         return TimedRunner.Run(step.Graph, model.Device.Stream);
     }
 
+    /// <summary>Logits of the last row of a short prompt, and of one decoded token after it: the two ways that a token takes.</summary>
+    public (float[] Prefill, float[] Decode) LogitsOf(int[] prompt)
+    {
+        runner.State.SetPages(1, [1]);
+        BoundStep step = runner.Run(
+            StepKind.Prefill, [new StepSequence(Slot: 1, 0, prompt.AsMemory(0, prompt.Length - 1), LogitsWanted.Last)], samples: false);
+        float[] prefill = runner.ReadLogits(step);
+        step = runner.Run(
+            StepKind.Decode, [new StepSequence(Slot: 1, prompt.Length - 1, prompt.AsMemory(prompt.Length - 1, 1), LogitsWanted.Last)], samples: false);
+        return (prefill, runner.ReadLogits(step));
+    }
+
     public void Dispose() => runner.Dispose();
+
+    // The median of several timings of each node, its sequence live: every timing feeds one token on.
+    private NodeTime[] TimeDecodeNodes()
+    {
+        IReadOnlyList<NodeTime>[] runs = [.. Enumerable.Range(0, NodeRuns).Select(_ => TimedRunner.Run(DecodeGraph, model.Device.Stream))];
+        return
+        [
+            .. Enumerable.Range(0, runs[0].Count)
+                .Select(i => runs[0][i] with { Microseconds = runs.Select(r => r[i].Microseconds).Order().ElementAt(NodeRuns / 2) }),
+        ];
+    }
 
     private void StepUntil(GenerationRequest request, int tokens, CancellationToken cancellation)
     {
@@ -87,18 +133,12 @@ internal sealed class StepBench : IDisposable
             scheduler.Step();
         }
     }
-
-    // A text of the asked length, the same in every run.
-    private static int[] PromptOf(QwenModel model, int tokens)
-    {
-        int[] text = model.Tokenize(
-            "The quick brown fox jumps over the lazy dog. Once upon a time there was a small river in a large forest. ");
-        return [.. Enumerable.Range(0, tokens).Select(i => text[i % text.Length])];
-    }
 }
 
 /// <summary>What one pass took.</summary>
 /// <param name="Prefill">From the prompt to its first token.</param>
 /// <param name="Decode">All further tokens.</param>
+/// <param name="DecodeRates">Tokens per second of each part of them.</param>
 /// <param name="BytesPerToken">Managed bytes allocated per decoded token, on the thread that steps.</param>
-internal sealed record BenchRun(TimeSpan Prefill, TimeSpan Decode, double BytesPerToken);
+/// <param name="Nodes">Times of a decode step's nodes at the length reached; empty where not asked for.</param>
+internal sealed record BenchRun(TimeSpan Prefill, TimeSpan Decode, double[] DecodeRates, double BytesPerToken, IReadOnlyList<NodeTime> Nodes);

@@ -12,6 +12,8 @@ internal static class BenchCommand
         qwen bench
         qwen bench --model DIR --device cuda --prompt-tokens 2048 --decode-tokens 256 --runs 10
         qwen bench --nodes
+        qwen bench --synthetic 27b --contexts 1024,8192,32768 --nodes --json
+        qwen bench --synthetic 27b --plan
         """;
 
     public static Command Create(CommonOptions common, Terminal terminal)
@@ -23,36 +25,87 @@ internal static class BenchCommand
         var noGraphs = new Option<bool>("--no-graphs") { Description = "On CUDA, launch decode steps kernel by kernel instead of replaying a graph." };
         var nodes = new Option<bool>("--nodes") { Description = "Also time every node of a decode step and of a prefill step." };
         var model = new ModelArguments(PageType.Bf16);
+        var synthetic = new SyntheticArguments();
         var command = new Command("bench", "Measure tokens per second: warm-up, then median and spread of several passes.")
         {
-            runs, promptTokens, decodeTokens, nodes, noGraphs, model.Quantize, model.Pages, model.ChatTemplate,
+            runs, promptTokens, decodeTokens, nodes, noGraphs, model.Quantize, model.QuantizeHead, model.Pages, model.ChatTemplate,
         };
+        synthetic.AddTo(command);
         command.SetAction(async (parse, cancellation) =>
         {
+            bool timesNodes = parse.GetValue(nodes);
+            synthetic.Check(parse, runs, promptTokens, common.Model, model.Quantize, model.ChatTemplate);
+            if (parse.GetValue(synthetic.Shape) is not null)
+            {
+                var parts = new SyntheticCommand(synthetic, model, common, terminal);
+                int? tokens = SyntheticArguments.IsGiven(parse, decodeTokens) ? parse.GetValue(decodeTokens) : null;
+                await parts.RunAsync(parse, tokens, timesNodes, !parse.GetValue(noGraphs), cancellation).ConfigureAwait(false);
+                return ExitCode.Done;
+            }
+
             int prompt = parse.GetValue(promptTokens);
             int decode = parse.GetValue(decodeTokens);
             DateTime loadStart = DateTime.Now;
             await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, cancellation).ConfigureAwait(false);
-            if ((long)prompt + decode > loaded.MaxContextTokens)
+            long needed = (long)prompt + decode + (timesNodes ? StepBench.SpareTokens : 0);
+            if (needed > loaded.MaxContextTokens)
             {
                 throw new UsageException(
-                    $"--prompt-tokens and --decode-tokens are {(long)prompt + decode} together; "
-                    + $"this model was made for at most {loaded.MaxContextTokens}");
+                    $"--prompt-tokens and --decode-tokens are {needed} together; this model was made for at most {loaded.MaxContextTokens}");
             }
 
             TimeSpan load = DateTime.Now - loadStart;
-            using var bench = new StepBench(loaded, model.PageTypeOf(parse), prompt, decode, !parse.GetValue(noGraphs));
-            BenchRun warmUp = bench.Run(cancellation);
+            using var bench = new StepBench(loaded, model.PageTypeOf(parse), prompt + decode, !parse.GetValue(noGraphs));
+            int[] ids = PromptOf(loaded, prompt);
+            BenchRun warmUp = bench.Run(ids, decode, cancellation);
             TimeSpan startToFirstToken = DateTime.Now - warmUp.Decode - ProcessStart();
-            BenchRun[] timed = [.. Enumerable.Range(0, parse.GetValue(runs)).Select(_ => bench.Run(cancellation))];
+            BenchRun[] timed = [.. Enumerable.Range(0, parse.GetValue(runs)).Select(_ => bench.Run(ids, decode, cancellation))];
 
             JsonObject report = Report(loaded, bench, timed, prompt, decode);
             report["load_s"] = JsonOutput.Rounded(load.TotalSeconds, 3);
             report["start_to_first_token_s"] = JsonOutput.Rounded(startToFirstToken.TotalSeconds, 3);
-            WriteReport(report, bench, parse.GetValue(common.Json), parse.GetValue(nodes), terminal);
+            if (!timesNodes)
+            {
+                Write(report, [], parse.GetValue(common.Json), terminal);
+                return ExitCode.Done;
+            }
+
+            double bandwidth = parse.GetValue(synthetic.Bandwidth) * 1e9 ?? BandwidthProbe.MeasureBytesPerSecond(loaded.Device);
+            report["bandwidth_gb_per_s"] = JsonOutput.Rounded(bandwidth / 1e9, 2);
+            BenchRun last = bench.Run(ids, decode, cancellation, timesNodes: true);
+            (string, string, NodeTable)[] tables =
+            [
+                ("decode", "decode, one token", new NodeTable(last.Nodes, prompt + decode + 1, bandwidth)),
+                ("prefill", "prefill, first chunk", new NodeTable(bench.TimePrefillNodes(ids), 0, null)),
+            ];
+            Write(report, tables, parse.GetValue(common.Json), terminal);
             return ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>A report, and under it the tables of nodes, each with its name in JSON and its title.</summary>
+    public static void Write(JsonObject report, (string Name, string Title, NodeTable Table)[] tables, bool json, Terminal terminal)
+    {
+        if (!json)
+        {
+            JsonTable.Write(terminal.Output, report);
+            foreach ((_, string title, NodeTable table) in tables)
+                table.Write(terminal.Output, title);
+            return;
+        }
+
+        if (tables.Length > 0)
+            report["nodes"] = new JsonObject([.. tables.Select(t => KeyValuePair.Create(t.Name, (JsonNode?)t.Table.ToJson()))]);
+        terminal.WriteJson(report);
+    }
+
+    // A text of the asked length, the same in every run.
+    private static int[] PromptOf(QwenModel model, int tokens)
+    {
+        int[] text = model.Tokenize(
+            "The quick brown fox jumps over the lazy dog. Once upon a time there was a small river in a large forest. ");
+        return [.. Enumerable.Range(0, tokens).Select(i => text[i % text.Length])];
     }
 
     private static DateTime ProcessStart()
@@ -95,24 +148,5 @@ internal static class BenchCommand
             ["min"] = JsonOutput.Rounded(values[0], 2),
             ["max"] = JsonOutput.Rounded(values[^1], 2),
         };
-    }
-
-    private static void WriteReport(JsonObject report, StepBench bench, bool json, bool nodes, Terminal terminal)
-    {
-        IReadOnlyList<NodeTime> decode = nodes ? bench.TimeDecodeNodes() : [];
-        IReadOnlyList<NodeTime> prefill = nodes ? bench.TimePrefillNodes() : [];
-        if (json)
-        {
-            if (nodes)
-                report["nodes"] = new JsonObject { ["decode"] = NodeTable.ToJson(decode), ["prefill"] = NodeTable.ToJson(prefill) };
-            terminal.WriteJson(report);
-            return;
-        }
-
-        JsonTable.Write(terminal.Output, report);
-        if (!nodes)
-            return;
-        NodeTable.Write(terminal.Output, "decode, one token", decode);
-        NodeTable.Write(terminal.Output, "prefill, first chunk", prefill);
     }
 }

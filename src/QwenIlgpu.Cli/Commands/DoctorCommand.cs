@@ -93,7 +93,7 @@ internal static class DoctorCommand
             ["kind"] = "cpu",
             ["capability"] = "tests and debugging",
             ["memory_bytes"] = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
-            ["state"] = TryDevice(ComputeDevice.OpenCpu),
+            ["state"] = TryDevice(() => ComputeDevice.OpenCpu()),
         });
         report["devices"] = devices;
         bool works = refusal is null && failure is null;

@@ -44,12 +44,13 @@ internal sealed class ComputeDevice : IDisposable
     public bool IsCuda => Accelerator.AcceleratorType == AcceleratorType.Cuda;
 
     /// <summary>ILGPU's CPU accelerator with one thread per core.</summary>
-    public static ComputeDevice OpenCpu()
+    /// <param name="recordsWarpKernels">Record steps as a GPU runs them, to look at: they cannot run here.</param>
+    public static ComputeDevice OpenCpu(bool recordsWarpKernels = false)
     {
         int threads = Math.Clamp(Environment.ProcessorCount, 2, MaxCpuThreads);
         Context context = Context.Create(b => b.CPU(new CPUDevice(threads, 1, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2));
         Intrinsics.Register(context);
-        return new ComputeDevice(context, context.GetCPUDevice(0).CreateCPUAccelerator(context), kernelCacheDirectory: null);
+        return new ComputeDevice(context, context.GetCPUDevice(0).CreateCPUAccelerator(context), kernelCacheDirectory: null, recordsWarpKernels);
     }
 
     /// <summary>One CUDA device; its compiled kernels are kept in the given directory, or nowhere.</summary>

@@ -20,7 +20,7 @@ internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
     public long AllocatedBytes { get; private set; }
 
     /// <summary>This memory only adds up what is asked of it: its views are empty and must not be touched.</summary>
-    public bool IsMeasuring { get; private init; }
+    public bool IsMeasuring { get; init; }
 
     /// <summary>Bytes that an arena needs for everything that <paramref name="allocate"/> asks for.</summary>
     public static long Measure(ComputeDevice device, Action<DeviceMemory> allocate)

@@ -35,7 +35,7 @@ internal sealed class Sampler
     public Sampler(QwenModel model, DeviceMemory memory, int slotCount, int rows, int contextTokens, int stepsInFlight)
     {
         device = model.Device;
-        vocabularySize = model.Tokenizer.VocabularySize;
+        vocabularySize = model.VocabularySize;
         slots = SamplingSlots.In(memory.AllocateZeroed<byte>(SamplingSlots.SizeInBytes(slotCount, vocabularySize)), slotCount, vocabularySize);
         scratch = SamplingScratch.In(memory.AllocateZeroed<byte>(SamplingScratch.SizeInBytes(rows)), rows);
         ids = memory.AllocateZeroed<int>(rows);
@@ -90,7 +90,7 @@ internal sealed class Sampler
     public void Record(OpGraph graph, Tensor logits, ArrayView<int> rowSlot)
     {
         int rows = logits.Rows;
-        graph.Add("sample", [logits], [], 0, () => Sampling.Bind(
+        graph.Add("sample", [logits], [], 0, launches: Sampling.Launches(device.Loader), bind: () => Sampling.Bind(
             device.Loader, logits.View, vocabularySize, rowSlot, slots, scratch, ids.SubView(0, rows),
             new LogProbs(
                 logProbs.Drawn.SubView(0, rows),

@@ -6,7 +6,7 @@ namespace QwenIlgpu;
 /// One operation of a step: what it reads and writes, the bytes it must move besides those tensors (weights, state, cache), and
 /// how to bind its launches once memory is planned.
 /// </summary>
-internal sealed class Node(string scope, string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind)
+internal sealed class Node(string scope, string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind, long bytesPerContextToken = 0, int launches = 1)
 {
     /// <summary>Where in the model the node was recorded, such as <c>layers.3.self_attn</c>.</summary>
     public string Scope { get; } = scope;
@@ -20,6 +20,18 @@ internal sealed class Node(string scope, string op, Tensor[] reads, Tensor[] wri
     /// <summary>Least bytes moved: tensors read and written once, plus weights, state and cache.</summary>
     public long MovedBytes { get; } = reads.Where(t => t.Role != TensorRole.Scratch).Sum(t => t.SizeBytes)
         + writes.Where(t => t.Role != TensorRole.Scratch).Sum(t => t.SizeBytes) + otherBytes;
+
+    /// <summary>
+    /// Bytes of cache that are read for every token of context, of all sequences of the step: what the recording of a step cannot know, as
+    /// it holds for every length.
+    /// </summary>
+    public long BytesPerContextToken { get; } = bytesPerContextToken;
+
+    /// <summary>Launches that binding yields.</summary>
+    public int LaunchCount { get; } = launches;
+
+    /// <summary>Least bytes moved with so many tokens in the cache of each sequence.</summary>
+    public long MovedBytesAt(int contextTokens) => MovedBytes + (BytesPerContextToken * contextTokens);
 
     public IReadOnlyList<Launch> Launches { get; private set; } = [];
 

@@ -26,9 +26,13 @@ internal sealed class OpGraph(string name)
     public Tensor NewTensor(string tensorName, int rows, int columns, TensorRole role = TensorRole.Activation) =>
         new(tensorName, rows, columns, role);
 
-    /// <summary>Appends a node. <paramref name="otherBytes"/>: weights, state and cache that it moves.</summary>
-    public void Add(string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind) =>
-        nodes.Add(new Node(scopes.Count > 0 ? scopes.Peek() : "", op, reads, writes, otherBytes, bind));
+    /// <summary>
+    /// Appends a node. <paramref name="otherBytes"/>: weights, state and cache that it moves; <paramref name="bytesPerContextToken"/>: cache
+    /// besides, for each token of context; <paramref name="launches"/>: how many it binds.
+    /// </summary>
+    public void Add(
+        string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind, long bytesPerContextToken = 0, int launches = 1) =>
+        nodes.Add(new Node(scopes.Count > 0 ? scopes.Peek() : "", op, reads, writes, otherBytes, bind, bytesPerContextToken, launches));
 
     /// <summary>Nodes recorded inside <paramref name="record"/> carry this scope.</summary>
     public T Scoped<T>(string scope, Func<T> record)

@@ -53,13 +53,14 @@ internal sealed partial class Ops
     public Tensor GatedAttention(Tensor q, LayerPages pages, ModelState state, AttentionShape heads)
     {
         Tensor y = graph.NewTensor("attention", q.Rows, heads.Heads * heads.HeadDim);
+        long cacheBytes = 2L * Shape.Sequences * heads.KvHeads * heads.HeadDim * (pages.F32 is null ? sizeof(ushort) : sizeof(float));
         if (fusesDecode && pages.Bf16 is { } bf16 && DecodeAttention.Supports(heads.Heads, heads.KvHeads, heads.HeadDim))
         {
             (int splitRows, int splitColumns) = DecodeAttention.ScratchShape(q.Rows, heads.Heads, heads.HeadDim);
             Tensor splits = graph.NewTensor("splits", splitRows, splitColumns, TensorRole.Scratch);
             Add("decode_attention", [q], [splits, y], 0, () => DecodeAttention.Bind(
                 loader, q.View, bf16, inputs.Device(fields.RowSlot), inputs.Device(fields.Positions), state.PageTable, heads.Heads,
-                splits.View, tickets.SubView(0, DecodeAttention.Tickets(q.Rows, heads.KvHeads)), y.View));
+                splits.View, tickets.SubView(0, DecodeAttention.Tickets(q.Rows, heads.KvHeads)), y.View), cacheBytes);
             return y;
         }
 
@@ -74,7 +75,7 @@ internal sealed partial class Ops
                     loader, q.View, f32, slots, positions, state.PageTable, heads.Heads, heads.HeadDim, scores.View, y.View)
                 : Kernels.GatedAttention.Bind<ushort, Bf16Format>(
                     loader, q.View, pages.Bf16!.Value, slots, positions, state.PageTable, heads.Heads, heads.HeadDim, scores.View, y.View);
-        });
+        }, cacheBytes);
         return y;
     }
 }

@@ -70,7 +70,7 @@ internal sealed partial class Ops
             loader, qkv.View, beta.View, g.View, heads, state.State,
             inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot),
             new ChunkList(inputs.Device(fields.ChunkFirstRow), inputs.Device(fields.ChunkRows), inputs.Device(fields.FirstChunk)),
-            new ChunkScratch(heads, scratch.View), y.View));
+            new ChunkScratch(heads, scratch.View), y.View), launches: Kernels.GatedDeltaRule.ChunkedLaunches);
         return y;
     }
 

@@ -71,8 +71,8 @@ internal sealed partial class Ops(
     // Rows that somebody reads who cannot norm them.
     private NormedRows Written(NormedRows x) => x.Pending is { } norm ? new NormedRows(NormRows(new ResidualStream(x.Rows, null), norm).Y, null) : x;
 
-    private void Add(string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind) =>
-        graph.Add(op, reads, writes, otherBytes, () => [bind()]);
+    private void Add(string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind, long bytesPerContextToken = 0) =>
+        graph.Add(op, reads, writes, otherBytes, () => [bind()], bytesPerContextToken);
 
     private static DenseMatrix Dense(LinearWeight weight, string op) =>
         weight.Dense ?? throw new ArgumentException($"{op}: {weight.Name} is INT4; a table is read row by row and stays plain");

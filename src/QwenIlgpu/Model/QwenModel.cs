@@ -16,13 +16,28 @@ public sealed class QwenModel : IAsyncDisposable
     private int borrowers;
     private bool disposed;
 
+    private readonly QwenTokenizer? tokenizer;
+    private readonly ChatTemplate? template;
+
+    /// <summary>A model of weights that no checkpoint holds; it has neither tokenizer nor template, every id can be drawn.</summary>
+    internal QwenModel(string name, ComputeDevice device, DeviceMemory memory, QwenWeights weights, QwenConfig config, ILoggerFactory loggers)
+        : this(name, device, memory, weights, config, null, loggers) => VocabularySize = config.VocabSize;
+
     private QwenModel(
         string path, ComputeDevice device, DeviceMemory memory, QwenWeights weights, Checkpoint checkpoint, QwenTokenizer tokenizer,
         ChatTemplate template, ILoggerFactory loggers)
+        : this(path, device, memory, weights, checkpoint.Config, checkpoint.Generation, loggers)
+    {
+        (this.tokenizer, this.template) = (tokenizer, template);
+        VocabularySize = tokenizer.VocabularySize;
+    }
+
+    private QwenModel(
+        string path, ComputeDevice device, DeviceMemory memory, QwenWeights weights, QwenConfig config, GenerationConfig? generation,
+        ILoggerFactory loggers)
     {
         (Path, Device, this.memory, Weights) = (path, device, memory, weights);
-        (Config, Tokenizer, Template, Loggers) = (checkpoint.Config, tokenizer, template, loggers);
-        GenerationConfig = checkpoint.Generation;
+        (Config, GenerationConfig, Loggers) = (config, generation, loggers);
         EndIds = (GenerationConfig is { EosTokenIds.IsEmpty: false } ? GenerationConfig.EosTokenIds : Config.EosTokenIds).ToFrozenSet();
     }
 
@@ -50,9 +65,12 @@ public sealed class QwenModel : IAsyncDisposable
     /// <summary>The checkpoint's generation_config.json, if it has one.</summary>
     internal GenerationConfig? GenerationConfig { get; }
 
-    internal QwenTokenizer Tokenizer { get; }
+    /// <summary>Ids from 0 on that can be drawn: those that the tokenizer knows.</summary>
+    internal int VocabularySize { get; }
 
-    internal ChatTemplate Template { get; }
+    internal QwenTokenizer Tokenizer => tokenizer ?? throw new NotSupportedException($"model {Path} is synthetic: it has no tokenizer");
+
+    internal ChatTemplate Template => template ?? throw new NotSupportedException($"model {Path} is synthetic: it has no chat template");
 
     internal ILoggerFactory Loggers { get; }
 

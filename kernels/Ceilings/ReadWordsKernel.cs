@@ -1,17 +1,6 @@
 using ILGPU;
-using QwenIlgpu.Kernels;
 
-namespace QwenIlgpu.Bench;
-
-/// <summary>target = source, one 16-byte word an item.</summary>
-internal readonly struct CopyWordsKernel(ArrayView<UInt4> source, ArrayView<UInt4> target) : IPortableKernel
-{
-    public int Items => source.IntLength;
-
-    public static void CopyWords(Index1D thread, int threads, CopyWordsKernel kernel) => PortableLoop.Run(thread, threads, kernel);
-
-    public void Execute(int item) => target[item] = source[item];
-}
+namespace QwenIlgpu.Kernels;
 
 /// <summary>One item reads <see cref="WordsPerItem"/> words, neighbours side by side, and leaves the sum of their first integers.</summary>
 internal readonly struct ReadWordsKernel(ArrayView<UInt4> source, ArrayView<uint> sums) : IPortableKernel

@@ -1,0 +1,60 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// Seeded random contents for weights that no file holds. A 16-byte word depends on the seed and its index alone, so that what one device
+/// fills another repeats.
+/// </summary>
+internal static class RandomFill
+{
+    private const string Op = "random_fill";
+
+    /// <summary>
+    /// Standard deviation of code − 8 of <see cref="BindCodes(KernelLoader, Int4Matrix, ulong)"/>: −7 … 7 alike, 0 twice as often.
+    /// </summary>
+    public static double Int4Deviation { get; } = Math.Sqrt(280.0 / 16);
+
+    /// <summary>Standard deviation of an INT8 code: −128 … 127 alike.</summary>
+    public static double Int8Deviation { get; } = Math.Sqrt(((256.0 * 256.0) - 1) / 12);
+
+    /// <summary>Fills the codes of an INT4 matrix; every row must end with a whole group, padding being no place for random codes.</summary>
+    public static Launch BindCodes(KernelLoader loader, Int4Matrix w, ulong seed)
+    {
+        w.Check(Op, "w");
+        Require.That(Op, w.Columns % w.GroupSize == 0, $"columns of w are {w.Columns}, no multiple of its group size {w.GroupSize}");
+        return BindCodes(loader, w.Codes, RandomCodesKernel.LowestNibbleBits, seed);
+    }
+
+    /// <summary>Fills the codes of an INT8 matrix; every row must end with a whole group.</summary>
+    public static Launch BindCodes(KernelLoader loader, Int8Matrix w, ulong seed)
+    {
+        w.Check(Op, "w");
+        Require.That(Op, w.Columns % w.GroupSize == 0, $"columns of w are {w.Columns}, no multiple of its group size {w.GroupSize}");
+        return BindCodes(loader, w.Codes, 0, seed);
+    }
+
+    /// <summary>Fills 16-byte words with eight bf16 each, uniform in [centre − halfWidth, centre + halfWidth].</summary>
+    public static Launch BindBf16(KernelLoader loader, ArrayView<UInt4> words, ulong seed, float centre, float halfWidth)
+    {
+        Require.That(Op, words.Length <= int.MaxValue, $"{words.Length} words, at most {int.MaxValue}");
+        return loader.Bind(
+            RandomBf16Kernel.RandomBf16, new RandomBf16Kernel(words, (uint)seed, (uint)(seed >> 32), centre, halfWidth));
+    }
+
+    /// <summary>Floats uniform in [centre − halfWidth, centre + halfWidth), drawn on the host: for vectors, which are short.</summary>
+    public static float[] Floats(int count, ulong seed, float centre, float halfWidth)
+    {
+        var values = new float[count];
+        for (int i = 0; i < count; i++)
+            values[i] = (float)(centre + (halfWidth * ((2 * Philox.Uniform((uint)seed, (uint)(seed >> 32), i)) - 1)));
+        return values;
+    }
+
+    private static Launch BindCodes(KernelLoader loader, ArrayView<UInt4> codes, uint lowestNibbleBits, ulong seed)
+    {
+        Require.That(Op, codes.Length <= int.MaxValue, $"{codes.Length} words, at most {int.MaxValue}");
+        return loader.Bind(
+            RandomCodesKernel.RandomCodes, new RandomCodesKernel(codes, (uint)seed, (uint)(seed >> 32), lowestNibbleBits));
+    }
+}

@@ -1,0 +1,91 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using QwenIlgpu.Cli.Commands;
+
+namespace QwenIlgpu.Cli;
+
+/// <summary>`qwen bench --synthetic`: makes the model, measures it, or lists its plan; says what a machine without a GPU leaves out.</summary>
+internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArguments model, CommonOptions common, Terminal terminal)
+{
+    private const int CutLayers = 4;
+    private const int CutVocabulary = 8192;
+    private const uint Seed = 1;
+
+    public async Task RunAsync(ParseResult parse, int? decodeTokens, bool timesNodes, bool cudaGraphs, CancellationToken cancellation)
+    {
+        string name = parse.GetValue(arguments.Shape)!;
+        QwenConfig config = SyntheticShape.Of(name);
+        if (parse.GetValue(arguments.Layers) is { } layers)
+        {
+            if (layers > config.NumHiddenLayers)
+                throw new UsageException($"--layers is {layers}; {name} has {config.NumHiddenLayers}");
+            config = SyntheticShape.Cut(config, layers, config.VocabSize);
+        }
+
+        if (parse.GetValue(arguments.Plan))
+        {
+            await WritePlanAsync(parse, name, config).ConfigureAwait(false);
+            return;
+        }
+
+        ComputeDevice device = ComputeDevice.Open(
+            parse.GetValue(common.Device), modelBytes: 0, terminal.Note,
+            KernelCacheDirectory.Of(Environment.GetEnvironmentVariable("XDG_CACHE_HOME")));
+        string? cut = device.IsCuda ? null : CutFor(ref config, name, parse.GetValue(arguments.Layers) is not null);
+        await using QwenModel made = SyntheticModel.Create($"synthetic {name}", config, device, parse.GetValue(model.QuantizeHead), Seed);
+        if (cut is not null)
+            terminal.Note(cut);
+        var steps = new SyntheticSteps(
+            arguments.ContextsOf(parse) ?? (device.IsCuda ? [1024, 8192, 32768] : [16]),
+            decodeTokens ?? (device.IsCuda ? 64 : 4), parse.GetValue(arguments.SkipPrefill), timesNodes);
+        double bandwidth = parse.GetValue(arguments.Bandwidth) * 1e9 ?? BandwidthProbe.MeasureBytesPerSecond(device);
+        var bench = new SyntheticBench(made, model.PageTypeOf(parse), bandwidth, steps, cudaGraphs);
+        (JsonObject report, IReadOnlyList<NodeTable> tables) = bench.Run(cancellation);
+        report["bandwidth_is"] = parse.GetValue(arguments.Bandwidth) is null ? "measured" : "given";
+        report["cut"] = cut;
+        BenchCommand.Write(
+            report, [.. tables.Select(t => (Length(t.ContextTokens), $"decode, one token after {t.ContextTokens}", t))],
+            parse.GetValue(common.Json), terminal);
+    }
+
+    // What the portable kernels get through in seconds; every kernel and every width stays.
+    private static string? CutFor(ref QwenConfig config, string name, bool layersGiven)
+    {
+        QwenConfig whole = config;
+        config = SyntheticShape.Cut(config, layersGiven ? config.NumHiddenLayers : CutLayers, CutVocabulary);
+        return $"no GPU: {name} is cut to {config.NumHiddenLayers} of {SyntheticShape.Of(name).NumHiddenLayers} layers "
+            + $"and {config.VocabSize} of {whole.VocabSize} rows of the vocabulary; its speed says nothing of a GPU's";
+    }
+
+    private async Task WritePlanAsync(ParseResult parse, string name, QwenConfig config)
+    {
+        double bandwidth = parse.GetValue(arguments.Bandwidth) * 1e9 ?? NodePlan.H100BytesPerSecond;
+        HeadQuantization head = parse.GetValue(model.QuantizeHead);
+        await using QwenModel unfilled = SyntheticModel.CreateUnfilled($"synthetic {name}", config, ComputeDevice.OpenCpu(recordsWarpKernels: true), head);
+        OpGraph graph = StepPlan.RecordDecode(unfilled, model.PageTypeOf(parse));
+        NodePlan[] plans = [.. (arguments.ContextsOf(parse) ?? [1024]).Select(c => NodePlan.Of(graph, c, bandwidth))];
+        string described = $"{name}, {config.NumHiddenLayers} layers, {(head == HeadQuantization.Int8 ? "INT8" : "bf16")} embedding and head";
+        if (parse.GetValue(common.Json))
+            terminal.WriteJson(PlanPage.ToJson(described, plans));
+        else
+            terminal.Output.Write(PlanPage.Write(described, CommandLine(name, parse), plans));
+    }
+
+    // The command that writes this page, with the options that matter to it.
+    private string CommandLine(string name, ParseResult parse)
+    {
+        string line = $"qwen bench --synthetic {name} --plan";
+        if (parse.GetValue(arguments.Layers) is { } layers)
+            line += $" --layers {Length(layers)}";
+        if (parse.GetValue(model.QuantizeHead) == HeadQuantization.Int8)
+            line += " --quantize-head int8";
+        if (arguments.ContextsOf(parse) is { } contexts)
+            line += $" --contexts {string.Join(',', contexts)}";
+        if (parse.GetValue(arguments.Bandwidth) is { } bandwidth)
+            line += string.Create(CultureInfo.InvariantCulture, $" --bandwidth {bandwidth}");
+        return line;
+    }
+
+    private static string Length(int tokens) => tokens.ToString(CultureInfo.InvariantCulture);
+}

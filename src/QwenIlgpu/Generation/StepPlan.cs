@@ -1,0 +1,40 @@
+using ILGPU;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu;
+
+/// <summary>
+/// Records a step as <see cref="StepRunner"/> does, but binds nothing and allocates neither state nor activations: what a step consists of,
+/// for models that are larger than the machine.
+/// </summary>
+internal static class StepPlan
+{
+    /// <summary>The nodes of one decode step of one sequence, that feeds back and samples.</summary>
+    public static OpGraph RecordDecode(QwenModel model, PageType pageType)
+    {
+        EngineCapacity capacity = new EngineOptions { MaxSequences = 1, ContextTokens = 64, PageType = pageType }.Resolve(model.Config);
+        var shape = StepShape.Decode(1);
+        model.Borrow();
+        try
+        {
+            using var memory = new DeviceMemory(model.Device);
+            using var measuring = new DeviceMemory(model.Device) { IsMeasuring = true };
+            var state = new ModelState(model.Device, measuring, model.Config, capacity.State);
+            var inputs = new StepInputs(model.Device, memory, StepInputs.CountFor(shape));
+            var sampler = new Sampler(model, memory, capacity.State.Slots, shape.Rows, capacity.ContextTokens, stepsInFlight: 1);
+            var graph = new OpGraph(shape.ToString());
+            StepFields fields = inputs.FieldsOf(shape);
+            sampler.RecordFeed(graph, inputs, fields);
+            var ops = new Ops(graph, model.Device.Loader, inputs, shape, TensorRole.Activation, tickets: default);
+            RecordedStep recorded = QwenGraph.Record(model.Weights, ops, state);
+            sampler.Record(graph, recorded.Logits!, inputs.Device(fields.LogitSlot));
+            graph.Plan();
+            model.Device.Synchronize();
+            return graph;
+        }
+        finally
+        {
+            model.Return();
+        }
+    }
+}
