@@ -39,11 +39,11 @@ internal static partial class ReportPlots
     public static string Curve(string title, IReadOnlyList<(double Context, double Rate)> predicted, IReadOnlyList<(double Context, double Rate)> measured)
     {
         var plot = new Plot();
-        ScottPlot.Plottables.Scatter line = plot.Add.Scatter([.. predicted.Select(p => p.Context)], [.. predicted.Select(p => p.Rate)]);
+        ScottPlot.Plottables.Scatter line = AddLine(plot, predicted);
         (line.LinePattern, line.Color, line.LineWidth, line.MarkerSize, line.LegendText) = (LinePattern.Dashed, Color.FromHex("#8fb7da"), 2, 0, Predicted);
         if (measured.Count > 0)
         {
-            ScottPlot.Plottables.Scatter points = plot.Add.Scatter([.. measured.Select(p => p.Context)], [.. measured.Select(p => p.Rate)]);
+            ScottPlot.Plottables.Scatter points = AddLine(plot, measured);
             (points.Color, points.LineWidth, points.MarkerSize, points.LegendText) = (Full, 2, 8, Measured);
         }
 
@@ -52,6 +52,9 @@ internal static partial class ReportPlots
         plot.Axes.SetLimitsY(0, predicted.Concat(measured).Max(p => p.Rate) * 1.1);
         return Finish(plot, title, 420, Alignment.LowerLeft);
     }
+
+    private static ScottPlot.Plottables.Scatter AddLine(Plot plot, IReadOnlyList<(double X, double Y)> points) =>
+        plot.Add.Scatter(points.Select(p => p.X).ToArray(), points.Select(p => p.Y).ToArray());
 
     private static Bar? BarAt(double position, double? value, Color color, double size) => value is not { } length
         ? null
