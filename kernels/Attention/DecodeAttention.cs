@@ -1,32 +1,44 @@
 using ILGPU;
-using ILGPU.Runtime;
 
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// <see cref="GatedAttention"/> of single rows over long histories: keys are split among groups, each of which reads them once for all
-/// query heads that share them. bf16 pages alone.
+/// <see cref="GatedAttention"/> for rows that each attend to a long past, on devices with warps and tensor cores: every key and value is
+/// read once for all query heads of its kv head, by as many groups as the row is long for.
 /// </summary>
 internal static class DecodeAttention
 {
     private const string Op = "decode_attention";
 
-    /// <summary>Whether there is a kernel for these heads.</summary>
-    public static bool Supports(int heads, int kvHeads, int headDim) =>
-        headDim is 64 or 128 or 256 && kvHeads > 0 && heads % kvHeads == 0 && heads / kvHeads <= HeadSums.MaxHeads;
+    // Beside the sums of a head: their maximum and weight, and two that fill the word.
+    private const int StatsColumns = 4;
 
-    /// <summary>Shape of the scratch that <see cref="Bind"/> wants; nothing in it outlives the launch.</summary>
-    public static (int Rows, int Columns) ScratchShape(int rows, int heads, int headDim) =>
-        (rows * heads, SplitLayout.MaxSplits * SplitLayout.Columns(headDim));
-
-    /// <summary>Tickets that <see cref="Bind"/> wants.</summary>
-    public static int Tickets(int rows, int kvHeads) => rows * kvHeads;
+    /// <summary>Whether pages of this type and heads of this size are served; else <see cref="GatedAttention"/> does it.</summary>
+    public static bool Supports<TFormat>(int heads, int kvHeads, int headDim) =>
+        typeof(TFormat) == typeof(Bf16Format) && headDim is 64 or 128 or 256 && heads % kvHeads == 0 && heads / kvHeads is >= 1 and <= 8;
 
     /// <summary>
-    /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; rowSlot, positions: [T]; pageTable:
-    /// [slots, blocks]; tickets: zeros, and zeros again after every launch; y: [T, H · Hd]. Row t attends to the keys at 0 … positions[t]
-    /// of its sequence. A row's bits depend on its query, its position and its sequence's pages only.
+    /// Shape of the scratch that <see cref="Bind"/> wants; nothing in it outlives the launch. blocks: columns of the page table.
     /// </summary>
+    public static (int Rows, int Columns) ScratchShape(int rows, int heads, int headDim, int blocks)
+    {
+        int splits = SplitPlan.MostOf(blocks);
+        return (rows, heads * (splits + SplitPlan.Eights(splits)) * (headDim + StatsColumns));
+    }
+
+    /// <summary>Counters that <see cref="Bind"/> wants: 0 before the first launch, and every launch leaves them so.</summary>
+    public static int Tickets(int rows, int kvHeads) => rows * kvHeads * (1 + SplitPlan.Eight);
+
+    /// <summary>
+    /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; rowSlot: [T], the row of pageTable
+    /// that belongs to the row's sequence; positions: [T]; pageTable: [slots, blocks], page id of each 64 tokens; scratch:
+    /// <see cref="ScratchShape"/>; tickets: <see cref="Tickets"/>, not shared with a launch that may run at the same time; y: [T, H · Hd].
+    /// Row t attends to the keys at 0 … positions[t] of its sequence, its own among them, all read from the pages.
+    /// </summary>
+    /// <remarks>
+    /// Queries and weights go into the products as two bf16 each, sums are float. A row's bits depend on its query, its position and its
+    /// sequence's pages only.
+    /// </remarks>
     public static Launch Bind(
         KernelLoader loader,
         Matrix<float> q,
@@ -35,13 +47,22 @@ internal static class DecodeAttention
         ArrayView<int> positions,
         Matrix<int> pageTable,
         int heads,
+        int headDim,
         Matrix<float> scratch,
         ArrayView<int> tickets,
-        Matrix<float> y) =>
-        Bind<DecodeAttentionPlaces>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y);
+        Matrix<float> y)
+    {
+        Check(q, pages, rowSlot, positions, pageTable, heads, headDim, scratch, tickets, y);
+        return headDim switch
+        {
+            64 => BindHead<Head64, DecodeAttentionSteps>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y),
+            128 => BindHead<Head128, DecodeAttentionSteps>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y),
+            _ => BindHead<Head256, DecodeAttentionSteps>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y),
+        };
+    }
 
-    /// <summary>With places that a test can make wrong.</summary>
-    public static Launch Bind<TPlaces>(
+    /// <summary>With the head size as a type, and steps that a test can do wrong.</summary>
+    public static Launch BindHead<THead, TSteps>(
         KernelLoader loader,
         Matrix<float> q,
         KvPages<ushort> pages,
@@ -52,41 +73,48 @@ internal static class DecodeAttention
         Matrix<float> scratch,
         ArrayView<int> tickets,
         Matrix<float> y)
-        where TPlaces : struct, IDecodeAttentionPlaces
+        where THead : struct, IHeadSlices
+        where TSteps : struct, IDecodeAttentionSteps
+    {
+        // Scores are taken in powers of two: log2(e) / sqrt(Hd) goes into the query.
+        double scale = Math.Log2(Math.E) / Math.Sqrt(pages.HeadDim);
+        var kernel = new DecodeAttentionKernel<THead, TSteps>(
+            Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rowSlot, positions, pageTable, heads / pages.KvHeads, (float)scale,
+            SplitPlan.MostOf(pageTable.Columns), Float4.Words(Op, "scratch", scratch).Data, tickets, Float4.Words(Op, "y", y));
+        return loader.Bind(DecodeAttentionKernel<THead, TSteps>.DecodeAttention, kernel.Config, kernel);
+    }
+
+    private static void Check(
+        Matrix<float> q,
+        KvPages<ushort> pages,
+        ArrayView<int> rowSlot,
+        ArrayView<int> positions,
+        Matrix<int> pageTable,
+        int heads,
+        int headDim,
+        Matrix<float> scratch,
+        ArrayView<int> tickets,
+        Matrix<float> y)
     {
         pages.Check(Op);
-        int headDim = pages.HeadDim;
+        Require.Equal(Op, "head size of the pages", pages.HeadDim, "head size", headDim);
+        Require.That(Op, headDim is 64 or 128 or 256, $"head size is {headDim}, it must be 64, 128 or 256");
         Require.That(
             Op,
-            Supports(heads, pages.KvHeads, headDim),
-            $"{heads} query heads on {pages.KvHeads} kv heads of {headDim}: up to {HeadSums.MaxHeads} a kv head, of 64, 128 or 256");
+            heads > 0 && heads % pages.KvHeads == 0 && heads / pages.KvHeads <= 8,
+            $"{heads} query heads are not 1 to 8 for each of {pages.KvHeads} kv heads");
         Require.Equal(Op, "columns of q", q.Columns, "heads · 2 · head size", (long)heads * 2 * headDim);
         Require.Equal(Op, "length of rowSlot", rowSlot.Length, "rows of q", q.Rows);
         Require.Equal(Op, "length of positions", positions.Length, "rows of q", q.Rows);
-        (int rows, int columns) = ScratchShape(q.Rows, heads, headDim);
-        Require.Equal(Op, "rows of scratch", scratch.Rows, "rows of q · heads", rows);
-        Require.Equal(Op, "columns of scratch", scratch.Columns, "splits · (head size + 2)", columns);
-        Require.That(Op, tickets.Length >= Tickets(q.Rows, pages.KvHeads),
-            $"{tickets.Length} tickets, {Tickets(q.Rows, pages.KvHeads)} are needed");
+        (int rows, int columns) = ScratchShape(q.Rows, heads, headDim, pageTable.Columns);
+        Require.Equal(Op, "rows of scratch", scratch.Rows, "rows of q", rows);
+        Require.Equal(Op, "columns of scratch", scratch.Columns, "of the parts of a row", columns);
+        Require.Equal(Op, "stride of scratch", scratch.Stride, "its columns", columns);
+        Require.That(
+            Op,
+            tickets.Length >= Tickets(q.Rows, pages.KvHeads),
+            $"{tickets.Length} tickets are fewer than {Tickets(q.Rows, pages.KvHeads)} of {q.Rows} rows and {pages.KvHeads} kv heads");
         Require.Equal(Op, "rows of y", y.Rows, "rows of q", q.Rows);
         Require.Equal(Op, "columns of y", y.Columns, "heads · head size", (long)heads * headDim);
-        return headDim switch
-        {
-            64 => BindHeads<Head64>(),
-            128 => BindHeads<Head128>(),
-            _ => BindHeads<Head256>(),
-        };
-
-        Launch BindHeads<THead>()
-            where THead : struct, IHeadSize
-        {
-            // A table of few blocks cannot name more splits than its tokens have.
-            int splits = Math.Min(SplitLayout.MaxSplits, Math.Max(1, (pageTable.Columns * KvCache.PageTokens) / SplitLayout.Tokens(1)) + 1);
-            return loader.Bind(
-                DecodeAttentionKernel<THead, TPlaces>.DecodeAttention,
-                new KernelConfig(new Index3D(splits, pages.KvHeads, q.Rows), new Index3D(DecodeAttentionKernel<THead, TPlaces>.GroupSize, 1, 1)),
-                new DecodeAttentionKernel<THead, TPlaces>(
-                    q, pages.Words<UInt4>(Op), rowSlot, positions, pageTable, heads, scratch.Data, tickets, y));
-        }
     }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using ILGPU;
 using ILGPU.Algorithms;
 using ILGPU.Runtime;
@@ -6,318 +5,385 @@ using ILGPU.Runtime;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// One split of one row's keys for all query heads of a kv head: its keys and values are read once. q: [T, H · 2 · Hd] and y: [T, H · Hd]
-/// float; pages: bf16 in words of eight; rowSlot, positions: [T]; pageTable: [slots, blocks]; partials: see <see cref="SplitLayout"/>;
-/// tickets: [T · Hkv], zero between launches.
+/// Attention of one row over one split of its keys and all query heads of one kv head: a group of four warps, each with sixteen of a
+/// page's 64 tokens. The last group of a row merges what the splits gave. q: [T, H · 2 · Hd], y: [T, H · Hd], float in words of four;
+/// pages: bf16 in words of eight; rowSlot, positions: [T]; pageTable: [slots, blocks]; tickets: zeros, and zeros again afterwards.
 /// </summary>
 /// <remarks>
-/// A group of eight warps goes through 128 tokens at a time. Scores: each warp's 16 keys are the A operand of m16n8k16, straight from
-/// the page; a lane takes eight dimensions in a row, in which order the queries' fragments follow, split into two bf16 each so that
-/// nothing of them is lost. Softmax: a warp a head. Values: a lane's eight dimensions of its warp's tokens, in f32. The group that comes
-/// last for a row and kv head merges the splits in their order.
+/// K is the B operand of m16n8k16 and q, as two bf16 in the two halves of the rows, the A operand; then Vᵀ is A and the weights B, whose
+/// layout is the one in which the scores came out: nothing is transposed. A lane's copies go to places that it alone reads, so no barrier
+/// stands between copy and use. Slice s of V is copied into the place of slice s of K once that is read, and the next page's K into V's.
 /// </remarks>
-[LaunchBounds(GroupSize)]
-[Instantiation(typeof(Head64), typeof(DecodeAttentionPlaces))]
-[Instantiation(typeof(Head128), typeof(DecodeAttentionPlaces))]
-[Instantiation(typeof(Head256), typeof(DecodeAttentionPlaces))]
-internal readonly struct DecodeAttentionKernel<THead, TPlaces>(
-    Matrix<float> q,
+[LaunchBounds(128)]
+[Instantiation(typeof(Head256), typeof(DecodeAttentionSteps))]
+[Instantiation(typeof(Head128), typeof(DecodeAttentionSteps))]
+[Instantiation(typeof(Head64), typeof(DecodeAttentionSteps))]
+internal readonly struct DecodeAttentionKernel<THead, TSteps>(
+    Matrix<Float4> q,
     KvPages<UInt4> pages,
     ArrayView<int> rowSlot,
     ArrayView<int> positions,
     Matrix<int> pageTable,
-    int heads,
-    ArrayView<float> partials,
+    int groupHeads,
+    float scale,
+    int mostSplits,
+    ArrayView<Float4> partials,
     ArrayView<int> tickets,
-    Matrix<float> y) : IGroupKernel
-    where THead : struct, IHeadSize
-    where TPlaces : struct, IDecodeAttentionPlaces
+    Matrix<Float4> y) : IGroupKernel
+    where THead : struct, IHeadSlices
+    where TSteps : struct, IDecodeAttentionSteps
 {
+    /// <summary>Threads of a group.</summary>
     public const int GroupSize = 32 * Warps;
 
-    private const int Warps = 8;
-    private const int WarpTokens = 16;
-    private const int TileTokens = Warps * WarpTokens;
-    private const int Heads = HeadSums.MaxHeads;
-    private const int ScoreStride = TileTokens + 4;             // of a head, so that heads begin in different banks
-    private const float Log2E = 1.4426950408889634f;
+    /// <summary>Query heads of a kv head, at most.</summary>
+    public const int MostHeads = 8;
 
-    private static int TokenWords => THead.Dim / 8;
+    private const int Warps = 4;
+    private const int WarpKeys = 16;
+    private const int SliceWords = 8;                           // 16-byte words of a token in 64 dimensions
+    private const int SliceQuads = 16;                          // float words of a head in 64 dimensions
+    private const int LaneWords = 4;                            // that a lane copies of a slice of sixteen keys
+    private const int MostSlices = 4;
+    private const int QueryWords = MostSlices * SliceWords * MostHeads;
 
-    public static void DecodeAttention(DecodeAttentionKernel<THead, TPlaces> kernel) => kernel.Execute();
+    // Below every score and finite, so that differences of two maxima are numbers.
+    private const float Lowest = -1e38f;
+    private const float Log2E = 1.44269504f;
+
+    private static int HeadWords => THead.Slices * SliceWords;
+
+    private static int HeadQuads => THead.Slices * SliceQuads;
+
+    /// <summary>
+    /// A group per row, kv head and split; those past a row's splits leave at once. Rows come first: those of one sequence read the
+    /// same pages at about the same time.
+    /// </summary>
+    public KernelConfig Config => new(new Index3D(q.Rows, pages.KvHeads, mostSplits), new Index3D(GroupSize, 1, 1));
+
+    public static void DecodeAttention(DecodeAttentionKernel<THead, TSteps> kernel) => kernel.Execute();
 
     public void Execute()
     {
-        int split = Grid.IdxX;
+        ArrayView<UInt4> ring = SharedMemory.Allocate<UInt4>(MostSlices * LaneWords * GroupSize);      // 32 KiB
+        ArrayView<UInt4> query = SharedMemory.Allocate<UInt4>(2 * QueryWords);                          // 8 KiB
+        ArrayView<Float4> stats = SharedMemory.Allocate<Float4>(Warps * MostHeads);
+        ArrayView<int> isLast = SharedMemory.Allocate<int>(1);
+        int row = Grid.IdxX;
+        var plan = new SplitPlan(positions[row] + 1);
+        int splits = plan.Splits;
+        if (Grid.IdxZ < splits)
+        {
+            AttendToSplit(ring, query, stats, plan, row);
+            Merge(ring.Cast<Float4>(), stats, isLast, row, splits);
+        }
+    }
+
+    // Leaves each warp's maxima and sums in stats and its weighted values in ring.
+    private void AttendToSplit(ArrayView<UInt4> ring, ArrayView<UInt4> query, ArrayView<Float4> stats, SplitPlan plan, int row)
+    {
         int kvHead = Grid.IdxY;
-        int row = Grid.IdxZ;
-        int length = positions[row] + 1;
-        int splits = SplitLayout.Count(length);
-        if (split >= splits)
-            return;
+        int lane = Group.IdxX & 31;
+        int warp = Group.IdxX >> 5;
+        int t = lane & 3;
+        int lastToken = positions[row];
+        ArrayView<int> table = pageTable.Row(rowSlot[row]);
+        int block = TSteps.FirstBlock(Grid.IdxZ, plan.SplitBlocks);
+        int end = XMath.Min(block + plan.SplitBlocks, plan.Blocks);
+        int page = table[block];
+        for (int s = 0; s < THead.Slices; s++)
+        {
+            CopyKeys(ring, pages.KeyBlock(page, kvHead), s, lastToken - (block * KvCache.PageTokens));
+            AsyncCopy.Commit();
+        }
 
-        ArrayView<UInt4> queries = SharedMemory.Allocate<UInt4>(THead.Dim / 32 * 2 * 32);
-        ArrayView<float> scores = SharedMemory.Allocate<float>(Heads * ScoreStride);
-        ArrayView<Float4> weights = SharedMemory.Allocate<Float4>(TileTokens * 2);      // [token] of eight heads
-        ArrayView<Float4> shrinks = SharedMemory.Allocate<Float4>(2);                   // of eight heads
-        ArrayView<float> softmax = SharedMemory.Allocate<float>(2 * Heads);             // maxima, then sums
-        ArrayView<Float4> outputs = SharedMemory.Allocate<Float4>(Heads * THead.Dim / 4);
-        int headsPerKv = heads / pages.KvHeads;
-        int first = split * SplitLayout.Tokens(length);
-        int end = TPlaces.End(XMath.Min(first + SplitLayout.Tokens(length), length));
-
-        StageQueries(queries, row, kvHead, headsPerKv);
-        if (Group.IdxX < 2 * Heads)
-            softmax[Group.IdxX] = Group.IdxX < Heads ? float.NegativeInfinity : 0;
+        StageQuery(query, row, kvHead);
         Group.Barrier();
 
-        HeadSums sums = default;
-        ArrayView<int> table = pageTable.Row(rowSlot[row]);
-        for (int tile = first; tile < end; tile += TileTokens)
+        float max = Lowest;
+        float sum = 0;
+        OutputTile output = default;
+        for (; block < end; block++)
         {
-            int token = tile + ((Group.IdxX >> 5) * WarpTokens);
-            int page = table[TPlaces.Block(XMath.Min(token, end - 1))];
-            Score(pages.KeyBlock(page, kvHead), queries, scores, token, end);
-            Group.Barrier();
-            Weigh(scores, weights.Cast<float>(), shrinks.Cast<float>(), softmax);
-            Group.Barrier();
-            sums = HeadSums.Scaled(sums, shrinks[0], shrinks[1]);
-            sums = AddValues(sums, pages.ValueBlock(page, kvHead), weights, token, end);
-        }
-
-        StorePartial(sums, outputs, softmax, row, kvHead, headsPerKv, split);
-        ArrayView<int> flag = SharedMemory.Allocate<int>(1);
-        if (IsLast(flag, (row * pages.KvHeads) + kvHead, splits))
-            Merge(scores, row, kvHead, headsPerKv, splits);
-    }
-
-    // B fragments: lane 4 · head + t holds dimensions 8t … 8t + 7 of every 32, as bf16 and as what that leaves.
-    private void StageQueries(ArrayView<UInt4> queries, int row, int kvHead, int headsPerKv)
-    {
-        float scale = Log2E / XMath.Sqrt((float)THead.Dim);
-        ArrayView<float> values = q.Row(row);
-        for (int i = Group.IdxX; i < THead.Dim; i += GroupSize)
-        {
-            int lane = i & 31;
-            int head = lane >> 2;
-            if (head < headsPerKv)
+            int last = lastToken - (block * KvCache.PageTokens);
+            bool more = block + 1 < end;
+            int nextPage = table[more ? block + 1 : block];
+            ArrayView<UInt4> values = pages.ValueBlock(page, kvHead);
+            ScoreTile scores = default;
+            for (int s = 0; s < THead.Slices; s++)
             {
-                int start = (((kvHead * headsPerKv) + head) * 2 * THead.Dim) + (i & ~31) + (8 * (lane & 3));
-                Put(queries, i, values, start, scale);
+                TSteps.AwaitSlice<THead>();
+                for (int half = 0; half < 2; half++)
+                {
+                    int place = (32 * ((2 * s) + half)) + lane;
+                    scores = scores.Add(
+                        query[place], query[QueryWords + place], ring[Place(s, 2 * half)], ring[Place(s, (2 * half) + 1)]);
+                }
+
+                CopyValues(ring, values, s, last);
+                AsyncCopy.Commit();
             }
-            else
+
+            int key = (WarpKeys * warp) + (2 * t);
+            float s0 = key <= last ? scores.Key0 : float.NegativeInfinity;
+            float s1 = key + 1 <= last ? scores.Key1 : float.NegativeInfinity;
+            float s8 = key + 8 <= last ? scores.Key8 : float.NegativeInfinity;
+            float s9 = key + 9 <= last ? scores.Key9 : float.NegativeInfinity;
+            float higher = Larger(max, MaxOfFour(Larger(Larger(s0, s1), Larger(s8, s9))));
+            float shrink = Float32.Exp2(max - higher);          // of what earlier pages gave; 0 at the first
+            max = higher;
+            float p0 = Float32.Exp2(s0 - max);
+            float p1 = Float32.Exp2(s1 - max);
+            float p8 = Float32.Exp2(s8 - max);
+            float p9 = Float32.Exp2(s9 - max);
+            sum = (sum * shrink) + ((p0 + p1) + (p8 + p9));
+            var upper = new UInt2(Bf16x2.Pack(p0, p1), Bf16x2.Pack(p8, p9));
+            var lower = new UInt2(Rest(p0, p1, upper.X), Rest(p8, p9, upper.Y));
+            float shrinkEven = WarpShuffle.From(shrink, 8 * t);             // head 2t is that of lanes 4 · 2t …
+            float shrinkOdd = WarpShuffle.From(shrink, (8 * t) + 4);
+
+            for (int s = 0; s < THead.Slices; s++)
             {
-                queries[Place(i, 0)] = default;
-                queries[Place(i, 1)] = default;
+                TSteps.AwaitSlice<THead>();
+                output = THead.Turn(output, output.S0.Scaled(shrinkEven, shrinkOdd).Add(
+                    ring[Place(s, 0)], ring[Place(s, 1)], ring[Place(s, 2)], ring[Place(s, 3)], upper, lower));
+                if (more)
+                    CopyKeys(ring, pages.KeyBlock(nextPage, kvHead), s, last - KvCache.PageTokens);
+                AsyncCopy.Commit();
             }
+
+            page = nextPage;
+        }
+
+        sum = WarpReduce.SumOfFour(sum);
+        Group.Barrier();                                        // nobody still reads the ring
+        if (t == 0)
+            stats[(warp * MostHeads) + (lane >> 2)] = new Float4(max, sum, 0, 0);
+        StoreOutput(ring.Cast<Float4>(), output);
+        Group.Barrier();
+    }
+
+    // Word c of head h lies where lane 4h + c % 4 reads its (c / 4)th; the lower halves behind the upper ones. Heads past the last are 0.
+    private void StageQuery(ArrayView<UInt4> query, int row, int kvHead)
+    {
+        ArrayView<Float4> heads = q.Row(row);
+        for (int i = Group.IdxX; i < MostHeads * HeadWords; i += GroupSize)
+        {
+            int head = i / HeadWords;
+            int word = i - (head * HeadWords);
+            int source = (2 * HeadQuads * ((kvHead * groupHeads) + XMath.Min(head, groupHeads - 1))) + (2 * word);
+            float factor = head < groupHeads ? scale : 0;
+            Float4 left = heads[source] * factor;
+            Float4 right = heads[source + 1] * factor;
+            var upper = new UInt4(
+                Bf16x2.Pack(left.X, left.Y), Bf16x2.Pack(left.Z, left.W), Bf16x2.Pack(right.X, right.Y), Bf16x2.Pack(right.Z, right.W));
+            int place = ((word >> 2) * 32) + (head * 4) + (word & 3);
+            query[place] = upper;
+            query[QueryWords + place] = new UInt4(
+                Rest(left.X, left.Y, upper.X), Rest(left.Z, left.W, upper.Y),
+                Rest(right.X, right.Y, upper.Z), Rest(right.Z, right.W, upper.W));
         }
     }
 
-    private static int Place(int i, int part) => (((i >> 5) * 2) + part) * 32 + (i & 31);
-
-    private static void Put(ArrayView<UInt4> queries, int i, ArrayView<float> values, int start, float scale)
+    // Of keys g and g + 8 of the warp's sixteen the words t and t + 4 of slice s.
+    private void CopyKeys(ArrayView<UInt4> ring, ArrayView<UInt4> keys, int s, int last)
     {
-        float x0 = values[start] * scale;
-        float x1 = values[start + 1] * scale;
-        float x2 = values[start + 2] * scale;
-        float x3 = values[start + 3] * scale;
-        float x4 = values[start + 4] * scale;
-        float x5 = values[start + 5] * scale;
-        float x6 = values[start + 6] * scale;
-        float x7 = values[start + 7] * scale;
-        var high = new UInt4(Bf16x2.Pack(x0, x1), Bf16x2.Pack(x2, x3), Bf16x2.Pack(x4, x5), Bf16x2.Pack(x6, x7));
-        queries[Place(i, 0)] = high;
-        queries[Place(i, 1)] = new UInt4(
-            Rest(high.X, x0, x1), Rest(high.Y, x2, x3), Rest(high.Z, x4, x5), Rest(high.W, x6, x7));
+        int g = (Group.IdxX & 31) >> 2;
+        int word = (s * SliceWords) + (Group.IdxX & 3);
+        int key0 = Row(g, last) + word;
+        int key8 = Row(g + 8, last) + word;
+        AsyncCopy.Copy16(ref ring[Place(s, 0)], ref keys[key0]);
+        AsyncCopy.Copy16(ref ring[Place(s, 1)], ref keys[key8]);
+        AsyncCopy.Copy16(ref ring[Place(s, 2)], ref keys[key0 + 4]);
+        AsyncCopy.Copy16(ref ring[Place(s, 3)], ref keys[key8 + 4]);
     }
 
-    private static uint Rest(uint pair, float low, float high) =>
-        Bf16x2.Pack(low - Interop.IntAsFloat(pair << 16), high - Interop.IntAsFloat(pair & 0xffff0000u));
+    // Of keys 2t, 2t + 1, 2t + 8 and 2t + 9 of the warp's sixteen word g of slice s.
+    private void CopyValues(ArrayView<UInt4> ring, ArrayView<UInt4> values, int s, int last)
+    {
+        int t = Group.IdxX & 3;
+        int word = (s * SliceWords) + ((Group.IdxX & 31) >> 2);
+        AsyncCopy.Copy16(ref ring[Place(s, 0)], ref values[Row(2 * t, last) + word]);
+        AsyncCopy.Copy16(ref ring[Place(s, 1)], ref values[Row((2 * t) + 1, last) + word]);
+        AsyncCopy.Copy16(ref ring[Place(s, 2)], ref values[Row((2 * t) + 8, last) + word]);
+        AsyncCopy.Copy16(ref ring[Place(s, 3)], ref values[Row((2 * t) + 9, last) + word]);
+    }
 
-    // Sixteen keys of a warp against the queries; −∞ past the end.
-    private static void Score(ArrayView<UInt4> block, ArrayView<UInt4> queries, ArrayView<float> scores, int token, int end)
+    // Past the last token it stands in with weight 0: what lies behind it in the page may be anything, NaN too.
+    private static int Row(int key, int last) => TSteps.Source((WarpKeys * (Group.IdxX >> 5)) + key, last) * HeadWords;
+
+    private static int Place(int slice, int word) => (((slice * LaneWords) + word) * GroupSize) + Group.IdxX;
+
+    // [warp, head, Hd]
+    private static void StoreOutput(ArrayView<Float4> outputs, OutputTile output)
+    {
+        StoreSlice(outputs, output.S0, 0);
+        if (THead.Slices > 1)
+            StoreSlice(outputs, output.S1, 1);
+        if (THead.Slices > 2)
+        {
+            StoreSlice(outputs, output.S2, 2);
+            StoreSlice(outputs, output.S3, 3);
+        }
+    }
+
+    private static void StoreSlice(ArrayView<Float4> outputs, OutputSlice slice, int s)
     {
         int lane = Group.IdxX & 31;
-        int g = lane >> 2;
-        int above = (((token % KvCache.PageTokens) + g) * TokenWords) + (lane & 3);
-        int below = above + (8 * TokenWords);
-        bool hasAbove = token + g < end;
-        bool hasBelow = token + g + 8 < end;
-        Float4 sums = default;
-        for (int chunk = 0; chunk < THead.Dim / 32; chunk++)
+        int head = ((Group.IdxX >> 5) * MostHeads) + (2 * (lane & 3));
+        int even = (head * HeadQuads) + (s * SliceQuads) + (2 * (lane >> 2));
+        int odd = even + HeadQuads;
+        outputs[even] = slice.EvenLow;
+        outputs[even + 1] = slice.EvenHigh;
+        outputs[odd] = slice.OddLow;
+        outputs[odd + 1] = slice.OddHigh;
+    }
+
+    // The warps' parts into the split's; the last of eight splits merges these, the last of a row's eights merges those. A row of one
+    // split or one eight ends there.
+    private void Merge(ArrayView<Float4> outputs, ArrayView<Float4> stats, ArrayView<int> isLast, int row, int splits)
+    {
+        int split = Grid.IdxZ;
+        int eight = split / SplitPlan.Eight;
+        int eights = SplitPlan.Eights(splits);
+        int firstTicket = ((row * pages.KvHeads) + Grid.IdxY) * (1 + SplitPlan.Eight);
+        MergeWarps(outputs, stats, row, split, splits == 1);
+        if (splits > 1 && IsLast(isLast, firstTicket + 1 + eight, SplitPlan.SplitsOf(eight, splits)))
         {
-            UInt4 a = Load(block, above + (4 * chunk), hasAbove);
-            UInt4 b = Load(block, below + (4 * chunk), hasBelow);
-            sums = Multiply(sums, a, b, queries[(chunk * 64) + lane], queries[(chunk * 64) + 32 + lane]);
-        }
-
-        int place = ((Group.IdxX >> 5) * WarpTokens) + g + (2 * (lane & 3) * ScoreStride);
-        scores[place] = hasAbove ? sums.X : float.NegativeInfinity;
-        scores[place + ScoreStride] = hasAbove ? sums.Y : float.NegativeInfinity;
-        scores[place + 8] = hasBelow ? sums.Z : float.NegativeInfinity;
-        scores[place + ScoreStride + 8] = hasBelow ? sums.W : float.NegativeInfinity;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Float4 Multiply(Float4 sums, UInt4 a, UInt4 b, UInt4 high, UInt4 rest)
-    {
-        var left = new UInt4(a.X, b.X, a.Y, b.Y);
-        var right = new UInt4(a.Z, b.Z, a.W, b.W);
-        sums = Mma.Bf16(left, new UInt2(rest.X, rest.Y), sums);
-        sums = Mma.Bf16(right, new UInt2(rest.Z, rest.W), sums);
-        sums = Mma.Bf16(left, new UInt2(high.X, high.Y), sums);
-        return Mma.Bf16(right, new UInt2(high.Z, high.W), sums);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static UInt4 Load(ArrayView<UInt4> block, int word, bool present)
-    {
-        UInt4 loaded = default;
-        if (present)
-            loaded = GlobalLoad.Streaming(ref block[word]);
-        return loaded;
-    }
-
-    // A warp turns its head's scores of the tile into weights 2^(score − maximum), and notes by how much earlier sums shrink.
-    private static void Weigh(ArrayView<float> scores, ArrayView<float> weights, ArrayView<float> shrinks, ArrayView<float> softmax)
-    {
-        int lane = Group.IdxX & 31;
-        int head = Group.IdxX >> 5;
-        int place = (head * ScoreStride) + lane;
-        float s0 = scores[place];
-        float s1 = scores[place + 32];
-        float s2 = scores[place + 64];
-        float s3 = scores[place + 96];
-        float before = softmax[head];
-        float sumBefore = softmax[Heads + head];
-        float max = WarpReduce.Max(XMath.Max(XMath.Max(s0, s1), XMath.Max(s2, s3)));
-        max = XMath.Max(max, before);
-        float w0 = Float32.Exp2(s0 - max);
-        float w1 = Float32.Exp2(s1 - max);
-        float w2 = Float32.Exp2(s2 - max);
-        float w3 = Float32.Exp2(s3 - max);
-        weights[(lane * Heads) + head] = w0;
-        weights[((lane + 32) * Heads) + head] = w1;
-        weights[((lane + 64) * Heads) + head] = w2;
-        weights[((lane + 96) * Heads) + head] = w3;
-        float sum = WarpReduce.Sum((w0 + w1) + (w2 + w3));
-        if (lane == 0)
-        {
-            float shrink = Float32.Exp2(before - max);
-            shrinks[head] = shrink;
-            softmax[head] = max;
-            softmax[Heads + head] = Float32.Fma(sumBefore, shrink, sum);
+            MergeParts(row, eight * SplitPlan.Eight, SplitPlan.SplitsOf(eight, splits), mostSplits + eight, eights == 1);
+            if (eights > 1 && IsLast(isLast, firstTicket, eights))
+                MergeParts(row, mostSplits, eights, mostSplits + eight, isWhole: true);
         }
     }
 
-    // A warp's sixteen values, as many at once as its lanes hold; zeros past the end, where pages hold anything.
-    private static HeadSums AddValues(HeadSums sums, ArrayView<UInt4> block, ArrayView<Float4> weights, int token, int end)
+    private void MergeWarps(ArrayView<Float4> outputs, ArrayView<Float4> stats, int row, int slot, bool isWhole)
     {
-        int lane = Group.IdxX & 31;
-        int atOnce = 32 / TokenWords;
-        int own = lane / TokenWords;
-        int firstWord = (((token % KvCache.PageTokens) + own) * TokenWords) + (lane % TokenWords);
-        int weight = 2 * (((Group.IdxX >> 5) * WarpTokens) + own);
-        for (int i = 0; i < WarpTokens; i += 4 * atOnce)
+        for (int i = Group.IdxX; i < groupHeads * HeadQuads; i += GroupSize)
         {
-            UInt4 v0 = Load(block, firstWord + (i * TokenWords), token + own + i < end);
-            UInt4 v1 = Load(block, firstWord + ((i + atOnce) * TokenWords), token + own + i + atOnce < end);
-            UInt4 v2 = Load(block, firstWord + ((i + (2 * atOnce)) * TokenWords), token + own + i + (2 * atOnce) < end);
-            UInt4 v3 = Load(block, firstWord + ((i + (3 * atOnce)) * TokenWords), token + own + i + (3 * atOnce) < end);
-            int at = weight + (2 * i);
-            sums = HeadSums.Add(sums, v0, weights[at], weights[at + 1]);
-            at += 2 * atOnce;
-            sums = HeadSums.Add(sums, v1, weights[at], weights[at + 1]);
-            at += 2 * atOnce;
-            sums = HeadSums.Add(sums, v2, weights[at], weights[at + 1]);
-            at += 2 * atOnce;
-            sums = HeadSums.Add(sums, v3, weights[at], weights[at + 1]);
-        }
+            int head = i / HeadQuads;
+            float max = Lowest;
+            for (int warp = 0; warp < Warps; warp++)
+                max = Larger(max, stats[(warp * MostHeads) + head].X);
+            float sum = 0;
+            var output = new Float4(0, 0, 0, 0);
+            for (int warp = 0; warp < Warps; warp++)
+            {
+                Float4 part = stats[(warp * MostHeads) + head];
+                float weight = Float32.Exp2(part.X - max);
+                sum += part.Y * weight;
+                output += outputs[(warp * MostHeads * HeadQuads) + i] * weight;
+            }
 
-        return sums;
-    }
-
-    // The sums of warps, and of the tokens that a warp takes at once, in their order, to the split's place.
-    private void StorePartial(
-        HeadSums sums, ArrayView<Float4> outputs, ArrayView<float> softmax, int row, int kvHead, int headsPerKv, int split)
-    {
-        int lane = Group.IdxX & 31;
-        int atOnce = 32 / TokenWords;
-        int turn = ((Group.IdxX >> 5) * atOnce) + (lane / TokenWords);
-        for (int i = 0; i < Warps * atOnce; i++)
-        {
-            if (i == turn)
-                sums.AddTo(outputs, 2 * (lane % TokenWords), THead.Dim / 4, i == 0);
-            Group.Barrier();
-        }
-
-        ArrayView<float> values = outputs.Cast<float>();
-        for (int i = Group.IdxX; i < headsPerKv * THead.Dim; i += GroupSize)
-            partials[Start(row, kvHead, headsPerKv, i / THead.Dim, split) + (i % THead.Dim)] = values[i];
-        if (Group.IdxX < headsPerKv)
-        {
-            long start = Start(row, kvHead, headsPerKv, Group.IdxX, split);
-            partials[start + THead.Dim] = softmax[Group.IdxX];
-            partials[start + THead.Dim + 1] = softmax[Heads + Group.IdxX];
+            Store(row, slot, i, new MergedWord(max, sum, output), isWhole);
         }
     }
 
-    private long Start(int row, int kvHead, int headsPerKv, int head, int split) =>
-        SplitLayout.Start(row, (kvHead * headsPerKv) + head, heads, split, THead.Dim);
-
-    private bool IsLast(ArrayView<int> flag, int ticket, int splits)
+    // Parts first … first + count − 1. Of a slice each thread has one word; all are loaded before any is stored.
+    private void MergeParts(int row, int first, int count, int slot, bool isWhole)
     {
-        DeviceScope.Fence();
+        MergedWord w0 = MergedPart(row, first, count, 0);
+        MergedWord w1 = THead.Slices > 1 ? MergedPart(row, first, count, 1) : default;
+        MergedWord w2 = THead.Slices > 2 ? MergedPart(row, first, count, 2) : default;
+        MergedWord w3 = THead.Slices > 2 ? MergedPart(row, first, count, 3) : default;
+        Store(row, slot, Group.IdxX, w0, isWhole);
+        if (THead.Slices > 1)
+            Store(row, slot, GroupSize + Group.IdxX, w1, isWhole);
+        if (THead.Slices > 2)
+        {
+            Store(row, slot, (2 * GroupSize) + Group.IdxX, w2, isWhole);
+            Store(row, slot, (3 * GroupSize) + Group.IdxX, w3, isWhole);
+        }
+    }
+
+    // In the order of the parts; all loads are under way at once, those past the last part once more with weight 0.
+    private MergedWord MergedPart(int row, int first, int count, int turn)
+    {
+        int i = XMath.Min((turn * GroupSize) + Group.IdxX, (groupHeads * HeadQuads) - 1);
+        int head = i / HeadQuads;
+        float max = Lowest;
+        for (int n = 0; n < SplitPlan.Eight; n++)
+            max = Larger(max, partials[Stats(row, first + XMath.Min(n, count - 1), head)].X);
+        float sum = 0;
+        var output = new Float4(0, 0, 0, 0);
+        for (int n = 0; n < SplitPlan.Eight; n++)
+        {
+            int part = first + XMath.Min(n, count - 1);
+            Float4 stats = partials[Stats(row, part, head)];
+            float weight = n < count ? Float32.Exp2(stats.X - max) : 0;
+            sum += stats.Y * weight;
+            output += partials[Part(row, part) + head + i] * weight;
+        }
+
+        return new MergedWord(max, sum, output);
+    }
+
+    // Word i of the heads' dimensions, where there is one: finished into y, or as a part that is merged later.
+    private void Store(int row, int slot, int i, MergedWord merged, bool isWhole)
+    {
+        if (i >= groupHeads * HeadQuads)
+            return;
+        int head = i / HeadQuads;
+        int word = i - (head * HeadQuads);
+        if (isWhole)
+        {
+            int queryHead = (Grid.IdxY * groupHeads) + head;
+            Float4 output = merged.Output * Float32.Reciprocal(merged.Sum);
+            Float4 gate = q.Row(row)[(((2 * queryHead) + 1) * HeadQuads) + word];
+            y.Row(row)[(queryHead * HeadQuads) + word] = new Float4(
+                output.X * Sigmoid(gate.X), output.Y * Sigmoid(gate.Y), output.Z * Sigmoid(gate.Z), output.W * Sigmoid(gate.W));
+        }
+        else
+        {
+            partials[Part(row, slot) + head + i] = merged.Output;
+            if (word == 0)
+                partials[Stats(row, slot, head)] = new Float4(merged.Max, merged.Sum, 0, 0);
+        }
+    }
+
+    // A part is, per head, Hd sums and a word with their maximum and weight.
+    private int Part(int row, int slot)
+    {
+        int slots = mostSplits + SplitPlan.Eights(mostSplits);
+        return ((((row * pages.KvHeads) + Grid.IdxY) * slots) + slot) * groupHeads * (HeadQuads + 1);
+    }
+
+    private int Stats(int row, int slot, int head) => Part(row, slot) + (head * (HeadQuads + 1)) + HeadQuads;
+
+    // True in the group that comes last of count, which then sees what the others stored. It leaves the ticket at 0 for the next launch.
+    private bool IsLast(ArrayView<int> isLast, int ticket, int count)
+    {
         Group.Barrier();
         if (Group.IdxX == 0)
         {
-            int arrived = DeviceScope.FetchAdd(ref tickets[ticket], 1);
-            if (arrived == splits - 1)
-                tickets[ticket] = 0;                    // as the next launch needs it
-            flag[0] = arrived;
+            int last = DeviceScope.FetchAdd(ref tickets[ticket], 1) == count - 1 ? 1 : 0;
+            if (last != 0)
+                tickets[ticket] = 0;
+            isLast[0] = last;
         }
 
         Group.Barrier();
-        DeviceScope.Fence();
-        return flag[0] == splits - 1;
+        return isLast[0] != 0;
     }
 
-    // factors: shared, the scores' place: [head][split], then as much again for the sums of weights.
-    private void Merge(ArrayView<float> factors, int row, int kvHead, int headsPerKv, int splits)
+    // What is left of a pair when its bf16 are taken off, as bf16.
+    private static uint Rest(float low, float high, uint pair) =>
+        Bf16x2.Pack(low - Interop.IntAsFloat(pair << 16), high - Interop.IntAsFloat(pair & 0xffff0000u));
+
+    private static float MaxOfFour(float value)
     {
-        const int Sums = Heads * SplitLayout.MaxSplits;
-        for (int i = Group.IdxX; i < headsPerKv * splits; i += GroupSize)
-        {
-            int head = i / splits;
-            int split = i % splits;
-            long start = Start(row, kvHead, headsPerKv, head, 0) + THead.Dim;
-            float max = float.NegativeInfinity;
-            for (int other = 0; other < splits; other++)
-                max = XMath.Max(max, partials[start + (other * SplitLayout.Columns(THead.Dim))]);
-            long own = start + (split * SplitLayout.Columns(THead.Dim));
-            float factor = Float32.Exp2(partials[own] - max);
-            factors[(head * SplitLayout.MaxSplits) + split] = factor;
-            factors[Sums + (head * SplitLayout.MaxSplits) + split] = factor * partials[own + 1];
-        }
+        value = Larger(value, WarpShuffle.Xor(value, 2));
+        return Larger(value, WarpShuffle.Xor(value, 1));
+    }
 
-        Group.Barrier();
-        for (int i = Group.IdxX; i < headsPerKv * THead.Dim; i += GroupSize)
-        {
-            int head = i / THead.Dim;
-            int dimension = i % THead.Dim;
-            long start = Start(row, kvHead, headsPerKv, head, 0) + dimension;
-            float output = 0;
-            float sum = 0;
-            for (int split = 0; split < splits; split++)
-            {
-                int factor = (head * SplitLayout.MaxSplits) + split;
-                output = Float32.Fma(factors[factor], partials[start + (split * SplitLayout.Columns(THead.Dim))], output);
-                sum += factors[Sums + factor];
-            }
+    private static float Larger(float a, float b) => a > b ? a : b;
 
-            int place = (kvHead * headsPerKv) + head;
-            float gate = q[row, (((2 * place) + 1) * THead.Dim) + dimension];
-            y[row, (place * THead.Dim) + dimension] = output / sum / (1 + XMath.Exp(-gate));
-        }
+    private static float Sigmoid(float x) => Float32.Reciprocal(1 + Float32.Exp2(-Log2E * x));
+
+    /// <summary>Four dimensions of a head: the sum of weights relative to 2^max, and the values so weighted.</summary>
+    private readonly struct MergedWord(float max, float sum, Float4 output)
+    {
+        public readonly float Max = max;
+        public readonly float Sum = sum;
+        public readonly Float4 Output = output;
     }
 }

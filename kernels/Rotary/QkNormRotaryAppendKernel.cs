@@ -1,110 +1,111 @@
 using ILGPU;
-using ILGPU.Algorithms;
 using ILGPU.Runtime;
 
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// Norm and rotation of one head of one row a warp, query heads before key heads; a key goes to its page, and its value with it.
-/// q: [T, H · 2 · Hd] in place; k, v: [T, Hkv · Hd]; qNorm, kNorm: [Hd], all float; rowSlot, positions: [T]; pageTable: [slots, blocks].
+/// Norm and rotation of one head of one row a warp, query heads before key heads; a key head's warp also writes key and value to their
+/// page. q: [T, H · 2 · Hd], k, v: [T, Hkv · Hd], qNorm, kNorm: [Hd], all float; rowSlot, positions: [T]; pageTable: [slots, blocks].
+/// Hd is a multiple of 32, at most 256.
 /// </summary>
-[LaunchBounds(GroupSize)]
+[LaunchBounds(128)]
 [Instantiation(typeof(float), typeof(F32Format))]
 [Instantiation(typeof(ushort), typeof(Bf16Format))]
 internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
     Matrix<float> q,
     Matrix<float> k,
     Matrix<float> v,
-    int heads,
     ArrayView<float> qNorm,
     ArrayView<float> kNorm,
+    RotaryView rotary,
+    float eps,
     KvPages<TStorage> pages,
     ArrayView<int> rowSlot,
     ArrayView<int> positions,
-    Matrix<int> pageTable,
-    RotaryView rotary,
-    float eps) : IGroupKernel
+    Matrix<int> pageTable) : IGroupKernel
     where TStorage : unmanaged
     where TFormat : struct, INumberFormat<TStorage>
 {
-    public const int MaxHeadDim = 256;
+    /// <summary>Threads of a group.</summary>
+    public const int GroupSize = 32 * Warps;
 
-    private const int Warps = 8;
-    private const int GroupSize = 32 * Warps;
+    public const int MostHeadDim = 256;
 
-    public KernelConfig Config => new((Items + Warps - 1) / Warps, GroupSize);
+    private const int Warps = 4;
 
-    private int Items => q.Rows * (heads + pages.KvHeads);
+    private int QueryHeads => q.Columns / (2 * pages.HeadDim);
+
+    /// <summary>A group per row and four heads.</summary>
+    public KernelConfig Config =>
+        new(new Index3D(q.Rows, (QueryHeads + pages.KvHeads + Warps - 1) / Warps, 1), new Index3D(GroupSize, 1, 1));
 
     public static void QkNormRotaryAppend(QkNormRotaryAppendKernel<TStorage, TFormat> kernel) => kernel.Execute();
 
     public void Execute()
     {
-        ArrayView<float> allNormed = SharedMemory.Allocate<float>(Warps * MaxHeadDim);
-        int warp = Group.IdxX >> 5;
-        int item = (Grid.IdxX * Warps) + warp;
-        bool present = item < Items;
-        item = present ? item : Items - 1;              // warps without work do another's again, and keep it to themselves
-        int row = item / (heads + pages.KvHeads);
-        int head = item - (row * (heads + pages.KvHeads));
-        ArrayView<float> normed = allNormed.SubView(warp * MaxHeadDim, MaxHeadDim);
-        bool isQuery = head < heads;
-        ArrayView<float> x = isQuery
-            ? q.Row(row).SubView(head * 2 * pages.HeadDim, pages.HeadDim)
-            : k.Row(row).SubView((head - heads) * pages.HeadDim, pages.HeadDim);
-        Norm(x, isQuery ? qNorm : kNorm, normed);
-        Group.Barrier();
-        if (!present)
-            return;
-        if (isQuery)
-            TurnQuery(x, normed, positions[row]);
-        else
-            AppendKey(row, head - heads, normed);
-    }
-
-    private void Norm(ArrayView<float> x, ArrayView<float> weight, ArrayView<float> normed)
-    {
+        ArrayView<float> shared = SharedMemory.Allocate<float>(Warps * MostHeadDim);
         int lane = Group.IdxX & 31;
-        float squares = 0;
-        for (int i = lane; i < pages.HeadDim; i += 32)
-            squares += x[i] * x[i];
-        float scale = 1 / XMath.Sqrt((WarpReduce.Sum(squares) / pages.HeadDim) + eps);
-        for (int i = lane; i < pages.HeadDim; i += 32)
-            normed[i] = x[i] * scale * (1 + weight[i]);
-    }
-
-    private void TurnQuery(ArrayView<float> x, ArrayView<float> normed, int position)
-    {
-        for (int i = Group.IdxX & 31; i < pages.HeadDim; i += 32)
-            x[i] = Turned(normed, i, position);
-    }
-
-    private void AppendKey(int row, int kvHead, ArrayView<float> normed)
-    {
+        int warp = Group.IdxX >> 5;
+        int row = Grid.IdxX;
+        int head = (Grid.IdxY * Warps) + warp;
         int position = positions[row];
-        int block = position / KvCache.PageTokens;
-        int page = pageTable[rowSlot[row], block];
-        int start = (position - (block * KvCache.PageTokens)) * pages.HeadDim;
-        ArrayView<TStorage> keys = pages.KeyBlock(page, kvHead);
-        ArrayView<TStorage> values = pages.ValueBlock(page, kvHead);
-        ArrayView<float> value = v.Row(row).SubView(kvHead * pages.HeadDim, pages.HeadDim);
-        for (int i = Group.IdxX & 31; i < pages.HeadDim; i += 32)
+        int headDim = pages.HeadDim;
+        int heads = QueryHeads;
+        bool isQuery = head < heads;
+        bool present = head < heads + pages.KvHeads;
+        int kvHead = present && !isQuery ? head - heads : 0;
+        ArrayView<float> values = shared.SubView(warp * MostHeadDim, MostHeadDim);
+        ArrayView<float> x = isQuery ? q.Row(row).SubView(2 * head * headDim, headDim) : k.Row(row).SubView(kvHead * headDim, headDim);
+        ArrayView<float> weight = isQuery ? qNorm : kNorm;
+
+        float squares = 0;
+        for (int d = lane; d < headDim; d += 32)
         {
-            keys[start + i] = TFormat.Store(Turned(normed, i, position));
-            values[start + i] = TFormat.Store(value[i]);
+            float value = x[d];
+            values[d] = value;
+            squares += value * value;
+        }
+
+        float scale = Float32.Rsqrt((WarpReduce.Sum(squares) / headDim) + eps);
+        for (int d = lane; d < headDim; d += 32)
+            values[d] = values[d] * scale * (1 + weight[d]);
+        Group.Barrier();                                        // a pair's halves lie in two lanes
+        if (isQuery)
+        {
+            for (int d = lane; d < headDim; d += 32)
+                x[d] = Turned(values, d, position);
+        }
+        else if (present)
+        {
+            Append(values, v.Row(row).SubView(kvHead * headDim, headDim), row, kvHead, position);
         }
     }
 
-    // Dimensions i and i + Frequencies make a pair.
-    private float Turned(ArrayView<float> normed, int i, int position)
+    private void Append(ArrayView<float> key, ArrayView<float> value, int row, int kvHead, int position)
     {
+        int headDim = pages.HeadDim;
+        int block = position / KvCache.PageTokens;
+        int page = pageTable[rowSlot[row], block];
+        int token = position - (block * KvCache.PageTokens);
+        ArrayView<TStorage> keys = pages.KeyBlock(page, kvHead).SubView(token * headDim, headDim);
+        ArrayView<TStorage> values = pages.ValueBlock(page, kvHead).SubView(token * headDim, headDim);
+        for (int d = Group.IdxX & 31; d < headDim; d += 32)
+        {
+            keys[d] = TFormat.Store(Turned(key, d, position));
+            values[d] = TFormat.Store(value[d]);
+        }
+    }
+
+    // Dimensions i and i + Frequencies make a pair; those from 2 · Frequencies on are not turned.
+    private float Turned(ArrayView<float> values, int d, int position)
+    {
+        float own = values[d];
         int frequencies = rotary.Frequencies;
-        if (i >= 2 * frequencies)
-            return normed[i];
-        bool first = i < frequencies;
-        Rotation turn = rotary.At(position, first ? i : i - frequencies);
-        return first
-            ? (normed[i] * turn.Cos) - (normed[i + frequencies] * turn.Sin)
-            : (normed[i] * turn.Cos) + (normed[i - frequencies] * turn.Sin);
+        if (d >= 2 * frequencies)
+            return own;
+        bool isFirst = d < frequencies;
+        Rotation turn = rotary.At(position, isFirst ? d : d - frequencies);
+        float other = values[isFirst ? d + frequencies : d - frequencies];
+        return isFirst ? (own * turn.Cos) - (other * turn.Sin) : (own * turn.Cos) + (other * turn.Sin);
     }
 }

@@ -17,7 +17,6 @@ internal sealed class PagedSequences<TStorage, TFormat>
     private readonly (float[] K, float[] V)[] sequences;
     private readonly ArrayView<TStorage> keys;
     private readonly ArrayView<TStorage> values;
-    private readonly KvPages<TStorage> pages;
 
     public PagedSequences(
         TestDevice device, int heads, int kvHeads, int headDim, (float[] K, float[] V)[] sequences, int seed)
@@ -42,7 +41,7 @@ internal sealed class PagedSequences<TStorage, TFormat>
         long elements = (long)(ids.Length + 1) * kvHeads * KvCache.PageTokens * headDim;
         keys = device.Poisoned<TStorage>(elements);
         values = device.Poisoned<TStorage>(elements);
-        pages = new KvPages<TStorage>(keys, values, ids.Length + 1, kvHeads, headDim);
+        Pages = new KvPages<TStorage>(keys, values, ids.Length + 1, kvHeads, headDim);
         PageTable = device.Upload(Table.Cast<int>().ToArray(), Table.GetLength(0), Table.GetLength(1));
     }
 
@@ -50,6 +49,8 @@ internal sealed class PagedSequences<TStorage, TFormat>
     public int[,] Table { get; }
 
     public Matrix<int> PageTable { get; }
+
+    public KvPages<TStorage> Pages { get; }
 
     public TStorage[] Keys => device.Download(keys);
 
@@ -68,7 +69,7 @@ internal sealed class PagedSequences<TStorage, TFormat>
         float[] k = [.. rows.SelectMany(r => r.Sequence < 0 ? new float[width] : sequences[r.Sequence].K[(r.Position * width)..((r.Position + 1) * width)])];
         float[] v = [.. rows.SelectMany(r => r.Sequence < 0 ? new float[width] : sequences[r.Sequence].V[(r.Position * width)..((r.Position + 1) * width)])];
         device.Run(KvAppend.Bind<TStorage, TFormat>(
-            device.Loader, device.Upload(k, rows.Length, width), device.Upload(v, rows.Length, width), pages, Slots(rows), Positions(rows), PageTable));
+            device.Loader, device.Upload(k, rows.Length, width), device.Upload(v, rows.Length, width), Pages, Slots(rows), Positions(rows), PageTable));
     }
 
     /// <summary>Attention of rows in one launch. q: [T, H · 2 · Hd]; returns [T, H · Hd].</summary>
@@ -77,53 +78,51 @@ internal sealed class PagedSequences<TStorage, TFormat>
         (int scratchRows, int scratchColumns) = GatedAttention.ScratchShape(rows.Length, heads);
         Matrix<float> y = device.Poisoned<float>(rows.Length, heads * headDim);
         device.Run(GatedAttention.Bind<TStorage, TFormat>(
-            device.Loader, device.Upload(q, rows.Length, heads * 2 * headDim), pages, Slots(rows), Positions(rows), PageTable,
+            device.Loader, device.Upload(q, rows.Length, heads * 2 * headDim), Pages, Slots(rows), Positions(rows), PageTable,
             heads, headDim, device.Poisoned<float>(scratchRows, scratchColumns), y));
         return device.Download(y);
     }
 
-    /// <summary>The same by <see cref="DecodeAttention"/>, of bf16 pages; all tickets must be zero again behind it.</summary>
-    public float[] AttendSplit<TPlaces>(float[] q, params (int Sequence, int Position)[] rows)
-        where TPlaces : struct, IDecodeAttentionPlaces
-    {
-        var bf16 = (KvPages<ushort>)(object)pages;
-        (int scratchRows, int scratchColumns) = DecodeAttention.ScratchShape(rows.Length, heads, headDim);
-        Matrix<float> y = device.Poisoned<float>(rows.Length, heads * headDim);
-        ArrayView<int> tickets = device.Upload(new int[DecodeAttention.Tickets(rows.Length, kvHeads)]);
-        device.Run(DecodeAttention.Bind<TPlaces>(
-            device.Loader, device.Upload(q, rows.Length, heads * 2 * headDim), bf16, Slots(rows), Positions(rows), PageTable,
-            heads, device.Poisoned<float>(scratchRows, scratchColumns), tickets, y));
-        Assert.That(device.Download(tickets), Has.All.Zero, "tickets");
-        return device.Download(y);
-    }
-
-    /// <summary>Norms and turns q in place and appends the rows' keys, normed and turned, and values.</summary>
-    public float[] NormTurnAppend(
-        float[] q, ArrayView<float> qNorm, ArrayView<float> kNorm, RotaryView rotary, float eps, params (int Sequence, int Position)[] rows)
-    {
-        int width = kvHeads * headDim;
-        float[] Of(Func<int, float[]> of) =>
-            [.. rows.SelectMany(r => of(r.Sequence)[(r.Position * width)..((r.Position + 1) * width)])];
-        Matrix<float> turned = device.Upload(q, rows.Length, heads * 2 * headDim);
-        device.Run(QkNormRotaryAppend.Bind<TStorage, TFormat>(
-            device.Loader, turned, device.Upload(Of(s => sequences[s].K), rows.Length, width),
-            device.Upload(Of(s => sequences[s].V), rows.Length, width), heads, qNorm, kNorm, pages, Slots(rows), Positions(rows),
-            PageTable, rotary, eps));
-        return device.Download(turned);
-    }
-
     /// <summary>The definition, over keys and values rounded to the pages' element type.</summary>
-    public double[] Reference(float[] q, params (int Sequence, int Position)[] rows)
+    public double[] Reference(float[] q, params (int Sequence, int Position)[] rows) => Reference(q, Stored, rows);
+
+    /// <summary>Σ of a row's weights times |value|, times the gate: what the errors of its outputs are shares of.</summary>
+    public double[] Magnitude(float[] q, params (int Sequence, int Position)[] rows) =>
+        Reference(q, value => Math.Abs(Stored(value)), rows);
+
+    /// <summary>Of each row and head the largest Σ|q·k| / sqrt(Hd), over all keys of the row's sequence: [T, H].</summary>
+    public double[] ScoreMagnitude(float[] q, params (int Sequence, int Position)[] rows)
+    {
+        var most = new double[rows.Length * heads];
+        for (int i = 0; i < most.Length; i++)
+        {
+            float[] k = sequences[rows[i / heads].Sequence].K;
+            int kvHead = i % heads / (heads / kvHeads);
+            for (int key = 0; key <= rows[i / heads].Position; key++)
+            {
+                double sum = 0;
+                for (int d = 0; d < headDim; d++)
+                    sum += Math.Abs((double)q[(i * 2 * headDim) + d] * Stored(k[(((key * kvHeads) + kvHead) * headDim) + d]));
+                most[i] = Math.Max(most[i], sum / Math.Sqrt(headDim));
+            }
+        }
+
+        return most;
+    }
+
+    public ArrayView<int> Slots((int Sequence, int Position)[] rows) => device.Upload(Array.ConvertAll(rows, r => r.Sequence + 1));
+
+    public ArrayView<int> Positions((int Sequence, int Position)[] rows) => device.Upload(Array.ConvertAll(rows, r => r.Position));
+
+    private double[] Reference(float[] q, Func<float, double> value, (int Sequence, int Position)[] rows)
     {
         int width = heads * 2 * headDim;
         return [.. rows.SelectMany((r, row) => AttentionReference.Run(
             Array.ConvertAll(q[(row * width)..((row + 1) * width)], x => (double)x),
-            Array.ConvertAll(sequences[r.Sequence].K, x => (double)TFormat.Load(TFormat.Store(x))),
-            Array.ConvertAll(sequences[r.Sequence].V, x => (double)TFormat.Load(TFormat.Store(x))),
+            Array.ConvertAll(sequences[r.Sequence].K, Stored),
+            Array.ConvertAll(sequences[r.Sequence].V, x => value(x)),
             [r.Position], heads, kvHeads, headDim))];
     }
 
-    private ArrayView<int> Slots((int Sequence, int Position)[] rows) => device.Upload(Array.ConvertAll(rows, r => r.Sequence + 1));
-
-    private ArrayView<int> Positions((int Sequence, int Position)[] rows) => device.Upload(Array.ConvertAll(rows, r => r.Position));
+    private static double Stored(float value) => TFormat.Load(TFormat.Store(value));
 }

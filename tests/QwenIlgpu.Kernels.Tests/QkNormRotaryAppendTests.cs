@@ -2,80 +2,183 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>Norm, rotation and append in one launch equal the three on their own: a warp a head, on PoCL or on a GPU.</summary>
-[NonParallelizable]
+/// <summary>Norm, rotation and append in one launch, held against the definitions and the two portable kernels.</summary>
 [TestFixture(typeof(float), typeof(F32Format))]
 [TestFixture(typeof(ushort), typeof(Bf16Format))]
+[NonParallelizable]
 internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
     where TStorage : unmanaged
     where TFormat : struct, INumberFormat<TStorage>
 {
     private const float Eps = 1e-6f;
     private const double Theta = 1e7;
+    private const int Blocks = 4096;
+    private const int Pages = 7;
 
-    // As for the portable kernel: values reach 7, their float rounding is some 2^-22 in all; a stored key adds its page's own rounding.
-    private static readonly double Tolerance = 3e-6;
-    private static readonly double KeyTolerance = typeof(TStorage) == typeof(float) ? 3e-6 : 7.0 / 256;
+    // Values reach 7: x / rms below 2, weight + 1 below 2, a pair's sum √2 of that. Their float rounding is some 2^-22 in all.
+    private const double Tolerance = 4e-6;
 
-    private static TestDevice Device => WarpDevice.Named(TestDevice.Kind == "cuda" ? "cuda" : "pocl");
+    private static IEnumerable<TestCaseData> Shapes()
+    {
+        string device = TestDevice.Kind == "cuda" ? "cuda" : "pocl";
+        if (device == "pocl")
+            yield return new("cpu", 2, 2, 1, 32, 8);
+        yield return new(device, 1, 1, 1, 32, 32);
+        yield return new(device, 7, 6, 2, 64, 16);
+        yield return new(device, 5, 3, 3, 96, 24);
+        yield return new(device, 3, 24, 4, 256, 64);
+    }
 
     [TearDown]
     public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
 
-    [TestCase(1, 1, 48, 12)]
-    [TestCase(6, 2, 64, 16)]
-    [TestCase(24, 4, 256, 64)]
-    [TestCase(3, 3, 20, 20)]
-    public void MatchesReference(int heads, int kvHeads, int headDim, int rotaryDim)
+    [TestCaseSource(nameof(Shapes))]
+    public void MatchesReferenceAndWritesNothingElse(string deviceName, int rows, int heads, int kvHeads, int headDim, int rotaryDim)
     {
-        int width = kvHeads * headDim;
-        (float[] K, float[] V)[] sequences =
-            [.. new[] { 65, 1, 130 }.Select((l, s) => (KernelTests.RandomFloats(width + s, l * width, 3), KernelTests.RandomFloats(-width - s, l * width)))];
-        (int Sequence, int Position)[] rows = [(0, 64), (1, 0), (2, 128), (2, 129)];
-        float[] q = KernelTests.RandomFloats(headDim + heads, rows.Length * heads * 2 * headDim, 2);
-        float[] qNorm = KernelTests.RandomFloats(headDim, headDim);
-        float[] kNorm = KernelTests.RandomFloats(-headDim, headDim);
-        int[] positions = [.. rows.Select(r => r.Position)];
-        var paged = new PagedSequences<TStorage, TFormat>(Device, heads, kvHeads, headDim, sequences, seed: width);
-        RotaryView rotary = RotaryTable.Build(262144, rotaryDim, Theta).Upload(Device.Upload);
+        var step = new Step(WarpDevice.Named(deviceName), rows, heads, kvHeads, headDim, rotaryDim);
 
-        float[] turned = paged.NormTurnAppend(q, Device.Upload(qNorm), Device.Upload(kNorm), rotary, Eps, rows);
+        (float[] q, TStorage[] keys, TStorage[] values) = step.Run();
 
-        double[] expected = QkNormRotaryReference.Run(
-            Array.ConvertAll(q, x => (double)x), 2 * headDim, headDim, Array.ConvertAll(qNorm, x => (double)x), positions, rotaryDim, Theta, Eps);
-        Assert.That(turned.Zip(expected, (a, e) => Math.Abs(a - e)).Max(), Is.LessThanOrEqualTo(Tolerance));
-        double[] k = [.. rows.SelectMany(r => sequences[r.Sequence].K.Skip(r.Position * width).Take(width)).Select(x => (double)x)];
-        double[] expectedKeys = QkNormRotaryReference.Run(
-            k, headDim, headDim, Array.ConvertAll(kNorm, x => (double)x), positions, rotaryDim, Theta, Eps);
-        AssertPages(paged, sequences, rows, expectedKeys, kvHeads, headDim);
-    }
-
-    // Every element of every page: what was appended is there, everything else as poisoned as before.
-    private static void AssertPages(
-        PagedSequences<TStorage, TFormat> paged, (float[] K, float[] V)[] sequences, (int Sequence, int Position)[] rows,
-        double[] expectedKeys, int kvHeads, int headDim)
-    {
-        int width = kvHeads * headDim;
-        TStorage[] keys = paged.Keys;
-        TStorage[] values = paged.Values;
-        var written = new HashSet<int>();
-        for (int row = 0; row < rows.Length; row++)
+        double[] expectedQ = QkNormRotaryReference.Run(
+            ToDouble(step.Q), 2 * headDim, headDim, ToDouble(step.QNorm), step.Positions, rotaryDim, Theta, Eps);
+        double[] expectedK = QkNormRotaryReference.Run(
+            ToDouble(step.K), headDim, headDim, ToDouble(step.KNorm), step.Positions, rotaryDim, Theta, Eps);
+        for (int i = 0; i < q.Length; i++)
         {
-            (int sequence, int position) = rows[row];
-            int page = paged.Table[sequence + 1, position / KvCache.PageTokens];
-            for (int i = 0; i < width; i++)
-            {
-                int at = (((((page * kvHeads) + (i / headDim)) * KvCache.PageTokens) + (position % KvCache.PageTokens)) * headDim) + (i % headDim);
-                written.Add(at);
-                Assert.That(TFormat.Load(keys[at]), Is.EqualTo(expectedKeys[(row * width) + i]).Within(KeyTolerance), $"key {row}, {i}");
-                Assert.That(values[at], Is.EqualTo(TFormat.Store(sequences[sequence].V[(position * width) + i])), $"value {row}, {i}");
-            }
+            bool isGate = i / headDim % 2 == 1;
+            Assert.That(q[i], isGate ? Is.EqualTo(step.Q[i]) : Is.EqualTo(expectedQ[i]).Within(Tolerance), $"query element {i}");
         }
 
-        for (int at = 0; at < keys.Length; at++)
+        // bf16 rounds to 2^-8 of a value beside.
+        double unit = typeof(TStorage) == typeof(ushort) ? 1.0 / (1 << 8) : 0;
+        var written = new bool[keys.Length];
+        for (int i = 0; i < step.K.Length; i++)
         {
-            if (!written.Contains(at))
-                Assert.That(float.IsNaN(TFormat.Load(keys[at])) && float.IsNaN(TFormat.Load(values[at])), $"element {at} was written");
+            int place = step.Place(i);
+            written[place] = true;
+            double bound = Tolerance + (unit * (Math.Abs(expectedK[i]) + Tolerance));
+            Assert.That(TFormat.Load(keys[place]), Is.EqualTo(expectedK[i]).Within(bound), $"key element {i}");
+            Assert.That(values[place], Is.EqualTo(TFormat.Store(step.V[i])), $"value element {i}");
+        }
+
+        Assert.That(keys.Where((_, i) => !written[i]), Is.All.EqualTo(step.Unwritten));
+        Assert.That(values.Where((_, i) => !written[i]), Is.All.EqualTo(step.Unwritten));
+    }
+
+    [Test]
+    public void GivesABatchTheBitsOfItsMembers()
+    {
+        var step = new Step(WarpDevice.Named(TestDevice.Kind == "cuda" ? "cuda" : "pocl"), 5, 6, 2, 64, 16);
+        (float[] q, TStorage[] keys, _) = step.Run();
+
+        for (int row = 0; row < 5; row++)
+        {
+            (float[] oneQ, TStorage[] oneKeys, _) = step.Run(row);
+            int width = 6 * 2 * 64;
+            Assert.That(oneQ, Is.EqualTo(q[(row * width)..((row + 1) * width)]));
+            for (int i = row * 2 * 64; i < (row + 1) * 2 * 64; i++)
+                Assert.That(oneKeys[step.Place(i)], Is.EqualTo(keys[step.Place(i)]));
+        }
+    }
+
+    [TestCase(128, 64, 64, 32, 32, "qk_norm_rotary_append: columns of q is 128, heads · 2 · head size is 64")]
+    [TestCase(64, 32, 64, 32, 32, "qk_norm_rotary_append: columns of k is 32, kv heads · head size of the pages is 64")]
+    [TestCase(64, 64, 32, 32, 32, "qk_norm_rotary_append: columns of v is 32, columns of k is 64")]
+    [TestCase(64, 64, 64, 16, 32, "qk_norm_rotary_append: length of qNorm is 16, head size is 32")]
+    [TestCase(
+        64, 64, 64, 48, 48,
+        "qk_norm_rotary_append: 1 query heads of 48: heads must be positive, head size a multiple of 32 and at most 256")]
+    public void RejectsOperandsThatDoNotFit(int qColumns, int kColumns, int vColumns, int weights, int headDim, string message)
+    {
+        TestDevice device = WarpDevice.Named(WarpDevice.Names[0]);
+        ArrayView<TStorage> view = device.Poisoned<TStorage>(2 * KvCache.PageTokens * headDim);
+
+        ArgumentException error = Assert.Throws<ArgumentException>(() => QkNormRotaryAppend.Bind<TStorage, TFormat>(
+            device.Loader, device.Poisoned<float>(2, qColumns), device.Poisoned<float>(2, kColumns), device.Poisoned<float>(2, vColumns), 1,
+            device.Poisoned<float>(weights), device.Poisoned<float>(weights), RotaryTable.Build(8, 16, Theta).Upload(device.Upload), 16,
+            Eps, new KvPages<TStorage>(view, view, 1, 2, headDim), device.Poisoned<int>(2), device.Poisoned<int>(2),
+            device.Poisoned<int>(1, 1)))!;
+
+        Assert.That(error.Message, Is.EqualTo(message));
+    }
+
+    private static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
+
+    /// <summary>Rows of seeded inputs, each at a place of its own in the pages.</summary>
+    private sealed class Step
+    {
+        private readonly TestDevice device;
+        private readonly int heads;
+        private readonly int kvHeads;
+        private readonly int headDim;
+        private readonly int rotaryDim;
+        private readonly int[] table;
+
+        public Step(TestDevice device, int rows, int heads, int kvHeads, int headDim, int rotaryDim)
+        {
+            this.device = device;
+            this.heads = heads;
+            this.kvHeads = kvHeads;
+            this.headDim = headDim;
+            this.rotaryDim = rotaryDim;
+            Q = RandomFloats(rows + headDim, rows * heads * 2 * headDim, 2);
+            K = RandomFloats(rows - headDim, rows * kvHeads * headDim, 3);
+            V = RandomFloats(rows * headDim, rows * kvHeads * headDim, 3);
+            QNorm = RandomFloats(headDim, headDim);
+            KNorm = RandomFloats(-headDim, headDim);
+            Positions = [.. Enumerable.Range(0, rows).Select(row => row == 1 ? 262143 : row * 7919)];
+            table = [.. Enumerable.Range(0, 2 * Blocks).Select(i => (i * 5) % Pages)];
+        }
+
+        public float[] Q { get; }
+
+        public float[] K { get; }
+
+        public float[] V { get; }
+
+        public float[] QNorm { get; }
+
+        public float[] KNorm { get; }
+
+        public int[] Positions { get; }
+
+        public TStorage Unwritten => device.Download(device.Poisoned<TStorage>(1))[0];
+
+        /// <summary>Where element i of k lies in the pages.</summary>
+        public int Place(int i)
+        {
+            int row = i / (kvHeads * headDim);
+            int page = table[(Slot(row) * Blocks) + (Positions[row] / KvCache.PageTokens)];
+            int block = (page * kvHeads) + (i / headDim % kvHeads);
+            return (((block * KvCache.PageTokens) + (Positions[row] % KvCache.PageTokens)) * headDim) + (i % headDim);
+        }
+
+        public (float[] Q, TStorage[] Keys, TStorage[] Values) Run() => Run(0, Positions.Length);
+
+        public (float[] Q, TStorage[] Keys, TStorage[] Values) Run(int row) => Run(row, 1);
+
+        private static int Slot(int row) => row % 2;
+
+        private (float[] Q, TStorage[] Keys, TStorage[] Values) Run(int first, int count)
+        {
+            ArrayView<TStorage> keys = device.Poisoned<TStorage>((long)Pages * kvHeads * KvCache.PageTokens * headDim);
+            ArrayView<TStorage> values = device.Poisoned<TStorage>(keys.Length);
+            Matrix<float> q = Rows(Q, heads * 2 * headDim);
+            device.Run(QkNormRotaryAppend.Bind<TStorage, TFormat>(
+                device.Loader, q, Rows(K, kvHeads * headDim), Rows(V, kvHeads * headDim), heads, device.Upload(QNorm), device.Upload(KNorm),
+                RotaryTable.Build(262144, rotaryDim, Theta).Upload(device.Upload), rotaryDim, Eps,
+                new KvPages<TStorage>(keys, values, Pages, kvHeads, headDim),
+                device.Upload([.. Enumerable.Range(first, count).Select(Slot)]), device.Upload(Positions[first..(first + count)]),
+                device.Upload(table, 2, Blocks)));
+            return (device.Download(q), device.Download(keys), device.Download(values));
+
+            Matrix<float> Rows(float[] data, int width) => device.Upload(data[(first * width)..((first + count) * width)], count, width);
+        }
+
+        private static float[] RandomFloats(int seed, int length, float scale = 1)
+        {
+            var random = new Random(seed);
+            return [.. Enumerable.Range(0, length).Select(_ => ((random.NextSingle() * 2) - 1) * scale)];
         }
     }
 }

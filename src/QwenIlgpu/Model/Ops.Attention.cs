@@ -27,9 +27,10 @@ internal sealed partial class Ops
             ArrayView<int> positions = inputs.Device(fields.Positions);
             return pages.F32 is { } f32
                 ? Kernels.QkNormRotaryAppend.Bind<float, F32Format>(
-                    loader, q.View, k.View, v.View, heads.Heads, qNorm, kNorm, f32, slots, positions, state.PageTable, rotary, eps)
+                    loader, q.View, k.View, v.View, heads.Heads, qNorm, kNorm, rotary, heads.RotaryDim, eps, f32, slots, positions, state.PageTable)
                 : Kernels.QkNormRotaryAppend.Bind<ushort, Bf16Format>(
-                    loader, q.View, k.View, v.View, heads.Heads, qNorm, kNorm, pages.Bf16!.Value, slots, positions, state.PageTable, rotary, eps);
+                    loader, q.View, k.View, v.View, heads.Heads, qNorm, kNorm, rotary, heads.RotaryDim, eps, pages.Bf16!.Value, slots, positions,
+                    state.PageTable);
         });
     }
 
@@ -54,13 +55,13 @@ internal sealed partial class Ops
     {
         Tensor y = graph.NewTensor("attention", q.Rows, heads.Heads * heads.HeadDim);
         long cacheBytes = 2L * Shape.Sequences * heads.KvHeads * heads.HeadDim * (pages.F32 is null ? sizeof(ushort) : sizeof(float));
-        if (fusesDecode && pages.Bf16 is { } bf16 && DecodeAttention.Supports(heads.Heads, heads.KvHeads, heads.HeadDim))
+        if (fusesDecode && pages.Bf16 is { } bf16 && DecodeAttention.Supports<Bf16Format>(heads.Heads, heads.KvHeads, heads.HeadDim))
         {
-            (int splitRows, int splitColumns) = DecodeAttention.ScratchShape(q.Rows, heads.Heads, heads.HeadDim);
+            (int splitRows, int splitColumns) = DecodeAttention.ScratchShape(q.Rows, heads.Heads, heads.HeadDim, state.PageTable.Columns);
             Tensor splits = graph.NewTensor("splits", splitRows, splitColumns, TensorRole.Scratch);
             Add("decode_attention", [q], [splits, y], 0, () => DecodeAttention.Bind(
                 loader, q.View, bf16, inputs.Device(fields.RowSlot), inputs.Device(fields.Positions), state.PageTable, heads.Heads,
-                splits.View, tickets.SubView(0, DecodeAttention.Tickets(q.Rows, heads.KvHeads)), y.View), cacheBytes);
+                heads.HeadDim, splits.View, tickets.SubView(0, DecodeAttention.Tickets(q.Rows, heads.KvHeads)), y.View), cacheBytes);
             return y;
         }
 

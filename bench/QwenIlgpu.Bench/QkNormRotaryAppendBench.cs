@@ -1,0 +1,43 @@
+using ILGPU;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu.Bench;
+
+internal static class QkNormRotaryAppendBench
+{
+    public static KernelBenchmark Decode { get; } =
+        new("qk_norm_rotary_append", "1 row, 24/4 heads · 256, bf16 pages", device => Prepare(device, 1), NeedsWarps: true);
+
+    private static PreparedKernel Prepare(BenchDevice device, int rows)
+    {
+        const int Heads = 24;
+        const int KvHeads = 4;
+        const int HeadDim = 256;
+        const int RotaryDim = 64;
+        const double Theta = 1e7;
+        const float Eps = 1e-6f;
+        float[] q = BenchDevice.RandomFloats(1, rows * Heads * 2 * HeadDim);
+        float[] k = BenchDevice.RandomFloats(2, rows * KvHeads * HeadDim);
+        float[] qNorm = BenchDevice.RandomFloats(3, HeadDim);
+        ArrayView<float> kNorm = device.Upload(BenchDevice.RandomFloats(4, HeadDim));
+        int[] positions = [.. Enumerable.Range(1000, rows)];
+        int pages = ((1000 + rows) / KvCache.PageTokens) + 1;
+        Matrix<float> qOnDevice = device.Upload(q, rows, Heads * 2 * HeadDim);
+        ArrayView<ushort> keys = device.Poisoned<ushort>((long)pages * KvHeads * KvCache.PageTokens * HeadDim);
+        ArrayView<ushort> values = device.Poisoned<ushort>(keys.Length);
+        return new PreparedKernel(
+            QkNormRotaryAppend.Bind<ushort, Bf16Format>(
+                device.Loader, qOnDevice, device.Upload(k, rows, KvHeads * HeadDim), device.Upload(k, rows, KvHeads * HeadDim), Heads,
+                device.Upload(qNorm), kNorm, RotaryTable.Build(262144, RotaryDim, Theta).Upload(device.Upload), RotaryDim, Eps,
+                new KvPages<ushort>(keys, values, pages, KvHeads, HeadDim), device.Upload(new int[rows]), device.Upload(positions),
+                device.Upload(Enumerable.Range(0, pages).ToArray(), 1, pages)),
+            Bytes: (long)rows * HeadDim * ((2 * Heads * sizeof(float)) + (2 * KvHeads * (sizeof(float) + sizeof(ushort)))),
+            Flops: rows * (Heads + KvHeads) * ((5L * HeadDim) + (6L * RotaryDim)),
+            () => BenchDevice.RelativeError(
+                device.Download(qOnDevice.Data),
+                QkNormRotaryReference.Run(
+                    Array.ConvertAll(q, x => (double)x), 2 * HeadDim, HeadDim, Array.ConvertAll(qNorm, x => (double)x), positions,
+                    RotaryDim, Theta, Eps)),
+            Tolerance: 1e-5);
+    }
+}
