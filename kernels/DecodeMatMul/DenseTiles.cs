@@ -45,11 +45,11 @@ internal readonly struct DenseTiles<TOperand> : IWeightTiles
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static OperandTile Convert(WeightRows rows, WeightTile tile, bool present)
+    public static OperandTile Convert(WeightRows rows, WeightTile loaded, int tile, bool present)
     {
         OperandTile operand = default;
-        operand.Step0 = new UInt4(tile.Codes.X, tile.CodesBelow.X, tile.Codes.Y, tile.CodesBelow.Y);
-        operand.Step1 = new UInt4(tile.Codes.Z, tile.CodesBelow.Z, tile.Codes.W, tile.CodesBelow.W);
+        operand.Step0 = new UInt4(loaded.Codes.X, loaded.CodesBelow.X, loaded.Codes.Y, loaded.CodesBelow.Y);
+        operand.Step1 = new UInt4(loaded.Codes.Z, loaded.CodesBelow.Z, loaded.Codes.W, loaded.CodesBelow.W);
         return operand;
     }
 

@@ -18,8 +18,8 @@ internal interface IWeightTiles
     /// <summary>Brings a lane's part of a tile, scales not among it, into L2.</summary>
     static abstract void Prefetch(WeightRows rows, int tile, bool present);
 
-    /// <summary>As operands: zeros, or any with scales of zero, where the tile is not present.</summary>
-    static abstract OperandTile Convert(WeightRows rows, WeightTile tile, bool present);
+    /// <summary>A loaded tile as operands: zeros, or any with scales of zero, where it is not present.</summary>
+    static abstract OperandTile Convert(WeightRows rows, WeightTile loaded, int tile, bool present);
 
     /// <summary>total + the tile times x: words of steps 0, 1 and (64 k) 2, 3.</summary>
     static abstract Float4 Add(Float4 total, OperandTile tile, UInt4 left, UInt4 right);

@@ -3,7 +3,10 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>INT4 in groups of 64 · 2^n: a tile has one scale and one zero point a row.</summary>
+/// <summary>
+/// INT4 in groups of 64 · 2^n: a tile has one scale and one zero point a row. Zero points are brought into L2 with the tile and read when
+/// it is used, or a thread would need more registers than there are.
+/// </summary>
 internal readonly struct Int4Tiles<TOperand, TSteps> : IWeightTiles
     where TOperand : struct, IDecodeOperand
     where TSteps : struct, IDecodeSteps
@@ -21,14 +24,8 @@ internal readonly struct Int4Tiles<TOperand, TSteps> : IWeightTiles
         int scale = TSteps.Group(tile >> rows.Columns.GroupShift) * Int4Layout.TileRows;
         loaded.ScaleAbove = rows.Scales[scale];
         loaded.ScaleBelow = rows.Scales[scale + 8];
-        loaded.ZeroAbove = Int4Layout.Zero;
-        loaded.ZeroBelow = Int4Layout.Zero;
         if (rows.Columns.IsSymmetric == 0)
-        {
-            loaded.ZeroAbove = rows.Zeros[scale];
-            loaded.ZeroBelow = rows.Zeros[scale + 8];
-        }
-
+            GlobalLoad.PrefetchL2(ref rows.Zeros[scale]);
         return loaded;
     }
 
@@ -40,17 +37,26 @@ internal readonly struct Int4Tiles<TOperand, TSteps> : IWeightTiles
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static OperandTile Convert(WeightRows rows, WeightTile tile, bool present)
+    public static OperandTile Convert(WeightRows rows, WeightTile loaded, int tile, bool present)
     {
-        uint above = TOperand.ZeroAbove(tile.ZeroAbove);
-        uint below = TOperand.ZeroBelow(tile.ZeroBelow);
+        uint zeroAbove = Int4Layout.Zero;
+        uint zeroBelow = Int4Layout.Zero;
+        if (rows.Columns.IsSymmetric == 0)
+        {
+            int zero = TSteps.Group((present ? tile : 0) >> rows.Columns.GroupShift) * Int4Layout.TileRows;
+            zeroAbove = rows.Zeros[zero];
+            zeroBelow = rows.Zeros[zero + 8];
+        }
+
+        uint above = TOperand.ZeroAbove(zeroAbove);
+        uint below = TOperand.ZeroBelow(zeroBelow);
         OperandTile operand = default;
-        operand.Step0 = TOperand.FromInt4(TSteps.Word(tile.Codes.X), above, below);
-        operand.Step1 = TOperand.FromInt4(TSteps.Word(tile.Codes.Y), above, below);
-        operand.Step2 = TOperand.FromInt4(TSteps.Word(tile.Codes.Z), above, below);
-        operand.Step3 = TOperand.FromInt4(TSteps.Word(tile.Codes.W), above, below);
-        operand.ScaleAbove = rows.Scale(tile.ScaleAbove, present);
-        operand.ScaleBelow = rows.Scale(tile.ScaleBelow, present);
+        operand.Step0 = TOperand.FromInt4(TSteps.Word(loaded.Codes.X), above, below);
+        operand.Step1 = TOperand.FromInt4(TSteps.Word(loaded.Codes.Y), above, below);
+        operand.Step2 = TOperand.FromInt4(TSteps.Word(loaded.Codes.Z), above, below);
+        operand.Step3 = TOperand.FromInt4(TSteps.Word(loaded.Codes.W), above, below);
+        operand.ScaleAbove = rows.Scale(loaded.ScaleAbove, present);
+        operand.ScaleBelow = rows.Scale(loaded.ScaleBelow, present);
         return operand;
     }
 
@@ -65,8 +71,9 @@ internal readonly struct Int4Tiles<TOperand, TSteps> : IWeightTiles
     }
 }
 
-/// <summary>INT4 in groups of 32: the two halves of a tile have scales and zero points of their own. Zero points are read when
-/// a tile is used, or a thread would need more registers than there are.</summary>
+/// <summary>
+/// INT4 in groups of 32: the two halves of a tile have scales and zero points of their own. Zero points are read when a tile is used.
+/// </summary>
 internal readonly struct Int4HalfTiles<TOperand, TSteps> : IWeightTiles
     where TOperand : struct, IDecodeOperand
     where TSteps : struct, IDecodeSteps
@@ -87,7 +94,6 @@ internal readonly struct Int4HalfTiles<TOperand, TSteps> : IWeightTiles
         loaded.ScaleBelow = rows.Scales[first + 8];
         loaded.SecondScaleAbove = rows.Scales[second];
         loaded.SecondScaleBelow = rows.Scales[second + 8];
-        loaded.Tile = tile;
         return loaded;
     }
 
@@ -99,7 +105,7 @@ internal readonly struct Int4HalfTiles<TOperand, TSteps> : IWeightTiles
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static OperandTile Convert(WeightRows rows, WeightTile tile, bool present)
+    public static OperandTile Convert(WeightRows rows, WeightTile loaded, int tile, bool present)
     {
         uint zero0 = Int4Layout.Zero;
         uint zero1 = Int4Layout.Zero;
@@ -107,8 +113,8 @@ internal readonly struct Int4HalfTiles<TOperand, TSteps> : IWeightTiles
         uint zero3 = Int4Layout.Zero;
         if (rows.Columns.IsSymmetric == 0)
         {
-            int first = FirstGroup(tile.Tile);
-            int second = SecondGroup(rows, tile.Tile);
+            int first = FirstGroup(present ? tile : 0);
+            int second = SecondGroup(rows, present ? tile : 0);
             zero0 = rows.Zeros[first];
             zero1 = rows.Zeros[first + 8];
             zero2 = rows.Zeros[second];
@@ -120,14 +126,14 @@ internal readonly struct Int4HalfTiles<TOperand, TSteps> : IWeightTiles
         uint secondAbove = TOperand.ZeroAbove(zero2);
         uint secondBelow = TOperand.ZeroBelow(zero3);
         OperandTile operand = default;
-        operand.Step0 = TOperand.FromInt4(TSteps.Word(tile.Codes.X), above, below);
-        operand.Step1 = TOperand.FromInt4(TSteps.Word(tile.Codes.Y), above, below);
-        operand.Step2 = TOperand.FromInt4(TSteps.Word(tile.Codes.Z), secondAbove, secondBelow);
-        operand.Step3 = TOperand.FromInt4(TSteps.Word(tile.Codes.W), secondAbove, secondBelow);
-        operand.ScaleAbove = rows.Scale(tile.ScaleAbove, present);
-        operand.ScaleBelow = rows.Scale(tile.ScaleBelow, present);
-        operand.SecondScaleAbove = rows.Scale(tile.SecondScaleAbove, present);
-        operand.SecondScaleBelow = rows.Scale(tile.SecondScaleBelow, present);
+        operand.Step0 = TOperand.FromInt4(TSteps.Word(loaded.Codes.X), above, below);
+        operand.Step1 = TOperand.FromInt4(TSteps.Word(loaded.Codes.Y), above, below);
+        operand.Step2 = TOperand.FromInt4(TSteps.Word(loaded.Codes.Z), secondAbove, secondBelow);
+        operand.Step3 = TOperand.FromInt4(TSteps.Word(loaded.Codes.W), secondAbove, secondBelow);
+        operand.ScaleAbove = rows.Scale(loaded.ScaleAbove, present);
+        operand.ScaleBelow = rows.Scale(loaded.ScaleBelow, present);
+        operand.SecondScaleAbove = rows.Scale(loaded.SecondScaleAbove, present);
+        operand.SecondScaleBelow = rows.Scale(loaded.SecondScaleBelow, present);
         return operand;
     }
 

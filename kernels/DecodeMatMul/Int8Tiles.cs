@@ -32,13 +32,13 @@ internal readonly struct Int8Tiles<TOperand, TSteps> : IWeightTiles
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static OperandTile Convert(WeightRows rows, WeightTile tile, bool present)
+    public static OperandTile Convert(WeightRows rows, WeightTile loaded, int tile, bool present)
     {
         OperandTile operand = default;
-        operand.Step0 = TOperand.FromInt8(TSteps.Word(tile.Codes.X), TSteps.Word(tile.Codes.Y));
-        operand.Step1 = TOperand.FromInt8(TSteps.Word(tile.Codes.Z), TSteps.Word(tile.Codes.W));
-        operand.ScaleAbove = rows.Scale(tile.ScaleAbove, present);
-        operand.ScaleBelow = rows.Scale(tile.ScaleBelow, present);
+        operand.Step0 = TOperand.FromInt8(TSteps.Word(loaded.Codes.X), TSteps.Word(loaded.Codes.Y));
+        operand.Step1 = TOperand.FromInt8(TSteps.Word(loaded.Codes.Z), TSteps.Word(loaded.Codes.W));
+        operand.ScaleAbove = rows.Scale(loaded.ScaleAbove, present);
+        operand.ScaleBelow = rows.Scale(loaded.ScaleBelow, present);
         return operand;
     }
 

@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// <see cref="DecodeMatMulKernel{TTiles, TRiders, TOperand, TSteps}"/>, or of eight, one a warp, which read x together and sum all runs
 /// of K each: the same sums in the same order.
 /// </summary>
-[LaunchBounds(DecodeWork.GroupSize)]
+[LaunchBounds(DecodeWork.GroupSize, MinGroups = 1)]
 [Instantiation(typeof(Int4Tiles<Bf16Decode, DecodeSteps>), typeof(NoRiders), typeof(Bf16Decode), typeof(TwoTokenTiles))]
 [Instantiation(typeof(Int4Tiles<Bf16Decode, DecodeSteps>), typeof(DenseRiders), typeof(Bf16Decode), typeof(TwoTokenTiles))]
 [Instantiation(typeof(Int4HalfTiles<Bf16Decode, DecodeSteps>), typeof(NoRiders), typeof(Bf16Decode), typeof(TwoTokenTiles))]
@@ -53,7 +53,7 @@ internal readonly struct PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TTo
         do
         {
             WeightRows rows = work.Rows(unit, tile);
-            TokenSums total = default;
+            TokenSums total = TokenSums.Zero;
             int run = firstRun;
             do
             {

@@ -44,20 +44,15 @@ internal readonly struct WeightRows
     }
 }
 
-/// <summary>A lane's part of a weight tile as loaded, scales and zero points of rows g and g + 8 among it.</summary>
+/// <summary>A lane's part of a weight tile as loaded, scales of rows g and g + 8 among it.</summary>
 internal struct WeightTile
 {
     public UInt4 Codes;
     public UInt4 CodesBelow;
     public uint ScaleAbove;
     public uint ScaleBelow;
-    public uint ZeroAbove;
-    public uint ZeroBelow;
     public uint SecondScaleAbove;
     public uint SecondScaleBelow;
-
-    /// <summary>The tile's number, where zero points are read late.</summary>
-    public int Tile;
 }
 
 /// <summary>A weight tile as A fragments of up to four m16n8k16 steps and the scales of their sums.</summary>

@@ -7,16 +7,18 @@ namespace QwenIlgpu.Kernels;
 /// Tiles of one run in flight. Each of four is loaded again in its place as soon as it is used: to move a register is to wait for its load.
 /// Where a tile has dozens of products, four copies of those are too much: one is loaded ahead, and others brought into L2 before.
 /// </summary>
-internal struct WeightStream<TTiles>
+internal readonly struct WeightStream<TTiles>
     where TTiles : struct, IWeightTiles
 {
     private const int InFlight = 4;
     private const int Prefetched = 8;
 
-    private WeightTile tile0;
-    private WeightTile tile1;
-    private WeightTile tile2;
-    private WeightTile tile3;
+    private readonly WeightTile tile0;
+    private readonly WeightTile tile1;
+    private readonly WeightTile tile2;
+
+    private WeightStream(WeightTile tile0, WeightTile tile1, WeightTile tile2) =>
+        (this.tile0, this.tile1, this.tile2) = (tile0, tile1, tile2);
 
     private static int TilesPerBlock => DecodeColumns.BlockColumns / TTiles.Columns;
 
@@ -27,16 +29,13 @@ internal struct WeightStream<TTiles>
     {
         int first = run * Tiles(rows);
         int end = End(rows, run);
-        WeightStream<TTiles> stream = default;
-        stream.tile0 = TTiles.Load(rows, first, first < end);
-        if (TTokens.Count <= 2)
-        {
-            stream.tile1 = TTiles.Load(rows, first + 1, first + 1 < end);
-            stream.tile2 = TTiles.Load(rows, first + 2, first + 2 < end);
-            stream.tile3 = TTiles.Load(rows, first + 3, first + 3 < end);
-        }
-
-        return stream;
+        WeightTile tile0 = TTiles.Load(rows, first, first < end);
+        if (TTokens.Count > 2)
+            return new WeightStream<TTiles>(tile0, default, default);
+        return new WeightStream<TTiles>(
+            tile0,
+            TTiles.Load(rows, first + 1, first + 1 < end),
+            TTiles.Load(rows, first + 2, first + 2 < end));
     }
 
     /// <summary>The run's sums. All warps of a group take the same number of steps, in which missing tiles count as zeros.</summary>
@@ -45,33 +44,37 @@ internal struct WeightStream<TTiles>
         where TX : struct, IDecodeX
         where TTokens : struct, ITokenTiles
     {
-        TokenSums sums = default;
+        TokenSums sums = TokenSums.Zero;
         int tiles = Tiles(rows);
         int first = run * tiles;
         int end = End(rows, run);
         int tile = 0;
+        WeightTile loaded0 = tile0;
+        WeightTile loaded1 = tile1;
+        WeightTile loaded2 = tile2;
+        WeightTile loaded3 = TTokens.Count <= 2 ? TTiles.Load(rows, first + 3, first + 3 < end) : tile0;
         do
         {
             if (TTokens.Count <= 2)
             {
                 int next = first + tile + InFlight;
-                sums = Step<TX, TTokens>(sums, rows, tile0, first + tile < end, x, xRun, tile);
-                tile0 = TTiles.Load(rows, next, next < end);
-                sums = Step<TX, TTokens>(sums, rows, tile1, first + tile + 1 < end, x, xRun, tile + 1);
-                tile1 = TTiles.Load(rows, next + 1, next + 1 < end);
-                sums = Step<TX, TTokens>(sums, rows, tile2, first + tile + 2 < end, x, xRun, tile + 2);
-                tile2 = TTiles.Load(rows, next + 2, next + 2 < end);
-                sums = Step<TX, TTokens>(sums, rows, tile3, first + tile + 3 < end, x, xRun, tile + 3);
-                tile3 = TTiles.Load(rows, next + 3, next + 3 < end);
+                sums = Step<TX, TTokens>(sums, rows, loaded0, first, end, x, xRun, tile);
+                loaded0 = TTiles.Load(rows, next, next < end);
+                sums = Step<TX, TTokens>(sums, rows, loaded1, first, end, x, xRun, tile + 1);
+                loaded1 = TTiles.Load(rows, next + 1, next + 1 < end);
+                sums = Step<TX, TTokens>(sums, rows, loaded2, first, end, x, xRun, tile + 2);
+                loaded2 = TTiles.Load(rows, next + 2, next + 2 < end);
+                sums = Step<TX, TTokens>(sums, rows, loaded3, first, end, x, xRun, tile + 3);
+                loaded3 = TTiles.Load(rows, next + 3, next + 3 < end);
                 tile += InFlight;
             }
             else
             {
-                WeightTile loaded = tile0;
+                WeightTile loaded = loaded0;
                 int next = first + tile + 1;
-                tile0 = TTiles.Load(rows, next, next < end);
+                loaded0 = TTiles.Load(rows, next, next < end);
                 TTiles.Prefetch(rows, next + Prefetched, next + Prefetched < end);
-                sums = Step<TX, TTokens>(sums, rows, loaded, next - 1 < end, x, xRun, tile);
+                sums = Step<TX, TTokens>(sums, rows, loaded, first, end, x, xRun, tile);
                 tile++;
             }
         }
@@ -92,25 +95,27 @@ internal struct WeightStream<TTiles>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TokenSums Step<TX, TTokens>(TokenSums sums, WeightRows rows, WeightTile loaded, bool present, TX x, int xRun, int tile)
+    private static TokenSums Step<TX, TTokens>(
+        TokenSums sums, WeightRows rows, WeightTile loaded, int first, int end, TX x, int xRun, int tile)
         where TX : struct, IDecodeX
         where TTokens : struct, ITokenTiles
     {
-        OperandTile operand = TTiles.Convert(rows, loaded, present);
-        sums.N0 = Multiply(sums.N0, operand, x, xRun, tile, 0);
-        if (TTokens.Count > 1)
-            sums.N1 = Multiply(sums.N1, operand, x, xRun, tile, 1);
-        if (TTokens.Count > 2)
-        {
-            sums.N2 = Multiply(sums.N2, operand, x, xRun, tile, 2);
-            sums.N3 = Multiply(sums.N3, operand, x, xRun, tile, 3);
-            sums.N4 = Multiply(sums.N4, operand, x, xRun, tile, 4);
-            sums.N5 = Multiply(sums.N5, operand, x, xRun, tile, 5);
-            sums.N6 = Multiply(sums.N6, operand, x, xRun, tile, 6);
-            sums.N7 = Multiply(sums.N7, operand, x, xRun, tile, 7);
-        }
-
-        return sums;
+        OperandTile operand = TTiles.Convert(rows, loaded, first + tile, first + tile < end);
+        Float4 n0 = Multiply(sums.N0, operand, x, xRun, tile, 0);
+        if (TTokens.Count == 1)
+            return new TokenSums(n0, default, default, default, default, default, default, default);
+        Float4 n1 = Multiply(sums.N1, operand, x, xRun, tile, 1);
+        if (TTokens.Count == 2)
+            return new TokenSums(n0, n1, default, default, default, default, default, default);
+        return new TokenSums(
+            n0,
+            n1,
+            Multiply(sums.N2, operand, x, xRun, tile, 2),
+            Multiply(sums.N3, operand, x, xRun, tile, 3),
+            Multiply(sums.N4, operand, x, xRun, tile, 4),
+            Multiply(sums.N5, operand, x, xRun, tile, 5),
+            Multiply(sums.N6, operand, x, xRun, tile, 6),
+            Multiply(sums.N7, operand, x, xRun, tile, 7));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -25,6 +25,10 @@ internal static class GlobalLoad
     /// <summary>Brings the line of an address into L2 and returns at once.</summary>
     [IntrinsicImplementation, Ptx("prefetch.global.L2 [$g0];"), MethodImpl(MethodImplOptions.NoInlining)]
     public static void PrefetchL2(ref UInt4 source) => GlobalLoadEmulation.PrefetchL2(ref source);
+
+    /// <summary>Brings the line of an address into L2 and returns at once.</summary>
+    [IntrinsicImplementation, Ptx("prefetch.global.L2 [$g0];"), MethodImpl(MethodImplOptions.NoInlining)]
+    public static void PrefetchL2(ref byte source) => GlobalLoadEmulation.PrefetchL2(ref source);
 }
 
 /// <summary>What <see cref="GlobalLoad"/> does.</summary>
@@ -43,6 +47,10 @@ internal static class GlobalLoadEmulation
     }
 
     public static void PrefetchL2(ref UInt4 source)
+    {
+    }
+
+    public static void PrefetchL2(ref byte source)
     {
     }
 }

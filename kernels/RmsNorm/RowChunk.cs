@@ -58,6 +58,14 @@ internal struct RowChunk
         return AddSquares(sum, V7);
     }
 
+    /// <summary>The same of the words from start on, one after the other: in few registers.</summary>
+    public static float AddSquares(ArrayView<Float4> row, int start, float sum)
+    {
+        for (int i = 0; i < WordsPerThread; i++)
+            sum = AddSquares(sum, Word(row, start + Group.IdxX + (i * GroupSize)));
+        return sum;
+    }
+
     /// <summary>Of every thread's squares: over lanes, then over warps in their order. warpSums: shared, one float a warp.</summary>
     public static float SumOfGroup(float squares, ArrayView<float> warpSums)
     {

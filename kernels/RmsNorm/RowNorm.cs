@@ -23,7 +23,7 @@ internal readonly struct RowNorm(ArrayView<Float4> weight, int isOn, float eps)
         if (IsOn != 0)
         {
             for (int start = RowChunk.Words; start < row.Length; start += RowChunk.Words)
-                squares = RowChunk.Load(row, start).AddSquares(squares);
+                squares = RowChunk.AddSquares(row, start, squares);
         }
 
         float mean = RowChunk.SumOfGroup(squares, warpSums) / (4 * row.Length);
