@@ -68,14 +68,14 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
         ArrayView<UInt4> ring = SharedMemory.Allocate<UInt4>(MostSlices * LaneWords * GroupSize);      // 32 KiB
         ArrayView<UInt4> query = SharedMemory.Allocate<UInt4>(2 * QueryWords);                          // 8 KiB
         ArrayView<Float4> stats = SharedMemory.Allocate<Float4>(Warps * MostHeads);
-        ArrayView<int> isLast = SharedMemory.Allocate<int>(1);
+        ArrayView<int> flag = SharedMemory.Allocate<int>(1);
         int row = Grid.IdxX;
         var plan = new SplitPlan(positions[row] + 1);
         int splits = plan.Splits;
         if (Grid.IdxZ < splits)
         {
             AttendToSplit(ring, query, stats, plan, row);
-            Merge(ring.Cast<Float4>(), stats, isLast, row, splits);
+            Merge(ring.Cast<Float4>(), stats, flag, row, splits);
         }
     }
 
@@ -241,17 +241,17 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
 
     // The warps' parts into the split's; the last of eight splits merges these, the last of a row's eights merges those. A row of one
     // split or one eight ends there.
-    private void Merge(ArrayView<Float4> outputs, ArrayView<Float4> stats, ArrayView<int> isLast, int row, int splits)
+    private void Merge(ArrayView<Float4> outputs, ArrayView<Float4> stats, ArrayView<int> flag, int row, int splits)
     {
         int split = Grid.IdxZ;
         int eight = split / SplitPlan.Eight;
         int eights = SplitPlan.Eights(splits);
         int firstTicket = ((row * pages.KvHeads) + Grid.IdxY) * (1 + SplitPlan.Eight);
         MergeWarps(outputs, stats, row, split, splits == 1);
-        if (splits > 1 && IsLast(isLast, firstTicket + 1 + eight, SplitPlan.SplitsOf(eight, splits)))
+        if (splits > 1 && LastGroup.Is(tickets, firstTicket + 1 + eight, SplitPlan.SplitsOf(eight, splits), flag))
         {
             MergeParts(row, eight * SplitPlan.Eight, SplitPlan.SplitsOf(eight, splits), mostSplits + eight, eights == 1);
-            if (eights > 1 && IsLast(isLast, firstTicket, eights))
+            if (eights > 1 && LastGroup.Is(tickets, firstTicket, eights, flag))
                 MergeParts(row, mostSplits, eights, mostSplits + eight, isWhole: true);
         }
     }
@@ -348,22 +348,6 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
     }
 
     private int Stats(int row, int slot, int head) => Part(row, slot) + (head * (HeadQuads + 1)) + HeadQuads;
-
-    // True in the group that comes last of count, which then sees what the others stored. It leaves the ticket at 0 for the next launch.
-    private bool IsLast(ArrayView<int> isLast, int ticket, int count)
-    {
-        Group.Barrier();
-        if (Group.IdxX == 0)
-        {
-            int last = DeviceScope.FetchAdd(ref tickets[ticket], 1) == count - 1 ? 1 : 0;
-            if (last != 0)
-                tickets[ticket] = 0;
-            isLast[0] = last;
-        }
-
-        Group.Barrier();
-        return isLast[0] != 0;
-    }
 
     // What is left of a pair when its bf16 are taken off, as bf16.
     private static uint Rest(float low, float high, uint pair) =>

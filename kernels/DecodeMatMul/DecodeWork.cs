@@ -147,26 +147,7 @@ internal readonly struct DecodeWork(
             epilogue.SplitSums[((((long)split * Units) + unit) * sums) + i] = SumOfWarps(partial, at, tileWarps, warpTokens);
         }
 
-        if (isSplit)
-            DeviceScope.Fence();
-        Group.Barrier();
-        if (Group.IdxX == 0)
-        {
-            int missing = 0;
-            if (isSplit)
-            {
-                missing = Columns.Splits - 1 - DeviceScope.FetchAdd(ref epilogue.Tickets[unit], 1);
-                if (missing == 0)
-                    epilogue.Tickets[unit] = 0;         // as the next launch needs it
-            }
-
-            flag[0] = missing;
-        }
-
-        Group.Barrier();
-        bool isLast = flag[0] == 0;
-        if (isSplit)
-            DeviceScope.Fence();
+        bool isLast = LastGroup.Is(epilogue.Tickets, unit, Columns.Splits, flag);
         for (int i = Group.IdxX; isSplit && isLast && i < sums; i += GroupSize)
         {
             float sum = epilogue.SplitSums[((long)unit * sums) + i];
