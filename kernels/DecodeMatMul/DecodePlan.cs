@@ -8,6 +8,9 @@ internal sealed record DecodePlan
     /// <summary>Up to so many tokens a launch.</summary>
     public const int MaxTokens = 64;
 
+    /// <summary>Tickets of any launch: more units than these are not split.</summary>
+    public const int MaxTickets = 32;
+
     private const int FusedTokens = 8;
     private const int SmallUnit = 2;
     private const int LargeUnit = 8;
@@ -75,7 +78,7 @@ internal sealed record DecodePlan
     // Few row tiles leave multiprocessors idle; a run keeps at least four blocks of 64 k.
     private static int SplitsOf(int k, int units)
     {
-        int splits = units <= 16 ? 4 : units <= 32 ? 2 : 1;
+        int splits = units <= MaxTickets / 2 ? 4 : units <= MaxTickets ? 2 : 1;
         while (splits > 1 && k < splits * DecodeColumns.Runs * 4 * DecodeColumns.BlockColumns)
             splits /= 2;
         return splits;

@@ -29,16 +29,8 @@ internal static class Int4Pack
         where TSource : struct, IInt4Source
     {
         CheckColumns(op, destination);
-        int end = firstRow + block.Rows;
         Require.Equal(op, "columns of block", block.Columns, "words of a row of destination", destination.Columns / 8);
-        Require.That(
-            op,
-            firstRow >= 0 && firstRow % Int4Layout.TileRows == 0,
-            $"first row is {firstRow}, not a multiple of {Int4Layout.TileRows}");
-        Require.That(
-            op,
-            end == destination.Rows || (end < destination.Rows && end % Int4Layout.TileRows == 0),
-            $"block ends at row {end}, neither a multiple of {Int4Layout.TileRows} nor the last, {destination.Rows}");
+        RowBlock.Check(op, firstRow, block.Rows, destination.Rows);
         return Bind<TSource>(loader, block, block.Rows, firstRow / Int4Layout.TileRows, 0, destination.ColumnTiles, destination);
     }
 

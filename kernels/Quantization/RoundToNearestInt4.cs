@@ -14,16 +14,8 @@ internal static class RoundToNearestInt4
         destination.Check(Op, "destination");
         block.Check(Op, "block");
         Require.That(Op, destination.IsSymmetric, $"destination {destination} has zero points");
-        int end = firstRow + block.Rows;
         Require.Equal(Op, "columns of block", block.Columns, "columns of destination", destination.Columns);
-        Require.That(
-            Op,
-            firstRow >= 0 && firstRow % Int4Layout.TileRows == 0,
-            $"first row is {firstRow}, not a multiple of {Int4Layout.TileRows}");
-        Require.That(
-            Op,
-            end == destination.Rows || (end < destination.Rows && end % Int4Layout.TileRows == 0),
-            $"block ends at row {end}, neither a multiple of {Int4Layout.TileRows} nor the last, {destination.Rows}");
+        RowBlock.Check(Op, firstRow, block.Rows, destination.Rows);
         return block.Type switch
         {
             WeightType.F32 => Bind<F32Weights>(loader, block, firstRow, destination),

@@ -13,16 +13,8 @@ internal static class RoundToNearestInt8
     {
         destination.Check(Op, "destination");
         block.Check(Op, "block");
-        int end = firstRow + block.Rows;
         Require.Equal(Op, "columns of block", block.Columns, "columns of destination", destination.Columns);
-        Require.That(
-            Op,
-            firstRow >= 0 && firstRow % Int8Layout.TileRows == 0,
-            $"first row is {firstRow}, not a multiple of {Int8Layout.TileRows}");
-        Require.That(
-            Op,
-            end == destination.Rows || (end < destination.Rows && end % Int8Layout.TileRows == 0),
-            $"block ends at row {end}, neither a multiple of {Int8Layout.TileRows} nor the last, {destination.Rows}");
+        RowBlock.Check(Op, firstRow, block.Rows, destination.Rows);
         return block.Type switch
         {
             WeightType.F32 => Bind<F32Weights>(loader, block, firstRow, destination),

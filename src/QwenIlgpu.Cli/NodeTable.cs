@@ -15,7 +15,7 @@ internal sealed record NodeTable(IReadOnlyList<NodeTime> Times, int ContextToken
     public void Write(TextWriter writer, string title)
     {
         writer.WriteLine();
-        writer.WriteLine($"{title}, node by node, each waited for");
+        writer.WriteLine($"{title}, node by node");
         string prediction = BytesPerSecond is null ? "" : $" {"predicted",10} {"gap",10}";
         writer.WriteLine($"{"",4} {"where",-24} {"op",-22} {"µs",10}{prediction} {"GB/s",8} {"bytes",14}");
         for (int i = 0; i < Times.Count; i++)

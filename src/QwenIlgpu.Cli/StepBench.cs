@@ -7,7 +7,7 @@ namespace QwenIlgpu.Cli;
 internal sealed class StepBench : IDisposable
 {
     /// <summary>Tokens that a sequence must have room for beyond prompt and answer for its nodes to be timed.</summary>
-    public const int SpareTokens = 7;
+    public const int SpareTokens = 8;
 
     private const int BlockTokens = 64;
 
@@ -39,8 +39,8 @@ internal sealed class StepBench : IDisposable
 
     public OpGraph DecodeGraph => runner.GraphOf(StepShape.Decode(1)).Graph;
 
-    // Each feeds one of the spare tokens; two are for steps in flight.
-    private int NodeRuns => model.Device.IsCuda ? SpareTokens - 2 : 1;
+    // Each feeds one of the spare tokens, and so does the run ahead of them; two are for steps in flight.
+    private int NodeRuns => model.Device.IsCuda ? SpareTokens - 3 : 1;
 
     /// <summary>
     /// One whole pass: prompt, then tokens in parts of equal length, then, if asked for, the nodes of a decode step at that length. The
@@ -71,7 +71,7 @@ internal sealed class StepBench : IDisposable
         }
 
         bytes = GC.GetAllocatedBytesForCurrentThread() - bytes;
-        IReadOnlyList<NodeTime> nodes = timesNodes ? TimeDecodeNodes() : [];
+        IReadOnlyList<NodeTime> nodes = timesNodes ? TimedRunner.Run(DecodeGraph, model.Device, NodeRuns) : [];
         request.Cancel();
         scheduler.Update();
         while (scheduler.Step())
@@ -97,7 +97,7 @@ internal sealed class StepBench : IDisposable
         int count = Math.Min(runner.Capacity.PrefillChunkTokens, prompt.Length);
         LogitsWanted logits = count == prompt.Length ? LogitsWanted.Last : LogitsWanted.None;
         BoundStep step = runner.Run(StepKind.Prefill, [new StepSequence(Slot: 0, 0, prompt.AsMemory(0, count), logits)]);
-        return TimedRunner.Run(step.Graph, model.Device.Stream);
+        return TimedRunner.Run(step.Graph, model.Device, NodeRuns);
     }
 
     /// <summary>Logits of the last row of a short prompt, and of one decoded token after it: the two ways that a token takes.</summary>
@@ -113,17 +113,6 @@ internal sealed class StepBench : IDisposable
     }
 
     public void Dispose() => runner.Dispose();
-
-    // The median of several timings of each node, its sequence live: every timing feeds one token on.
-    private NodeTime[] TimeDecodeNodes()
-    {
-        IReadOnlyList<NodeTime>[] runs = [.. Enumerable.Range(0, NodeRuns).Select(_ => TimedRunner.Run(DecodeGraph, model.Device.Stream))];
-        return
-        [
-            .. Enumerable.Range(0, runs[0].Count)
-                .Select(i => runs[0][i] with { Microseconds = runs.Select(r => r[i].Microseconds).Order().ElementAt(NodeRuns / 2) }),
-        ];
-    }
 
     private void StepUntil(GenerationRequest request, int tokens, CancellationToken cancellation)
     {

@@ -76,6 +76,23 @@ internal sealed class DecodeCallsTests
         Assert.That(calls, Is.EqualTo(expected));
     }
 
+    /// <summary>The stand-in's clock puts a millisecond between any two events.</summary>
+    [Test]
+    public void NodesAreTimedByEventsWithOneWait()
+    {
+        using var sequence = new SteppedSequence(model, graphs: false);
+        sequence.Step();
+        StandIn.Clear();
+
+        IReadOnlyList<NodeTime> times = TimedRunner.Run(sequence.DecodeGraph, model.Device, runs: 3);
+
+        Assert.That(times, Has.Count.EqualTo(sequence.DecodeGraph.Nodes.Count));
+        Assert.That(times, Has.All.Matches<NodeTime>(t => t!.Microseconds == 1000));
+        Assert.That(StandIn.Calls.Count(c => c.IsLaunch), Is.EqualTo(4 * sequence.DecodeGraph.Launches.Length));
+        Assert.That(StandIn.Calls.Count(c => c.Call == "cuEventSynchronize"), Is.EqualTo(1), "waits of the host");
+        Assert.That(StandIn.Calls.Count(c => c.Call == "cuEventCreate"), Is.EqualTo(StandIn.Calls.Count(c => c.Call == "cuEventDestroy")));
+    }
+
     [TestCase(false, null)]
     [TestCase(true, null)]
     [TestCase(true, 5)]

@@ -78,6 +78,9 @@ internal static unsafe partial class CudaDriver
     [LibraryImport(DriverLibraries.Cuda, EntryPoint = "cuEventSynchronize")]
     public static partial int EventSynchronize(nint handle);
 
+    [LibraryImport(DriverLibraries.Cuda, EntryPoint = "cuEventElapsedTime")]
+    public static partial int EventElapsedTime(out float milliseconds, nint start, nint end);
+
     [LibraryImport(DriverLibraries.Cuda, EntryPoint = "cuStreamWaitEvent")]
     public static partial int StreamWaitEvent(nint stream, nint handle, uint flags);
 

@@ -12,11 +12,12 @@ internal sealed class DeviceEvent : IDisposable
     private readonly ComputeDevice device;
     private nint handle;
 
-    public DeviceEvent(ComputeDevice device)
+    /// <summary>isTimed: the time between two such events can be asked for, which makes them slower.</summary>
+    public DeviceEvent(ComputeDevice device, bool isTimed = false)
     {
         this.device = device;
         if (device.IsCuda)
-            CudaDriver.Check(CudaDriver.EventCreate(out handle, CudaDriver.EventDisableTiming), "cuEventCreate");
+            CudaDriver.Check(CudaDriver.EventCreate(out handle, isTimed ? 0 : CudaDriver.EventDisableTiming), "cuEventCreate");
     }
 
     /// <summary>Whether everything queued before the last <see cref="Record"/> is done; true before the first.</summary>
@@ -45,6 +46,13 @@ internal sealed class DeviceEvent : IDisposable
     {
         if (handle != 0)
             CudaDriver.Check(CudaDriver.EventSynchronize(handle), "cuEventSynchronize");
+    }
+
+    /// <summary>Between another timed event and this one, both reached, on CUDA.</summary>
+    public double MicrosecondsSince(DeviceEvent earlier)
+    {
+        CudaDriver.Check(CudaDriver.EventElapsedTime(out float milliseconds, earlier.handle, handle), "cuEventElapsedTime");
+        return milliseconds * 1e3;
     }
 
     /// <summary>Whatever is queued on the stream from now on starts after the point is reached.</summary>

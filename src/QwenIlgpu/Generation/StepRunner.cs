@@ -15,12 +15,11 @@ internal sealed class StepRunner : IDisposable
     // Decode shapes are few and stay; prefill shapes are as many as prompts have lengths, and recording one is cheap.
     private const int MaxPrefillGraphs = 32;
 
-    // Groups of one launch that wait for each other's partial sums draw one each: zero between launches, so all launches share them.
-    private const int MaxTickets = 4096;
-
     private readonly QwenModel model;
     private readonly DeviceMemory memory;
     private readonly StepInputs inputs;
+
+    // Groups of one launch that gather each other's partial sums draw one each. Zero between launches, so all launches share them.
     private readonly ArrayView<int> tickets;
     private readonly Dictionary<StepShape, BoundStep> graphs = [];
     private readonly Queue<StepShape> prefillShapes = new();
@@ -48,7 +47,8 @@ internal sealed class StepRunner : IDisposable
             inputs = new StepInputs(
                 model.Device, memory,
                 StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), true)));
-            tickets = memory.AllocateZeroed<int>(MaxTickets);
+            int attentionTickets = DecodeAttention.Tickets(sequences, model.Config.NumKeyValueHeads);
+            tickets = memory.AllocateZeroed<int>(Math.Max(DecodePlan.MaxTickets, attentionTickets));
             StepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
             Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, capacity.ContextTokens, StepsInFlight);
         }
