@@ -5,7 +5,8 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// Tiles of one run in flight. Each of four is loaded again in its place as soon as it is used: to move a register is to wait for its load.
-/// Where a tile has dozens of products, four copies of those are too much: one is loaded ahead, and others brought into L2 before.
+/// Where a tile has the products of several tiles of tokens, registers for that would leave room for half as many warps: one is loaded
+/// ahead, and others brought into L2 before.
 /// </summary>
 internal readonly struct WeightStream<TTiles>
     where TTiles : struct, IWeightTiles
@@ -30,7 +31,7 @@ internal readonly struct WeightStream<TTiles>
         int first = run * Tiles(rows);
         int end = End(rows, run);
         WeightTile tile0 = TTiles.Load(rows, first, first < end);
-        if (TTokens.Count > 2)
+        if (TTokens.Count > 1)
             return new WeightStream<TTiles>(tile0, default, default);
         return new WeightStream<TTiles>(
             tile0,
@@ -52,10 +53,10 @@ internal readonly struct WeightStream<TTiles>
         WeightTile loaded0 = tile0;
         WeightTile loaded1 = tile1;
         WeightTile loaded2 = tile2;
-        WeightTile loaded3 = TTokens.Count <= 2 ? TTiles.Load(rows, first + 3, first + 3 < end) : tile0;
+        WeightTile loaded3 = TTokens.Count == 1 ? TTiles.Load(rows, first + 3, first + 3 < end) : tile0;
         do
         {
-            if (TTokens.Count <= 2)
+            if (TTokens.Count == 1)
             {
                 int next = first + tile + InFlight;
                 sums = Step<TX, TTokens>(sums, rows, loaded0, first, end, x, xRun, tile);
