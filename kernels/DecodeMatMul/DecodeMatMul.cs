@@ -79,17 +79,12 @@ internal static class DecodeMatMul
         Require.That(
             Op, scratch.Tickets.Length >= plan.Tickets, $"scratch has {scratch.Tickets.Length} tickets, {plan.Tickets} are needed");
 
-        var parts = new DecodeParts(x.X.Data, scratch, plan, m);
+        var parts = new DecodeParts(x.X.Data, scratch, plan.Cut, m);
         LinearMatrix[] weights = [.. projections.ToArray().Select(p => p.Weight)];
         LinearMatrix main = Main(weights);
         DecodeWork work = parts.Work(projections, finish, main, x.X.Columns);
         Matrix<Float4> words = Float4.Words(Op, "x", x.X);
-        var norm = new RowNorm(
-            x.NormWeight.Length > 0
-                ? Float4.Words(Op, "norm weight", new Matrix<float>(x.NormWeight, 1, x.X.Columns)).Data
-                : words.Data.SubView(0, 0),
-            x.NormWeight.Length > 0 ? 1 : 0,
-            x.Eps);
+        RowNorm norm = RowNorm.Of(Op, x);
         int groups = DecodeGrid.Groups(plan.Units, plan.Splits, loader.Accelerator.NumMultiprocessors);
         var config = new KernelConfig(new Index3D(groups, plan.Splits, 1), new Index3D(DecodeWork.GroupSize, 1, 1));
 
@@ -166,29 +161,7 @@ internal static class DecodeMatMul
             Require.Equal(Op, "length of norm weight", x.NormWeight.Length, "columns of x", x.X.Columns);
         LinearMatrix[] weights = [.. projections.ToArray().Select(p => p.Weight)];
         Require.That(Op, CanFuse(weights, operand), $"{string.Join(", ", weights)} cannot share a launch with operands of type {operand}");
-        for (int i = 0; i < projections.Length; i++)
-        {
-            LinearMatrix weight = projections[i].Weight;
-            weight.Check(Op, $"w{i}");
-            Require.Equal(Op, $"columns of w{i}", weight.Columns, "columns of x", x.X.Columns);
-            CheckOutput($"y{i}", projections[i].Y, m, weight.Rows);
-            CheckOutput($"addend{i}", projections[i].Addend, m, weight.Rows);
-            CheckGroup(weight, $"w{i}");
-        }
-
-        if (finish.SwiGlu)
-        {
-            Require.Equal(Op, "projections of SwiGLU", projections.Length, "gate and up", 2);
-            Require.Equal(Op, "rows of up", weights[1].Rows, "rows of gate", weights[0].Rows);
-            Require.That(
-                Op, weights[0].Dense is null == weights[1].Dense is null, $"gate is {weights[0]}, up is {weights[1]}: not of one format");
-        }
-
-        bool single = finish.SwiGlu || projections.Length == 1;
-        Require.That(Op, single || (finish.Residual.Rows | finish.Gate.Rows) == 0 && finish.ArgMax is null,
-            $"{projections.Length} projections, but a residual, a gate or an arg-max belongs to one");
-        CheckOutput("residual", finish.Residual, m, weights[0].Rows);
-        CheckOutput("gate", finish.Gate, m, 1);
+        CheckProjections(Op, m, x.X.Columns, projections, finish);
         if (finish.ArgMax is { } argMax)
         {
             Require.Equal(Op, "length of ids", argMax.Ids.Length, "rows of x", m);
@@ -197,21 +170,51 @@ internal static class DecodeMatMul
         }
     }
 
-    private static void CheckOutput(string name, Matrix<float> matrix, int rows, int columns)
+    /// <summary>Throws unless weights, outputs and what finishes them fit m rows of x and each other.</summary>
+    public static void CheckProjections(
+        string op, int m, int columns, ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish)
+    {
+        LinearMatrix[] weights = [.. projections.ToArray().Select(p => p.Weight)];
+        for (int i = 0; i < projections.Length; i++)
+        {
+            LinearMatrix weight = projections[i].Weight;
+            weight.Check(op, $"w{i}");
+            Require.Equal(op, $"columns of w{i}", weight.Columns, "columns of x", columns);
+            CheckOutput(op, $"y{i}", projections[i].Y, m, weight.Rows);
+            CheckOutput(op, $"addend{i}", projections[i].Addend, m, weight.Rows);
+            CheckGroup(op, weight, $"w{i}");
+        }
+
+        if (finish.SwiGlu)
+        {
+            Require.Equal(op, "projections of SwiGLU", projections.Length, "gate and up", 2);
+            Require.Equal(op, "rows of up", weights[1].Rows, "rows of gate", weights[0].Rows);
+            Require.That(
+                op, weights[0].Dense is null == weights[1].Dense is null, $"gate is {weights[0]}, up is {weights[1]}: not of one format");
+        }
+
+        bool single = finish.SwiGlu || projections.Length == 1;
+        Require.That(op, single || (finish.Residual.Rows | finish.Gate.Rows) == 0 && finish.ArgMax is null,
+            $"{projections.Length} projections, but a residual, a gate or an arg-max belongs to one");
+        CheckOutput(op, "residual", finish.Residual, m, weights[0].Rows);
+        CheckOutput(op, "gate", finish.Gate, m, 1);
+    }
+
+    private static void CheckOutput(string op, string name, Matrix<float> matrix, int rows, int columns)
     {
         if (matrix.Rows == 0)
             return;
-        Require.Equal(Op, $"rows of {name}", matrix.Rows, "rows of x", rows);
-        Require.Equal(Op, $"columns of {name}", matrix.Columns, "rows of its weights", columns);
+        Require.Equal(op, $"rows of {name}", matrix.Rows, "rows of x", rows);
+        Require.Equal(op, $"columns of {name}", matrix.Columns, "rows of its weights", columns);
     }
 
     // The kernels find a tile's group by a shift.
-    private static void CheckGroup(LinearMatrix weight, string name)
+    private static void CheckGroup(string op, LinearMatrix weight, string name)
     {
         int size = weight.Int4?.GroupSize ?? weight.Int8?.GroupSize ?? 1;
         int groups = weight.Int4?.Groups ?? weight.Int8?.Groups ?? 1;
         Require.That(
-            Op, groups == 1 || (size & (size - 1)) == 0, $"group size of {name} is {size}, neither a power of two nor a whole row");
+            op, groups == 1 || (size & (size - 1)) == 0, $"group size of {name} is {size}, neither a power of two nor a whole row");
     }
 
     private static WeightType OperandWeights(TensorCoreType operand) => operand == TensorCoreType.F16 ? WeightType.F16 : WeightType.Bf16;

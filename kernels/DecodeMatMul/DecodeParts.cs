@@ -8,19 +8,19 @@ internal readonly struct DecodeParts
 {
     private readonly ArrayView<float> anything;
     private readonly DecodeScratch scratch;
-    private readonly DecodePlan plan;
+    private readonly WorkCut cut;
     private readonly int tokens;
 
-    public DecodeParts(ArrayView<float> anything, DecodeScratch scratch, DecodePlan plan, int tokens) =>
-        (this.anything, this.scratch, this.plan, this.tokens) = (anything, scratch, plan, tokens);
+    public DecodeParts(ArrayView<float> anything, DecodeScratch scratch, WorkCut cut, int tokens) =>
+        (this.anything, this.scratch, this.cut, this.tokens) = (anything, scratch, cut, tokens);
 
     /// <summary>Where the rows are packed to.</summary>
-    public ArrayView<UInt4> Packed => Area(0, plan.PackedFloats).Cast<UInt4>();
+    public ArrayView<UInt4> Packed => Area(0, cut.PackedFloats).Cast<UInt4>();
 
     /// <summary>[M, units]</summary>
-    public Matrix<ulong> Best => plan.BestFloats == 0
+    public Matrix<ulong> Best => cut.BestFloats == 0
         ? new Matrix<ulong>(anything.SubView(0, 0).Cast<ulong>(), 0, 0)
-        : new Matrix<ulong>(Area(plan.PackedFloats + plan.SplitFloats, plan.BestFloats).Cast<ulong>(), tokens, plan.Units);
+        : new Matrix<ulong>(Area(cut.PackedFloats + cut.SplitFloats, cut.BestFloats).Cast<ulong>(), tokens, cut.Units);
 
     public DecodeWork Work(ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish, LinearMatrix main, int columns)
     {
@@ -28,7 +28,7 @@ internal readonly struct DecodeParts
         for (int i = 0; i < segments.Length; i++)
         {
             bool present = i < projections.Length;
-            int firstUnit = present && i < plan.FirstUnits.Length - 1 ? plan.FirstUnits[i] : int.MaxValue;
+            int firstUnit = present && i < cut.FirstUnits.Length - 1 ? cut.FirstUnits[i] : int.MaxValue;
             segments[i] = Segment(projections[present ? i : 0], firstUnit);
         }
 
@@ -38,29 +38,29 @@ internal readonly struct DecodeParts
             Matrix(finish.Gate),
             Best,
             finish.ArgMax?.VocabularySize ?? 0,
-            Area(plan.PackedFloats, plan.SplitFloats),
+            Area(cut.PackedFloats, cut.SplitFloats),
             scratch.Tickets.Length > 0 ? scratch.Tickets : anything.SubView(0, 0).Cast<int>());
         return new DecodeWork(
-            segments[0], segments[1], segments[2], segments[3], Columns(main, columns), epilogue, tokens, plan.UnitTiles, plan.Units);
+            segments[0], segments[1], segments[2], segments[3], Columns(main, columns), epilogue, tokens, cut.UnitTiles, cut.Units);
     }
 
     private DecodeColumns Columns(LinearMatrix main, int columns)
     {
-        int runBlocks = DecodeColumns.RunBlocksOf(columns, plan.Splits);
+        int runBlocks = cut.RunBlocks;
         if (main.Int4 is { } int4)
         {
             int shift = Shift(int4.Groups, int4.GroupSize / Int4Layout.TileColumns);
             return new DecodeColumns(
-                columns, int4.ColumnTiles, int4.Groups, shift, int4.IsSymmetric ? 1 : 0, F16(int4.ScaleType), plan.Splits, runBlocks);
+                columns, int4.ColumnTiles, int4.Groups, shift, int4.IsSymmetric ? 1 : 0, F16(int4.ScaleType), cut.Splits, runBlocks);
         }
 
         if (main.Int8 is { } int8)
         {
             int shift = Shift(int8.Groups, int8.GroupSize / Int8Layout.TileColumns);
-            return new DecodeColumns(columns, int8.ColumnTiles, int8.Groups, shift, 1, F16(int8.ScaleType), plan.Splits, runBlocks);
+            return new DecodeColumns(columns, int8.ColumnTiles, int8.Groups, shift, 1, F16(int8.ScaleType), cut.Splits, runBlocks);
         }
 
-        return new DecodeColumns(columns, 0, 0, 0, 1, 0, plan.Splits, runBlocks);
+        return new DecodeColumns(columns, 0, 0, 0, 1, 0, cut.Splits, runBlocks);
     }
 
     private static int Shift(int groups, int groupTiles) => groups == 1 ? 31 : BitOperations.Log2((uint)Math.Max(groupTiles, 1));

@@ -40,7 +40,12 @@ internal sealed record DecodePlan
     /// <summary>Scratch for the largest logit of each unit.</summary>
     public required long BestFloats { get; init; }
 
+    /// <summary>Blocks of 64 k of a run.</summary>
+    public required int RunBlocks { get; init; }
+
     public int Units => FirstUnits[^1];
+
+    public WorkCut Cut => new(FirstUnits, UnitTiles, Splits, RunBlocks, PackedFloats, SplitFloats, BestFloats);
 
     /// <summary>Floats of <see cref="DecodeScratch"/>.</summary>
     public long ScratchFloats => PackedFloats + SplitFloats + BestFloats;
@@ -69,6 +74,7 @@ internal sealed record DecodePlan
             Splits = splits,
             UnitTiles = unitTiles,
             FirstUnits = firstUnits,
+            RunBlocks = runBlocks,
             PackedFloats = fused ? 0 : 4 * PackedX.Length(m, k),
             SplitFloats = splits > 1 ? splits * units * unitTiles * Int4Layout.TileRows * m : 0,
             BestFloats = argMax ? (2 * units * m) + 3 & ~3L : 0,
@@ -84,7 +90,8 @@ internal sealed record DecodePlan
         return splits;
     }
 
-    private static int[] UnitsOf(ReadOnlySpan<int> rows, bool swiGlu, int unitTiles)
+    /// <summary>First unit of each projection, and behind them how many there are: SwiGLU's two are one.</summary>
+    public static int[] UnitsOf(ReadOnlySpan<int> rows, bool swiGlu, int unitTiles)
     {
         int projections = swiGlu ? 1 : rows.Length;
         int outputTiles = swiGlu ? unitTiles / 2 : unitTiles;

@@ -5,7 +5,7 @@ using ILGPU.Algorithms;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// The row tiles of up to four segments, cut into units of two or eight, and what becomes of their sums. A unit lies in one segment,
+/// The row tiles of up to four segments, cut into units, and what becomes of their sums. A unit lies in one segment,
 /// or has as many row tiles of the gate as of the up projection.
 /// </summary>
 internal readonly struct DecodeWork(
@@ -27,19 +27,29 @@ internal readonly struct DecodeWork(
     private readonly DecodeSegment segment2 = segment2;
     private readonly DecodeSegment segment3 = segment3;
     private readonly DecodeEpilogue epilogue = epilogue;
-    private readonly int tokens = tokens;
+
+    /// <summary>M.</summary>
+    public readonly int Tokens = tokens;
 
     public readonly DecodeColumns Columns = columns;
 
-    /// <summary>Row tiles of a unit: 2, each by four warps, or 8, each by one.</summary>
+    /// <summary>Row tiles of a unit. Of a decode matmul 2, each by four warps, or 8, each by one.</summary>
     public readonly int UnitTiles = unitTiles;
     public readonly int Units = units;
+
+    public bool IsSwiGlu => epilogue.IsSwiGlu != 0;
+
+    /// <summary>Where the sums of splits meet, in an order that is the kernel's own.</summary>
+    public ArrayView<float> SplitSums => epilogue.SplitSums;
+
+    /// <summary>One ticket for each unit of which K is split; zeros between launches.</summary>
+    public ArrayView<int> Tickets => epilogue.Tickets;
 
     /// <summary>The weights of one of a unit's row tiles.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public WeightRows Rows(int unit, int tile)
     {
-        bool swiGlu = epilogue.IsSwiGlu != 0;
+        bool swiGlu = IsSwiGlu;
         DecodeSegment segment = swiGlu ? ((tile & 1) == 0 ? segment0 : segment1) : SegmentOf(unit);
         int rowTile = swiGlu
             ? (unit * (UnitTiles >> 1)) + (tile >> 1)
@@ -60,7 +70,7 @@ internal readonly struct DecodeWork(
         if (Columns.Splits > 1)
             tileWarps = 1;
 
-        bool swiGlu = epilogue.IsSwiGlu != 0;
+        bool swiGlu = IsSwiGlu;
         int tiles = swiGlu ? UnitTiles >> 1 : UnitTiles;
         int shift = RowShift(tiles);
         DecodeSegment segment = SegmentOf(swiGlu ? 0 : unit);
@@ -72,14 +82,14 @@ internal readonly struct DecodeWork(
             int rowOfUnit = (first + Group.IdxX) & ((1 << shift) - 1);
             int row = firstRow + rowOfUnit;
             ulong rank = RankedToken.None;
-            if (isLast && token < tokens && row < segment.Rows)
+            if (isLast && token < Tokens && row < segment.Rows)
             {
                 int tile = rowOfUnit >> 4;
                 int at = ((swiGlu ? 2 * tile : tile) * tileFloats) + (token * TokenSums.TokenStride) + (rowOfUnit & 15);
-                float value = Added(segment.Addend, token, row, SumOfWarps(partial, at, tileWarps, warpTokens));
+                float up = 0;
                 if (swiGlu)
-                    value = SwiGlu(value, Added(segment1.Addend, token, row, SumOfWarps(partial, at + tileFloats, tileWarps, warpTokens)));
-                value = Finished(value, token, row);
+                    up = SumOfWarps(partial, at + tileFloats, tileWarps, warpTokens);
+                float value = Output(segment, SumOfWarps(partial, at, tileWarps, warpTokens), up, token, row);
                 if (segment.Y.Rows > 0)
                     segment.Y[token, row] = value;
                 if (row < epilogue.VocabularySize && value > float.NegativeInfinity)
@@ -89,13 +99,11 @@ internal readonly struct DecodeWork(
             StoreBest(ranks, rank, first, shift, isLast && epilogue.Best.Rows > 0, unit);
             first += GroupSize;
         }
-        while (first < tokens << shift);
+        while (first < Tokens << shift);
     }
 
-    // Rows of 1, 2, 4 or 8 tiles as a power of two.
-    private static int RowShift(int tiles) => 4 + (tiles >> 1) - (tiles >> 3);
-
-    private DecodeSegment SegmentOf(int unit)
+    /// <summary>The segment of a unit; of SwiGLU's pair the gate.</summary>
+    public DecodeSegment SegmentOf(int unit)
     {
         DecodeSegment segment = segment0;
         if (unit >= segment1.FirstUnit)
@@ -106,6 +114,19 @@ internal readonly struct DecodeWork(
             segment = segment3;
         return segment;
     }
+
+    /// <summary>y of a row of a segment from its whole sum; up: that of SwiGLU's second projection.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public float Output(DecodeSegment segment, float sum, float up, int token, int row)
+    {
+        float value = Added(segment.Addend, token, row, sum);
+        if (IsSwiGlu)
+            value = SwiGlu(value, Added(segment1.Addend, token, row, up));
+        return Finished(value, token, row);
+    }
+
+    // Rows of 1, 2, 4 or 8 tiles as a power of two.
+    private static int RowShift(int tiles) => 4 + (tiles >> 1) - (tiles >> 3);
 
     private static float Added(Matrix<float> addend, int token, int row, float sum) =>
         addend.Rows > 0 ? sum + addend[token, row] : sum;
@@ -139,7 +160,7 @@ internal readonly struct DecodeWork(
         ArrayView<float> partial, ArrayView<int> flag, int tileWarps, int tileFloats, int warpTokens, int unit, int split)
     {
         int shift = RowShift(UnitTiles);
-        int sums = tokens << shift;
+        int sums = Tokens << shift;
         bool isSplit = Columns.Splits > 1;
         for (int i = Group.IdxX; isSplit && i < sums; i += GroupSize)
         {
@@ -166,7 +187,7 @@ internal readonly struct DecodeWork(
         ranks[Group.IdxX] = rank;
         Group.Barrier();
         int token = (first >> shift) + Group.IdxX;
-        if (stores && Group.IdxX < GroupSize >> shift && token < tokens)
+        if (stores && Group.IdxX < GroupSize >> shift && token < Tokens)
         {
             ulong best = RankedToken.None;
             for (int i = 0; i < 1 << shift; i++)

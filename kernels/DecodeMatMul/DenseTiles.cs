@@ -32,6 +32,9 @@ internal readonly struct DenseTiles<TOperand> : IWeightTiles
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WeightTile LoadScales(WeightRows rows, int tile, bool present) => default;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(WeightRows rows, int tile, bool present)
     {
         int lane = Group.IdxX & 31;

@@ -15,6 +15,9 @@ internal interface IWeightTiles
     /// <summary>A lane's part of a tile; of no use where it is not present.</summary>
     static abstract WeightTile Load(WeightRows rows, int tile, bool present);
 
+    /// <summary>The same without the codes.</summary>
+    static abstract WeightTile LoadScales(WeightRows rows, int tile, bool present);
+
     /// <summary>Brings a lane's part of a tile, scales not among it, into L2.</summary>
     static abstract void Prefetch(WeightRows rows, int tile, bool present);
 

@@ -18,8 +18,16 @@ internal readonly struct Int4Tiles<TOperand, TSteps> : IWeightTiles
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WeightTile Load(WeightRows rows, int tile, bool present)
     {
+        UInt4 codes = GlobalLoad.StreamingIf(ref rows.Codes[tile * Int4Layout.TileLanes], present);
+        WeightTile loaded = LoadScales(rows, tile, present);
+        loaded.Codes = codes;
+        return loaded;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WeightTile LoadScales(WeightRows rows, int tile, bool present)
+    {
         WeightTile loaded = default;
-        loaded.Codes = GlobalLoad.StreamingIf(ref rows.Codes[tile * Int4Layout.TileLanes], present);
         tile = present ? tile : 0;
         int scale = TSteps.Group(tile >> rows.Columns.GroupShift) * Int4Layout.TileRows;
         loaded.ScaleAbove = rows.Scales[scale];
@@ -85,8 +93,16 @@ internal readonly struct Int4HalfTiles<TOperand, TSteps> : IWeightTiles
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WeightTile Load(WeightRows rows, int tile, bool present)
     {
+        UInt4 codes = GlobalLoad.StreamingIf(ref rows.Codes[tile * Int4Layout.TileLanes], present);
+        WeightTile loaded = LoadScales(rows, tile, present);
+        loaded.Codes = codes;
+        return loaded;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WeightTile LoadScales(WeightRows rows, int tile, bool present)
+    {
         WeightTile loaded = default;
-        loaded.Codes = GlobalLoad.StreamingIf(ref rows.Codes[tile * Int4Layout.TileLanes], present);
         tile = present ? tile : 0;
         int first = FirstGroup(tile);
         int second = SecondGroup(rows, tile);

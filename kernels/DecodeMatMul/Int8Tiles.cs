@@ -15,8 +15,16 @@ internal readonly struct Int8Tiles<TOperand, TSteps> : IWeightTiles
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WeightTile Load(WeightRows rows, int tile, bool present)
     {
+        UInt4 codes = GlobalLoad.StreamingIf(ref rows.Codes[tile * Int8Layout.TileLanes], present);
+        WeightTile loaded = LoadScales(rows, tile, present);
+        loaded.Codes = codes;
+        return loaded;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WeightTile LoadScales(WeightRows rows, int tile, bool present)
+    {
         WeightTile loaded = default;
-        loaded.Codes = GlobalLoad.StreamingIf(ref rows.Codes[tile * Int8Layout.TileLanes], present);
         tile = present ? tile : 0;
         int scale = TSteps.Group(tile >> rows.Columns.GroupShift) * Int8Layout.TileRows;
         loaded.ScaleAbove = rows.Scales[scale];

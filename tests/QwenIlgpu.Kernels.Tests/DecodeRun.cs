@@ -68,11 +68,19 @@ internal sealed class DecodeRun
     /// </summary>
     public double Deviation(float[] y)
     {
-        double[] x = Array.ConvertAll(X, v => (double)v);
-        double[] expected = DenseMatMulReference.Run(x, weights.Values, m, n, k);
+        double worst = Deviation(y, X, weights.Values, m, n, k, Operand);
+        TestContext.Out.WriteLine($"{worst:F3} of what is allowed");
+        return worst;
+    }
+
+    /// <summary>The same of any x [M, K] and weights [N, K].</summary>
+    public static double Deviation(float[] y, float[] x, double[] weights, int m, int n, int k, TensorCoreType operand)
+    {
+        double[] rows = Array.ConvertAll(x, v => (double)v);
+        double[] expected = DenseMatMulReference.Run(rows, weights, m, n, k);
         double[] magnitude = DenseMatMulReference.Run(
-            Array.ConvertAll(x, Math.Abs), Array.ConvertAll(weights.Values, Math.Abs), m, n, k);
-        double unit = 1.02 / (Operand == TensorCoreType.F16 ? 1 << 11 : 1 << 8);
+            Array.ConvertAll(rows, Math.Abs), Array.ConvertAll(weights, Math.Abs), m, n, k);
+        double unit = 1.02 / (operand == TensorCoreType.F16 ? 1 << 11 : 1 << 8);
         double worst = 0;
         for (int i = 0; i < y.Length; i++)
         {
@@ -80,7 +88,6 @@ internal sealed class DecodeRun
             worst = Math.Max(worst, double.IsNaN(deviation) ? double.PositiveInfinity : deviation);
         }
 
-        TestContext.Out.WriteLine($"{worst:F3} of what is allowed");
         return worst;
     }
 }

@@ -1,0 +1,120 @@
+using ILGPU;
+using ILGPU.Runtime;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// y = W · x for any number of tokens on the tensor cores, up to four projections of one x in a launch, finished as
+/// <see cref="DecodeFinish"/> says. A row of y has the same bits whatever M is.
+/// </summary>
+internal static class PrefillMatMul
+{
+    private const string Op = "prefill_matmul";
+    private const string PackOp = "pack_rows";
+
+    /// <summary>Whether these can share a launch: all of one format, as in a decode matmul, but none rides with others.</summary>
+    public static bool CanFuse(ReadOnlySpan<LinearMatrix> weights, TensorCoreType operand)
+    {
+        foreach (LinearMatrix weight in weights)
+        {
+            if (weight.Dense is null != weights[0].Dense is null)
+                return false;
+        }
+
+        return DecodeMatMul.CanFuse(weights, operand);
+    }
+
+    /// <summary>x: [M, K], normalised where there is a weight, rounded into packed: [M, K] of its operand type.</summary>
+    public static Launch BindPack(KernelLoader loader, DecodeRows x, PackedRows packed)
+    {
+        Require.Equal(PackOp, "rows of packed", packed.Rows, "rows of x", x.X.Rows);
+        Require.Equal(PackOp, "columns of packed", packed.Columns, "columns of x", x.X.Columns);
+        packed.Check(PackOp, "packed");
+        if (x.NormWeight.Length > 0)
+            Require.Equal(PackOp, "length of norm weight", x.NormWeight.Length, "columns of x", x.X.Columns);
+        RowNorm norm = RowNorm.Of(PackOp, x);
+        Matrix<Float4> words = Float4.Words(PackOp, "x", x.X);
+        var rounded = new Matrix<UInt2>(packed.Words.Cast<UInt2>(), packed.Rows, 2 * packed.StrideWords);
+        return packed.Operand == TensorCoreType.F16
+            ? Bind(new RoundRowsKernel<F16Decode>(words, norm, rounded), RoundRowsKernel<F16Decode>.RoundRows)
+            : Bind(new RoundRowsKernel<Bf16Decode>(words, norm, rounded), RoundRowsKernel<Bf16Decode>.RoundRows);
+
+        Launch Bind<TKernel>(TKernel kernel, Action<TKernel> entry)
+            where TKernel : struct, IGroupKernel => loader.Bind(entry, new KernelConfig(packed.Rows, RowChunk.GroupSize), kernel);
+    }
+
+    /// <summary>Of m tokens, k columns and the rows of each projection; of SwiGLU's pair both. Emulation knows wide tiles only.</summary>
+    public static PrefillPlan PlanOf(KernelLoader loader, int m, int k, ReadOnlySpan<int> rows, bool swiGlu) =>
+        PrefillPlan.Of(m, k, rows, IsEmulated(loader) ? 0 : loader.Accelerator.NumMultiprocessors, swiGlu);
+
+    /// <summary>
+    /// x: [M, K]; each weight [N, K], its y [M, N]. Scratch: at least what <see cref="PrefillPlan"/> says. No arg-max.
+    /// </summary>
+    public static Launch Bind(
+        KernelLoader loader, PackedRows x, ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish, DecodeScratch scratch)
+    {
+        int[] rows = [.. projections.ToArray().Select(p => p.Weight.Rows)];
+        PrefillPlan plan = PlanOf(loader, x.Rows, x.Columns, rows, finish.SwiGlu);
+        return !plan.IsWide
+            ? Bind<SmallPrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch)
+            : IsEmulated(loader)
+                ? Bind<RolledPrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch)
+                : Bind<WidePrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch);
+    }
+
+    /// <summary>With a given tile, and with other steps in place of the kernel's own.</summary>
+    public static Launch Bind<TTile, TSteps, TCodes>(
+        KernelLoader loader, PackedRows x, ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish, DecodeScratch scratch)
+        where TTile : struct, IPrefillTile
+        where TSteps : struct, IPrefillSteps
+        where TCodes : struct, IDecodeSteps => x.Operand == TensorCoreType.F16
+            ? Bind<F16Decode, TTile, TSteps, TCodes>(loader, x, projections, finish, scratch)
+            : Bind<Bf16Decode, TTile, TSteps, TCodes>(loader, x, projections, finish, scratch);
+
+    private static Launch Bind<TOperand, TTile, TSteps, TCodes>(
+        KernelLoader loader, PackedRows x, ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish, DecodeScratch scratch)
+        where TOperand : struct, IDecodeOperand
+        where TTile : struct, IPrefillTile
+        where TSteps : struct, IPrefillSteps
+        where TCodes : struct, IDecodeSteps
+    {
+        Check(x, projections, finish);
+        int[] rows = [.. projections.ToArray().Select(p => p.Weight.Rows)];
+        PrefillPlan plan = PrefillPlan.Of<TTile>(x.Rows, x.Columns, rows, finish.SwiGlu);
+        Require.That(Op, scratch.Floats.Length >= plan.ScratchFloats,
+            $"scratch has {scratch.Floats.Length} floats, {plan.ScratchFloats} are needed");
+        Require.That(
+            Op, scratch.Tickets.Length >= plan.Tickets, $"scratch has {scratch.Tickets.Length} tickets, {plan.Tickets} are needed");
+
+        var parts = new DecodeParts(x.Words.SubView(0, 0).Cast<float>(), scratch, plan.Cut, x.Rows);
+        LinearMatrix main = projections[0].Weight;
+        DecodeWork work = parts.Work(projections, finish, main, x.Columns);
+        var order = new PrefillOrder(plan.Cut.Units, plan.TokenTiles);
+        var words = new Matrix<UInt4>(x.Words, x.Rows, x.StrideWords);
+        var config = new KernelConfig(new Index3D(plan.Groups, plan.Cut.Splits, 1), new Index3D(TTile.Warps * 32, 1, 1));
+        return main.Dense is not null ? Bind<DenseTiles<TOperand>>()
+            : main.Int8 is not null ? Bind<Int8Tiles<TOperand, TCodes>>()
+            : main.Int4!.Value.GroupSize == Int4Layout.HalfTileColumns ? Bind<Int4HalfTiles<TOperand, TCodes>>()
+            : Bind<Int4Tiles<TOperand, TCodes>>();
+
+        Launch Bind<TTiles>()
+            where TTiles : struct, IWeightTiles => loader.Bind(
+                PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>.PrefillMatMul,
+                config,
+                new PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(words, work, order));
+    }
+
+    private static bool IsEmulated(KernelLoader loader) => loader.Accelerator.AcceleratorType != AcceleratorType.Cuda;
+
+    private static void Check(PackedRows x, ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish)
+    {
+        x.Check(Op, "x");
+        LinearMatrix[] weights = [.. projections.ToArray().Select(p => p.Weight)];
+        Require.That(Op, weights.Length > 0 && CanFuse(weights, x.Operand),
+            $"{string.Join(", ", weights)} cannot share a launch with operands of type {x.Operand}");
+        Require.That(Op, finish.ArgMax is null, "arg-max is for a decode matmul");
+        DecodeMatMul.CheckProjections(Op, x.Rows, x.Columns, projections, finish);
+        Require.That(Op, finish.SwiGlu || projections.ToArray().All(p => p.Y.Rows > 0), "a y is missing");
+        Require.That(Op, projections[0].Y.Rows > 0, "y of w0 is missing");
+    }
+}

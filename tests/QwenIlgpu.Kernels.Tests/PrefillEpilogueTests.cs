@@ -1,0 +1,148 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>What the prefill matmul does before and after its products, each against the plain matmul of the same launch shape.</summary>
+[NonParallelizable]
+internal sealed class PrefillEpilogueTests
+{
+    private const int M = 99;
+    private const int N = 40;
+    private const int K = 192;
+
+    private static readonly DecodeWeights First = DecodeWeights.Random("int4", N, K, 64, WeightType.F16, 1);
+    private static readonly DecodeWeights Second = DecodeWeights.Random("int4", N, K, 64, WeightType.F16, 2);
+
+    private static TestDevice Device => DecodeRun.Device;
+
+    [TearDown]
+    public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
+
+    [Test]
+    public void NormalisesAsTheNormAlone()
+    {
+        var run = new PrefillRun(Device, M, K) { NormSeed = 4 };
+        Matrix<float> normalised = Device.Poisoned<float>(M, K);
+        Device.Run(RmsNorm.BindRows(
+            Device.Loader, Device.Upload(run.X, M, K), Device.Upload(DecodeRun.Floats(4, K)), normalised, 1e-6f));
+
+        float[] separate = new PrefillRun(Device, M, K) { X = Device.Download(normalised) }.Y(First, N);
+
+        Assert.That(run.Y(First, N), Is.EqualTo(separate));
+    }
+
+    // Rows of three projections, one of them of several units.
+    [Test]
+    public void ProjectionsOfALaunchAreEachAlone()
+    {
+        int[] rows = [N, 301, 16];
+        DecodeWeights[] weights =
+            [First, DecodeWeights.Random("int4", 301, K, 64, WeightType.F16, 5), DecodeWeights.Random("int4", 16, K, 64, WeightType.F16, 7)];
+        var run = new PrefillRun(Device, M, K);
+        Matrix<float>[] ys = [.. rows.Select(n => Device.Poisoned<float>(M, n))];
+
+        run.Run<RolledPrefillTile, PrefillSteps, DecodeSteps>(
+            [.. weights.Select((w, i) => new DecodeProjection(w.Upload(Device), ys[i]))], default);
+
+        for (int i = 0; i < rows.Length; i++)
+            Assert.That(Device.Download(ys[i]), Is.EqualTo(run.Y(weights[i], rows[i])), $"projection {i}");
+    }
+
+    [Test]
+    public void MultipliesGateAndUp()
+    {
+        var run = new PrefillRun(Device, M, K);
+
+        float[] y = Run([First, Second], new DecodeFinish(SwiGlu: true));
+
+        AssertClose(y, SwiGluReference.Run(Doubles(run.Y(First, N)), Doubles(run.Y(Second, N))));
+    }
+
+    [Test]
+    public void AddsTheResidualLastAndGatesBefore()
+    {
+        float[] residual = DecodeRun.Floats(5, M * N);
+        float[] gate = DecodeRun.Floats(6, M);
+        float[] products = new PrefillRun(Device, M, K).Y(First, N);
+
+        float[] y = Run(
+            [First], new DecodeFinish(Residual: Device.Upload(residual, M, N), Gate: Device.Upload(gate, M, 1)));
+
+        AssertClose(y, [.. products.Select((p, i) => residual[i] + (p / (1 + Math.Exp(-gate[i / N]))))]);
+    }
+
+    [Test]
+    public void AddsAddendsFirst()
+    {
+        float[] addend = DecodeRun.Floats(7, M * N);
+        var run = new PrefillRun(Device, M, K);
+        double[] gate = [.. run.Y(First, N).Select((p, i) => (double)p + addend[i])];
+
+        float[] y = Run([First, Second], new DecodeFinish(SwiGlu: true), Device.Upload(addend, M, N));
+
+        AssertClose(y, SwiGluReference.Run(gate, Doubles(run.Y(Second, N))));
+    }
+
+    // Few rows and a long K: four splits, summed by whichever group comes last, and a second launch with the same tickets.
+    [Test]
+    public void FinishesSplitsOnce()
+    {
+        const int LongK = 2048;
+        DecodeWeights weights = DecodeWeights.Random("int4", N, LongK, 64, WeightType.F16, 9);
+        Assert.That(PrefillPlan.Of<RolledPrefillTile>(M, LongK, [N], swiGlu: false).Cut.Splits, Is.EqualTo(4));
+        var run = new PrefillRun(Device, M, LongK);
+        float[] residual = DecodeRun.Floats(5, M * N);
+        Matrix<float> y = Device.Poisoned<float>(M, N);
+
+        run.Run<RolledPrefillTile, PrefillSteps, DecodeSteps>(
+            [new DecodeProjection(weights.Upload(Device), y)], new DecodeFinish(Residual: Device.Upload(residual, M, N)));
+
+        float[] products = run.Y(weights, N);
+        Assert.That(run.Deviation(products, weights, N), Is.LessThanOrEqualTo(1));
+        AssertClose(Device.Download(y), [.. products.Select((p, i) => (double)residual[i] + p)]);
+    }
+
+    [Test]
+    public void RejectsWhatDoesNotFit()
+    {
+        PackedRows x = new PrefillRun(Device, 3, K).Pack();
+        var y = new DecodeProjection(First.Upload(Device), Device.Poisoned<float>(2, N));
+
+        Assert.That(
+            () => PrefillMatMul.Bind(Device.Loader, x, [y], default, default),
+            Throws.ArgumentException.With.Message.Contains("rows of y0 is 2, rows of x is 3"));
+        Assert.That(
+            () => PrefillMatMul.Bind(Device.Loader, x with { Columns = K + 64 }, [y], default, default),
+            Throws.ArgumentException.With.Message.Contains("words of x"));
+    }
+
+    // Every device with more multiprocessors than wide tiles takes small ones; the splits of K are the same.
+    [TestCase(2048, 5120, 5120, true)]
+    [TestCase(512, 5120, 34816, true)]
+    [TestCase(256, 5120, 5120, false)]
+    [TestCase(64, 5120, 5120, false)]
+    public void ChoosesWideTilesWhereTheyGoRound(int m, int k, int n, bool isWide)
+    {
+        PrefillPlan plan = PrefillPlan.Of(m, k, [n], 132);
+
+        Assert.That(plan.IsWide, Is.EqualTo(isWide));
+        Assert.That(plan.Cut.Splits, Is.EqualTo(PrefillPlan.Of(1, k, [n], 132).Cut.Splits));
+    }
+
+    private static float[] Run(DecodeWeights[] weights, DecodeFinish finish, Matrix<float> addend = default)
+    {
+        Matrix<float> y = Device.Poisoned<float>(M, N);
+        DecodeProjection[] projections =
+            [.. weights.Select((w, i) => new DecodeProjection(w.Upload(Device), i == 0 ? y : default, i == 0 ? addend : default))];
+        new PrefillRun(Device, M, K).Run<RolledPrefillTile, PrefillSteps, DecodeSteps>(projections, finish);
+        return Device.Download(y);
+    }
+
+    private static double[] Doubles(float[] values) => Array.ConvertAll(values, v => (double)v);
+
+    private static void AssertClose(float[] actual, double[] expected)
+    {
+        for (int i = 0; i < actual.Length; i++)
+            Assert.That(actual[i], Is.EqualTo(expected[i]).Within(1e-6 + (1e-6 * Math.Abs(expected[i]))), $"output {i}");
+    }
+}

@@ -1,0 +1,36 @@
+using System.Text.RegularExpressions;
+using ILGPU.Runtime.Cuda;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>The prefill matmul as machine code: everything in registers, x by asynchronous copies, sums on the tensor cores.</summary>
+[NonParallelizable]
+internal sealed class PrefillMatMulPtxTests
+{
+    private static IEnumerable<TestCaseData> Kernels() => KernelCatalogue.All
+        .Where(k => k.Method.Name is "PrefillMatMul")
+        .Select(k => new TestCaseData(k).SetArgDisplayNames(k.ToString()));
+
+    [TestCaseSource(nameof(Kernels))]
+    public void KeepsToRegistersAndTensorCores(KernelEntry kernel)
+    {
+        Ptxas ptxas = Ptxas.FindOrSkip();
+        bool isDense = kernel.ToString().Contains("DenseTiles", StringComparison.Ordinal);
+        foreach (CudaArchitecture architecture in new CudaArchitecture[] { new(8, 0), new(9, 0) })
+        {
+            AssembledKernel used = ptxas.Assemble(PtxBuild.Shared.Text(kernel, architecture), architecture);
+            string machineCode = ptxas.Disassemble(PtxBuild.Shared.Text(kernel, architecture), architecture);
+            int products = Regex.Count(machineCode, @"\bHMMA\.16816\.F32\b");
+            int fragments = Regex.Count(machineCode, @"\bLDSM\.16\.M88\.4\b");
+            int copies = Regex.Count(machineCode, @"\bLDGSTS\.E\.BYPASS\.128\b");
+            TestContext.Out.WriteLine(
+                $"{architecture}: {used.Registers} registers, {used.LocalBytes} bytes of stack and spills, {used.SharedBytes} shared, "
+                + $"{products} HMMA, {fragments} LDSM, {copies} LDGSTS");
+            Assert.That(used.LocalBytes, Is.Zero, "stack and spills");
+            Assert.That(used.SharedBytes, Is.LessThanOrEqualTo(48 << 10));
+            Assert.That(products, Is.GreaterThanOrEqualTo(64), "two row tiles by eight tiles of tokens by 64 k, or 32 k twice");
+            Assert.That(fragments, isDense ? Is.Zero : Is.GreaterThanOrEqualTo(16));
+            Assert.That(copies, Is.GreaterThanOrEqualTo(3));
+        }
+    }
+}

@@ -1,0 +1,159 @@
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>The prefill matmul against its definition in double: middling shapes on PoCL, one on the CPU accelerator, planted faults.</summary>
+[NonParallelizable]
+internal sealed class PrefillMatMulTests
+{
+    // Smallest; off a row tile; K off a block; prime N; K split over groups wherever it is long; real slices.
+    private static readonly (string Format, int N, int K, int Group, WeightType Scales)[] Weights =
+    [
+        ("int4", 16, 128, 128, WeightType.F16), ("int4", 37, 192, 64, WeightType.Bf16), ("int4z", 48, 96, 32, WeightType.Bf16),
+        ("int4z", 101, 320, 64, WeightType.F16), ("int4", 101, 1216, 32, WeightType.F16), ("int8", 37, 160, 32, WeightType.F16),
+        ("int8", 101, 1376, 0, WeightType.Bf16), ("bf16", 37, 132, 0, WeightType.Bf16),
+    ];
+
+    private static TestDevice Device => DecodeRun.Device;
+
+    private static IEnumerable<TestCaseData> Shapes() => Weights.SelectMany(w =>
+        new[] { 1, 17, 63, 64, 129 }.Select(m => new TestCaseData(w.Format, w.N, w.K, w.Group, w.Scales, m)));
+
+    private static IEnumerable<TestCaseData> Batches() => Weights.Select(w => new TestCaseData(w.Format, w.N, w.K, w.Group, w.Scales));
+
+    [TearDown]
+    public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
+
+    [TestCaseSource(nameof(Shapes))]
+    public void MatchesReference(string format, int n, int k, int group, WeightType scales, int m)
+    {
+        DecodeWeights weights = DecodeWeights.Random(format, n, k, group, scales, m);
+        var run = new PrefillRun(Device, m, k);
+
+        Assert.That(run.Deviation(run.Y(weights, n), weights, n), Is.LessThanOrEqualTo(1));
+    }
+
+    // Of 27B: 256 rows of a projection of 5120, 128 of the down projection, both split over K.
+    [TestCase("int4", 256, 5120, 70)]
+    [TestCase("int4z", 128, 17408, 33)]
+    public void MatchesReferenceOnRealSlices(string format, int n, int k, int m)
+    {
+        DecodeWeights weights = DecodeWeights.Random(format, n, k, 128, WeightType.F16, m);
+        var run = new PrefillRun(Device, m, k);
+
+        Assert.That(run.Deviation(run.Y(weights, n), weights, n), Is.LessThanOrEqualTo(1));
+    }
+
+    [TestCase("int4", 37, 192, 64)]
+    [TestCase("int4z", 48, 96, 32)]
+    [TestCase("int8", 37, 160, 32)]
+    [TestCase("f16", 37, 132, 0)]
+    public void MatchesReferenceInF16(string format, int n, int k, int group)
+    {
+        const int M = 65;
+        DecodeWeights weights = DecodeWeights.Random(format, n, k, group, WeightType.F16, 3);
+        var run = new PrefillRun(Device, M, k) { Operand = TensorCoreType.F16 };
+
+        Assert.That(run.Deviation(run.Y(weights, n), weights, n), Is.LessThanOrEqualTo(1));
+    }
+
+    // Written out as on a GPU, more rows and tokens than one.
+    [Test]
+    public void SmallTilesHaveTheSameBits()
+    {
+        const int M = 70;
+        const int N = 150;
+        const int K = 128;
+        DecodeWeights weights = DecodeWeights.Random("int4", N, K, 64, WeightType.F16, 8);
+        var run = new PrefillRun(Device, M, K);
+
+        float[] y = run.Y<SmallPrefillTile>(weights, N);
+
+        Assert.That(run.Deviation(y, weights, N), Is.LessThanOrEqualTo(1));
+        Assert.That(y, Is.EqualTo(run.Y(weights, N)));
+    }
+
+    // Bands of 16 tiles of tokens, and the last one narrower.
+    [Test]
+    public void MatchesReferenceOfManyTokens()
+    {
+        const int M = 1100;
+        const int N = 300;
+        const int K = 64;
+        DecodeWeights weights = DecodeWeights.Random("int4", N, K, 64, WeightType.F16, 8);
+        var run = new PrefillRun(Device, M, K);
+
+        Assert.That(run.Deviation(run.Y(weights, N), weights, N), Is.LessThanOrEqualTo(1));
+    }
+
+    [TestCaseSource(nameof(Batches))]
+    public void ABatchIsItsRowsBitForBit(string format, int n, int k, int group, WeightType scales)
+    {
+        const int M = 129;
+        DecodeWeights weights = DecodeWeights.Random(format, n, k, group, scales, 5);
+        var whole = new PrefillRun(Device, M, k) { NormSeed = 3 };
+        float[] all = whole.Y(weights, n);
+        foreach ((int first, int count) in new[] { (0, 1), (31, 2), (60, 69), (128, 1) })
+        {
+            var part = new PrefillRun(Device, count, k) { NormSeed = 3, X = whole.X[(first * k)..((first + count) * k)] };
+
+            Assert.That(part.Y(weights, n), Is.EqualTo(all[(first * n)..((first + count) * n)]), $"rows {first} … {first + count - 1}");
+        }
+    }
+
+    // Only there does a copy that is not waited for show.
+    [Test]
+    public void MatchesReferenceOnTheCpuAccelerator()
+    {
+        DecodeWeights weights = DecodeWeights.Random("int4", 33, 192, 64, WeightType.F16, 2);
+        var run = new PrefillRun(WarpDevice.Named(WarpDevice.Names[0]), 9, 192);
+
+        Assert.That(run.Deviation(run.Y<ToyPrefillTile>(weights, 33), weights, 33), Is.LessThanOrEqualTo(1));
+    }
+
+    [Test]
+    public void IsWrongWithoutTheWait()
+    {
+        if (TestDevice.Kind == "cuda")
+            Assert.Ignore("a GPU may happen to have copied in time");
+        Assert.That(Fault<StageNotAwaited, DecodeSteps>(WarpDevice.Named("cpu")), Is.EqualTo(double.PositiveInfinity));
+    }
+
+    [Test]
+    public void IsWrongWithSwappedFragmentTokens() => Assert.That(Fault<SwappedFragmentToken, DecodeSteps>(Device), Is.GreaterThan(10));
+
+    [Test]
+    public void IsWrongWithANibbleOfAnotherRegister() => Assert.That(Fault<PrefillSteps, ShiftedWord>(Device), Is.GreaterThan(10));
+
+    [Test]
+    public void IsWrongWithTheScaleOfTheNextGroup() => Assert.That(Fault<PrefillSteps, NextGroup>(Device), Is.GreaterThan(10));
+
+    private static double Fault<TSteps, TCodes>(TestDevice device)
+        where TSteps : struct, IPrefillSteps
+        where TCodes : struct, IDecodeSteps
+    {
+        DecodeWeights weights = DecodeWeights.Random("int4", 33, 192, 64, WeightType.F16, 1);
+        var run = new PrefillRun(device, 9, 192);
+        return run.Deviation(run.Y<ToyPrefillTile, TSteps, TCodes>(weights, 33), weights, 33);
+    }
+}
+
+/// <summary>Multiplies a stage without waiting for its copies.</summary>
+internal readonly struct StageNotAwaited : IPrefillSteps
+{
+    public static void AwaitStage()
+    {
+    }
+
+    public static int FragmentToken(int lane) => PrefillSteps.FragmentToken(lane);
+}
+
+/// <summary>Takes tokens 6 and 7 of each B fragment for each other.</summary>
+internal readonly struct SwappedFragmentToken : IPrefillSteps
+{
+    public static void AwaitStage() => PrefillSteps.AwaitStage();
+
+    public static int FragmentToken(int lane)
+    {
+        int token = PrefillSteps.FragmentToken(lane);
+        return token >= 6 ? 13 - token : token;
+    }
+}
