@@ -102,14 +102,14 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
 
         float max = Lowest;
         float sum = 0;
-        OutputTile output = default;
+        DecodeOutput output = default;
         for (; block < end; block++)
         {
             int last = lastToken - (block * KvCache.PageTokens);
             bool more = block + 1 < end;
             int nextPage = table[more ? block + 1 : block];
             ArrayView<UInt4> values = pages.ValueBlock(page, kvHead);
-            ScoreTile scores = default;
+            DecodeScores scores = default;
             for (int s = 0; s < THead.Slices; s++)
             {
                 TSteps.AwaitSlice<THead>();
@@ -215,7 +215,7 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
     private static int Place(int slice, int word) => (((slice * LaneWords) + word) * GroupSize) + Group.IdxX;
 
     // [warp, head, Hd]
-    private static void StoreOutput(ArrayView<Float4> outputs, OutputTile output)
+    private static void StoreOutput(ArrayView<Float4> outputs, DecodeOutput output)
     {
         StoreSlice(outputs, output.S0, 0);
         if (THead.Slices > 1)
@@ -227,7 +227,7 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
         }
     }
 
-    private static void StoreSlice(ArrayView<Float4> outputs, OutputSlice slice, int s)
+    private static void StoreSlice(ArrayView<Float4> outputs, DecodeOutputSlice slice, int s)
     {
         int lane = Group.IdxX & 31;
         int head = ((Group.IdxX >> 5) * MostHeads) + (2 * (lane & 3));

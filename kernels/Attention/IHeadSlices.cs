@@ -10,7 +10,7 @@ internal interface IHeadSlices
     static abstract void AwaitSlice();
 
     /// <summary>Takes the first slice out and puts this one behind the last: a turn of the loop always works on the first.</summary>
-    static abstract OutputTile Turn(OutputTile tile, OutputSlice last);
+    static abstract DecodeOutput Turn(DecodeOutput tile, DecodeOutputSlice last);
 }
 
 internal readonly struct Head64 : IHeadSlices
@@ -19,7 +19,7 @@ internal readonly struct Head64 : IHeadSlices
 
     public static void AwaitSlice() => AsyncCopy.Wait0();
 
-    public static OutputTile Turn(OutputTile tile, OutputSlice last) => new(last, tile.S1, tile.S2, tile.S3);
+    public static DecodeOutput Turn(DecodeOutput tile, DecodeOutputSlice last) => new(last, tile.S1, tile.S2, tile.S3);
 }
 
 internal readonly struct Head128 : IHeadSlices
@@ -28,7 +28,7 @@ internal readonly struct Head128 : IHeadSlices
 
     public static void AwaitSlice() => AsyncCopy.Wait1();
 
-    public static OutputTile Turn(OutputTile tile, OutputSlice last) => new(tile.S1, last, tile.S2, tile.S3);
+    public static DecodeOutput Turn(DecodeOutput tile, DecodeOutputSlice last) => new(tile.S1, last, tile.S2, tile.S3);
 }
 
 internal readonly struct Head256 : IHeadSlices
@@ -37,5 +37,5 @@ internal readonly struct Head256 : IHeadSlices
 
     public static void AwaitSlice() => AsyncCopy.Wait3();
 
-    public static OutputTile Turn(OutputTile tile, OutputSlice last) => new(tile.S1, tile.S2, tile.S3, last);
+    public static DecodeOutput Turn(DecodeOutput tile, DecodeOutputSlice last) => new(tile.S1, tile.S2, tile.S3, last);
 }

@@ -1,71 +1,90 @@
+using System.Runtime.CompilerServices;
+
 namespace QwenIlgpu.Kernels;
 
-/// <summary>Sums of weighted values of one warp: up to 256 dimensions of eight heads.</summary>
-internal readonly struct OutputTile(OutputSlice s0, OutputSlice s1, OutputSlice s2, OutputSlice s3)
+/// <summary>Accumulators of a warp's 16 rows by 16 dimensions: two m16n8 fragments side by side.</summary>
+internal readonly struct OutputPair(Float4 left, Float4 right)
 {
-    public readonly OutputSlice S0 = s0;
-    public readonly OutputSlice S1 = s1;
-    public readonly OutputSlice S2 = s2;
-    public readonly OutputSlice S3 = s3;
+    public readonly Float4 Left = left;
+    public readonly Float4 Right = right;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputPair MultiplyAdd(OutputPair pair, UInt4 weights, UInt4 values) => new(
+        Mma.Bf16(weights, new UInt2(values.X, values.Y), pair.Left), Mma.Bf16(weights, new UInt2(values.Z, values.W), pair.Right));
+
+    /// <summary>Rows g by one factor, rows g + 8 by another.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputPair Scaled(OutputPair pair, float above, float below) => new(
+        new Float4(pair.Left.X * above, pair.Left.Y * above, pair.Left.Z * below, pair.Left.W * below),
+        new Float4(pair.Right.X * above, pair.Right.Y * above, pair.Right.Z * below, pair.Right.W * below));
+}
+
+/// <summary>Accumulators of a warp's 16 rows by 64 dimensions.</summary>
+internal readonly struct OutputTile64(OutputPair p0, OutputPair p16, OutputPair p32, OutputPair p48) : IOutputTile<OutputTile64>
+{
+    public readonly OutputPair P0 = p0;
+    public readonly OutputPair P16 = p16;
+    public readonly OutputPair P32 = p32;
+    public readonly OutputPair P48 = p48;
+
+    public static int Dim => 64;
+
+    /// <summary>weights: 16 × 16; values: 64 dimensions of 16 keys.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputTile64 MultiplyAdd(OutputTile64 tile, UInt4 weights, OperandFragments values) => new(
+        OutputPair.MultiplyAdd(tile.P0, weights, values.N0),
+        OutputPair.MultiplyAdd(tile.P16, weights, values.N16),
+        OutputPair.MultiplyAdd(tile.P32, weights, values.N32),
+        OutputPair.MultiplyAdd(tile.P48, weights, values.N48));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputTile64 First(OutputTile64 tile) => tile;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputTile64 Shift(OutputTile64 tile, OutputTile64 last) => last;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputTile64 Scaled(OutputTile64 tile, float above, float below) => new(
+        OutputPair.Scaled(tile.P0, above, below),
+        OutputPair.Scaled(tile.P16, above, below),
+        OutputPair.Scaled(tile.P32, above, below),
+        OutputPair.Scaled(tile.P48, above, below));
 }
 
 /// <summary>
-/// 64 dimensions of eight heads as accumulators of m16n8k16. Lane l = 4g + t holds dimensions 8g … 8g + 7 of heads 2t and 2t + 1: of each
-/// field the even dimension for both heads, then the odd one.
+/// Accumulators of a warp's 16 rows by a whole head, as a ring of 64 dimensions each: a loop takes the first and puts it back behind the
+/// last, and after Dim / 64 turns each is where it was. Unrolled, the ring costs nothing, and the loop's body exists once for the emulator.
 /// </summary>
-internal readonly struct OutputSlice(Float4 d0, Float4 d2, Float4 d4, Float4 d6)
+internal interface IOutputTile<TSelf>
+    where TSelf : struct, IOutputTile<TSelf>
 {
-    public readonly Float4 D0 = d0;
-    public readonly Float4 D2 = d2;
-    public readonly Float4 D4 = d4;
-    public readonly Float4 D6 = d6;
+    static abstract int Dim { get; }
 
-    /// <summary>Head 2t's dimensions 8g … 8g + 3.</summary>
-    public Float4 EvenLow => new(D0.X, D0.Z, D2.X, D2.Z);
+    static abstract OutputTile64 First(TSelf tile);
 
-    /// <summary>Head 2t's dimensions 8g + 4 … 8g + 7.</summary>
-    public Float4 EvenHigh => new(D4.X, D4.Z, D6.X, D6.Z);
+    /// <summary>Without the first, and with another behind the last.</summary>
+    static abstract TSelf Shift(TSelf tile, OutputTile64 last);
 
-    /// <summary>Head (2t + 1)'s dimensions 8g … 8g + 3.</summary>
-    public Float4 OddLow => new(D0.Y, D0.W, D2.Y, D2.W);
+    static abstract TSelf Scaled(TSelf tile, float above, float below);
+}
 
-    /// <summary>Head (2t + 1)'s dimensions 8g + 4 … 8g + 7.</summary>
-    public Float4 OddHigh => new(D4.Y, D4.W, D6.Y, D6.W);
+/// <summary>Twice as many dimensions.</summary>
+internal readonly struct Twice<THalf>(THalf left, THalf right) : IOutputTile<Twice<THalf>>
+    where THalf : struct, IOutputTile<THalf>
+{
+    public readonly THalf Left = left;
+    public readonly THalf Right = right;
 
-    public OutputSlice Scaled(float even, float odd) =>
-        new(Scaled(D0, even, odd), Scaled(D2, even, odd), Scaled(D4, even, odd), Scaled(D6, even, odd));
+    public static int Dim => 2 * THalf.Dim;
 
-    /// <summary>
-    /// Adds sixteen keys. v0, v1, v8, v9: dimensions 8g … 8g + 7 of keys 2t, 2t + 1, 2t + 8 and 2t + 9 in bf16; upper and lower: the
-    /// weights of these keys for head g, as B of an m16n8k16 step, in two bf16 whose sum is the weight.
-    /// </summary>
-    public OutputSlice Add(UInt4 v0, UInt4 v1, UInt4 v8, UInt4 v9, UInt2 upper, UInt2 lower)
-    {
-        OutputSlice sums = this;
-        for (int pair = 0; pair < 4; pair++)
-        {
-            UInt4 a = KeyPairs(v0.X, v1.X, v8.X, v9.X);
-            sums = new OutputSlice(sums.D2, sums.D4, sums.D6, Mma.Bf16(a, lower, Mma.Bf16(a, upper, sums.D0)));
-            v0 = Turned(v0);
-            v1 = Turned(v1);
-            v8 = Turned(v8);
-            v9 = Turned(v9);
-        }
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputTile64 First(Twice<THalf> tile) => THalf.First(tile.Left);
 
-        return sums;
-    }
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Twice<THalf> Shift(Twice<THalf> tile, OutputTile64 last) =>
+        new(THalf.Shift(tile.Left, THalf.First(tile.Right)), THalf.Shift(tile.Right, last));
 
-    // Pairs of dimensions become pairs of keys: row g of A is the even dimension, row g + 8 the odd one.
-    private static UInt4 KeyPairs(uint v0, uint v1, uint v8, uint v9)
-    {
-        const uint LowerHalves = 0x5410;
-        const uint UpperHalves = 0x7632;
-        return new UInt4(
-            Bits.Permute(v0, v1, LowerHalves), Bits.Permute(v0, v1, UpperHalves),
-            Bits.Permute(v8, v9, LowerHalves), Bits.Permute(v8, v9, UpperHalves));
-    }
-
-    private static UInt4 Turned(UInt4 word) => new(word.Y, word.Z, word.W, word.X);
-
-    private static Float4 Scaled(Float4 sums, float even, float odd) => new(sums.X * even, sums.Y * odd, sums.Z * even, sums.W * odd);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Twice<THalf> Scaled(Twice<THalf> tile, float above, float below) =>
+        new(THalf.Scaled(tile.Left, above, below), THalf.Scaled(tile.Right, above, below));
 }

@@ -1,4 +1,5 @@
 using ILGPU;
+using ILGPU.Runtime;
 
 namespace QwenIlgpu.Kernels.Tests;
 
@@ -83,12 +84,47 @@ internal sealed class PagedSequences<TStorage, TFormat>
         return device.Download(y);
     }
 
+    /// <summary>
+    /// The same by <see cref="PrefillAttention"/>, of bf16 pages: rows of a sequence lie side by side in the order of their positions.
+    /// </summary>
+    public float[] AttendChunks<THeads, TSteps>(float[] q, params (int Sequence, int Position)[] rows)
+        where THeads : struct, IGroupHeads
+        where TSteps : struct, IPrefillAttentionSteps
+    {
+        var bf16 = (KvPages<ushort>)(object)Pages;
+        int[] firstRow = [.. Enumerable.Range(0, rows.Length).Where(i => i == 0 || rows[i - 1].Sequence != rows[i].Sequence), rows.Length];
+        int capacity = ChunkList.MaxChunks(rows.Length, firstRow.Length - 1);
+        var chunkFirstRow = new int[capacity];
+        var chunkRows = new int[capacity];
+        var firstChunk = new int[firstRow.Length];
+        ChunkList.Build(firstRow, Array.ConvertAll(rows, r => r.Position), chunkFirstRow, chunkRows, firstChunk);
+        var chunks = new ChunkList(device.Upload(chunkFirstRow), device.Upload(chunkRows), device.Upload(firstChunk));
+        Matrix<float> y = device.Poisoned<float>(rows.Length, heads * headDim);
+        Matrix<float> queries = device.Upload(q, rows.Length, heads * 2 * headDim);
+        device.Run(device.Accelerator.AcceleratorType == AcceleratorType.Cuda ? Bind<DynamicTiles>() : Bind<StaticTiles>());
+        return device.Download(y);
+
+        Launch Bind<TMemory>()
+            where TMemory : struct, ITileMemory => PrefillAttention.Bind<THeads, TMemory, TSteps>(
+                device.Loader, queries, bf16, Slots(rows), Positions(rows), PageTable, chunks, heads, y);
+    }
+
     /// <summary>The definition, over keys and values rounded to the pages' element type.</summary>
-    public double[] Reference(float[] q, params (int Sequence, int Position)[] rows) => Reference(q, Stored, rows);
+    public double[] Reference(float[] q, params (int Sequence, int Position)[] rows) => Reference(ToDouble(q), value => value, rows);
+
+    /// <summary>The same of something made of the stored values.</summary>
+    public double[] Reference(double[] q, Func<double, double> ofValue, params (int Sequence, int Position)[] rows)
+    {
+        int width = heads * 2 * headDim;
+        return [.. rows.SelectMany((r, row) => AttentionReference.Run(
+            q[(row * width)..((row + 1) * width)],
+            Array.ConvertAll(sequences[r.Sequence].K, Stored),
+            Array.ConvertAll(sequences[r.Sequence].V, x => ofValue(Stored(x))),
+            [r.Position], heads, kvHeads, headDim))];
+    }
 
     /// <summary>Σ of a row's weights times |value|, times the gate: what the errors of its outputs are shares of.</summary>
-    public double[] Magnitude(float[] q, params (int Sequence, int Position)[] rows) =>
-        Reference(q, value => Math.Abs(Stored(value)), rows);
+    public double[] Magnitude(float[] q, params (int Sequence, int Position)[] rows) => Reference(ToDouble(q), Math.Abs, rows);
 
     /// <summary>Of each row and head the largest Σ|q·k| / sqrt(Hd), over all keys of the row's sequence: [T, H].</summary>
     public double[] ScoreMagnitude(float[] q, params (int Sequence, int Position)[] rows)
@@ -114,15 +150,7 @@ internal sealed class PagedSequences<TStorage, TFormat>
 
     public ArrayView<int> Positions((int Sequence, int Position)[] rows) => device.Upload(Array.ConvertAll(rows, r => r.Position));
 
-    private double[] Reference(float[] q, Func<float, double> value, (int Sequence, int Position)[] rows)
-    {
-        int width = heads * 2 * headDim;
-        return [.. rows.SelectMany((r, row) => AttentionReference.Run(
-            Array.ConvertAll(q[(row * width)..((row + 1) * width)], x => (double)x),
-            Array.ConvertAll(sequences[r.Sequence].K, Stored),
-            Array.ConvertAll(sequences[r.Sequence].V, x => value(x)),
-            [r.Position], heads, kvHeads, headDim))];
-    }
+    private static double[] ToDouble(float[] values) => Array.ConvertAll(values, x => (double)x);
 
     private static double Stored(float value) => TFormat.Load(TFormat.Store(value));
 }

@@ -1,0 +1,95 @@
+using ILGPU;
+using ILGPU.Runtime;
+using ILGPU.Runtime.Cuda;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// <see cref="GatedAttention"/> of a step's chunks of rows on the tensor cores: queries and the weights of the softmax rounded to bf16,
+/// all sums in float. bf16 pages alone.
+/// </summary>
+internal static class PrefillAttention
+{
+    private const string Op = "prefill_attention";
+
+    /// <summary>Whether there is a kernel for these heads.</summary>
+    public static bool Supports(int heads, int kvHeads, int headDim) =>
+        headDim is 64 or 128 or 256 && kvHeads > 0 && heads > 0 && heads % kvHeads == 0;
+
+    /// <summary>
+    /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; rowSlot, positions: [T]; pageTable:
+    /// [slots, blocks]; chunks: built by <see cref="ChunkList.Build"/> for the same positions; y: [T, H · Hd]. Row t attends to the keys at
+    /// 0 … positions[t] of its sequence, its own among them, all read from the pages. A row's bits depend on its query, its position and
+    /// its sequence's pages only. Rows of no chunk are not written.
+    /// </summary>
+    public static Launch Bind(
+        KernelLoader loader,
+        Matrix<float> q,
+        KvPages<ushort> pages,
+        ArrayView<int> rowSlot,
+        ArrayView<int> positions,
+        Matrix<int> pageTable,
+        ChunkList chunks,
+        int heads,
+        Matrix<float> y) =>
+        loader.Accelerator is not CudaAccelerator
+            ? Bind<OneHead, StaticTiles, PrefillAttentionSteps>(loader, q, pages, rowSlot, positions, pageTable, chunks, heads, y)
+            : TakesTwoHeads(loader.Accelerator, heads, pages)
+                ? Bind<TwoHeads, DynamicTiles, PrefillAttentionSteps>(loader, q, pages, rowSlot, positions, pageTable, chunks, heads, y)
+                : Bind<OneHead, DynamicTiles, PrefillAttentionSteps>(loader, q, pages, rowSlot, positions, pageTable, chunks, heads, y);
+
+    /// <summary>With chosen groups, and with steps that a test can make wrong.</summary>
+    public static Launch Bind<THeads, TMemory, TSteps>(
+        KernelLoader loader,
+        Matrix<float> q,
+        KvPages<ushort> pages,
+        ArrayView<int> rowSlot,
+        ArrayView<int> positions,
+        Matrix<int> pageTable,
+        ChunkList chunks,
+        int heads,
+        Matrix<float> y)
+        where THeads : struct, IGroupHeads
+        where TMemory : struct, ITileMemory
+        where TSteps : struct, IPrefillAttentionSteps
+    {
+        pages.Check(Op);
+        int headDim = pages.HeadDim;
+        Require.That(
+            Op,
+            Supports(heads, pages.KvHeads, headDim),
+            $"{heads} query heads on {pages.KvHeads} kv heads of {headDim}: a multiple of them, of 64, 128 or 256");
+        Require.That(
+            Op,
+            heads / pages.KvHeads % THeads.Count == 0,
+            $"{heads / pages.KvHeads} heads share a kv head, no multiple of {THeads.Count}, the heads of a group");
+        Require.Equal(Op, "columns of q", q.Columns, "heads · 2 · head size", (long)heads * 2 * headDim);
+        Require.Equal(Op, "length of rowSlot", rowSlot.Length, "rows of q", q.Rows);
+        Require.Equal(Op, "length of positions", positions.Length, "rows of q", q.Rows);
+        Require.Equal(Op, "length of the chunks' rows", chunks.Rows.Length, "of their first rows", chunks.FirstRow.Length);
+        Require.Equal(Op, "rows of y", y.Rows, "rows of q", q.Rows);
+        Require.Equal(Op, "columns of y", y.Columns, "heads · head size", (long)heads * headDim);
+        return headDim switch
+        {
+            64 => BindHeads<OutputTile64>(),
+            128 => BindHeads<Twice<OutputTile64>>(),
+            _ => BindHeads<Twice<Twice<OutputTile64>>>(),
+        };
+
+        Launch BindHeads<TOutputs>()
+            where TOutputs : struct, IOutputTile<TOutputs> => loader.Bind(
+                PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>.PrefillAttention,
+                TMemory.Config(
+                    new Index3D(heads / THeads.Count, (int)chunks.Rows.Length, 1),
+                    PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>.GroupSize,
+                    PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>.SharedBytes),
+                new PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>(
+                    Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rowSlot, positions, pageTable, chunks,
+                    (int)chunks.FirstChunk.Length - 1, heads, (float)(Math.Log2(Math.E) / Math.Sqrt(headDim)), Float2.Words(Op, "y", y)));
+    }
+
+    // Two heads of 256 read each tile of keys and values once, in 128 KiB. GPUs made for graphics have 100 KiB a multiprocessor.
+    private static bool TakesTwoHeads(Accelerator accelerator, int heads, KvPages<ushort> pages) =>
+        pages.HeadDim == 256 && pages.KvHeads > 0 && heads / pages.KvHeads % 2 == 0
+        && accelerator is not CudaAccelerator { Architecture: ({ Major: 8, Minor: 6 or 9 } or { Major: 12 }) };
+}

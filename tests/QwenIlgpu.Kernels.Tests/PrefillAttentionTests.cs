@@ -1,0 +1,252 @@
+using ILGPU;
+using ILGPU.Runtime;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>Attention of chunks of rows on the tensor cores: on PoCL or on a GPU, and one toy on ILGPU's CPU accelerator.</summary>
+[NonParallelizable]
+internal sealed class PrefillAttentionTests
+{
+    // Sequences of every kind of chunk: one row, off-tile and whole, cut by the first row's place or by the last one's.
+    private static readonly (int History, int Rows)[] Steps =
+        [(0, 1), (0, 17), (63, 63), (64, 64), (1, 65), (0, 129), (63, 200), (1000, 3)];
+
+    private static TestDevice Device => WarpDevice.Named(TestDevice.Kind == "cuda" ? "cuda" : "pocl");
+
+    [TearDown]
+    public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
+
+    [TestCase(6, 2, 64)]
+    [TestCase(1, 1, 64)]
+    [TestCase(8, 1, 128)]
+    [TestCase(3, 1, 128)]
+    public void MatchesReference(int heads, int kvHeads, int headDim)
+    {
+        var step = new Step(Device, heads, kvHeads, headDim, Steps);
+
+        float[] y = step.Run<OneHead, PrefillAttentionSteps>();
+
+        step.AssertClose(y);
+    }
+
+    [Test]
+    public void MatchesReferenceAfterALongHistory()
+    {
+        var step = new Step(Device, 1, 1, 64, (20_000, 3));
+
+        step.AssertClose(step.Run<OneHead, PrefillAttentionSteps>());
+    }
+
+    // A real kv head of the 27B, in groups of 128 KiB.
+    [Test]
+    public void MatchesReferenceTwoHeadsAGroup()
+    {
+        var step = new Step(Device, 6, 1, 256, (60, 70), (0, 3));
+
+        step.AssertClose(step.Run<TwoHeads, PrefillAttentionSteps>());
+    }
+
+    // The head of 256 where a group has 100 KiB at most: two blocks of keys, the later one's rows behind zeros.
+    [Test]
+    public void MatchesReferenceOneHeadOf256()
+    {
+        var step = new Step(TestDevice.Kind == "cuda" ? Device : WarpDevice.Shared, 1, 1, 256, (64, 2));
+
+        step.AssertClose(step.Run<OneHead, PrefillAttentionSteps>());
+    }
+
+    // However a prompt is cut into steps, and whatever else is in a step.
+    [Test]
+    public void KeepsBitsWhenAPromptIsCut()
+    {
+        PagedSequences<ushort, Bf16Format> paged = Step.Filled(Device, 6, 2, 64, [200, 150]);
+        (int, int)[] whole = PagedSequences<ushort, Bf16Format>.Rows(0, 0, 200);
+        float[] q = Step.Queries(350, 6, 64);
+        float[] First(int from, int count) => q[(from * 6 * 2 * 64)..((from + count) * 6 * 2 * 64)];
+
+        float[] y = paged.AttendChunks<OneHead, PrefillAttentionSteps>(First(0, 200), whole);
+        float[] cut =
+        [
+            .. paged.AttendChunks<OneHead, PrefillAttentionSteps>(First(0, 5), whole[..5]),
+            .. paged.AttendChunks<OneHead, PrefillAttentionSteps>(First(5, 65), whole[5..70]),
+            .. paged.AttendChunks<OneHead, PrefillAttentionSteps>(First(70, 1), whole[70..71]),
+            .. paged.AttendChunks<OneHead, PrefillAttentionSteps>(First(71, 129), whole[71..]),
+        ];
+        float[] packed = paged.AttendChunks<OneHead, PrefillAttentionSteps>(
+            [.. First(200, 150), .. First(70, 130)],
+            [.. PagedSequences<ushort, Bf16Format>.Rows(1, 0, 150), .. whole[70..]]);
+
+        Assert.That(cut, Is.EqualTo(y));
+        Assert.That(packed[(150 * 6 * 64)..], Is.EqualTo(y[(70 * 6 * 64)..]));
+    }
+
+    // Keys behind the last row's are zeros of the tile, or of the next step: neither reaches a row before them.
+    [Test]
+    public void KeepsBitsWhateverComesLater()
+    {
+        PagedSequences<ushort, Bf16Format> paged = Step.Sequences(Device, 2, 1, 64, [100]);
+        (int, int)[] rows = PagedSequences<ushort, Bf16Format>.Rows(0, 0, 100);
+        float[] q = Step.Queries(70, 2, 64);
+        paged.Append(rows[..70]);
+        float[] before = paged.AttendChunks<OneHead, PrefillAttentionSteps>(q, rows[..70]);
+        paged.Append(rows[70..]);
+
+        Assert.That(before, Has.None.NaN);
+        Assert.That(paged.AttendChunks<OneHead, PrefillAttentionSteps>(q, rows[..70]), Is.EqualTo(before));
+    }
+
+    // Nearly all weight on one key, at each end: every other page's share must vanish against it.
+    [TestCase(0)]
+    [TestCase(299)]
+    public void FindsOneLargeScore(int place)
+    {
+        const int Length = 300;
+        const int HeadDim = 64;
+        float[] k = KernelTests.RandomFloats(1, Length * HeadDim, 0.1f);
+        float[] v = KernelTests.RandomFloats(2, Length * HeadDim);
+        Array.Fill(k, 8f, place * HeadDim, HeadDim);
+        float[] q = [.. Enumerable.Repeat(8f, HeadDim), .. KernelTests.RandomFloats(3, HeadDim)];
+        var paged = new PagedSequences<ushort, Bf16Format>(Device, 1, 1, HeadDim, [(k, v)], seed: 5);
+        paged.Append(PagedSequences<ushort, Bf16Format>.Rows(0, 0, Length));
+
+        float[] y = paged.AttendChunks<OneHead, PrefillAttentionSteps>(q, (0, Length - 1));
+
+        double[] expected = paged.Reference(q, (0, Length - 1));
+        for (int i = 0; i < HeadDim; i++)
+            Assert.That(y[i], Is.EqualTo(expected[i]).Within(1e-6), $"dimension {i}");
+    }
+
+    // A missing wait shows on the CPU accelerator alone, where copies are late and poison what they will overwrite.
+    [Test]
+    public void ShowsPlantedFaults()
+    {
+        if (TestDevice.Kind == "cuda")
+            Assert.Ignore("planted where copies are late");
+        var step = new Step(WarpDevice.Shared, 1, 1, 64, (67, 1));
+        var beginning = new Step(WarpDevice.Shared, 1, 1, 64, (0, 2));
+
+        step.AssertClose(step.Run<OneHead, PrefillAttentionSteps>());
+        beginning.AssertClose(beginning.Run<OneHead, PrefillAttentionSteps>());
+        Assert.That(step.Deviation(step.Run<OneHead, MissingWait>()), Is.GreaterThan(2), "wait");
+        Assert.That(step.Deviation(step.Run<OneHead, WrongBlock>()), Is.GreaterThan(2), "page");
+        Assert.That(beginning.Deviation(beginning.Run<OneHead, OneKeyMore>()), Is.GreaterThan(2), "mask");
+    }
+
+    [TestCase(3, 2, 64, "prefill_attention: 3 query heads on 2 kv heads of 64: a multiple of them, of 64, 128 or 256")]
+    [TestCase(2, 1, 48, "prefill_attention: 2 query heads on 1 kv heads of 48: a multiple of them, of 64, 128 or 256")]
+    [TestCase(3, 1, 64, "prefill_attention: 3 heads share a kv head, no multiple of 2, the heads of a group")]
+    [TestCase(2, 1, 64, "prefill_attention: columns of q is 8, heads · 2 · head size is 256")]
+    public void RejectsOperandsThatDoNotFit(int heads, int kvHeads, int headDim, string message)
+    {
+        TestDevice device = WarpDevice.Shared;
+        ArrayView<ushort> view = device.Poisoned<ushort>(kvHeads * 64 * headDim);
+        var pages = new KvPages<ushort>(view, view, 1, kvHeads, headDim);
+        var chunks = new ChunkList(device.Upload(0), device.Upload(1), device.Upload(0, 1));
+
+        ArgumentException error = Assert.Throws<ArgumentException>(() => PrefillAttention.Bind<TwoHeads, StaticTiles, PrefillAttentionSteps>(
+            device.Loader, device.Poisoned<float>(1, 8), pages, device.Upload(0), device.Upload(0), device.Upload([0], 1, 1), chunks, heads,
+            device.Poisoned<float>(1, 1)))!;
+
+        Assert.That(error.Message, Is.EqualTo(message));
+    }
+
+    /// <summary>Sequences of which a step brings the last rows, and what may be expected of it.</summary>
+    private sealed class Step
+    {
+        private readonly int heads;
+        private readonly int kvHeads;
+        private readonly int headDim;
+        private readonly PagedSequences<ushort, Bf16Format> paged;
+        private readonly (int Sequence, int Position)[] rows;
+        private readonly float[] q;
+
+        public Step(TestDevice device, int heads, int kvHeads, int headDim, params (int History, int Rows)[] sequences)
+        {
+            this.heads = heads;
+            this.kvHeads = kvHeads;
+            this.headDim = headDim;
+            paged = Filled(device, heads, kvHeads, headDim, [.. sequences.Select(s => s.History + s.Rows)]);
+            rows = [.. sequences.SelectMany((s, i) => PagedSequences<ushort, Bf16Format>.Rows(i, s.History, s.Rows))];
+            q = Queries(rows.Length, heads, headDim);
+        }
+
+        public static PagedSequences<ushort, Bf16Format> Sequences(
+            TestDevice device, int heads, int kvHeads, int headDim, int[] lengths) => new(
+            device, heads, kvHeads, headDim,
+            [
+                .. lengths.Select((length, s) => (
+                    KernelTests.RandomFloats((length * headDim) + s, length * kvHeads * headDim),
+                    KernelTests.RandomFloats(s - (length * headDim), length * kvHeads * headDim))),
+            ],
+            seed: heads + headDim);
+
+        public static PagedSequences<ushort, Bf16Format> Filled(TestDevice device, int heads, int kvHeads, int headDim, int[] lengths)
+        {
+            PagedSequences<ushort, Bf16Format> paged = Sequences(device, heads, kvHeads, headDim, lengths);
+            paged.Append([.. lengths.SelectMany((length, s) => PagedSequences<ushort, Bf16Format>.Rows(s, 0, length))]);
+            return paged;
+        }
+
+        // Scores have a standard deviation of about 2: neither even nor all on one key.
+        public static float[] Queries(int rows, int heads, int headDim) =>
+            KernelTests.RandomFloats(rows + heads + headDim, rows * heads * 2 * headDim, 6);
+
+        public float[] Run<THeads, TSteps>()
+            where THeads : struct, IGroupHeads
+            where TSteps : struct, IPrefillAttentionSteps => paged.AttendChunks<THeads, TSteps>(q, rows);
+
+        /// <summary>Within both bounds of <see cref="PrefillAttentionBound"/>.</summary>
+        public void AssertClose(float[] y)
+        {
+            double deviation = Deviation(y);
+            double[] definition = paged.Reference(q, rows);
+            double[] magnitude = paged.Magnitude(q, rows);
+            double[] scores = paged.ScoreMagnitude(q, rows);
+            double worst = PrefillAttentionBound.Worst(
+                y, definition, i => PrefillAttentionBound.OfDefinition(magnitude[i], scores[i / headDim]));
+            double distance = y.Zip(definition, (a, e) => Math.Abs(a - e)).Max();
+            TestContext.Out.WriteLine($"{deviation:F2} and {worst:F2} of what is allowed, {distance:E2} from the definition");
+            Assert.That(deviation, Is.LessThanOrEqualTo(1));
+            Assert.That(worst, Is.LessThanOrEqualTo(1));
+        }
+
+        /// <summary>The largest distance from what rounded queries should give, in units of what is allowed.</summary>
+        public double Deviation(float[] y)
+        {
+            Assert.That(y, Has.Length.EqualTo(rows.Length * heads * headDim));
+            double[] rounded = PrefillAttentionBound.Rounded(q, headDim);
+            double[] magnitude = paged.Reference(rounded, Math.Abs, rows);
+            return PrefillAttentionBound.Worst(
+                y, paged.Reference(rounded, value => value, rows), i => PrefillAttentionBound.OfRoundedQueries(magnitude[i]));
+        }
+    }
+
+    internal readonly struct MissingWait : IPrefillAttentionSteps
+    {
+        public static void AwaitTile()
+        {
+        }
+
+        public static int Block(int block) => block;
+
+        public static int LastKey(int row) => row;
+    }
+
+    internal readonly struct WrongBlock : IPrefillAttentionSteps
+    {
+        public static void AwaitTile() => AsyncCopy.Wait0();
+
+        public static int Block(int block) => block == 1 ? 0 : block;
+
+        public static int LastKey(int row) => row;
+    }
+
+    internal readonly struct OneKeyMore : IPrefillAttentionSteps
+    {
+        public static void AwaitTile() => AsyncCopy.Wait0();
+
+        public static int Block(int block) => block;
+
+        public static int LastKey(int row) => row + 1;
+    }
+}
