@@ -47,8 +47,8 @@ internal sealed class StepRunner : IDisposable
             inputs = new StepInputs(
                 model.Device, memory,
                 StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), true)));
-            int attentionTickets = DecodeAttention.Tickets(sequences, model.Config.NumKeyValueHeads);
-            tickets = memory.AllocateZeroed<int>(Math.Max(DecodePlan.MaxTickets, attentionTickets));
+            int[] needs = [DecodePlan.MaxTickets, PrefillPlan.MaxTickets(rows), DecodeAttention.Tickets(sequences, model.Config.NumKeyValueHeads)];
+            tickets = memory.AllocateZeroed<int>(needs.Max());
             StepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
             Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, capacity.ContextTokens, StepsInFlight);
         }

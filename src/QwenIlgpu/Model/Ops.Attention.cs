@@ -8,13 +8,13 @@ internal sealed partial class Ops
 {
     /// <summary>
     /// What q [T, H·2·Hd] (query and gate interleaved per head) and k, v [T, Hkv·Hd] go through before attention: norm and partial rotary
-    /// of q and k, k and v into the layer's pages. One launch in decode on a GPU, which leaves k as it was.
+    /// of q and k, k and v into the layer's pages. One launch on a GPU, which leaves k as it was.
     /// </summary>
     public void QkNormRotaryAppend(
         Tensor q, Tensor k, Tensor v, LayerPages pages, ModelState state, AttentionShape heads,
         ArrayView<float> qNorm, ArrayView<float> kNorm, RotaryView rotary, float eps)
     {
-        if (!fusesDecode || !Kernels.QkNormRotaryAppend.Supports(heads.HeadDim))
+        if (!loader.RunsWarpKernels || !Kernels.QkNormRotaryAppend.Supports(heads.HeadDim))
         {
             QkNormRotary(q, k, heads, qNorm, kNorm, rotary, eps);
             KvAppend(k, v, pages, state);
@@ -62,6 +62,14 @@ internal sealed partial class Ops
             Add("decode_attention", [q], [splits, y], 0, () => DecodeAttention.Bind(
                 loader, q.View, bf16, inputs.Device(fields.RowSlot), inputs.Device(fields.Positions), state.PageTable, heads.Heads,
                 heads.HeadDim, splits.View, tickets.SubView(0, DecodeAttention.Tickets(q.Rows, heads.KvHeads)), y.View), cacheBytes);
+            return y;
+        }
+
+        if (fusesPrefill && pages.Bf16 is { } prefilled && PrefillAttention.Supports(heads.Heads, heads.KvHeads, heads.HeadDim))
+        {
+            Add("prefill_attention", [q], [y], 0, () => PrefillAttention.Bind(
+                loader, q.View, prefilled, inputs.Device(fields.RowSlot), inputs.Device(fields.Positions), state.PageTable, Chunks,
+                heads.Heads, y.View), cacheBytes);
             return y;
         }
 

@@ -12,6 +12,8 @@ internal sealed partial class Ops
     /// </summary>
     public Tensor DeltaNet(Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, DeltaLayerState state)
     {
+        if (fusesPrefill && DeltaPrefill.Supports(heads) && weights.Conv1d.Columns == DeltaStep.Taps)
+            return GatedRmsNorm(TensorCoreDeltaRule(mixed, z, b, a, heads, weights, state), z, weights.Norm, heads.ValueHeadDim, weights.Eps);
         if (!fusesDecode || !DeltaStep.Supports(heads) || weights.Conv1d.Columns != DeltaStep.Taps)
         {
             (Tensor beta, Tensor g) = DeltaGates(b, a, weights.ALog, weights.DtBias);
@@ -27,6 +29,21 @@ internal sealed partial class Ops
             DeltaStep.Bind(
                 loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights, state.State, state.ConvTail,
                 inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), y.View));
+        return y;
+    }
+
+    // From the projections to y before the norm: [T, Hv·Dv].
+    private Tensor TensorCoreDeltaRule(
+        Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, DeltaLayerState state)
+    {
+        Tensor y = graph.NewTensor("delta", mixed.Rows, heads.ValueChannels);
+        int scratchFloats = checked((int)DeltaPrefillScratch.Floats(heads, mixed.Rows, Shape.Chunks));
+        Tensor scratch = graph.NewTensor("chunks", 1, scratchFloats, TensorRole.Scratch);
+        long stateBytes = 2L * Shape.Sequences * (state.State.SlotBytes + (state.ConvTail.Columns * sizeof(float)));
+        graph.Add("delta_prefill", [mixed, b, a], [scratch, y], stateBytes, () => DeltaPrefill.Bind(
+            loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights,
+            new DeltaPrefillScratch(heads, mixed.Rows, Shape.Chunks, scratch.View.Data), state.State, state.ConvTail,
+            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks, y.View));
         return y;
     }
 
@@ -69,7 +86,7 @@ internal sealed partial class Ops
         graph.Add("delta_chunked", [qkv, beta, g], [scratch, y], stateBytes, () => Kernels.GatedDeltaRule.BindChunked(
             loader, qkv.View, beta.View, g.View, heads, state.State,
             inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot),
-            new ChunkList(inputs.Device(fields.ChunkFirstRow), inputs.Device(fields.ChunkRows), inputs.Device(fields.FirstChunk)),
+            Chunks,
             new ChunkScratch(heads, scratch.View), y.View), launches: Kernels.GatedDeltaRule.ChunkedLaunches);
         return y;
     }

@@ -3,32 +3,39 @@ using QwenIlgpu.Kernels;
 namespace QwenIlgpu;
 
 /// <summary>
-/// Linear layers, alone and with what is fused around them. Decode on a GPU takes norm, activation and residual sum into one launch with
-/// the matmul, for all projections of the same rows that share a format; what cannot be fused is recorded part by part.
+/// Linear layers, alone and with what is fused around them. On a GPU norm, activation and residual sum go into one launch with the
+/// matmul, for all projections of the same rows that share a format; what cannot be fused is recorded part by part.
 /// </summary>
 internal sealed partial class Ops
 {
+    private readonly Dictionary<(NormedRows, TensorCoreType), Tensor> packedRows = [];
+
     /// <summary>y = x · Wᵀ: [T, N].</summary>
     public Tensor Linear(Tensor x, LinearWeight weight, TensorRole role = TensorRole.Activation) =>
-        CanDecode(weight) ? DecodeLinears(new NormedRows(x, null), [weight], role)[0] : PortableLinear(x, weight, role);
+        Fused(new NormedRows(x, null), [weight], role)?[0] ?? PortableLinear(x, weight, role);
 
     /// <summary>One output for each weight, all of the same x.</summary>
     public Tensor[] Linears(NormedRows x, params LinearWeight[] weights)
     {
-        if (CanDecode(weights))
-            return DecodeLinears(x, weights);
-        if (!Array.TrueForAll(weights, w => CanDecode(w)))
-            x = Written(x);
-        return Array.ConvertAll(weights, w => CanDecode(w) ? DecodeLinears(x, [w])[0] : PortableLinear(x.Rows, w));
+        var outputs = new List<Tensor>();
+        Tensor? written = null;
+        while (outputs.Count < weights.Length)
+        {
+            LinearWeight[] rest = weights[outputs.Count..];
+            LinearWeight[] together = rest[..Math.Max(1, CountFused(rest))];
+            outputs.AddRange(Fused(x, together) ?? [PortableLinear(written ??= Written(x), together[0])]);
+        }
+
+        return [.. outputs];
     }
 
     /// <summary>The stream with x · Wᵀ added, or as its branch where the next norm adds it.</summary>
     public ResidualStream AddLinear(ResidualStream hidden, Tensor x, LinearWeight weight)
     {
-        if (hidden.Branch is not null || !CanDecode(weight))
+        if (hidden.Branch is not null || !CanFuse(weight))
             return hidden with { Branch = Linear(x, weight) };
         Tensor sum = graph.NewTensor("hidden", x.Rows, weight.Rows, residualRole);
-        AddDecode(
+        AddFused(
             "linear_add", new NormedRows(x, null), [weight], [sum], extraRead: hidden.Sum,
             () => new DecodeFinish(Residual: hidden.Sum.View));
         return new ResidualStream(sum, null);
@@ -38,9 +45,9 @@ internal sealed partial class Ops
     public Tensor GateUp(NormedRows x, LinearWeight gateProj, LinearWeight upProj)
     {
         Tensor y = graph.NewTensor("swiglu", x.Rows.Rows, gateProj.Rows);
-        if (CanDecode(gateProj, upProj))
+        if (CanFuse(gateProj, upProj))
         {
-            AddDecode("gate_up_swiglu", x, [gateProj, upProj], [y], extraRead: null, () => new DecodeFinish(SwiGlu: true));
+            AddFused("gate_up_swiglu", x, [gateProj, upProj], [y], extraRead: null, () => new DecodeFinish(SwiGlu: true));
             return y;
         }
 
@@ -63,42 +70,100 @@ internal sealed partial class Ops
         return y;
     }
 
-    private Tensor[] DecodeLinears(NormedRows x, LinearWeight[] weights, TensorRole role = TensorRole.Activation)
+    // Null where no fused kernel takes these weights.
+    private Tensor[]? Fused(NormedRows x, LinearWeight[] weights, TensorRole role = TensorRole.Activation)
     {
+        if (!CanFuse(weights))
+            return null;
         Tensor[] outputs = Array.ConvertAll(weights, w => graph.NewTensor(w.ShortName, x.Rows.Rows, w.Rows, role));
-        AddDecode("linear", x, weights, outputs, extraRead: null, () => default);
+        AddFused("linear", x, weights, outputs, extraRead: null, () => default);
         return outputs;
     }
 
     // outputs: one a weight, or one of a pair.
-    private void AddDecode(
+    private void AddFused(
         string op, NormedRows x, LinearWeight[] weights, Tensor[] outputs, Tensor? extraRead, Func<DecodeFinish> finish)
     {
         foreach (LinearWeight weight in weights)
             CheckColumns(x.Rows, weight);
-        DecodePlan plan = DecodePlan.Of(
-            x.Rows.Rows, x.Rows.Columns, Array.ConvertAll(weights, w => w.Rows), swiGlu: outputs.Length < weights.Length);
-        Tensor? scratch = plan.ScratchFloats == 0
-            ? null
-            : graph.NewTensor("partials", 1, checked((int)plan.ScratchFloats), TensorRole.Scratch);
-        string name = x.Pending is null ? op : $"norm_{op}";
-        long weightBytes = weights.Sum(w => w.SizeBytes) + (x.Pending?.SizeBytes ?? 0);
-        Tensor[] reads = extraRead is null ? [x.Rows] : [x.Rows, extraRead];
-        graph.Add(name, reads, scratch is null ? outputs : [.. outputs, scratch], weightBytes, () =>
-        {
-            DecodeProjection[] projections =
-                [.. weights.Select((w, i) => new DecodeProjection(w.Matrix, i < outputs.Length ? outputs[i].View : default))];
-            var rows = x.Pending is { } norm
-                ? new DecodeRows(x.Rows.View, norm.Values, norm.Eps)
-                : new DecodeRows(x.Rows.View);
-            var memory = new DecodeScratch(scratch is null ? default : scratch.View.Data, tickets.SubView(0, plan.Tickets));
-            return DecodeMatMul.Bind(loader, rows, projections, finish(), OperandOf(weights), memory);
-        });
+        if (fusesDecode)
+            AddDecode(op, x, weights, outputs, extraRead, finish);
+        else
+            AddPrefill(op, x, weights, outputs, extraRead, finish);
     }
 
-    private bool CanDecode(params LinearWeight[] weights) =>
-        fusesDecode && Shape.Rows <= DecodePlan.MaxTokens && weights[0].Columns % 4 == 0
-        && DecodeMatMul.CanFuse(Array.ConvertAll(weights, w => w.Matrix), OperandOf(weights));
+    private void AddDecode(
+        string op, NormedRows x, LinearWeight[] weights, Tensor[] outputs, Tensor? extraRead, Func<DecodeFinish> finish)
+    {
+        DecodePlan plan = DecodePlan.Of(
+            x.Rows.Rows, x.Rows.Columns, Array.ConvertAll(weights, w => w.Rows), swiGlu: outputs.Length < weights.Length);
+        Tensor? scratch = NewPartials(plan.ScratchFloats);
+        string name = x.Pending is null ? op : $"norm_{op}";
+        long weightBytes = weights.Sum(w => w.SizeBytes) + (x.Pending?.SizeBytes ?? 0);
+        graph.Add(name, Some(x.Rows, extraRead), [.. outputs, .. Some(scratch)], weightBytes, () => DecodeMatMul.Bind(
+            loader, RowsOf(x), Projections(weights, outputs), finish(), OperandOf(weights), ScratchOf(scratch, plan.Tickets)));
+    }
+
+    private void AddPrefill(
+        string op, NormedRows x, LinearWeight[] weights, Tensor[] outputs, Tensor? extraRead, Func<DecodeFinish> finish)
+    {
+        TensorCoreType operand = OperandOf(weights);
+        Tensor packed = Packed(x, operand);
+        int[] rows = Array.ConvertAll(weights, w => w.Rows);
+        PrefillPlan plan = PrefillMatMul.PlanOf(loader, x.Rows.Rows, x.Rows.Columns, rows, swiGlu: outputs.Length < weights.Length);
+        Tensor? scratch = NewPartials(plan.ScratchFloats);
+        Add(op, Some(packed, extraRead), [.. outputs, .. Some(scratch)], weights.Sum(w => w.SizeBytes), () => PrefillMatMul.Bind(
+            loader, PackedOf(packed, x, operand), Projections(weights, outputs), finish(), ScratchOf(scratch, plan.Tickets)));
+    }
+
+    // Normed and rounded once, however many matmuls read them.
+    private Tensor Packed(NormedRows x, TensorCoreType operand)
+    {
+        if (packedRows.TryGetValue((x, operand), out Tensor? known))
+            return known;
+        int wordColumns = checked((int)(4 * PackedRows.Length(1, x.Rows.Columns)));
+        Tensor packed = graph.NewTensor("packed", x.Rows.Rows, wordColumns, TensorRole.Scratch);
+        packedRows.Add((x, operand), packed);
+        Add(x.Pending is null ? "round_rows" : "norm_round_rows", [x.Rows], [packed], x.Pending?.SizeBytes ?? 0, () =>
+            PrefillMatMul.BindPack(loader, RowsOf(x), PackedOf(packed, x, operand)));
+        return packed;
+    }
+
+    private static PackedRows PackedOf(Tensor packed, NormedRows x, TensorCoreType operand) =>
+        new(packed.View.Data.Cast<UInt4>(), x.Rows.Rows, x.Rows.Columns, operand);
+
+    private static DecodeRows RowsOf(NormedRows x) =>
+        x.Pending is { } norm ? new DecodeRows(x.Rows.View, norm.Values, norm.Eps) : new DecodeRows(x.Rows.View);
+
+    private static DecodeProjection[] Projections(LinearWeight[] weights, Tensor[] outputs) =>
+        [.. weights.Select((w, i) => new DecodeProjection(w.Matrix, i < outputs.Length ? outputs[i].View : default))];
+
+    private Tensor? NewPartials(long floats) =>
+        floats == 0 ? null : graph.NewTensor("partials", 1, checked((int)floats), TensorRole.Scratch);
+
+    private DecodeScratch ScratchOf(Tensor? floats, int count) =>
+        new(floats is null ? default : floats.View.Data, tickets.SubView(0, count));
+
+    private static Tensor[] Some(params Tensor?[] tensors) => [.. tensors.OfType<Tensor>()];
+
+    // How many of the first weights share a launch.
+    private int CountFused(LinearWeight[] weights)
+    {
+        int count = weights.Length;
+        while (count > 0 && !CanFuse(weights[..count]))
+            count--;
+        return count;
+    }
+
+    private bool CanFuse(params LinearWeight[] weights)
+    {
+        if (weights[0].Columns % 4 != 0)
+            return false;
+        LinearMatrix[] matrices = Array.ConvertAll(weights, w => w.Matrix);
+        return fusesPrefill
+            ? PrefillMatMul.CanFuse(matrices, OperandOf(weights))
+            : fusesDecode && Shape.Rows <= DecodePlan.MaxTokens && DecodeMatMul.CanFuse(matrices, OperandOf(weights));
+    }
 
     // Plain f16 weights are multiplied as they are; everything else as bf16, whose range no activation leaves.
     private static TensorCoreType OperandOf(LinearWeight[] weights) =>

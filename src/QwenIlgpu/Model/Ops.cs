@@ -12,10 +12,14 @@ internal sealed partial class Ops(
 {
     private readonly StepFields fields = inputs.FieldsOf(shape);
 
-    // Decode on a GPU goes through kernels of warps that do several operations at once; everything else through the portable ones.
+    // A GPU goes through kernels of warps and tensor cores that do several operations at once; everything else through the portable ones.
     private readonly bool fusesDecode = loader.RunsWarpKernels && shape.Kind == StepKind.Decode;
+    private readonly bool fusesPrefill = loader.RunsWarpKernels && shape.Kind == StepKind.Prefill;
 
     public StepShape Shape { get; } = shape;
+
+    // The 64-token pieces of the step's sequences.
+    private ChunkList Chunks => new(inputs.Device(fields.ChunkFirstRow), inputs.Device(fields.ChunkRows), inputs.Device(fields.FirstChunk));
 
     public T Scoped<T>(string scope, Func<T> record) => graph.Scoped(scope, record);
 
@@ -33,7 +37,7 @@ internal sealed partial class Ops(
     /// <summary>The stream with its branch added, and norm(sum) for linear layers to read: both [T, D].</summary>
     public (ResidualStream Hidden, NormedRows Y) Norm(ResidualStream hidden, NormWeight norm)
     {
-        if (fusesDecode && hidden.Branch is null)
+        if (loader.RunsWarpKernels && hidden.Branch is null)
             return (hidden, new NormedRows(hidden.Sum, norm));
         (hidden, Tensor y) = NormRows(hidden, norm);
         return (hidden, new NormedRows(y, null));
@@ -46,7 +50,7 @@ internal sealed partial class Ops(
         Tensor y = graph.NewTensor("normed", x.Rows, x.Columns);
         if (hidden.Branch is not { } branch)
         {
-            Add("rms_norm", [x], [y], norm.SizeBytes, () => fusesDecode && x.Columns % 4 == 0
+            Add("rms_norm", [x], [y], norm.SizeBytes, () => loader.RunsWarpKernels && x.Columns % 4 == 0
                 ? RmsNorm.BindRows(loader, x.View, norm.Values, y.View, norm.Eps)
                 : RmsNorm.Bind(loader, x.View, norm.Values, y.View, norm.Eps));
             return (hidden, y);
@@ -69,7 +73,7 @@ internal sealed partial class Ops(
     }
 
     // Rows that somebody reads who cannot norm them.
-    private NormedRows Written(NormedRows x) => x.Pending is { } norm ? new NormedRows(NormRows(new ResidualStream(x.Rows, null), norm).Y, null) : x;
+    private Tensor Written(NormedRows x) => x.Pending is { } norm ? NormRows(new ResidualStream(x.Rows, null), norm).Y : x.Rows;
 
     private void Add(string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind, long bytesPerContextToken = 0) =>
         graph.Add(op, reads, writes, otherBytes, () => [bind()], bytesPerContextToken);

@@ -1,28 +1,18 @@
 namespace QwenIlgpu.Tests;
 
 /// <summary>
-/// The tiny model decoded by the kernels that a GPU decodes with: warps and tensor cores, emulated on PoCL. Prompts go through the
-/// portable kernels.
+/// The tiny model decoded by the kernels that a GPU decodes with: warps and tensor cores, emulated on PoCL.
 /// </summary>
 [NonParallelizable]
 internal sealed class WarpDecodeTests
 {
-    private QwenModel? model;
-
-    [OneTimeTearDown]
-    public async Task Unload()
-    {
-        if (model is not null)
-            await model.DisposeAsync();
-    }
-
     [TestCase(PageType.F32)]
     [TestCase(PageType.Bf16)]
-    public async Task LogitsStayCloseToPortableOnes(PageType pageType)
+    public void LogitsStayCloseToPortableOnes(PageType pageType)
     {
         int[] ids = Prompt(24);
         using var portable = new SequenceRunner(TestModels.Tiny, pageType);
-        using var warps = new SequenceRunner(await ModelAsync(), pageType);
+        using var warps = new SequenceRunner(TestModels.TinyOnWarps, pageType);
 
         float[] expected = portable.Decode(ids);
         float[] actual = warps.Decode(ids);
@@ -38,7 +28,7 @@ internal sealed class WarpDecodeTests
     {
         using GoldenData golden = GoldenData.Open("tiny-qwen3.6");
         GoldenPrompt prompt = golden.Prompts[index];
-        await using var engine = new Engine(await ModelAsync(), new EngineOptions { PageType = PageType.F32 });
+        await using var engine = new Engine(TestModels.TinyOnWarps, new EngineOptions { PageType = PageType.F32 });
         var options = new GenerationOptions { MaxTokens = 32, IgnoreEos = true, Sampling = new SamplingOptions { Temperature = 0 } };
 
         var ids = new List<int>();
@@ -51,9 +41,9 @@ internal sealed class WarpDecodeTests
     // Each of a step's rows has the bits of that row alone: in launches that take x whole, and in those of many rows.
     [TestCase(3, new[] { 0, 1, 2 })]
     [TestCase(64, new[] { 0, 13, 63 })]
-    public async Task BatchEqualsEachAlone(int sequences, int[] compared)
+    public void BatchEqualsEachAlone(int sequences, int[] compared)
     {
-        using var runner = new SequenceRunner(await ModelAsync(), PageType.Bf16, maxSequences: sequences, contextTokens: 128);
+        using var runner = new SequenceRunner(TestModels.TinyOnWarps, PageType.Bf16, maxSequences: sequences, contextTokens: 128);
         int[] ids = Prompt(sequences + 4);
         float[][] alone = Array.ConvertAll(compared, s => Step(runner, [s], ids)[0]);
 
@@ -75,20 +65,6 @@ internal sealed class WarpDecodeTests
         }
 
         return [.. sequences.Select((_, i) => runner.Row(logits, i))];
-    }
-
-    private async Task<QwenModel> ModelAsync()
-    {
-        try
-        {
-            return model ??= await QwenModel.LoadAsync(
-                TestData.TinyModel, new ModelOptions { Device = DeviceSelection.OpenCl, EmulatesWarps = true });
-        }
-        catch (NotSupportedException e) when (e.Message.StartsWith("no OpenCL device", StringComparison.Ordinal))
-        {
-            Assert.Ignore(e.Message);
-            throw;
-        }
     }
 
     private static int[] Prompt(int length)
