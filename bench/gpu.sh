@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 root=$PWD
 archive=$root/artifacts/gpu.tar.xz
 folder=${TMPDIR:-/tmp}/qwenilgpu-gpu-$(id -u)
-budget_s=${BUDGET_S:-480}
+budget_s=${BUDGET_S:-540}
 started=$SECONDS
 failures=0
 
@@ -28,8 +28,8 @@ publish() {
     done
     # What the tree holds already, and what only BenchmarkDotNet's other toolchains and debuggers need.
     (cd "$folder" && rm -rf models data ./*.pdb Microsoft.CodeAnalysis*.dll Microsoft.Diagnostics.*.dll libcapstone.so Gee.External.Capstone.dll \
-        Iced.dll libmscordbi.so libmscordaccore.so createdump libclrgcexp.so)
-    tar -C "$folder" -c . | xz -6 -T2 >"$archive" || return 1
+        Iced.dll libmscordbi.so libmscordaccore.so createdump libclrgcexp.so libclrgc.so libcoreclrtraceptprovider.so Microsoft.VisualBasic*.dll)
+    tar -C "$folder" -c . | xz -9e -T2 >"$archive" || return 1
     say "$(du -h "$archive" | cut -f1) in ${archive#"$root"/}"
 }
 
@@ -111,7 +111,7 @@ else
 fi
 run ceilings 60 "$folder/QwenIlgpu.Bench" --device cuda --json "$logs/ceilings.json" ceiling_read ceiling_copy
 run peers 120 python3 bench/peers.py --model src/QwenIlgpu.Cli/models/tiny-qwen3.6 --golden tests/data/golden --output "$logs/peers.json"
-run kernels 120 "$folder/QwenIlgpu.Bench" --device cuda --json "$logs/kernels.json"
+run kernels 180 "$folder/QwenIlgpu.Bench" --device cuda --json "$logs/kernels.json"
 run_json decode 60 "$folder/qwen" bench --device cuda --json
 run_json decode-without-graphs 60 "$folder/qwen" bench --device cuda --no-graphs --json
 run_json synthetic-27b 120 "$folder/qwen" bench --device cuda --synthetic 27b --quantize-head int8 --contexts 1024,8192,32768 --nodes --json
