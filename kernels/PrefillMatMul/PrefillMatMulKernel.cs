@@ -165,7 +165,8 @@ internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(Ma
             rest = rest.WithoutBatch();
         }
 
-        bool isLast = ComesLast(shared.Cast<int>(), isSplit);
+        bool isLast = LastGroup.Is(work.Tickets, Grid.IdxX, work.Columns.Splits, shared.Cast<int>());     // nobody reads the stages now
+        Group.Barrier();                                // the flag's place is needed
         DecodeSegment segment = work.SegmentOf(work.IsSwiGlu ? 0 : unit);
         int warp = Group.IdxX >> 5;
         int rowTile = work.IsSwiGlu
@@ -203,33 +204,6 @@ internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(Ma
                 Store(segment, second, second, token, row + Int4Layout.TileRows);
             token += 8;
         }
-    }
-
-    // No barrier depends on a condition: on a CPU that would make another copy of all that follows.
-    private bool ComesLast(ArrayView<int> flag, bool isSplit)
-    {
-        if (isSplit)
-            DeviceScope.Fence();
-        Group.Barrier();                                // nobody still reads the stages either
-        if (Group.IdxX == 0)
-        {
-            int missing = 0;
-            if (isSplit)
-            {
-                missing = work.Columns.Splits - 1 - DeviceScope.FetchAdd(ref work.Tickets[Grid.IdxX], 1);
-                if (missing == 0)
-                    work.Tickets[Grid.IdxX] = 0;            // as the next launch needs it
-            }
-
-            flag[0] = missing;
-        }
-
-        Group.Barrier();
-        bool isLast = flag[0] == 0;
-        if (isSplit)
-            DeviceScope.Fence();
-        Group.Barrier();                                // the flag's place is needed
-        return isLast;
     }
 
     // Eight lanes of a token hold eight rows side by side: a whole sector of 32 bytes.
