@@ -43,6 +43,9 @@ internal sealed class ModelArguments(PageType defaultPageType)
         command.Options.Add(ChatTemplate);
     }
 
+    /// <summary>Where this user's compiled kernels are kept.</summary>
+    public static string? KernelCache => KernelCacheDirectory.Of(Environment.GetEnvironmentVariable("XDG_CACHE_HOME"));
+
     /// <summary>Loads the model with a progress bar and makes sure that it can hold the asked context.</summary>
     public async Task<QwenModel> LoadAsync(ParseResult parse, CommonOptions common, Terminal terminal, CancellationToken cancellation)
     {
@@ -54,7 +57,7 @@ internal sealed class ModelArguments(PageType defaultPageType)
             HeadQuantization = parse.GetValue(QuantizeHead),
             ChatTemplate = TemplateName(parse),
             LoggerFactory = new TerminalLoggerFactory(terminal, parse.GetValue(common.Verbose)),
-            KernelCacheDirectory = KernelCacheDirectory.Of(Environment.GetEnvironmentVariable("XDG_CACHE_HOME")),
+            KernelCacheDirectory = KernelCache,
         };
         QwenModel model = await LoadBar.RunAsync(
             terminal, progress => QwenModel.LoadAsync(directory, options, progress, cancellation)).ConfigureAwait(false);

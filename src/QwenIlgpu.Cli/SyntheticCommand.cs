@@ -30,8 +30,7 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
         }
 
         ComputeDevice device = ComputeDevice.Open(
-            parse.GetValue(common.Device), modelBytes: 0, terminal.Note,
-            KernelCacheDirectory.Of(Environment.GetEnvironmentVariable("XDG_CACHE_HOME")));
+            parse.GetValue(common.Device), modelBytes: 0, terminal.Note, ModelArguments.KernelCache);
         string? cut = device.IsCuda ? null : CutFor(ref config, name, parse.GetValue(arguments.Layers) is not null);
         await using QwenModel made = SyntheticModel.Create($"synthetic {name}", config, device, parse.GetValue(model.QuantizeHead), Seed);
         if (cut is not null)
