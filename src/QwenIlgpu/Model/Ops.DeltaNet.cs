@@ -7,8 +7,8 @@ namespace QwenIlgpu;
 internal sealed partial class Ops
 {
     /// <summary>
-    /// A layer between its projections and out_proj: [T, Hv·Dv]. One kernel in decode, where there is one for the heads; else each part
-    /// on its own.
+    /// A layer between its projections and out_proj: [T, Hv·Dv]. On a GPU one kernel in decode, and in prefill tensor cores up to the norm,
+    /// where there are such for the heads; else each part on its own.
     /// </summary>
     public Tensor DeltaNet(Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, DeltaLayerState state)
     {
@@ -43,7 +43,7 @@ internal sealed partial class Ops
         graph.Add("delta_prefill", [mixed, b, a], [scratch, y], stateBytes, () => DeltaPrefill.Bind(
             loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights,
             new DeltaPrefillScratch(heads, mixed.Rows, Shape.Chunks, scratch.View.Data), state.State, state.ConvTail,
-            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks, y.View));
+            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks, y.View), launches: DeltaPrefill.Launches);
         return y;
     }
 
@@ -85,8 +85,7 @@ internal sealed partial class Ops
         Tensor scratch = graph.NewTensor("chunks", qkv.Rows, ChunkScratch.Columns(heads), TensorRole.Scratch);
         graph.Add("delta_chunked", [qkv, beta, g], [scratch, y], stateBytes, () => Kernels.GatedDeltaRule.BindChunked(
             loader, qkv.View, beta.View, g.View, heads, state.State,
-            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot),
-            Chunks,
+            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks,
             new ChunkScratch(heads, scratch.View), y.View), launches: Kernels.GatedDeltaRule.ChunkedLaunches);
         return y;
     }
