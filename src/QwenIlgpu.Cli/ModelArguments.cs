@@ -19,6 +19,10 @@ internal sealed class ModelArguments(PageType defaultPageType)
         "--context", "Longest sequence in tokens, prompt and answer together. 0: the model's own limit, at most 32768.",
         0, v => v >= 0, "0 or a positive whole number");
 
+    public Option<int> PrefillChunk { get; } = NumberOption.WithDefault(
+        "--prefill-chunk", "Prompt tokens of one step. 0: as many as memory allows, at most 2048 on a GPU, else 512.",
+        0, v => v is >= 0 and <= 8192 && v % 64 == 0, "a multiple of 64 up to 8192, or 0");
+
     public Option<string?> ChatTemplate { get; } = new("--chat-template")
     {
         Description = "Render messages with this template instead of the checkpoint's own. There is one: qwen3.6.",
@@ -69,12 +73,11 @@ internal sealed class ModelArguments(PageType defaultPageType)
     }
 
     /// <summary>An engine with the asked context.</summary>
-    public Engine CreateEngine(ParseResult parse, QwenModel model, int maxSequences) => new(model, new EngineOptions
-    {
-        MaxSequences = maxSequences,
-        ContextTokens = parse.GetValue(Context),
-        PageType = PageTypeOf(parse),
-    });
+    public Engine CreateEngine(ParseResult parse, QwenModel model, int maxSequences) =>
+        new(model, CapacityOf(parse) with { MaxSequences = maxSequences, ContextTokens = parse.GetValue(Context) });
+
+    /// <summary>What the arguments say of an engine's capacity besides its context.</summary>
+    public EngineOptions CapacityOf(ParseResult parse) => new() { PrefillChunkTokens = parse.GetValue(PrefillChunk), PageType = PageTypeOf(parse) };
 
     /// <summary>The template that --chat-template names, or null.</summary>
     public string? TemplateName(ParseResult parse)

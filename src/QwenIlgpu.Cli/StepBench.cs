@@ -16,16 +16,15 @@ internal sealed class StepBench : IDisposable
     private readonly Scheduler scheduler;
     private readonly ResolvedSampling sampling;
 
-    /// <summary>A bench for sequences of at most so many tokens, prompt and answer together.</summary>
-    public StepBench(QwenModel model, PageType pageType, int sequenceTokens, bool cudaGraphs)
+    /// <summary>A bench for one sequence of at most so many tokens, prompt and answer together.</summary>
+    public StepBench(QwenModel model, EngineOptions options, int sequenceTokens, bool cudaGraphs)
     {
         this.model = model;
-        EngineCapacity capacity = new EngineOptions
+        EngineCapacity capacity = (options with
         {
             MaxSequences = 1,
             ContextTokens = Math.Min(sequenceTokens + SpareTokens, model.MaxContextTokens),
-            PageType = pageType,
-        }.Resolve(model.Config);
+        }).Resolve(model.Config);
         sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, model.VocabularySize, () => 0);
         runner = new StepRunner(model, capacity, new StepRunnerOptions(Graphs: cudaGraphs));
         scheduler = new Scheduler(runner);
@@ -33,6 +32,8 @@ internal sealed class StepBench : IDisposable
 
     /// <summary>Device memory for state, activations and step inputs.</summary>
     public long StateBytes => runner.AllocatedBytes;
+
+    public int PrefillChunkTokens => runner.Capacity.PrefillChunkTokens;
 
     /// <summary>Kernel launches of one decode step.</summary>
     public int LaunchesPerToken => DecodeGraph.Launches.Length;

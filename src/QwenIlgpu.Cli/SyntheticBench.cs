@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 namespace QwenIlgpu.Cli;
 
 /// <summary>Measures a synthetic model at several lengths of context, after its logits have been found sane.</summary>
-internal sealed class SyntheticBench(QwenModel model, PageType pageType, double bytesPerSecond, SyntheticSteps steps, bool cudaGraphs)
+internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, double bytesPerSecond, SyntheticSteps steps, bool cudaGraphs)
 {
     private const int DecodeParts = 5;
     private const int CheckedPromptTokens = 16;
@@ -18,7 +18,7 @@ internal sealed class SyntheticBench(QwenModel model, PageType pageType, double 
         long reached = (long)longest + steps.DecodeTokens + 1 + StepBench.SpareTokens;
         if (reached > model.MaxContextTokens)
             throw new UsageException($"--contexts and --decode-tokens reach {reached}; this shape was made for at most {model.MaxContextTokens}");
-        using var bench = new StepBench(model, pageType, longest + steps.DecodeTokens + 1, cudaGraphs);
+        using var bench = new StepBench(model, capacity, longest + steps.DecodeTokens + 1, cudaGraphs);
         double deviation = CheckLogits(bench);
         var rows = new JsonArray();
         var nodes = new List<NodeTable>();
@@ -38,6 +38,7 @@ internal sealed class SyntheticBench(QwenModel model, PageType pageType, double 
             ["logits_standard_deviation"] = JsonOutput.Rounded(deviation, 3),
             ["bandwidth_gb_per_s"] = JsonOutput.Rounded(bytesPerSecond / 1e9, 2),
             ["launches_per_token"] = bench.LaunchesPerToken,
+            ["prefill_chunk_tokens"] = bench.PrefillChunkTokens,
             ["decode_tokens"] = steps.DecodeTokens,
             ["prefill"] = steps.SkipsPrefill ? "skipped" : "measured",
             ["contexts"] = rows,

@@ -39,7 +39,7 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
             arguments.ContextsOf(parse) ?? (device.IsCuda ? [1024, 8192, 32768] : [16]),
             decodeTokens ?? (device.IsCuda ? 64 : 4), parse.GetValue(arguments.SkipPrefill), timesNodes);
         double bandwidth = parse.GetValue(arguments.Bandwidth) * 1e9 ?? BandwidthProbe.MeasureBytesPerSecond(device);
-        var bench = new SyntheticBench(made, model.PageTypeOf(parse), bandwidth, steps, cudaGraphs);
+        var bench = new SyntheticBench(made, model.CapacityOf(parse), bandwidth, steps, cudaGraphs);
         (JsonObject report, IReadOnlyList<NodeTable> tables) = bench.Run(cancellation);
         report["bandwidth_is"] = parse.GetValue(arguments.Bandwidth) is null ? "measured" : "given";
         report["cut"] = cut;

@@ -88,6 +88,18 @@ internal sealed class LifetimeTests
         Assert.That(calls.Count(c => c.Call == "cuEventSynchronize"), Is.EqualTo(10), "eleven chunks: each from the third on waits for a staging buffer, the last one for its token");
     }
 
+    [Test]
+    public async Task PrefillStepsAreAsLongAsMemoryAllows()
+    {
+        await using QwenModel model = await TinyModel.LoadAsync();
+        await using var unlimited = new Engine(model);
+        await using var limited = new Engine(model, new EngineOptions { ActivationBytes = 16 << 20 });
+
+        Assert.That(unlimited.PrefillChunkTokens, Is.EqualTo(2048));
+        Assert.That(limited.PrefillChunkTokens, Is.InRange(64, 1024).And.Matches<int>(int.IsPow2));
+        Assert.That(StandIn.Calls.Where(c => c.Result is not (0 or 600)), Is.Empty);
+    }
+
     [TestCase(0)]
     [TestCase(5)]
     public async Task FaultOfTheDeviceReachesTheReaderAndFreesTheModel(int tokensBefore)

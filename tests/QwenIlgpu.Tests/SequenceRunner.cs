@@ -12,6 +12,7 @@ internal sealed class SequenceRunner : IDisposable
             MaxSequences = maxSequences,
             ContextTokens = contextTokens,
             CacheTokens = contextTokens * maxSequences,
+            PrefillChunkTokens = 512,
             PageType = pageType,
         }.Resolve(model.Config);
         Runner = new StepRunner(model, capacity, options);

@@ -28,7 +28,7 @@ internal static class BenchCommand
         var synthetic = new SyntheticArguments();
         var command = new Command("bench", "Measure tokens per second: warm-up, then median and spread of several passes.")
         {
-            runs, promptTokens, decodeTokens, nodes, noGraphs, model.Quantize, model.QuantizeHead, model.Pages, model.ChatTemplate,
+            runs, promptTokens, decodeTokens, nodes, noGraphs, model.Quantize, model.QuantizeHead, model.Pages, model.PrefillChunk, model.ChatTemplate,
         };
         synthetic.AddTo(command);
         command.SetAction(async (parse, cancellation) =>
@@ -55,7 +55,7 @@ internal static class BenchCommand
             }
 
             TimeSpan load = DateTime.Now - loadStart;
-            using var bench = new StepBench(loaded, model.PageTypeOf(parse), prompt + decode, !parse.GetValue(noGraphs));
+            using var bench = new StepBench(loaded, model.CapacityOf(parse), prompt + decode, !parse.GetValue(noGraphs));
             int[] ids = PromptOf(loaded, prompt);
             BenchRun warmUp = bench.Run(ids, decode, cancellation);
             TimeSpan startToFirstToken = DateTime.Now - warmUp.Decode - ProcessStart();
@@ -127,6 +127,7 @@ internal static class BenchCommand
             ["weight_bytes"] = model.WeightBytes,
             ["state_bytes"] = bench.StateBytes,
             ["prompt_tokens"] = promptTokens,
+            ["prefill_chunk_tokens"] = bench.PrefillChunkTokens,
             ["decode_tokens"] = decodeTokens,
             ["runs"] = runs.Length,
             ["prefill_tokens_per_second"] = Spread([.. runs.Select(r => promptTokens / r.Prefill.TotalSeconds)]),

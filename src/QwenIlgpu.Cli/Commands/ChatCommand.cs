@@ -28,6 +28,7 @@ internal static class ChatCommand
         };
         sampling.AddTo(command);
         model.AddTo(command);
+        command.Options.Add(model.PrefillChunk);
         command.SetAction(async (parse, cancellation) =>
         {
             GenerationOptions options = sampling.Read(parse);

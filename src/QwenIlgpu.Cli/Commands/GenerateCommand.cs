@@ -33,6 +33,7 @@ internal static class GenerateCommand
         sampling.AddTo(command);
         command.Options.Add(sampling.TopLogProbs);
         model.AddTo(command);
+        command.Options.Add(model.PrefillChunk);
         command.Validators.Add(result =>
         {
             if (result.GetValue(raw) && (result.GetValue(noThinking) || result.GetValue(system) is not null))

@@ -35,6 +35,9 @@ public sealed class Engine : IAsyncDisposable
     /// <summary>Longest sequence in tokens, prompt and answer together.</summary>
     public int ContextTokens => capacity.ContextTokens;
 
+    /// <summary>Most prompt tokens of one prefill step: what was asked for, or what the memory allowed.</summary>
+    public int PrefillChunkTokens => loop.Capacity.PrefillChunkTokens;
+
     internal EngineLoop Loop => loop;
 
     /// <summary>Generates from token ids.</summary>

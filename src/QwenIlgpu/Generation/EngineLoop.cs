@@ -11,7 +11,6 @@ internal sealed class EngineLoop : IAsyncDisposable
     private readonly TaskCompletionSource started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly QwenModel model;
-    private readonly EngineCapacity capacity;
     private readonly StepRunnerOptions runnerOptions;
     private readonly ILogger logger;
     private readonly Lock gate = new();
@@ -21,7 +20,7 @@ internal sealed class EngineLoop : IAsyncDisposable
 
     public EngineLoop(QwenModel model, EngineCapacity capacity, StepRunnerOptions runnerOptions)
     {
-        (this.model, this.capacity, this.runnerOptions) = (model, capacity, runnerOptions);
+        (this.model, Capacity, this.runnerOptions) = (model, capacity, runnerOptions);
         logger = model.Loggers.CreateLogger<Engine>();
         var thread = new Thread(Run) { Name = "QwenIlgpu engine", IsBackground = true };
         thread.Start();
@@ -29,6 +28,9 @@ internal sealed class EngineLoop : IAsyncDisposable
         if (fault is { } error)
             throw error;
     }
+
+    /// <summary>As asked for at first, once the constructor is done with what was left to the device filled in.</summary>
+    public EngineCapacity Capacity { get; private set; }
 
     /// <summary>Steps that have run, for measurements.</summary>
     public EngineCounters Counters { get; } = new();
@@ -71,7 +73,8 @@ internal sealed class EngineLoop : IAsyncDisposable
         Scheduler? scheduler = null;
         try
         {
-            runner = new StepRunner(model, capacity, runnerOptions);
+            runner = new StepRunner(model, Capacity, runnerOptions);
+            Capacity = runner.Capacity;
             scheduler = new Scheduler(runner);
             started.SetResult();
             while (!stopping)

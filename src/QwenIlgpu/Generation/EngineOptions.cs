@@ -12,8 +12,17 @@ public sealed record EngineOptions
     /// <summary>Tokens of attention cache that all live sequences share; 0 takes <see cref="ContextTokens"/>. Rounded up to pages of 64.</summary>
     public int CacheTokens { get; init; }
 
-    /// <summary>Rows of one prefill step, a multiple of 64. Default 512.</summary>
-    public int PrefillChunkTokens { get; init; } = 512;
+    /// <summary>
+    /// Most prompt tokens of one prefill step, all sequences together: a multiple of 64. 0, the default, takes what
+    /// <see cref="ActivationBytes"/> allows, at most 2,048 on a GPU and 512 elsewhere.
+    /// </summary>
+    public int PrefillChunkTokens { get; init; }
+
+    /// <summary>
+    /// Most memory for the activations of a step, in bytes. 0 takes half of what weights and caches leave free on a GPU, and sets no limit
+    /// elsewhere.
+    /// </summary>
+    public long ActivationBytes { get; init; }
 
     /// <summary>Element type of the attention cache. Default bf16.</summary>
     public PageType PageType { get; init; } = PageType.Bf16;
@@ -24,11 +33,17 @@ public sealed record EngineOptions
     /// <summary>On CUDA, whether decode steps are captured once and replayed as CUDA graphs. Default true; off only to compare.</summary>
     public bool CudaGraphs { get; init; } = true;
 
+    // Beyond it a step takes no less time a token, and what waits for it longer.
+    private const int MaxPrefillChunkTokens = 8192;
+
     internal EngineCapacity Resolve(QwenConfig config)
     {
         const int PageTokens = Kernels.KvCache.PageTokens;
         Require(MaxSequences is >= 1 and <= 64, nameof(MaxSequences), MaxSequences, "from 1 to 64");
-        Require(PrefillChunkTokens >= 64 && PrefillChunkTokens % 64 == 0, nameof(PrefillChunkTokens), PrefillChunkTokens, "a positive multiple of 64");
+        Require(
+            PrefillChunkTokens is >= 0 and <= MaxPrefillChunkTokens && PrefillChunkTokens % 64 == 0, nameof(PrefillChunkTokens), PrefillChunkTokens,
+            $"a multiple of 64 up to {MaxPrefillChunkTokens}, or 0 for what memory allows");
+        Require(ActivationBytes >= 0, nameof(ActivationBytes), ActivationBytes, "a number of bytes, or 0 for the default");
         Require(
             ContextTokens >= 0 && ContextTokens <= config.MaxPositionEmbeddings, nameof(ContextTokens), ContextTokens,
             $"from 1 to the model's {config.MaxPositionEmbeddings}, or 0 for the default");
@@ -40,7 +55,8 @@ public sealed record EngineOptions
         int pages = (int)(((long)cache + PageTokens - 1) / PageTokens);
         int pagesPerSequence = (context + PageTokens - 1) / PageTokens;
         return new EngineCapacity(
-            context, PrefillChunkTokens, MaxSequences, new StateCapacity(MaxSequences + 1, pages + 1, pagesPerSequence, PageType, DeltaStateType));
+            context, PrefillChunkTokens, ActivationBytes, MaxSequences,
+            new StateCapacity(MaxSequences + 1, pages + 1, pagesPerSequence, PageType, DeltaStateType));
     }
 
     private static void Require<T>(bool holds, string option, T value, string rule)
@@ -50,5 +66,5 @@ public sealed record EngineOptions
     }
 }
 
-/// <summary>An engine's capacity with every default filled in.</summary>
-internal sealed record EngineCapacity(int ContextTokens, int PrefillChunkTokens, int MaxSequences, StateCapacity State);
+/// <summary>An engine's capacity with every default filled in, but for those of the prefill step where they are 0.</summary>
+internal sealed record EngineCapacity(int ContextTokens, int PrefillChunkTokens, long ActivationBytes, int MaxSequences, StateCapacity State);

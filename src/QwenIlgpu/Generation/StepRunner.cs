@@ -31,7 +31,7 @@ internal sealed class StepRunner : IDisposable
 
     public StepRunner(QwenModel model, EngineCapacity capacity, StepRunnerOptions? options = null)
     {
-        (this.model, Capacity, this.options) = (model, capacity, options ?? new StepRunnerOptions());
+        (this.model, this.options) = (model, options ?? new StepRunnerOptions());
         logger = model.Loggers.CreateLogger<StepRunner>();
         model.Borrow();
         model.Device.Bind();
@@ -42,7 +42,8 @@ internal sealed class StepRunner : IDisposable
             memory.Reserve(DeviceMemory.Measure(model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity.State)));
             State = new ModelState(model.Device, memory, model.Config, capacity.State);
             uploadedSlots = new List<int>(capacity.MaxSequences);
-            int rows = Math.Max(capacity.PrefillChunkTokens, capacity.MaxSequences);
+            int mostTokens = capacity.PrefillChunkTokens != 0 ? capacity.PrefillChunkTokens : PrefillBudget.MostTokens(model.Device);
+            int rows = Math.Max(mostTokens, capacity.MaxSequences);
             int sequences = Math.Max(StepShape.BucketOf(capacity.MaxSequences), capacity.MaxSequences);
             inputs = new StepInputs(
                 model.Device, memory,
@@ -51,10 +52,17 @@ internal sealed class StepRunner : IDisposable
             tickets = memory.AllocateZeroed<int>(needs.Max());
             StepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
             Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, capacity.ContextTokens, StepsInFlight);
+            long budgetBytes = capacity.ActivationBytes != 0 ? capacity.ActivationBytes : PrefillBudget.Bytes(model.Device);
+            PrefillBudget budget = PrefillBudget.Fit(
+                capacity, mostTokens, budgetBytes, shape => Record(shape).Graph.ArenaBytes);
+            Log.PrefillChunk(logger, budget.ChunkTokens, budget.ArenaBytes, budgetBytes);
+            Capacity = capacity with { PrefillChunkTokens = budget.ChunkTokens };
+            GrowArena(budget.ArenaBytes);
         }
         catch
         {
             // What does not fit the device must not keep the model from being disposed.
+            arenaMemory.Dispose();
             memory.Dispose();
             model.Return();
             throw;
@@ -69,6 +77,9 @@ internal sealed class StepRunner : IDisposable
 
     /// <summary>Steps queued before the host waits for the oldest one's tokens.</summary>
     public int StepsInFlight { get; }
+
+    /// <summary>Device memory of the activations.</summary>
+    public long ArenaBytes => arenaMemory.AllocatedBytes;
 
     /// <summary>Device memory held besides the weights: state, sampling buffers, activations.</summary>
     public long AllocatedBytes => memory.AllocatedBytes + arenaMemory.AllocatedBytes;
@@ -121,15 +132,7 @@ internal sealed class StepRunner : IDisposable
     {
         if (graphs.TryGetValue(shape, out BoundStep? known))
             return known;
-        var graph = new OpGraph(shape.ToString());
-        StepFields fields = inputs.FieldsOf(shape);
-        if (shape.FeedsBack)
-            Sampler.RecordFeed(graph, inputs, fields);
-        var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation, tickets);
-        RecordedStep recorded = QwenGraph.Record(model.Weights, ops, State);
-        if (shape.Samples && recorded.Logits is { } logits)
-            Sampler.Record(graph, logits, inputs.Device(fields.LogitSlot));
-        graph.Plan();
+        (OpGraph graph, RecordedStep recorded, StepFields fields) = Record(shape);
         GrowArena(graph.ArenaBytes);
         graph.Bind(arena);
         bool replays = options.Graphs && model.Device.IsCuda && shape.Kind == StepKind.Decode;
@@ -161,6 +164,20 @@ internal sealed class StepRunner : IDisposable
             memory.Dispose();
             model.Return();
         }
+    }
+
+    private (OpGraph Graph, RecordedStep Recorded, StepFields Fields) Record(StepShape shape)
+    {
+        var graph = new OpGraph(shape.ToString());
+        StepFields fields = inputs.FieldsOf(shape);
+        if (shape.FeedsBack)
+            Sampler.RecordFeed(graph, inputs, fields);
+        var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation, tickets);
+        RecordedStep recorded = QwenGraph.Record(model.Weights, ops, State);
+        if (shape.Samples && recorded.Logits is { } logits)
+            Sampler.Record(graph, logits, inputs.Device(fields.LogitSlot));
+        graph.Plan();
+        return (graph, recorded, fields);
     }
 
     private void Run(BoundStep step)

@@ -14,6 +14,9 @@ internal static partial class Log
     [LoggerMessage(Level = LogLevel.Debug, Message = "Recorded {Shape}: {Nodes} nodes, {Launches} launches, arena {Bytes} bytes")]
     public static partial void Recorded(ILogger logger, string shape, int nodes, int launches, long bytes);
 
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Prefill steps take up to {Tokens} tokens: activations of {Bytes} bytes, at most {BudgetBytes} allowed")]
+    public static partial void PrefillChunk(ILogger logger, int tokens, long bytes, long budgetBytes);
+
     [LoggerMessage(Level = LogLevel.Error, Message = "The engine stopped: every live request ends with this exception")]
     public static partial void EngineFault(ILogger logger, Exception exception);
 }

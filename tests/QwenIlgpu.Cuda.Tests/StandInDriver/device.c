@@ -75,6 +75,16 @@ API Result cuDeviceTotalMem_v2(size_t *bytes, int device)
     return device < 0 || device >= devices ? INVALID_DEVICE : SUCCESS;
 }
 
+API Result cuMemGetInfo_v2(size_t *unused, size_t *bytes)
+{
+    LOCKED;
+    *bytes = MEMORY;
+    *unused = MEMORY - device_bytes();
+    Result result = bound();
+    UNLOCKED;
+    return result;
+}
+
 API Result cuDeviceComputeCapability(int *major, int *minor, int device)
 {
     *major = capability / 10;
@@ -225,13 +235,6 @@ API Result cuCtxGetSharedMemConfig(int *value)
 API Result cuCtxSetSharedMemConfig(int value)
 {
     (void)value;
-    return bound();
-}
-
-API Result cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
-{
-    *total = MEMORY;
-    *free_bytes = MEMORY;
     return bound();
 }
 

@@ -169,6 +169,7 @@ void drain_all(void);
 Result device_fault(void);
 
 bool is_device(const void *pointer, size_t bytes);
+size_t device_bytes(void);
 bool is_page_locked(const void *pointer, size_t bytes);
 
 #endif

@@ -39,6 +39,14 @@ bool is_page_locked(const void *pointer, size_t bytes)
     return find(pointer, bytes, HOST_MEMORY) != NULL;
 }
 
+size_t device_bytes(void)
+{
+    size_t bytes = 0;
+    for (Block *block = blocks; block; block = block->next)
+        bytes += block->object.kind == DEVICE_MEMORY ? block->bytes : 0;
+    return bytes;
+}
+
 static Block *add(Kind kind, void *start, size_t bytes)
 {
     Block *block = create(kind, sizeof(Block));

@@ -22,6 +22,8 @@ internal sealed class UsageTests
     [TestCase("generate", "hello", "--quantize", "int8")]
     [TestCase("generate", "hello", "--page-type", "int8")]
     [TestCase("generate", "hello", "--context", "-1")]
+    [TestCase("generate", "hello", "--prefill-chunk", "100")]
+    [TestCase("bench", "--prefill-chunk", "16384")]
     [TestCase("generate", "hello", "--chat-template", "llama")]
     [TestCase("generate", "hello", "--max-tokens", "0")]
     [TestCase("generate", "hello", "--max-tokens", "1.5")]

@@ -307,6 +307,8 @@ internal sealed class EngineTests
     [TestCase(65, 0, 512, "MaxSequences")]
     [TestCase(1, 5000, 512, "ContextTokens")]
     [TestCase(1, 0, 100, "PrefillChunkTokens")]
+    [TestCase(1, 0, -64, "PrefillChunkTokens")]
+    [TestCase(1, 0, 16384, "PrefillChunkTokens")]
     public void RefusesBadEngineOptions(int sequences, int context, int chunk, string option)
     {
         var options = new EngineOptions { MaxSequences = sequences, ContextTokens = context, PrefillChunkTokens = chunk };

@@ -80,7 +80,7 @@ internal sealed class SyntheticModelTests
     {
         QwenConfig config = SyntheticShape.Cut(SyntheticShape.Of("0.8b"), 4, 1024);
         await using QwenModel model = SyntheticModel.Create("synthetic", config, ComputeDevice.Open(TestModels.Device, 0, _ => { }), head, seed);
-        using var bench = new StepBench(model, PageType.Bf16, 16, cudaGraphs: false);
+        using var bench = new StepBench(model, new EngineOptions(), 16, cudaGraphs: false);
         return bench.LogitsOf([3, 1, 4, 1, 5, 9, 2, 6]);
     }
 
