@@ -12,22 +12,26 @@ internal static class BufferPlan
     public static long Assign(IReadOnlyList<Node> nodes)
     {
         Dictionary<Tensor, (int First, int Last)> lifetimes = Lifetimes(nodes);
-        var placed = new List<Tensor>(lifetimes.Count);
+        var placed = new List<Place>(lifetimes.Count);      // in order of their offsets
         long arenaBytes = 0;
         foreach (Tensor tensor in lifetimes.Keys.OrderByDescending(t => t.SizeBytes).ThenBy(t => lifetimes[t].First))
         {
             (int first, int last) = lifetimes[tensor];
             long offset = 0;
-            foreach (Tensor other in placed.Where(o => lifetimes[o].First <= last && lifetimes[o].Last >= first).OrderBy(o => o.OffsetBytes))
+            foreach (Place other in placed)
             {
+                if (other.First > last || other.Last < first)
+                    continue;
                 if (offset + tensor.SizeBytes <= other.OffsetBytes)
                     break;
-                offset = Math.Max(offset, Align(other.OffsetBytes + other.SizeBytes));
+                offset = Math.Max(offset, other.EndBytes);
             }
 
             tensor.OffsetBytes = offset;
-            placed.Add(tensor);
-            arenaBytes = Math.Max(arenaBytes, Align(offset + tensor.SizeBytes));
+            var place = new Place(first, last, offset, Align(offset + tensor.SizeBytes));
+            int at = placed.FindIndex(p => p.OffsetBytes > offset);
+            placed.Insert(at < 0 ? placed.Count : at, place);
+            arenaBytes = Math.Max(arenaBytes, place.EndBytes);
         }
 
         return arenaBytes;
@@ -54,6 +58,9 @@ internal static class BufferPlan
 
         return lifetimes;
     }
+
+    /// <summary>Where a tensor lies while it lives.</summary>
+    private readonly record struct Place(int First, int Last, long OffsetBytes, long EndBytes);
 
     private static long Align(long bytes) => (bytes + AlignmentBytes - 1) / AlignmentBytes * AlignmentBytes;
 }
