@@ -6,7 +6,7 @@ namespace QwenIlgpu.Kernels;
 /// Carries the state through a sequence's chunks: V′ = U − W S; O = diag(e^γ) Q S + P V′; S ← e^γ_last S + (diag(e^(γ_last − γ)) K)ᵀ V′.
 /// An item is a few words of four value columns of one value head of one sequence.
 /// qkv: [T, Channels]; state: [slots, Hv · Dv · Dk], rounded to its type after every chunk; p: [T, Hv · 64];
-/// u: [T, Hv · Dv], overwritten; w: [T, Hv · Dk];
+/// u: [T, Hv · Dv], overwritten; w: [T, Hv · Dk]; snapshotSlot: per chunk a slot that takes the state after it, or −1; empty: none;
 /// y: [T, Hv · Dv], float in words of four; decayBefore, decayAfter: [T, Hv] float.
 /// </summary>
 [Instantiation(typeof(Float4), typeof(F32DeltaState))]
@@ -19,6 +19,7 @@ internal readonly struct ChunkScanKernel<TWord, TState>(
     ArrayView<int> positions,
     ArrayView<int> stateSlot,
     ChunkList chunks,
+    ArrayView<int> snapshotSlot,
     Matrix<Float4> p,
     Matrix<Float4> u,
     Matrix<Float4> w,
@@ -56,7 +57,12 @@ internal readonly struct ChunkScanKernel<TWord, TState>(
             if (starts)
                 DeltaState.Clear(columns);
             for (int chunk = firstChunk; chunk < endChunk; chunk++)
+            {
                 Chunk(chunks.FirstRow[chunk], chunks.Rows[chunk], word, columns, keyWords);
+                int snapshot = snapshotSlot.Length > 0 ? snapshotSlot[chunk] : -1;
+                for (int c = 0; snapshot >= 0 && c < 4 * keyWords; c++)
+                    state[snapshot, (word * 4 * keyWords) + c] = columns[c];
+            }
         }
     }
 

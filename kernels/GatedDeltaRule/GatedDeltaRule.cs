@@ -47,7 +47,8 @@ internal static class GatedDeltaRule
 
     /// <summary>
     /// Chunk after chunk: prefill. Operands as in <see cref="BindRecurrent"/>; chunks: built by <see cref="ChunkList.Build"/> for the
-    /// same firstRow and positions; scratch: T rows, nothing in it outlives the launches. Run the launches in their order.
+    /// same firstRow and positions; scratch: T rows, nothing in it outlives the launches; snapshotSlot: per chunk a slot that takes the
+    /// state after it, or −1. Run the launches in their order.
     /// </summary>
     public static Launch[] BindChunked(
         KernelLoader loader,
@@ -61,12 +62,15 @@ internal static class GatedDeltaRule
         ArrayView<int> stateSlot,
         ChunkList chunks,
         ChunkScratch scratch,
-        Matrix<float> y)
+        Matrix<float> y,
+        ArrayView<int>? snapshotSlot = null)
     {
         const string Op = "gated_delta_rule_chunked";
         Check(Op, qkv, beta, g, shape, state, firstRow, positions, stateSlot, y);
         Require.Equal(Op, "length of the chunks' rows", chunks.Rows.Length, "of their first rows", chunks.FirstRow.Length);
         Require.Equal(Op, "length of the chunks' firstChunk", chunks.FirstChunk.Length, "sequences + 1", stateSlot.Length + 1);
+        if (snapshotSlot is { } slots)
+            Require.Equal(Op, "length of snapshotSlot", slots.Length, "chunks", chunks.Rows.Length);
         Require.Equal(Op, "rows of scratch", scratch.A.Rows, "rows of qkv", qkv.Rows);
         Require.Equal(Op, "columns of scratch U", scratch.U.Columns, "value channels", shape.ValueChannels);
         Require.Equal(Op, "columns of scratch W", scratch.W.Columns, "value heads · key head size", shape.ValueHeads * shape.KeyHeadDim);
@@ -96,7 +100,7 @@ internal static class GatedDeltaRule
             where TState : struct, IDeltaStateFormat<TWord> => loader.Bind(
                 ChunkScanKernel<TWord, TState>.DeltaChunkScan,
                 new ChunkScanKernel<TWord, TState>(
-                    qkvWords, shape, words, firstRow, positions, stateSlot, chunks, p, u, w,
+                    qkvWords, shape, words, firstRow, positions, stateSlot, chunks, snapshotSlot ?? stateSlot.SubView(0, 0), p, u, w,
                     scratch.DecayBefore, scratch.DecayAfter, Float4.Words(Op, "y", y), (int)stateSlot.Length, wordsPerItem));
     }
 

@@ -113,6 +113,50 @@ internal sealed class CausalConv1dTests : KernelTests
         AssertClose(Device.Download(y), CausalConv1dReference.Run(ToDouble(x), ToDouble(weight), Channels), Tolerance);
     }
 
+    // Two sequences: one that begins, one that goes on two rows before a chunk's end and so has a row from the ring in its first snapshot.
+    [TestCase(4)]
+    [TestCase(6)]
+    public void SnapshotIsTheRingOfAShorterSequence(int ringRows)
+    {
+        const int Channels = 67;
+        var step = new PackedStep((1, 0, 130), (2, 62, 70));
+        var chunks = new int[2][] { new int[6], new int[6] };
+        var firstChunk = new int[3];
+        ChunkList.Build(step.FirstRow, step.Positions, chunks[0], chunks[1], firstChunk);
+        Assert.That(firstChunk, Is.EqualTo(new[] { 0, 3, 6 }));
+        float[] x = RandomFloats(ringRows, step.Rows * Channels, 2);
+        float[] before = RandomFloats(ringRows + 1, 62 * Channels, 2);
+        float[] weight = RandomFloats(4, Channels * 4);
+        Matrix<float> ring = Device.Poisoned<float>(7, ringRows * Channels);
+        Run(new PackedStep((2, 0, 62)), before, weight, Channels, ring);
+        Matrix<float> input = Device.Upload(x, step.Rows, Channels);
+
+        Device.Run(CausalConv1d.BindSnapshot(
+            Device.Loader, input, 4, ring, Device.Upload(step.FirstRow), Device.Upload(step.Positions), Device.Upload(step.StateSlot),
+            new ChunkList(Device.Upload(chunks[0]), Device.Upload(chunks[1]), Device.Upload(firstChunk)), Device.Upload(3, -1, 4, 5, 6, -1)));
+        Device.Run(Bind(step, input, Device.Upload(weight, Channels, 4), ring, Device.Poisoned<float>(step.Rows, Channels)));
+
+        Check(3, x[..(64 * Channels)]);
+        Check(4, x[..(130 * Channels)]);
+        float[] second = [.. before, .. x[(130 * Channels)..]];
+        Check(5, second[..(64 * Channels)]);
+        Check(6, second[..(128 * Channels)]);
+        Assert.That(Device.Download(ring.Row(0)), Has.All.NaN, "nobody's slot");
+
+        void Check(int slot, float[] rows)
+        {
+            int end = rows.Length / Channels;
+            float[] kept = Device.Download(ring.Row(slot));
+            for (int position = end - 3; position < end; position++)
+            {
+                int place = position % ringRows * Channels;
+                Assert.That(
+                    kept[place..(place + Channels)], Is.EqualTo(rows[(position * Channels)..((position + 1) * Channels)]),
+                    $"slot {slot}, position {position}");
+            }
+        }
+    }
+
     [TestCase(24)]
     [TestCase(36)]
     public void RejectsRingOfAnotherWidth(int columns)

@@ -44,7 +44,8 @@ internal static class DeltaFixture
         Matrix<float> beta,
         Matrix<float> g,
         DeltaStates state,
-        Matrix<float> y)
+        Matrix<float> y,
+        int[]? snapshotSlot = null)
     {
         ArrayView<int> firstRow = device.Upload(step.FirstRow);
         ArrayView<int> positions = device.Upload(step.Positions);
@@ -59,6 +60,6 @@ internal static class DeltaFixture
         ChunkList.Build(step.FirstRow, step.Positions, chunkFirstRow, chunkRows, firstChunk);
         var chunks = new ChunkList(device.Upload(chunkFirstRow), device.Upload(chunkRows), device.Upload(firstChunk));
         var scratch = new ChunkScratch(shape, device.Poisoned<float>(step.Rows, ChunkScratch.Columns(shape)));
-        return GatedDeltaRule.BindChunked(device.Loader, qkv, beta, g, shape, state, firstRow, positions, stateSlot, chunks, scratch, y);
+        return GatedDeltaRule.BindChunked(device.Loader, qkv, beta, g, shape, state, firstRow, positions, stateSlot, chunks, scratch, y, snapshotSlot is null ? null : device.Upload(snapshotSlot));
     }
 }

@@ -127,6 +127,27 @@ internal sealed class GatedDeltaRuleTests : KernelTests
     }
 
     [Test]
+    public void SnapshotsAreTheStatesOfShorterPrompts()
+    {
+        var shape = new DeltaShape(1, 3, 16, 16);
+        var whole = new DeltaSequence(shape, 150, 5);
+        Matrix<float> state = Device.Poisoned<float>(4, shape.StateLength);
+
+        Device.Run(DeltaFixture.Bind(
+            Device, chunked: true, shape, new PackedStep((1, 0, 150)), Device.Upload(whole.Qkv, 150, shape.Channels),
+            Device.Upload(whole.Beta, 150, shape.ValueHeads), Device.Upload(whole.G, 150, shape.ValueHeads), state,
+            Device.Poisoned<float>(150, shape.ValueChannels), snapshotSlot: [2, -1, 3, -1]));
+
+        foreach ((int slot, int rows) in new[] { (2, 64), (3, 150), (1, 150) })
+        {
+            (_, float[][] expected) = DeltaFixture.Run(Device, chunked: true, shape, (0, whole.Slice(0, rows, whole.State)));
+            Assert.That(Device.Download(state.Row(slot)), Is.EqualTo(expected[0]), $"slot {slot}, after {rows} rows");
+        }
+
+        Assert.That(Device.Download(state.Row(0)), Has.All.NaN, "a slot that nobody asked for");
+    }
+
+    [Test]
     public void DecodesAfterPartialChunk()
     {
         var shape = new DeltaShape(1, 3, 16, 16);

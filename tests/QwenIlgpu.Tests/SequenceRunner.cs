@@ -4,6 +4,7 @@ namespace QwenIlgpu.Tests;
 internal sealed class SequenceRunner : IDisposable
 {
     private readonly NumberPool pages;
+    private readonly int[][] pagesOf;
 
     public SequenceRunner(QwenModel model, PageType pageType = PageType.F32, int maxSequences = 4, int contextTokens = 1024, StepRunnerOptions? options = null)
     {
@@ -21,16 +22,21 @@ internal sealed class SequenceRunner : IDisposable
         // Page numbers are dealt out in reverse, so that no test passes by pages lying in order.
         pages = new NumberPool(capacity.State.Pages);
         int[] all = [.. Enumerable.Range(0, pages.Available).Select(_ => pages.Take())];
+        pagesOf = [.. all.Reverse().Chunk(capacity.State.PagesPerSequence)];
         for (int slot = 1; slot <= maxSequences; slot++)
-        {
-            int first = (slot - 1) * capacity.State.PagesPerSequence;
-            Runner.State.SetPages(slot, [.. Enumerable.Range(first, capacity.State.PagesPerSequence).Select(i => all[^(1 + i)])]);
-        }
+            Runner.State.SetPages(slot, pagesOf[slot - 1]);
     }
 
     public StepRunner Runner { get; }
 
     public int Vocabulary { get; }
+
+    /// <summary>Lets a slot read another's pages of its first tokens, and go on in its own.</summary>
+    public void SharePages(int slot, int owner, int tokens)
+    {
+        int shared = tokens / Kernels.KvCache.PageTokens;
+        Runner.State.SetPages(slot, [.. pagesOf[owner - 1][..shared], .. pagesOf[slot - 1][shared..]]);
+    }
 
     /// <summary>Logits of every position, [T, Vocab], the prompt fed in chunks of at most <paramref name="chunkTokens"/>.</summary>
     public float[] Prefill(int[] ids, int chunkTokens = 512, int slot = 1)
@@ -46,6 +52,10 @@ internal sealed class SequenceRunner : IDisposable
 
         return [.. logits.SelectMany(l => l)];
     }
+
+    /// <summary>Logits of the rows of one step of a sequence that goes on.</summary>
+    public float[] PrefillFrom(int position, int[] ids, int slot) =>
+        Runner.ReadLogits(Runner.Run(StepKind.Prefill, [new StepSequence(slot, position, ids, LogitsWanted.All)], samples: false));
 
     /// <summary>Logits of every position, the tokens fed one a step.</summary>
     public float[] Decode(int[] ids, int slot = 1, int firstPosition = 0)

@@ -47,7 +47,7 @@ internal sealed class StepRunner : IDisposable
             int sequences = Math.Max(StepShape.BucketOf(capacity.MaxSequences), capacity.MaxSequences);
             inputs = new StepInputs(
                 model.Device, memory,
-                StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), true)));
+                StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), Samples: true, Snapshots: true)));
             int[] needs = [DecodePlan.MaxTickets, PrefillPlan.MaxTickets(rows), DecodeAttention.Tickets(sequences, model.Config.NumKeyValueHeads)];
             tickets = memory.AllocateZeroed<int>(needs.Max());
             StepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
@@ -217,14 +217,16 @@ internal sealed class StepRunner : IDisposable
         int rows = 0;
         int logitRows = 0;
         int chunks = 0;
+        bool snapshots = false;
         foreach (StepSequence sequence in sequences)
         {
             rows += sequence.Tokens.Length;
             logitRows += sequence.LogitRows;
-            chunks += ((sequence.Position + sequence.Tokens.Length + ChunkList.ChunkRows - 1) / ChunkList.ChunkRows) - (sequence.Position / ChunkList.ChunkRows);
+            chunks += sequence.Chunks;
+            snapshots |= sequence.Snapshots is { Count: > 0 };
         }
 
-        return new StepShape(StepKind.Prefill, rows, sequences.Length, logitRows, chunks, samples && logitRows > 0);
+        return new StepShape(StepKind.Prefill, rows, sequences.Length, logitRows, chunks, samples && logitRows > 0, snapshots);
     }
 
     private void FillLiveSlots(StepFields fields, StepShape shape, ReadOnlySpan<int> slots)
@@ -283,6 +285,23 @@ internal sealed class StepRunner : IDisposable
         if (shape.Kind == StepKind.Prefill)
         {
             ChunkList.Build(firstRow, positions, inputs.Host(fields.ChunkFirstRow), inputs.Host(fields.ChunkRows), inputs.Host(fields.FirstChunk));
+            FillSnapshots(fields, sequences);
+        }
+    }
+
+    private void FillSnapshots(StepFields fields, ReadOnlySpan<StepSequence> sequences)
+    {
+        Span<int> snapshotSlot = inputs.Host(fields.SnapshotSlot);
+        ReadOnlySpan<int> firstChunk = inputs.Host(fields.FirstChunk);
+        snapshotSlot.Fill(-1);
+        for (int s = 0; s < sequences.Length; s++)
+        {
+            foreach (StateSnapshot snapshot in sequences[s].Snapshots ?? [])
+            {
+                if (inputs.Host(fields.SequenceSlot).Contains(snapshot.Slot))
+                    throw new ArgumentException($"a snapshot would go to slot {snapshot.Slot}, which a sequence of the step has");
+                snapshotSlot[firstChunk[s] + sequences[s].ChunkOf(snapshot)] = snapshot.Slot;
+            }
         }
     }
 }

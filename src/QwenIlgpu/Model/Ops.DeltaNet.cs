@@ -12,6 +12,8 @@ internal sealed partial class Ops
     /// </summary>
     public Tensor DeltaNet(Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, DeltaLayerState state)
     {
+        if (Shape.Snapshots)
+            ConvSnapshot(mixed, weights.Conv1d.Columns, state);
         if (fusesPrefill && DeltaPrefill.Supports(heads) && weights.Conv1d.Columns == DeltaStep.Taps)
             return GatedRmsNorm(TensorCoreDeltaRule(mixed, z, b, a, heads, weights, state), z, weights.Norm, heads.ValueHeadDim, weights.Eps);
         if (!fusesDecode || !DeltaStep.Supports(heads) || weights.Conv1d.Columns != DeltaStep.Taps)
@@ -43,9 +45,15 @@ internal sealed partial class Ops
         graph.Add("delta_prefill", [mixed, b, a], [scratch, y], stateBytes, () => DeltaPrefill.Bind(
             loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights,
             new DeltaPrefillScratch(heads, mixed.Rows, Shape.Chunks, scratch.View.Data), state.State, state.ConvTail,
-            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks, y.View), launches: DeltaPrefill.Launches);
+            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks, y.View, SnapshotSlot), launches: DeltaPrefill.Launches);
         return y;
     }
+
+    // The conv tails after chunks, into the slots of their snapshots; before the layer's own tails move on.
+    private void ConvSnapshot(Tensor mixed, int taps, DeltaLayerState state) =>
+        Add("conv_snapshot", [mixed], [], 0, () => Kernels.CausalConv1d.BindSnapshot(
+            loader, mixed.View, taps, state.ConvTail, inputs.Device(fields.FirstRow), inputs.Device(fields.Positions),
+            inputs.Device(fields.SequenceSlot), Chunks, inputs.Device(fields.SnapshotSlot)));
 
     /// <summary>silu(causal conv1d(x)) with the carried tail: [T, C].</summary>
     private Tensor CausalConv1d(Tensor x, Matrix<float> weight, DeltaLayerState state)
@@ -86,7 +94,7 @@ internal sealed partial class Ops
         graph.Add("delta_chunked", [qkv, beta, g], [scratch, y], stateBytes, () => Kernels.GatedDeltaRule.BindChunked(
             loader, qkv.View, beta.View, g.View, heads, state.State,
             inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks,
-            new ChunkScratch(heads, scratch.View), y.View), launches: Kernels.GatedDeltaRule.ChunkedLaunches);
+            new ChunkScratch(heads, scratch.View), y.View, SnapshotSlot), launches: Kernels.GatedDeltaRule.ChunkedLaunches);
         return y;
     }
 

@@ -21,6 +21,9 @@ internal sealed partial class Ops(
     // The 64-token pieces of the step's sequences.
     private ChunkList Chunks => new(inputs.Device(fields.ChunkFirstRow), inputs.Device(fields.ChunkRows), inputs.Device(fields.FirstChunk));
 
+    // Per chunk the slot that takes the state after it, or −1; null in a step without snapshots.
+    private ArrayView<int>? SnapshotSlot => Shape.Snapshots ? inputs.Device(fields.SnapshotSlot) : null;
+
     public T Scoped<T>(string scope, Func<T> record) => graph.Scoped(scope, record);
 
     /// <summary>Rows of the table for the step's token ids begin the residual stream: [T, D].</summary>

@@ -87,6 +87,7 @@ internal readonly record struct StepFields
             ChunkFirstRow = Take(shape.Chunks);
             ChunkRows = Take(shape.Chunks);
             FirstChunk = Take(shape.Sequences + 1);
+            SnapshotSlot = Take(shape.Snapshots ? shape.Chunks : 0);
             UploadedCount = next;
         }
 
@@ -125,6 +126,9 @@ internal readonly record struct StepFields
 
     /// <summary>[B + 1] first chunk of each sequence, and C.</summary>
     public StepField FirstChunk { get; }
+
+    /// <summary>[C] in a step with snapshots: the slot that takes the state after each chunk, or −1.</summary>
+    public StepField SnapshotSlot { get; }
 
     public int Count { get; }
 

@@ -7,7 +7,9 @@ namespace QwenIlgpu;
 /// <param name="LogitRows">R: rows whose logits are computed; 0 leaves the head out.</param>
 /// <param name="Chunks">64-token pieces of the chunked delta rule; 0 in decode.</param>
 /// <param name="Samples">Whether a token is drawn for each logit row.</param>
-internal readonly record struct StepShape(StepKind Kind, int Rows, int Sequences, int LogitRows, int Chunks, bool Samples)
+/// <param name="Snapshots">Whether other slots take states at chunks' ends.</param>
+internal readonly record struct StepShape(
+    StepKind Kind, int Rows, int Sequences, int LogitRows, int Chunks, bool Samples, bool Snapshots = false)
 {
     /// <summary>Whether the step takes its tokens and positions from what the last sampling left on the device.</summary>
     public bool FeedsBack => Kind == StepKind.Decode && Samples;
