@@ -7,6 +7,7 @@ namespace QwenIlgpu.Cli;
 internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, double bytesPerSecond, SyntheticSteps steps, bool cudaGraphs)
 {
     private const int DecodeParts = 5;
+    private const int AlternationPasses = 3;
     private const int CheckedPromptTokens = 16;
     private const double LeastDeviation = 1;
     private const double MostDeviation = 10;
@@ -43,7 +44,17 @@ internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, do
             ["prefill"] = steps.SkipsPrefill ? "skipped" : "measured",
             ["contexts"] = rows,
         };
+        if (steps.Decoding > 0)
+            report["alternation"] = new JsonArray([.. steps.Contexts.Select(c => Alternate(c, cancellation))]);
         return (report, nodes);
+    }
+
+    private JsonObject Alternate(int context, CancellationToken cancellation)
+    {
+        if (AlternationBench.ContextTokens(context) > model.MaxContextTokens)
+            throw new UsageException($"--contexts {context} and --decoding reach beyond the {model.MaxContextTokens} tokens that this shape was made for");
+        using var bench = new AlternationBench(model, capacity, RandomPrompt(context), steps.Decoding, cudaGraphs);
+        return bench.Run(AlternationPasses, cancellation);
     }
 
     /// <summary>Standard deviation of the logits; throws unless they are finite and it is from 1 to 10, in prefill and in decode.</summary>
@@ -105,4 +116,5 @@ internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, do
 /// <param name="DecodeTokens">Tokens decoded after each.</param>
 /// <param name="SkipsPrefill">Whether the prompts are only pretended.</param>
 /// <param name="TimesNodes">Whether the nodes of a decode step are timed at each length.</param>
-internal sealed record SyntheticSteps(int[] Contexts, int DecodeTokens, bool SkipsPrefill, bool TimesNodes);
+/// <param name="Decoding">Sequences that decode beside each prompt in a further measurement; 0 leaves it out.</param>
+internal sealed record SyntheticSteps(int[] Contexts, int DecodeTokens, bool SkipsPrefill, bool TimesNodes, int Decoding = 0);

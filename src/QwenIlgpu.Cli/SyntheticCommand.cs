@@ -12,7 +12,7 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
     private const int CutVocabulary = 8192;
     private const uint Seed = 1;
 
-    public async Task RunAsync(ParseResult parse, int? decodeTokens, bool timesNodes, bool cudaGraphs, CancellationToken cancellation)
+    public async Task RunAsync(ParseResult parse, int? decodeTokens, bool timesNodes, int decoding, bool cudaGraphs, CancellationToken cancellation)
     {
         string name = parse.GetValue(arguments.Shape)!;
         QwenConfig config = SyntheticShape.Of(name);
@@ -37,7 +37,7 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
             terminal.Note(cut);
         var steps = new SyntheticSteps(
             arguments.ContextsOf(parse) ?? (device.IsCuda ? [1024, 8192, 32768] : [16]),
-            decodeTokens ?? (device.IsCuda ? 64 : 4), parse.GetValue(arguments.SkipPrefill), timesNodes);
+            decodeTokens ?? (device.IsCuda ? 64 : 4), parse.GetValue(arguments.SkipPrefill), timesNodes, decoding);
         double bandwidth = parse.GetValue(arguments.Bandwidth) * 1e9 ?? BandwidthProbe.MeasureBytesPerSecond(device);
         var bench = new SyntheticBench(made, model.CapacityOf(parse), bandwidth, steps, cudaGraphs);
         (JsonObject report, IReadOnlyList<NodeTable> tables) = bench.Run(cancellation);

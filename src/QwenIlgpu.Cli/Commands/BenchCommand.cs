@@ -12,6 +12,7 @@ internal static class BenchCommand
         qwen bench
         qwen bench --model DIR --device cuda --prompt-tokens 2048 --decode-tokens 256 --runs 10
         qwen bench --nodes
+        qwen bench --prompt-tokens 512 --decoding 4
         qwen bench --synthetic 27b --contexts 1024,8192,32768 --nodes --json
         qwen bench --synthetic 27b --plan
         """;
@@ -24,11 +25,13 @@ internal static class BenchCommand
         Option<int> decodeTokens = NumberOption.WithDefault("--decode-tokens", "Tokens decoded after it.", 64, v => v >= 1, "at least 1");
         var noGraphs = new Option<bool>("--no-graphs") { Description = "On CUDA, launch decode steps kernel by kernel instead of replaying a graph." };
         var nodes = new Option<bool>("--nodes") { Description = "Also time every node of a decode step and of a prefill step." };
+        Option<int> decoding = NumberOption.WithDefault(
+            "--decoding", "Also time a prompt while so many other sequences decode, against each alone.", 0, v => v is >= 0 and <= 63, "from 0 to 63");
         var model = new ModelArguments(PageType.Bf16);
         var synthetic = new SyntheticArguments();
         var command = new Command("bench", "Measure tokens per second: warm-up, then median and spread of several passes.")
         {
-            runs, promptTokens, decodeTokens, nodes, noGraphs, model.Quantize, model.QuantizeHead, model.Pages, model.PrefillChunk, model.ChatTemplate,
+            runs, promptTokens, decodeTokens, nodes, noGraphs, decoding, model.Quantize, model.QuantizeHead, model.Pages, model.PrefillChunk, model.ChatTemplate,
         };
         synthetic.AddTo(command);
         command.SetAction(async (parse, cancellation) =>
@@ -39,7 +42,7 @@ internal static class BenchCommand
             {
                 var parts = new SyntheticCommand(synthetic, model, common, terminal);
                 int? tokens = SyntheticArguments.IsGiven(parse, decodeTokens) ? parse.GetValue(decodeTokens) : null;
-                await parts.RunAsync(parse, tokens, timesNodes, !parse.GetValue(noGraphs), cancellation).ConfigureAwait(false);
+                await parts.RunAsync(parse, tokens, timesNodes, parse.GetValue(decoding), !parse.GetValue(noGraphs), cancellation).ConfigureAwait(false);
                 return ExitCode.Done;
             }
 
@@ -48,6 +51,8 @@ internal static class BenchCommand
             DateTime loadStart = DateTime.Now;
             await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, cancellation).ConfigureAwait(false);
             long needed = (long)prompt + decode + (timesNodes ? StepBench.SpareTokens : 0);
+            if (parse.GetValue(decoding) > 0)
+                needed = Math.Max(needed, AlternationBench.ContextTokens(prompt));
             if (needed > loaded.MaxContextTokens)
             {
                 throw new UsageException(
@@ -64,6 +69,12 @@ internal static class BenchCommand
             JsonObject report = Report(loaded, bench, timed, prompt, decode);
             report["load_s"] = JsonOutput.Rounded(load.TotalSeconds, 3);
             report["start_to_first_token_s"] = JsonOutput.Rounded(startToFirstToken.TotalSeconds, 3);
+            if (parse.GetValue(decoding) is > 0 and int others)
+            {
+                using var alternation = new AlternationBench(loaded, model.CapacityOf(parse), ids, others, !parse.GetValue(noGraphs));
+                report["alternation"] = alternation.Run(parse.GetValue(runs), cancellation);
+            }
+
             if (!timesNodes)
             {
                 Write(report, [], parse.GetValue(common.Json), terminal);
