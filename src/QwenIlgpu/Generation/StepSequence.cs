@@ -5,7 +5,9 @@ namespace QwenIlgpu;
 /// <param name="Position">Tokens already in its cache: the position of the first token of this step.</param>
 /// <param name="Tokens">Tokens to feed.</param>
 /// <param name="Logits">Rows whose logits are computed.</param>
-internal readonly record struct StepSequence(int Slot, int Position, ReadOnlyMemory<int> Tokens, LogitsWanted Logits)
+/// <param name="Targets">The token behind each of these, whose log-probability is wanted; empty where none is.</param>
+internal readonly record struct StepSequence(
+    int Slot, int Position, ReadOnlyMemory<int> Tokens, LogitsWanted Logits, ReadOnlyMemory<int> Targets = default)
 {
     public int LogitRows => Logits switch
     {
@@ -20,5 +22,7 @@ internal enum LogitsWanted
 {
     None,
     Last,
+
+    /// <summary>Every row's, to be read by the host: no more than <see cref="ScoreOutput.MostRows"/> in a step.</summary>
     All,
 }

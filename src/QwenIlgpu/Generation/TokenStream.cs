@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Threading.Tasks.Sources;
 
 namespace QwenIlgpu;
@@ -52,6 +53,16 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
         }
     }
 
+    /// <summary>Engine: adds log-probabilities of tokens that the reader knows; it waits for the last.</summary>
+    public void Write(ReadOnlySpan<float> logProb)
+    {
+        lock (gate)
+        {
+            logProb.CopyTo(logProbs.AsSpan(written));
+            written += logProb.Length;
+        }
+    }
+
     public void Complete(FinishReason reason)
     {
         lock (gate)
@@ -102,6 +113,16 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
             waiting = true;
             return new ValueTask(this, signal.Version);
         }
+    }
+
+    /// <summary>Reader: every log-probability, once the stream has ended.</summary>
+    public async ValueTask<float[]> AllLogProbsAsync()
+    {
+        while (!Completed)
+            await WaitAsync(logProbs.Length).ConfigureAwait(false);
+        if (Error is not null)
+            ExceptionDispatchInfo.Throw(Error);
+        return logProbs;
     }
 
     /// <summary>Reader: a token that is there.</summary>
