@@ -6,23 +6,17 @@ internal sealed class ScoreCallsTests
 {
     private const int ChunkTokens = 512;
 
-    private QwenModel model = null!;
-
-    [OneTimeSetUp]
-    public async Task Load() => model = await TinyModel.LoadAsync();
-
-    [OneTimeTearDown]
-    public async Task Unload()
-    {
-        if (model is not null)
-            await model.DisposeAsync();
-    }
-
     [Test]
-    public void StepIsThePlannedLaunchesThenOneReadBack()
+    public async Task StepIsThePlannedLaunchesThenOneReadBack()
     {
-        using StepRunner runner = NewRunner();
-        GenerationRequest request = Enqueue(runner, 5 * ChunkTokens, out Scheduler scheduler);
+        await using QwenModel model = await TinyModel.LoadAsync();
+        var options = new EngineOptions { MaxSequences = 1, ContextTokens = 5 * ChunkTokens, PrefillChunkTokens = ChunkTokens };
+        using var runner = new StepRunner(model, options.Resolve(model.Config));
+        var scheduler = new Scheduler(runner);
+        int[] ids = [.. Enumerable.Range(0, 5 * ChunkTokens).Select(i => i % 1000)];
+        var request = GenerationRequest.OfScores(ids, new TokenStream(ids.Length - 1, 0));
+        scheduler.Enqueue(request);
+        scheduler.Update();
         var steps = new List<DriverCall[]>();
         long allocated = 0;
         while (!request.Retired)
@@ -44,18 +38,6 @@ internal sealed class ScoreCallsTests
         Assert.That(steps[3].Single(c => c.Call == "cuMemcpyDtoHAsync").Bytes, Is.EqualTo(ChunkTokens * sizeof(float)));
         Assert.That(steps[3].Count(c => c.Call == "cuEventSynchronize"), Is.EqualTo(1), "the step before is waited for");
         Assert.That(allocated, Is.Zero, "managed bytes of a step whose shape is known");
-        Assert.That(request.ScoredTokens, Is.EqualTo((5 * ChunkTokens) - 1));
-    }
-
-    private StepRunner NewRunner() =>
-        new(model, new EngineOptions { MaxSequences = 2, ContextTokens = 4096, PrefillChunkTokens = ChunkTokens }.Resolve(model.Config));
-
-    private static GenerationRequest Enqueue(StepRunner runner, int tokens, out Scheduler scheduler)
-    {
-        var request = GenerationRequest.OfScores([.. Enumerable.Range(0, tokens).Select(i => i % 1000)], new TokenStream(tokens - 1, 0));
-        scheduler = new Scheduler(runner);
-        scheduler.Enqueue(request);
-        scheduler.Update();
-        return request;
+        Assert.That(request.ScoredTokens, Is.EqualTo(ids.Length - 1));
     }
 }
