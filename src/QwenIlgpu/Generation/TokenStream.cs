@@ -4,7 +4,7 @@ using System.Threading.Tasks.Sources;
 namespace QwenIlgpu;
 
 /// <summary>
-/// The way of drawn tokens from the engine's thread to one reader. Its memory is taken up front, so that the engine neither
+/// The way of drawn tokens, or of the scores of given ones, from the engine's thread to one reader. Its memory is taken up front, so that the engine neither
 /// allocates nor waits, however slow the reader is.
 /// </summary>
 internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSource, IThreadPoolWorkItem

@@ -155,6 +155,28 @@ internal sealed class ScoreTests
     }
 
     [Test]
+    public async Task AStepTakesPromptsAndScoredTextsTogetherAndDecodingGoesOn()
+    {
+        using var sequences = new SequenceRunner(TestModels.Tiny);
+        var scheduler = new Scheduler(sequences.Runner);
+        var greedy = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, 2048, () => 0);
+        var drawing = new GenerationRequest(Prompt(30), 3, new HashSet<int>(), greedy, new TokenStream(3, -1));
+        var scores = new TokenStream(599, 0);
+        var scoring = GenerationRequest.OfScores(Prompt(600), scores);
+        scheduler.Enqueue(drawing);
+        scheduler.Enqueue(scoring);
+        scheduler.Update();
+
+        var done = new List<(int Fed, int Drawn, int Fed2, int Scored)>();
+        while (scheduler.Step())
+            done.Add((drawing.FedPromptTokens, drawing.GeneratedTokens, scoring.FedPromptTokens, scoring.ScoredTokens));
+
+        // 30 rows of 512 are the prompt's, 448 are left in whole 64s; a decode step, then the rest.
+        Assert.That(done, Is.EqualTo(new[] { (30, 1, 448, 448), (30, 2, 448, 448), (30, 2, 599, 599), (30, 3, 599, 599) }));
+        Assert.That(await scores.AllLogProbsAsync(), Has.Length.EqualTo(599).And.None.NaN);
+    }
+
+    [Test]
     public async Task MemoryDoesNotGrowWithTheScoredRows()
     {
         await using QwenModel model = SyntheticModel.CreateUnfilled(
