@@ -18,6 +18,9 @@ internal readonly struct RowScores(
     public static RowScores Of(SamplingSlots slots, int slot, ArrayView<float> logits) =>
         new(slots.Parameters[slot], logits, slots.Bias.Row(slot), slots.Allowed.Row(slot), slots.Seen.Row(slot));
 
+    /// <summary>The logits as the model gave them.</summary>
+    public static RowScores OfModel(ArrayView<float> logits) => new(default, logits, default, default, default);
+
     public bool Adjusts => adjusts;
 
     public float At(int id) => adjusts ? Adjusted(id) : logits[id];

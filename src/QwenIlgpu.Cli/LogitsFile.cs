@@ -5,8 +5,6 @@ namespace QwenIlgpu.Cli;
 /// <summary>Computes logits chunk by chunk and writes each chunk as it is done, so that memory does not grow with the prompts.</summary>
 internal sealed class LogitsFile(QwenModel model, PageType pageType)
 {
-    private const int PageTokens = Kernels.KvCache.PageTokens;
-    private const long MostLogitBytes = 64 << 20;
     private const int Slot = 1;
 
     /// <summary>Name of a prompt's tensor.</summary>
@@ -25,12 +23,11 @@ internal sealed class LogitsFile(QwenModel model, PageType pageType)
 
     private void WriteTensors(SafetensorsWriter writer, IReadOnlyList<int[]> prompts, CancellationToken cancellation)
     {
-        long rows = MostLogitBytes / (model.Config.VocabSize * sizeof(float));
         EngineCapacity capacity = new EngineOptions
         {
             MaxSequences = 1,
             ContextTokens = prompts.Max(p => p.Length),
-            PrefillChunkTokens = (int)Math.Clamp(rows / PageTokens * PageTokens, PageTokens, 512),
+            PrefillChunkTokens = Math.Min(ScoreOutput.MostRows(model.Config.VocabSize), 512),
             PageType = pageType,
         }.Resolve(model.Config);
         using var runner = new StepRunner(model, capacity);

@@ -2,8 +2,11 @@ using System.CommandLine;
 
 namespace QwenIlgpu.Cli;
 
-/// <summary>Options of the commands that run a model: how its weights are loaded and how much state it gets.</summary>
-internal sealed class ModelArguments(PageType defaultPageType)
+/// <summary>
+/// Options of the commands that run a model: how its weights are loaded and how much state it gets. A command for which a context is
+/// something else than the longest conversation brings its own option.
+/// </summary>
+internal sealed class ModelArguments(PageType defaultPageType, Option<int>? context = null)
 {
     public Option<WeightQuantization> Quantize { get; } = ChoiceOption.Of(
         "--quantize", "Pack 16- and 32-bit weights of the linear layers on load: round to nearest, groups of 128. [default: none]",
@@ -15,7 +18,7 @@ internal sealed class ModelArguments(PageType defaultPageType)
 
     public Option<PageType?> Pages { get; } = PageTypeOption(defaultPageType);
 
-    public Option<int> Context { get; } = NumberOption.WithDefault(
+    public Option<int> Context { get; } = context ?? NumberOption.WithDefault(
         "--context", "Longest sequence in tokens, prompt and answer together. 0: the model's own limit, at most 32768.",
         0, v => v >= 0, "0 or a positive whole number");
 

@@ -70,6 +70,7 @@ internal static class QwenCommand
             (TokenizeCommand.Create(common, terminal), TokenizeCommand.Examples),
             (RenderCommand.Create(common, terminal), RenderCommand.Examples),
             (LogitsCommand.Create(common, terminal), LogitsCommand.Examples),
+            (PerplexityCommand.Create(common, terminal), PerplexityCommand.Examples),
         ];
         foreach ((Command command, _) in commands)
             root.Subcommands.Add(command);

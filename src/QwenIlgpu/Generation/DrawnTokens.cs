@@ -2,8 +2,11 @@ using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
 
-/// <summary>What one step drew, on the host: ids [R] and, for requests that want them, log-probabilities [R] and the likeliest tokens [R, 20].</summary>
-internal sealed class DrawnTokens(DeviceMemory memory, int rows)
+/// <summary>
+/// What one step drew, on the host: ids [R] and, for requests that want them, log-probabilities [R] and the likeliest tokens [R, 20]; and
+/// the scores [S] of tokens that were given.
+/// </summary>
+internal sealed class DrawnTokens(DeviceMemory memory, int rows, int scoredRows)
 {
     private const int MaxTop = SlotParameters.MaxTopLogProbs;
 
@@ -14,6 +17,8 @@ internal sealed class DrawnTokens(DeviceMemory memory, int rows)
     public HostBuffer<int> TopIds { get; } = memory.AllocateHost<int>(rows * MaxTop);
 
     public HostBuffer<float> TopLogProbs { get; } = memory.AllocateHost<float>(rows * MaxTop);
+
+    public HostBuffer<float> Scores { get; } = memory.AllocateHost<float>(scoredRows);
 
     /// <summary>Reached when all of it is there.</summary>
     public DeviceEvent Arrived { get; } = memory.NewEvent();

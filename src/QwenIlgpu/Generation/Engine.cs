@@ -83,6 +83,22 @@ public sealed class Engine : IAsyncDisposable
         return GenerateAsync(model.Tokenizer.Encode(prompt), options, cancellationToken);
     }
 
+    /// <summary>
+    /// Log-probabilities of the tokens of a text, each after all before it: natural logarithms of the model's own distribution over the
+    /// tokenizer's ids. It shares steps with other requests; logits are computed in blocks, so that their memory does not grow with the text.
+    /// </summary>
+    /// <param name="ids">The text, at least one token, each id below the tokenizer's size.</param>
+    /// <param name="cancellationToken">Ends the scoring; its sequence is freed within one step.</param>
+    /// <returns>One value for each token but the first, which nothing comes before: the value at i is that of <c>ids[i + 1]</c>.</returns>
+    /// <exception cref="ArgumentException">There are no ids, one is unknown or they do not fit the context; thrown by the call itself.</exception>
+    /// <exception cref="ObjectDisposedException">The engine has been disposed.</exception>
+    public Task<float[]> ScoreAsync(ReadOnlyMemory<int> ids, CancellationToken cancellationToken = default)
+    {
+        CheckPrompt(ids.Span);
+        loop.ThrowIfStopped();
+        return ids.Length == 1 ? Task.FromResult<float[]>([]) : ReadScoresAsync(ids.ToArray(), cancellationToken);
+    }
+
     /// <summary>Ends every live request with <see cref="ObjectDisposedException"/>, stops the thread and frees the caches.</summary>
     public ValueTask DisposeAsync() => loop.DisposeAsync();
 
@@ -102,6 +118,16 @@ public sealed class Engine : IAsyncDisposable
             if ((uint)ids[i] >= (uint)size)
                 throw new ArgumentException($"prompt id {ids[i]} at index {i} is no token: ids are 0 to {size - 1}");
         }
+    }
+
+    private async Task<float[]> ReadScoresAsync(int[] ids, CancellationToken cancellationToken)
+    {
+        var stream = new TokenStream(ids.Length - 1, 0);
+        var request = GenerationRequest.OfScores(ids, stream);
+        cancellationToken.ThrowIfCancellationRequested();
+        loop.Submit(request);
+        using CancellationTokenRegistration registration = cancellationToken.Register(() => loop.Cancel(request, new OperationCanceledException(cancellationToken)));
+        return await stream.AllLogProbsAsync().ConfigureAwait(false);
     }
 
     private async IAsyncEnumerable<GenerationUpdate> ReadAsync(

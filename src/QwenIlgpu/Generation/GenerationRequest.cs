@@ -1,9 +1,16 @@
+using System.Collections.Frozen;
+
 namespace QwenIlgpu;
 
 /// <summary>One request on its way through the engine. The engine's thread owns everything but <see cref="Cancel"/> and the stream's reader side.</summary>
 internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnlySet<int> endIds, ResolvedSampling sampling, TokenStream stream)
 {
+    private static readonly ResolvedSampling Unsampled = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, int.MaxValue, () => 0);
+
     private volatile bool cancelled;
+
+    /// <summary>A request whose stream gets the log-probability of each id but the first, and that draws nothing.</summary>
+    public static GenerationRequest OfScores(int[] ids, TokenStream stream) => new(ids, 0, FrozenSet<int>.Empty, Unsampled, stream) { Scores = true };
 
     public int[] PromptIds { get; } = promptIds;
 
@@ -17,6 +24,12 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
     public TokenStream Stream { get; } = stream;
 
     public bool Cancelled => cancelled;
+
+    /// <summary>The prompt's tokens are scored, all but the first, and none is drawn.</summary>
+    public bool Scores { get; private init; }
+
+    /// <summary>Tokens whose scores the host has seen.</summary>
+    public int ScoredTokens { get; private set; }
 
     /// <summary>Slot in the state pools; 0 while waiting.</summary>
     public int Slot { get; set; }
@@ -36,10 +49,13 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
     /// <summary>Its slot and pages have been given back; steps still in flight with it are discarded.</summary>
     public bool Retired { get; set; }
 
-    public bool Prefilling => FedPromptTokens < PromptIds.Length;
+    public bool Prefilling => FedPromptTokens < MostFedTokens;
 
     /// <summary>Whether another decode step can draw a token for it, as far as the host knows.</summary>
     public bool Decoding => !Prefilling && QueuedTokens < MaxTokens;
+
+    // The last token of a text that is scored predicts none of it.
+    private int MostFedTokens => Scores ? PromptIds.Length - 1 : PromptIds.Length;
 
     /// <summary>Cache tokens it can come to need: the last drawn token is never fed.</summary>
     public int MostCachedTokens => PromptIds.Length + MaxTokens - 1;
@@ -50,21 +66,31 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
     public StepSequence NextPrefill(int budgetRows)
     {
         int position = FedPromptTokens;
-        int rest = PromptIds.Length - position;
+        int rest = MostFedTokens - position;
         int rows = rest <= budgetRows ? rest : Math.Max(0, ((position + budgetRows) / 64 * 64) - position);
-        return new StepSequence(Slot, position, PromptIds.AsMemory(position, rows), rows == rest ? LogitsWanted.Last : LogitsWanted.None);
+        Memory<int> tokens = PromptIds.AsMemory(position, rows);
+        return Scores
+            ? new StepSequence(Slot, position, tokens, LogitsWanted.None, PromptIds.AsMemory(position + 1, rows))
+            : new StepSequence(Slot, position, tokens, rows == rest ? LogitsWanted.Last : LogitsWanted.None);
     }
 
     /// <summary>A prefill step with this many of its tokens has been queued.</summary>
     public void QueuedPrefill(int tokens)
     {
         FedPromptTokens += tokens;
-        if (!Prefilling)
+        if (!Prefilling && !Scores)
             QueuedTokens++;
     }
 
     /// <summary>A decode step with it has been queued.</summary>
     public void QueuedDecode() => QueuedTokens++;
+
+    /// <summary>Takes scores of so many tokens; returns whether they were the last.</summary>
+    public bool AcceptScores(int tokens)
+    {
+        ScoredTokens += tokens;
+        return ScoredTokens == MostFedTokens;
+    }
 
     /// <summary>Takes a drawn token; returns why the generation ends with it, or null. The device decides alike.</summary>
     public FinishReason? Accept(int id)

@@ -41,11 +41,11 @@ internal sealed record PrefillBudget(int ChunkTokens, long ArenaBytes)
         }
     }
 
-    // As many sequences as there can be, each with a row of logits and a chunk begun and one ended.
+    // As many sequences as there can be, each with a row of logits and a chunk begun and one ended, and every row scored.
     private static StepShape LargestShape(int tokens, int mostSequences)
     {
         int sequences = Math.Min(tokens, mostSequences);
-        return new StepShape(StepKind.Prefill, tokens, sequences, sequences, ChunkList.MaxChunks(tokens, sequences), Samples: true);
+        return new StepShape(StepKind.Prefill, tokens, sequences, sequences, ChunkList.MaxChunks(tokens, sequences), Samples: true, tokens);
     }
 
     private static string Refusal(EngineCapacity capacity, int tokens, long bytes, long budgetBytes)

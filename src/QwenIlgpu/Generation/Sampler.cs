@@ -19,6 +19,7 @@ internal sealed class Sampler
     private readonly ArrayView<int> ids;
     private readonly LogProbs logProbs;
     private readonly DrawnTokens[] drawn;
+    private readonly ArrayView<float> scores;
     private readonly DecodeSlots decodeSlots;
     private readonly ArrayView<int> endIds;
     private readonly ArrayView<int> slotRequest;
@@ -32,7 +33,7 @@ internal sealed class Sampler
     private readonly Launch setMask;
     private bool anyLogProbs;
 
-    public Sampler(QwenModel model, DeviceMemory memory, int slotCount, int rows, int contextTokens, int stepsInFlight)
+    public Sampler(QwenModel model, DeviceMemory memory, int slotCount, int rows, int scoredRows, int contextTokens, int stepsInFlight)
     {
         device = model.Device;
         vocabularySize = model.VocabularySize;
@@ -43,7 +44,8 @@ internal sealed class Sampler
             memory.AllocateZeroed<float>(rows),
             new Matrix<int>(memory.AllocateZeroed<int>((long)rows * MaxTop), rows, MaxTop),
             new Matrix<float>(memory.AllocateZeroed<float>((long)rows * MaxTop), rows, MaxTop));
-        drawn = [.. Enumerable.Range(0, stepsInFlight).Select(_ => new DrawnTokens(memory, rows))];
+        drawn = [.. Enumerable.Range(0, stepsInFlight).Select(_ => new DrawnTokens(memory, rows, scoredRows))];
+        scores = memory.AllocateZeroed<float>(scoredRows);
         decodeSlots = new DecodeSlots(
             memory.AllocateZeroed<int>(slotCount), memory.AllocateZeroed<int>(slotCount),
             memory.AllocateZeroed<int>(slotCount), memory.AllocateZeroed<int>(slotCount));
@@ -59,6 +61,9 @@ internal sealed class Sampler
         setBias = SlotAdmission.BindBias(device.Loader, slots, request, listIds, listValues);
         setMask = SlotAdmission.BindMask(device.Loader, slots, request, listIds);
     }
+
+    /// <summary>Where steps leave the log-probabilities of given tokens, for <see cref="ReadBack"/>.</summary>
+    public ArrayView<float> Scores => scores;
 
     /// <summary>Prepares a request's slot for sampling and for feeding back what is drawn.</summary>
     public void Admit(GenerationRequest admitted)
@@ -99,10 +104,11 @@ internal sealed class Sampler
         graph.Add("advance_slots", [], [], 0, () => [DecodeFeedback.BindAdvance(device.Loader, decodeSlots, rowSlot, ids.SubView(0, rows), endIds)]);
     }
 
-    /// <summary>Takes what the step queued last drew in its first <paramref name="rows"/> logits rows, for <see cref="Drawn"/> of the same ring place.</summary>
-    public void ReadBack(int ring, int rows)
+    /// <summary>Takes what the step queued last drew in its first <paramref name="rows"/> logits rows and scored, for <see cref="Drawn"/> of the same ring place.</summary>
+    public void ReadBack(int ring, int rows, int scoredRows)
     {
         DrawnTokens target = drawn[ring];
+        target.Scores.Download(scores.SubView(0, scoredRows), device.Stream);
         target.Ids.Download(ids.SubView(0, rows), device.Stream);
         if (anyLogProbs)
         {

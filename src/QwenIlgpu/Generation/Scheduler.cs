@@ -93,8 +93,8 @@ internal sealed class Scheduler
             QueuePrefill(step);
         else
             QueueDecode(step);
-        if (step.Count > 0)
-            runner.Sampler.ReadBack(place, step.Count);
+        if (step.Count + step.ScoredRows > 0)
+            runner.Sampler.ReadBack(place, step.Count, step.ScoredRows);
         queuedSteps++;
         return true;
     }
@@ -108,7 +108,8 @@ internal sealed class Scheduler
         for (int block = 0; block < neededPages; block++)
             request.Pages[block] = pages.Take();
         runner.State.SetPages(request.Slot, request.Pages);
-        runner.Sampler.Admit(request);
+        if (!request.Scores)
+            runner.Sampler.Admit(request);
     }
 
     private void Retire(GenerationRequest request)
@@ -134,7 +135,9 @@ internal sealed class Scheduler
             budgetRows -= sequence.Tokens.Length;
             prefillSequences[count++] = sequence;
             request.QueuedPrefill(sequence.Tokens.Length);
-            if (sequence.Logits != LogitsWanted.None)
+            if (request.Scores)
+                step.AddScored(request, sequence.Targets.Length);
+            else if (sequence.Logits != LogitsWanted.None)
                 step.Add(request);
         }
 
@@ -159,12 +162,26 @@ internal sealed class Scheduler
     {
         int place = (int)(collectedSteps++ % ring.Length);
         QueuedStep step = ring[place];
-        if (step.Count == 0)
+        if (step.Count + step.ScoredRows == 0)
             return;
         DrawnTokens drawn = runner.Sampler.Drawn(place);
         long timestamp = Stopwatch.GetTimestamp();
         for (int row = 0; row < step.Count; row++)
             Deliver(step[row], row, drawn, timestamp);
+        foreach (ScoredPart part in step.Scored)
+            DeliverScores(part, drawn);
+    }
+
+    private void DeliverScores(ScoredPart part, DrawnTokens drawn)
+    {
+        GenerationRequest request = part.Request;
+        if (request.Retired)
+            return;
+        request.Stream.Write(drawn.Scores.Span.Slice(part.FirstRow, part.Rows));
+        if (!request.AcceptScores(part.Rows))
+            return;
+        Retire(request);
+        request.Stream.Complete(FinishReason.Length);
     }
 
     private void Deliver(GenerationRequest request, int row, DrawnTokens drawn, long timestamp)

@@ -10,10 +10,12 @@ namespace QwenIlgpu;
 internal static class StepPlan
 {
     /// <summary>The nodes of one decode step of one sequence, that feeds back and samples.</summary>
-    public static OpGraph RecordDecode(QwenModel model, PageType pageType)
+    public static OpGraph RecordDecode(QwenModel model, PageType pageType) => Record(model, pageType, StepShape.Decode(1));
+
+    /// <summary>The nodes of a step of one sequence.</summary>
+    public static OpGraph Record(QwenModel model, PageType pageType, StepShape shape)
     {
         EngineCapacity capacity = new EngineOptions { MaxSequences = 1, ContextTokens = 64, PageType = pageType }.Resolve(model.Config);
-        var shape = StepShape.Decode(1);
         model.Borrow();
         try
         {
@@ -21,13 +23,16 @@ internal static class StepPlan
             using var measuring = new DeviceMemory(model.Device) { IsMeasuring = true };
             var state = new ModelState(model.Device, measuring, model.Config, capacity.State);
             var inputs = new StepInputs(model.Device, memory, StepInputs.CountFor(shape));
-            var sampler = new Sampler(model, memory, capacity.State.Slots, shape.Rows, capacity.ContextTokens, stepsInFlight: 1);
+            var sampler = new Sampler(model, memory, capacity.State.Slots, shape.Sequences, shape.ScoredRows, capacity.ContextTokens, stepsInFlight: 1);
             var graph = new OpGraph(shape.ToString());
             StepFields fields = inputs.FieldsOf(shape);
-            sampler.RecordFeed(graph, inputs, fields);
-            var ops = new Ops(graph, model.Device.Loader, inputs, shape, TensorRole.Activation, tickets: default);
+            if (shape.FeedsBack)
+                sampler.RecordFeed(graph, inputs, fields);
+            var scores = new ScoreOutput(sampler.Scores, model.VocabularySize, ScoreOutput.MostRows(model.Config.VocabSize));
+            var ops = new Ops(graph, model.Device.Loader, inputs, shape, TensorRole.Activation, tickets: default, scores);
             RecordedStep recorded = QwenGraph.Record(model.Weights, ops, state);
-            sampler.Record(graph, recorded.Logits!, inputs.Device(fields.LogitSlot));
+            if (shape.Samples)
+                sampler.Record(graph, recorded.Logits!, inputs.Device(fields.LogitSlot));
             graph.Plan();
             model.Device.Synchronize();
             return graph;

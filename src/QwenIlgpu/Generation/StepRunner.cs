@@ -47,11 +47,11 @@ internal sealed class StepRunner : IDisposable
             int sequences = Math.Max(StepShape.BucketOf(capacity.MaxSequences), capacity.MaxSequences);
             inputs = new StepInputs(
                 model.Device, memory,
-                StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), Samples: true, Snapshots: true)));
+                StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), Samples: true, ScoredRows: rows, Snapshots: true)));
             int[] needs = [DecodePlan.MaxTickets, PrefillPlan.MaxTickets(rows), DecodeAttention.Tickets(sequences, model.Config.NumKeyValueHeads)];
             tickets = memory.AllocateZeroed<int>(needs.Max());
             StepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
-            Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, capacity.ContextTokens, StepsInFlight);
+            Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, rows, capacity.ContextTokens, StepsInFlight);
             long budgetBytes = capacity.ActivationBytes != 0 ? capacity.ActivationBytes : PrefillBudget.Bytes(model.Device);
             PrefillBudget budget = PrefillBudget.Fit(
                 capacity, mostTokens, budgetBytes, shape => Record(shape).Graph.ArenaBytes);
@@ -118,6 +118,15 @@ internal sealed class StepRunner : IDisposable
     /// <summary>Logits of the step that ran last, [R, Vocab].</summary>
     public float[] ReadLogits(BoundStep step) => Read(step.Recorded.Logits ?? throw new InvalidOperationException("the step computed no logits"));
 
+    /// <summary>Log-probabilities of the targets of a step that has just run, in the order of its sequences.</summary>
+    public float[] ReadScores(BoundStep step)
+    {
+        var values = new float[step.Fields.ScoredRow.Length];
+        Sampler.Scores.SubView(0, values.Length).CopyToCPU(model.Device.Stream, values);
+        model.Device.Synchronize();
+        return values;
+    }
+
     /// <summary>Contents of a tensor that the step left as an output.</summary>
     public float[] Read(Tensor tensor)
     {
@@ -132,6 +141,10 @@ internal sealed class StepRunner : IDisposable
     {
         if (graphs.TryGetValue(shape, out BoundStep? known))
             return known;
+        int mostRows = ScoreOutput.MostRows(model.Config.VocabSize);
+        Require.That(
+            "step", shape.LogitRows <= mostRows,
+            $"{shape.LogitRows} rows of logits are asked for, at most {mostRows} of {model.Config.VocabSize} are kept at once");
         (OpGraph graph, RecordedStep recorded, StepFields fields) = Record(shape);
         GrowArena(graph.ArenaBytes);
         graph.Bind(arena);
@@ -172,7 +185,9 @@ internal sealed class StepRunner : IDisposable
         StepFields fields = inputs.FieldsOf(shape);
         if (shape.FeedsBack)
             Sampler.RecordFeed(graph, inputs, fields);
-        var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation, tickets);
+        int mostRows = ScoreOutput.MostRows(model.Config.VocabSize);
+        var scores = new ScoreOutput(Sampler.Scores, model.VocabularySize, options.ScoreBlockRows == 0 ? mostRows : options.ScoreBlockRows);
+        var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation, tickets, scores);
         RecordedStep recorded = QwenGraph.Record(model.Weights, ops, State);
         if (shape.Samples && recorded.Logits is { } logits)
             Sampler.Record(graph, logits, inputs.Device(fields.LogitSlot));
@@ -218,15 +233,17 @@ internal sealed class StepRunner : IDisposable
         int logitRows = 0;
         int chunks = 0;
         bool snapshots = false;
+        int scoredRows = 0;
         foreach (StepSequence sequence in sequences)
         {
             rows += sequence.Tokens.Length;
             logitRows += sequence.LogitRows;
+            scoredRows += sequence.Targets.Length;
             chunks += sequence.Chunks;
             snapshots |= sequence.Snapshots is { Count: > 0 };
         }
 
-        return new StepShape(StepKind.Prefill, rows, sequences.Length, logitRows, chunks, samples && logitRows > 0, snapshots);
+        return new StepShape(StepKind.Prefill, rows, sequences.Length, logitRows, chunks, samples && logitRows > 0, scoredRows, snapshots);
     }
 
     private void FillLiveSlots(StepFields fields, StepShape shape, ReadOnlySpan<int> slots)
@@ -251,8 +268,11 @@ internal sealed class StepRunner : IDisposable
         Span<int> sequenceSlot = inputs.Host(fields.SequenceSlot);
         Span<int> logitRow = inputs.Host(fields.LogitRow);
         Span<int> logitSlot = inputs.Host(fields.LogitSlot);
+        Span<int> scoredRow = inputs.Host(fields.ScoredRow);
+        Span<int> scoredTarget = inputs.Host(fields.ScoredTarget);
         int row = 0;
         int logit = 0;
+        int scored = 0;
         for (int s = 0; s < sequences.Length; s++)
         {
             StepSequence sequence = sequences[s];
@@ -264,6 +284,10 @@ internal sealed class StepRunner : IDisposable
                 logitRow[logit] = row + tokens.Length - sequence.LogitRows + i;
                 logitSlot[logit] = sequence.Slot;
             }
+
+            ReadOnlySpan<int> targets = sequence.Targets.Span;
+            for (int i = 0; i < targets.Length; i++, scored++)
+                (scoredRow[scored], scoredTarget[scored]) = (row + i, targets[i]);
 
             for (int i = 0; i < tokens.Length; i++, row++)
             {
@@ -314,4 +338,5 @@ internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepField
 /// <param name="KeepsResiduals">Keep the residual stream of every layer readable after a run.</param>
 /// <param name="Graphs">On CUDA, capture each decode shape and replay it as one launch.</param>
 /// <param name="StepsInFlight">Steps queued before the host waits for the oldest one's tokens, 1 or 2; 0: 2 on a GPU, 1 elsewhere.</param>
-internal sealed record StepRunnerOptions(bool Checked = false, bool KeepsResiduals = false, bool Graphs = true, int StepsInFlight = 0);
+/// <param name="ScoreBlockRows">Rows whose logits are there at a time where rows are scored; 0: as many as <see cref="ScoreOutput.MostRows"/>.</param>
+internal sealed record StepRunnerOptions(bool Checked = false, bool KeepsResiduals = false, bool Graphs = true, int StepsInFlight = 0, int ScoreBlockRows = 0);

@@ -7,9 +7,11 @@ namespace QwenIlgpu;
 /// <param name="Position">Tokens already in its cache: the position of the first token of this step.</param>
 /// <param name="Tokens">Tokens to feed.</param>
 /// <param name="Logits">Rows whose logits are computed.</param>
+/// <param name="Targets">The token behind each of these, whose log-probability is wanted; empty where none is.</param>
 /// <param name="Snapshots">In prefill, states that other slots take; null for none.</param>
 internal readonly record struct StepSequence(
-    int Slot, int Position, ReadOnlyMemory<int> Tokens, LogitsWanted Logits, IReadOnlyList<StateSnapshot>? Snapshots = null)
+    int Slot, int Position, ReadOnlyMemory<int> Tokens, LogitsWanted Logits, ReadOnlyMemory<int> Targets = default,
+    IReadOnlyList<StateSnapshot>? Snapshots = null)
 {
     /// <summary>Chunks of the delta rule that its tokens fall into.</summary>
     public int Chunks => ChunksTo(Position + Tokens.Length);
@@ -51,5 +53,7 @@ internal enum LogitsWanted
 {
     None,
     Last,
+
+    /// <summary>Every row's, to be read by the host: no more than <see cref="ScoreOutput.MostRows"/> in a step.</summary>
     All,
 }

@@ -1,9 +1,10 @@
+using System.Runtime.ExceptionServices;
 using System.Threading.Tasks.Sources;
 
 namespace QwenIlgpu;
 
 /// <summary>
-/// The way of drawn tokens from the engine's thread to one reader. Its memory is taken up front, so that the engine neither
+/// The way of drawn tokens, or of the scores of given ones, from the engine's thread to one reader. Its memory is taken up front, so that the engine neither
 /// allocates nor waits, however slow the reader is.
 /// </summary>
 internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSource, IThreadPoolWorkItem
@@ -49,6 +50,16 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
                 endpoints[0] = timestamp;
             endpoints[1] = timestamp;
             Wake();
+        }
+    }
+
+    /// <summary>Engine: adds log-probabilities of tokens that the reader knows; it waits for the last.</summary>
+    public void Write(ReadOnlySpan<float> logProb)
+    {
+        lock (gate)
+        {
+            logProb.CopyTo(logProbs.AsSpan(written));
+            written += logProb.Length;
         }
     }
 
@@ -102,6 +113,16 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
             waiting = true;
             return new ValueTask(this, signal.Version);
         }
+    }
+
+    /// <summary>Reader: every log-probability, once the stream has ended.</summary>
+    public async ValueTask<float[]> AllLogProbsAsync()
+    {
+        while (!Completed)
+            await WaitAsync(logProbs.Length).ConfigureAwait(false);
+        if (Error is not null)
+            ExceptionDispatchInfo.Throw(Error);
+        return logProbs;
     }
 
     /// <summary>Reader: a token that is there.</summary>

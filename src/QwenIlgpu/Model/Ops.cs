@@ -8,7 +8,7 @@ namespace QwenIlgpu;
 /// operands again when the graph is bound.
 /// </summary>
 internal sealed partial class Ops(
-    OpGraph graph, KernelLoader loader, StepInputs inputs, StepShape shape, TensorRole residualRole, ArrayView<int> tickets)
+    OpGraph graph, KernelLoader loader, StepInputs inputs, StepShape shape, TensorRole residualRole, ArrayView<int> tickets, ScoreOutput scores)
 {
     private readonly StepFields fields = inputs.FieldsOf(shape);
 
@@ -70,8 +70,28 @@ internal sealed partial class Ops(
     {
         if (Shape.Kind == StepKind.Decode)
             return x;
-        Tensor y = graph.NewTensor("last", Shape.LogitRows, x.Columns);
-        Add("gather_rows", [x], [y], 0, () => GatherRows.Bind(loader, x.View, inputs.Device(fields.LogitRow), y.View));
+        return Gather("last", x, inputs.Device(fields.LogitRow));
+    }
+
+    /// <summary>Log-probabilities of the scored rows' targets, from block after block of logits that share their memory.</summary>
+    public void Score(Tensor x, LinearWeight head)
+    {
+        for (int first = 0; first < Shape.ScoredRows; first += scores.BlockRows)
+            ScoreBlock(x, head, first, Math.Min(scores.BlockRows, Shape.ScoredRows - first));
+    }
+
+    private void ScoreBlock(Tensor x, LinearWeight head, int first, int rows)
+    {
+        ArrayView<int> targets = inputs.Device(fields.ScoredTarget).SubView(first, rows);
+        Tensor logits = Linear(Gather("scored", x, inputs.Device(fields.ScoredRow).SubView(first, rows)), head);  // [S′, Vocab]
+        Add("target_log_probs", [logits], [], rows * (sizeof(int) + sizeof(float)), () => TargetLogProbs.Bind(
+            loader, logits.View, scores.VocabularySize, targets, scores.LogProbs.SubView(first, rows)));
+    }
+
+    private Tensor Gather(string name, Tensor x, ArrayView<int> rows)
+    {
+        Tensor y = graph.NewTensor(name, (int)rows.Length, x.Columns);
+        Add("gather_rows", [x], [y], 0, () => GatherRows.Bind(loader, x.View, rows, y.View));
         return y;
     }
 

@@ -31,6 +31,7 @@ internal static class QwenGraph
         Tensor? logits = ops.Shape.LogitRows == 0
             ? null
             : ops.Linear(ops.GatherLogitRows(final), weights.LmHead, TensorRole.Output);                     // [R, Vocab]
+        ops.Score(final, weights.LmHead);
         return new RecordedStep(residuals, final, logits);
     }
 }

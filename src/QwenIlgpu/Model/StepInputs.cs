@@ -53,7 +53,7 @@ internal sealed class StepInputs
 /// <summary>A run of integers inside the step buffer.</summary>
 internal readonly record struct StepField(int Offset, int Length);
 
-/// <summary>Where each field of a step of one shape lies. T rows, B sequences, R logit rows, C chunks.</summary>
+/// <summary>Where each field of a step of one shape lies. T rows, B sequences, R logit rows, S scored rows, C chunks.</summary>
 internal readonly record struct StepFields
 {
     public StepFields(StepShape shape)
@@ -88,6 +88,8 @@ internal readonly record struct StepFields
             ChunkRows = Take(shape.Chunks);
             FirstChunk = Take(shape.Sequences + 1);
             SnapshotSlot = Take(shape.Snapshots ? shape.Chunks : 0);
+            ScoredRow = Take(shape.ScoredRows);
+            ScoredTarget = Take(shape.ScoredRows);
             UploadedCount = next;
         }
 
@@ -129,6 +131,12 @@ internal readonly record struct StepFields
 
     /// <summary>[C] in a step with snapshots: the slot that takes the state after each chunk, or −1.</summary>
     public StepField SnapshotSlot { get; }
+
+    /// <summary>[S] row of the step of each scored row.</summary>
+    public StepField ScoredRow { get; }
+
+    /// <summary>[S] the token whose log-probability each scored row gives.</summary>
+    public StepField ScoredTarget { get; }
 
     public int Count { get; }
 

@@ -5,7 +5,7 @@ namespace QwenIlgpu.Tests.Cli;
 /// <summary>What the command line makes of its arguments before anything runs.</summary>
 internal sealed class UsageTests
 {
-    private static readonly string[] Commands = ["generate", "chat", "info", "doctor", "bench", "tokenize", "render", "logits"];
+    private static readonly string[] Commands = ["generate", "chat", "info", "doctor", "bench", "tokenize", "render", "logits", "perplexity"];
 
     [TestCase]
     [TestCase("frobnicate")]
@@ -54,6 +54,11 @@ internal sealed class UsageTests
     [TestCase("tokenize")]
     [TestCase("render")]
     [TestCase("logits", "--input", "-")]
+    [TestCase("perplexity")]
+    [TestCase("perplexity", "x.txt", "--context", "1")]
+    [TestCase("perplexity", "x.txt", "--stride", "0")]
+    [TestCase("perplexity", "x.txt", "--stride", "513")]
+    [TestCase("perplexity", "x.txt", "--context", "100", "--stride", "101")]
     public void WrongUsageExitsWithTwoAndSaysWhy(params string[] args)
     {
         CommandLine run = CommandLine.Run(args).Expect(ExitCode.WrongUsage);
@@ -116,6 +121,7 @@ internal sealed class UsageTests
     [TestCase("tokenize", "--input", "-")]
     [TestCase("render", "--input", "-")]
     [TestCase("logits", "--input", "-", "--output", "x.safetensors")]
+    [TestCase("perplexity", "-", "--context", "2048", "--stride", "512")]
     public void MissingModelDirectoryFailsAndSaysWhatToDo(params string[] args)
     {
         CommandLine run = CommandLine.RunWithInput("[]", [.. args, "--model", "/no/such/model"]).Expect(ExitCode.Failed);

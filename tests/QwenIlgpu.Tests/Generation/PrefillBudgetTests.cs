@@ -27,7 +27,7 @@ internal sealed class PrefillBudgetTests
 
         PrefillBudget.Fit(capacity, 64, 1, s => (measured = s) is null ? 0 : 1);
 
-        Assert.That(measured, Is.EqualTo(new StepShape(StepKind.Prefill, 64, 64, 64, 64, Samples: true)));
+        Assert.That(measured, Is.EqualTo(new StepShape(StepKind.Prefill, 64, 64, 64, 64, Samples: true, 64)));
     }
 
     [TestCase(0, 1000L, "64 tokens", "ActivationBytes is 1000", "raise it")]

@@ -23,8 +23,8 @@ internal sealed class StateSnapshotTests
         sequences.Runner.Run(
             StepKind.Prefill,
             [
-                new StepSequence(1, 70, ids.AsMemory(70, 80), LogitsWanted.None, [new StateSnapshot(150, 3)]),
-                new StepSequence(2, 0, ids.AsMemory(0, 66), LogitsWanted.None, [new StateSnapshot(64, 4)]),
+                new StepSequence(1, 70, ids.AsMemory(70, 80), LogitsWanted.None, Snapshots: [new StateSnapshot(150, 3)]),
+                new StepSequence(2, 0, ids.AsMemory(0, 66), LogitsWanted.None, Snapshots: [new StateSnapshot(64, 4)]),
             ],
             samples: false);
         sequences.SharePages(3, owner: 1, 192);
@@ -49,7 +49,7 @@ internal sealed class StateSnapshotTests
 
         Assert.That(
             () => sequences.Runner.Run(
-                StepKind.Prefill, [new StepSequence(1, 64, Ids(150).AsMemory(64), LogitsWanted.None, [new StateSnapshot(tokens, 2)])], samples: false),
+                StepKind.Prefill, [new StepSequence(1, 64, Ids(150).AsMemory(64), LogitsWanted.None, Snapshots: [new StateSnapshot(tokens, 2)])], samples: false),
             Throws.ArgumentException.With.Message.Contains(message));
     }
 
@@ -60,7 +60,7 @@ internal sealed class StateSnapshotTests
 
         Assert.That(
             () => sequences.Runner.Run(
-                StepKind.Prefill, [new StepSequence(1, 0, Ids(64), LogitsWanted.None, [new StateSnapshot(64, 1)])], samples: false),
+                StepKind.Prefill, [new StepSequence(1, 0, Ids(64), LogitsWanted.None, Snapshots: [new StateSnapshot(64, 1)])], samples: false),
             Throws.ArgumentException.With.Message.Contains("slot 1"));
     }
 
@@ -70,7 +70,7 @@ internal sealed class StateSnapshotTests
         int[] second = [.. first[..Prefix], .. Ids(60).Select(i => i / 2)];
         using var sequences = new SequenceRunner(model, pageType);
         sequences.Runner.Run(
-            StepKind.Prefill, [new StepSequence(1, 0, first, LogitsWanted.None, [new StateSnapshot(64, 4), new StateSnapshot(Prefix, 3)])],
+            StepKind.Prefill, [new StepSequence(1, 0, first, LogitsWanted.None, Snapshots: [new StateSnapshot(64, 4), new StateSnapshot(Prefix, 3)])],
             samples: false);
 
         sequences.SharePages(3, owner: 1, Prefix);

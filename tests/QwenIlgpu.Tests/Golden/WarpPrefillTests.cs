@@ -74,6 +74,20 @@ internal sealed class WarpPrefillTests
         Assert.That(sequences.Runner.ReadLogits(step), Is.EqualTo(alone.SelectMany(l => l)));
     }
 
+    [Test]
+    public void ScoresInBlocksAreThoseOfTheLogits()
+    {
+        int[] ids = Prompt(151);
+        using var sequences = new SequenceRunner(TestModels.TinyOnWarps, PageType.Bf16, options: new StepRunnerOptions(ScoreBlockRows: 64));
+
+        float[] logits = sequences.Prefill(ids[..150]);
+        BoundStep step = sequences.Runner.Run(
+            StepKind.Prefill, [new StepSequence(2, 0, ids.AsMemory(0, 150), LogitsWanted.None, ids.AsMemory(1, 150))]);
+
+        double[] expected = [.. Enumerable.Range(0, 150).Select(row => LogProbabilities(sequences.Row(logits, row))[ids[row + 1]])];
+        Assert.That(sequences.Runner.ReadScores(step).Zip(expected, (a, e) => Math.Abs(a - e)), Has.All.LessThanOrEqualTo(1e-5));
+    }
+
     // Mean over positions of Σ p · log(p / q).
     private static double Divergence(float[] expected, float[] actual, int vocabulary)
     {

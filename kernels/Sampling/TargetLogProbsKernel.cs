@@ -1,0 +1,26 @@
+using ILGPU;
+using ILGPU.Algorithms;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>Log softmax of each row of logits at its target. Items: rows. logits: [R, V] float; targets, logProbs: [R].</summary>
+internal readonly struct TargetLogProbsKernel(
+    Matrix<float> logits, int vocabularySize, ArrayView<int> targets, ArrayView<float> logProbs) : IPortableKernel
+{
+    public int Items => logits.Rows;
+
+    public static void TargetLogProbs(Index1D thread, int threads, TargetLogProbsKernel kernel) => PortableLoop.Run(thread, threads, kernel);
+
+    public void Execute(int row)
+    {
+        ArrayView<float> values = logits.Row(row);
+        float max = float.NegativeInfinity;
+        for (int id = 0; id < vocabularySize; id++)
+            max = values[id] > max ? values[id] : max;
+
+        double sum = 0;
+        for (int id = 0; id < vocabularySize; id++)
+            sum += values[id] > float.NegativeInfinity ? XMath.Exp(values[id] - max) : 0;
+        logProbs[row] = Kernels.TargetLogProbs.Of(values[targets[row]], max, (float)sum);
+    }
+}

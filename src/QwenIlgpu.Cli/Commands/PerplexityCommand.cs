@@ -1,0 +1,145 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using static System.FormattableString;
+
+namespace QwenIlgpu.Cli.Commands;
+
+/// <summary>`qwen perplexity`: how well a model foretells a text.</summary>
+internal static class PerplexityCommand
+{
+    public const string Examples =
+        """
+        qwen perplexity wiki.test.raw
+        qwen perplexity --model DIR --device cuda --context 2048 --stride 512 --json wiki.test.raw
+        cat notes.txt | qwen perplexity -
+        """;
+
+    // Windows that the engine has at hand: at least one while another runs, and as many short ones as fill a step.
+    private const int FewestAtOnce = 2;
+    private const int MostAtOnce = 8;
+
+    public static Command Create(CommonOptions common, Terminal terminal)
+    {
+        var file = new Argument<string>("FILE") { Description = "Text file in UTF-8; - reads standard input." };
+        Option<int> context = NumberOption.WithDefault(
+            "--context", "Tokens of a window. All but the first are counted.", 512, v => v >= 2, "a whole number from 2");
+        Option<int?> stride = NumberOption.Optional<int>(
+            "--stride", "Tokens from one window's start to the next. Below --context windows overlap, and each counts only what none before it has. [default: --context]",
+            v => v >= 1, "a whole number from 1");
+        var special = new Option<bool>("--parse-special")
+        {
+            Description = "Control tokens written in the text, such as <|im_end|>, become their ids.",
+        };
+        var model = new ModelArguments(PageType.Bf16, context);
+        var command = new Command("perplexity", "Measure how well the model foretells a text, window by window.") { file, stride, special };
+        model.AddTo(command);
+        command.SetAction((parse, cancellation) => RunAsync(parse, cancellation));
+        return command;
+
+        async Task<int> RunAsync(ParseResult parse, CancellationToken cancellation)
+        {
+            int tokens = parse.GetValue(context);
+            int step = parse.GetValue(stride) ?? tokens;
+            if (step > tokens)
+                throw new UsageException($"--stride is {step}; it must be at most --context, {tokens}, or tokens are left out");
+            string name = parse.GetRequiredValue(file);
+            string text = Read(name, terminal);
+            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, cancellation).ConfigureAwait(false);
+            int[] ids = loaded.Tokenize(text, parse.GetValue(special));
+            IReadOnlyList<TextWindow> windows = TextWindow.Of(ids.Length, tokens, step);
+            if (windows.Count == 0)
+                throw TooShort(name, ids.Length);
+            int atOnce = Math.Clamp(new EngineOptions().PrefillChunkTokens / tokens, FewestAtOnce, MostAtOnce);
+            await using var engine = new Engine(loaded, new EngineOptions
+            {
+                MaxSequences = atOnce,
+                ContextTokens = tokens,
+                CacheTokens = checked(atOnce * RoundedToPages(tokens)),
+                PageType = model.PageTypeOf(parse),
+            });
+            long start = Stopwatch.GetTimestamp();
+            Perplexity perplexity = await MeasureAsync(engine, ids, windows, atOnce, terminal, cancellation).ConfigureAwait(false);
+            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            var report = new JsonObject
+            {
+                ["model"] = loaded.Path,
+                ["device"] = loaded.DeviceName,
+                ["tokens"] = ids.Length,
+                ["context"] = tokens,
+                ["stride"] = step,
+                ["windows"] = windows.Count,
+                ["counted_tokens"] = perplexity.Tokens,
+                ["tokens_per_second"] = JsonOutput.Rounded(windows.Sum(w => w.Length) / seconds, 2),
+            };
+            Write(report, perplexity, parse.GetValue(common.Json), terminal);
+            return ExitCode.Done;
+        }
+    }
+
+    private static string Read(string file, Terminal terminal)
+    {
+        if (file != "-" && !File.Exists(file))
+            throw new FileNotFoundException($"{file}: no such file; perplexity takes a text file, or - for standard input");
+        string text = file == "-" ? terminal.Input.ReadToEnd() : File.ReadAllText(file);
+        return text.Length > 0 ? text : throw TooShort(file, 0);
+    }
+
+    private static InvalidDataException TooShort(string file, int tokens) => new(
+        $"{(file == "-" ? "standard input" : file)}: the number of tokens is {tokens}; perplexity takes at least 2, as nothing comes before the first");
+
+    private static int RoundedToPages(int tokens) => (tokens + Kernels.KvCache.PageTokens - 1) / Kernels.KvCache.PageTokens * Kernels.KvCache.PageTokens;
+
+    private static async Task<Perplexity> MeasureAsync(
+        Engine engine, int[] ids, IReadOnlyList<TextWindow> windows, int atOnce, Terminal terminal, CancellationToken cancellation)
+    {
+        var perplexity = new Perplexity();
+        var running = new Queue<Task<float[]>>();
+        int begun = 0;
+        try
+        {
+            for (int i = 0; i < windows.Count; i++)
+            {
+                for (; begun < Math.Min(i + atOnce, windows.Count); begun++)
+                    running.Enqueue(engine.ScoreAsync(ids.AsMemory(windows[begun].Start, windows[begun].Length), cancellation));
+                float[] scores = await running.Dequeue().ConfigureAwait(false);
+                perplexity.Add(Counted(windows[i], scores, ids));
+                if (terminal.ErrorIsTerminal)
+                    terminal.Error.Write(Invariant($"\r{i + 1} of {windows.Count} windows: perplexity {perplexity.Value:F4}"));
+            }
+        }
+        finally
+        {
+            if (terminal.ErrorIsTerminal)
+                terminal.Error.WriteLine();
+        }
+
+        return perplexity;
+    }
+
+    private static ReadOnlySpan<float> Counted(TextWindow window, float[] scores, int[] ids)
+    {
+        int bad = Array.FindIndex(scores, scores.Length - window.Counted, s => !float.IsFinite(s));
+        if (bad < 0)
+            return scores.AsSpan(scores.Length - window.Counted);
+        int token = window.Start + bad + 1;
+        throw new InvalidDataException(Invariant($"token {token} of the text, id {ids[token]}, has the log-probability {scores[bad]}; there is no perplexity"));
+    }
+
+    private static void Write(JsonObject report, Perplexity perplexity, bool json, Terminal terminal)
+    {
+        if (json)
+        {
+            report["negative_log_likelihood"] = JsonOutput.Rounded(perplexity.NegativeLogLikelihood, 6);
+            report["perplexity"] = JsonOutput.Rounded(perplexity.Value, 6);
+            report["standard_error"] = JsonOutput.Rounded(perplexity.StandardError, 6);
+            terminal.WriteJson(report);
+            return;
+        }
+
+        string error = double.IsNaN(perplexity.StandardError) ? "" : Invariant($" ± {perplexity.StandardError:F4}");
+        report["negative_log_likelihood"] = Invariant($"{perplexity.NegativeLogLikelihood:F4}");
+        report["perplexity"] = Invariant($"{perplexity.Value:F4}") + error;
+        JsonTable.Write(terminal.Output, report);
+    }
+}
