@@ -40,7 +40,7 @@ unpack() {
     mkdir -p "$folder/models" "$folder/data"
     cp -r src/QwenIlgpu.Cli/models/. "$folder/models/"
     cp -r tests/data/. "$folder/data/"
-    cp README.md tests/QwenIlgpu.Tests/ReadmeSample.cs bench/results/launches-27b.md "$folder/data/"
+    cp README.md tests/QwenIlgpu.Tests/ReadmeSample.cs bench/results/launches-27b.md bench/results/predicted/prefill-27b.md "$folder/data/"
 }
 
 # run NAME SECONDS COMMAND…: a step with a limit of its own, its log beside the results.

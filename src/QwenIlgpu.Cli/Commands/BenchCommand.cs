@@ -14,6 +14,8 @@ internal static class BenchCommand
         qwen bench --nodes
         qwen bench --synthetic 27b --contexts 1024,8192,32768 --nodes --json
         qwen bench --synthetic 27b --plan
+        qwen bench --synthetic 27b --plan --prefill 64,256,512,2048
+        qwen bench --tune --synthetic 27b --device cuda --output tiles
         """;
 
     public static Command Create(CommonOptions common, Terminal terminal)
@@ -26,15 +28,20 @@ internal static class BenchCommand
         var nodes = new Option<bool>("--nodes") { Description = "Also time every node of a decode step and of a prefill step." };
         var model = new ModelArguments(PageType.Bf16);
         var synthetic = new SyntheticArguments();
+        var tune = new TuneArguments();
         var command = new Command("bench", "Measure tokens per second: warm-up, then median and spread of several passes.")
         {
             runs, promptTokens, decodeTokens, nodes, noGraphs, model.Quantize, model.QuantizeHead, model.Pages, model.ChatTemplate,
         };
         synthetic.AddTo(command);
+        tune.AddTo(command);
         command.SetAction(async (parse, cancellation) =>
         {
             bool timesNodes = parse.GetValue(nodes);
-            synthetic.Check(parse, runs, promptTokens, common.Model, model.Quantize, model.ChatTemplate);
+            bool tunes = tune.Check(parse, synthetic);
+            if (tunes)
+                return await new TuneCommand(tune, synthetic, model, common, terminal).RunAsync(parse, cancellation).ConfigureAwait(false);
+            synthetic.Check(parse, tunes, runs, promptTokens, common.Model, model.Quantize, model.ChatTemplate);
             if (parse.GetValue(synthetic.Shape) is not null)
             {
                 var parts = new SyntheticCommand(synthetic, model, common, terminal);

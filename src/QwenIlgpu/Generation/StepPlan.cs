@@ -10,10 +10,16 @@ namespace QwenIlgpu;
 internal static class StepPlan
 {
     /// <summary>The nodes of one decode step of one sequence, that feeds back and samples.</summary>
-    public static OpGraph RecordDecode(QwenModel model, PageType pageType)
+    public static OpGraph RecordDecode(QwenModel model, PageType pageType) => Record(model, pageType, StepShape.Decode(1), contextTokens: 64);
+
+    /// <summary>The nodes of a step of so many tokens of one prompt, its last row's logits among them.</summary>
+    public static OpGraph RecordPrefill(QwenModel model, PageType pageType, int tokens) => Record(
+        model, pageType, new StepShape(StepKind.Prefill, tokens, 1, 1, (tokens + ChunkList.ChunkRows - 1) / ChunkList.ChunkRows, true), tokens);
+
+    private static OpGraph Record(QwenModel model, PageType pageType, StepShape shape, int contextTokens)
     {
-        EngineCapacity capacity = new EngineOptions { MaxSequences = 1, ContextTokens = 64, PageType = pageType }.Resolve(model.Config);
-        var shape = StepShape.Decode(1);
+        EngineCapacity capacity =
+            new EngineOptions { MaxSequences = 1, ContextTokens = contextTokens, PageType = pageType }.Resolve(model.Config);
         model.Borrow();
         try
         {
@@ -21,10 +27,11 @@ internal static class StepPlan
             using var measuring = new DeviceMemory(model.Device) { IsMeasuring = true };
             var state = new ModelState(model.Device, measuring, model.Config, capacity.State);
             var inputs = new StepInputs(model.Device, memory, StepInputs.CountFor(shape));
-            var sampler = new Sampler(model, memory, capacity.State.Slots, shape.Rows, capacity.ContextTokens, stepsInFlight: 1);
+            var sampler = new Sampler(model, memory, capacity.State.Slots, shape.LogitRows, capacity.ContextTokens, stepsInFlight: 1);
             var graph = new OpGraph(shape.ToString());
             StepFields fields = inputs.FieldsOf(shape);
-            sampler.RecordFeed(graph, inputs, fields);
+            if (shape.FeedsBack)
+                sampler.RecordFeed(graph, inputs, fields);
             var ops = new Ops(graph, model.Device.Loader, inputs, shape, TensorRole.Activation, tickets: default);
             RecordedStep recorded = QwenGraph.Record(model.Weights, ops, state);
             sampler.Record(graph, recorded.Logits!, inputs.Device(fields.LogitSlot));

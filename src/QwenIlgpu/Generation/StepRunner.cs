@@ -125,7 +125,7 @@ internal sealed class StepRunner : IDisposable
         StepFields fields = inputs.FieldsOf(shape);
         if (shape.FeedsBack)
             Sampler.RecordFeed(graph, inputs, fields);
-        var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation, tickets);
+        var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation, tickets, options.Tile);
         RecordedStep recorded = QwenGraph.Record(model.Weights, ops, State);
         if (shape.Samples && recorded.Logits is { } logits)
             Sampler.Record(graph, logits, inputs.Device(fields.LogitSlot));
@@ -278,4 +278,6 @@ internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepField
 /// <param name="KeepsResiduals">Keep the residual stream of every layer readable after a run.</param>
 /// <param name="Graphs">On CUDA, capture each decode shape and replay it as one launch.</param>
 /// <param name="StepsInFlight">Steps queued before the host waits for the oldest one's tokens, 1 or 2; 0: 2 on a GPU, 1 elsewhere.</param>
-internal sealed record StepRunnerOptions(bool Checked = false, bool KeepsResiduals = false, bool Graphs = true, int StepsInFlight = 0);
+/// <param name="Tile">Of every prefill matmul whose format has it, whatever tables say; null leaves it to them.</param>
+internal sealed record StepRunnerOptions(
+    bool Checked = false, bool KeepsResiduals = false, bool Graphs = true, int StepsInFlight = 0, PrefillTile? Tile = null);
