@@ -16,7 +16,8 @@ namespace QwenIlgpu.Kernels;
 /// <param name="TensorShare">What of these mma.sync reaches.</param>
 /// <param name="MemoryBytesPerSecond">Published bandwidth.</param>
 internal sealed record PrefillRates(
-    string Architecture, string Device, int Multiprocessors, double Megahertz, double FlopsPerClock, double TensorShare, double MemoryBytesPerSecond)
+    string Architecture, string Device, int Multiprocessors, double Megahertz, double FlopsPerClock, double TensorShare,
+    double MemoryBytesPerSecond)
 {
     /// <summary>Bytes a clock from L2 to a multiprocessor.</summary>
     public const double L2BytesPerClock = 22;

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>What a prefill matmul is but for its tokens: format and K of the weights, and the rows of each projection, of SwiGLU's pair both.</summary>
+/// <summary>
+/// What a prefill matmul is but for its tokens: format and K of the weights, and the rows of each projection, of SwiGLU's pair both.
+/// </summary>
 internal sealed record PrefillShape(PrefillFormat Format, int K, int[] Rows, bool SwiGlu)
 {
     public static PrefillShape Of(ReadOnlySpan<LinearMatrix> weights, bool swiGlu)

@@ -124,10 +124,17 @@ internal sealed record PrefillTileSet(
         text.Append(CultureInfo.InvariantCulture, $"      \"multiprocessors\": {Multiprocessors},\n");
         text.Append(CultureInfo.InvariantCulture, $"      \"source\": \"{(IsMeasured ? Measured : Predicted)}\",\n");
         text.Append(CultureInfo.InvariantCulture, $"      \"command\": \"{JsonEncodedText.Encode(Command)}\",\n      \"shapes\": [");
-        text.AppendJoin(',', Tiles.Select(t => string.Create(
-            CultureInfo.InvariantCulture,
-            $"\n        {{ \"format\": \"{PrefillFormats.NameOf(t.Key.Format)}\", \"rows\": [{string.Join(", ", t.Key.Rows)}], \"k\": {t.Key.K}, \"swiglu\": {(t.Key.SwiGlu ? "true" : "false")}, \"tiles\": {{ {string.Join(", ", t.Value.Select(x => $"\"{x.Key}\": \"{PrefillTiles.NameOf(x.Value)}\""))} }} }}")));
+        text.AppendJoin(',', Tiles.Select(t => Line(t.Key, t.Value)));
         return text.Append("\n      ]\n    }").ToString();
+    }
+
+    private static string Line(PrefillShape shape, SortedList<int, PrefillTile> byTokens)
+    {
+        string rows = string.Join(", ", shape.Rows);
+        string tiles = string.Join(", ", byTokens.Select(t => $"\"{t.Key}\": \"{PrefillTiles.NameOf(t.Value)}\""));
+        string swiGlu = shape.SwiGlu ? "true" : "false";
+        return string.Create(CultureInfo.InvariantCulture, $"\n        {{ \"format\": \"{PrefillFormats.NameOf(shape.Format)}\", ")
+            + string.Create(CultureInfo.InvariantCulture, $"\"rows\": [{rows}], \"k\": {shape.K}, \"swiglu\": {swiGlu}, \"tiles\": {{ {tiles} }} }}");
     }
 
     private static PrefillShape ShapeOf(JsonElement entry)
