@@ -40,7 +40,7 @@ unpack() {
     mkdir -p "$folder/models" "$folder/data"
     cp -r src/QwenIlgpu.Cli/models/. "$folder/models/"
     cp -r tests/data/. "$folder/data/"
-    cp README.md tests/QwenIlgpu.Tests/ReadmeSample.cs bench/results/launches-27b.md "$folder/data/"
+    cp README.md tests/QwenIlgpu.Tests/ReadmeSample.cs bench/results/launches-27b.md bench/results/predicted/prefill-27b.md "$folder/data/"
 }
 
 # run NAME SECONDS COMMAND…: a step with a limit of its own, its log beside the results.
@@ -114,8 +114,9 @@ run peers 120 python3 bench/peers.py --model src/QwenIlgpu.Cli/models/tiny-qwen3
 run kernels 180 "$folder/QwenIlgpu.Bench" --device cuda --json "$logs/kernels.json"
 run_json decode 60 "$folder/qwen" bench --device cuda --json
 run_json decode-without-graphs 60 "$folder/qwen" bench --device cuda --no-graphs --json
-run_json synthetic-27b 120 "$folder/qwen" bench --device cuda --synthetic 27b --quantize-head int8 --contexts 1024,8192,32768 --nodes --json
+run_json synthetic-27b 120 "$folder/qwen" bench --device cuda --synthetic 27b --quantize-head int8 --contexts 512,2048,8192,32768 --nodes --json
 
 run report 60 "$folder/QwenIlgpu.Bench" report "$logs" --output "$results/$stamp" --title "${gpu:-unknown GPU}, commit $commit, \`bench/gpu.sh\`"
+run tune 90 "$folder/qwen" bench --device cuda --tune --synthetic 27b --quantize-head int8 --output "$results/$stamp/tiles"
 say "results in ${results#"$root"/}/$stamp/report.md; $failures failure(s); $((SECONDS - started)) s"
 exit "$failures"

@@ -54,7 +54,7 @@ def linears(torch, rows):
         weights = [torch.randn(n, k, device="cuda", dtype=torch.bfloat16) for _ in range(copies)]
         x = torch.randn(rows, k, device="cuda", dtype=torch.bfloat16)
         us = median_us(torch, [lambda w=w: torch.nn.functional.linear(x, w) for w in weights])
-        results[f"bf16_linear {name} M={rows}"] = {"us": us, "gb_per_s": n * k * 2 / us / 1e3}
+        results[f"bf16_linear {name} M={rows}"] = {"us": us, "gb_per_s": n * k * 2 / us / 1e3, "tflops": 2 * rows * n * k / us / 1e6}
     return results
 
 
@@ -70,7 +70,7 @@ def int4_linears(torch, rows):
             scales = torch.rand(k // 128, n, 2, device="cuda", dtype=torch.bfloat16)
             calls.append(lambda p=packed, s=scales: torch.ops.aten._weight_int4pack_mm(x, p, 128, s))
         us = median_us(torch, calls)
-        results[f"int4pack_mm {name} M={rows}"] = {"us": us, "gb_per_s": n * k / 2 / us / 1e3}
+        results[f"int4pack_mm {name} M={rows}"] = {"us": us, "gb_per_s": n * k / 2 / us / 1e3, "tflops": 2 * rows * n * k / us / 1e6}
     return results
 
 
@@ -108,10 +108,8 @@ def main():
         results["torch"] = torch.__version__
         parts = {
             "ceilings": lambda: ceilings(torch),
-            "linear M=1": lambda: linears(torch, 1),
-            "linear M=512": lambda: linears(torch, 512),
-            "int4 M=1": lambda: int4_linears(torch, 1),
-            "int4 M=16": lambda: int4_linears(torch, 16),
+            **{f"linear M={m}": lambda m=m: linears(torch, m) for m in (1, 64, 256, 512, 2048)},
+            **{f"int4 M={m}": lambda m=m: int4_linears(torch, m) for m in (1, 16, 64, 256, 512, 2048)},
             "transformers": lambda: transformers_logits(torch, arguments.model, arguments.golden),
         }
         for name, part in parts.items():

@@ -37,7 +37,9 @@ internal static class PrefillMatMulBench
         float[] x = BenchDevice.RandomFloats(1, m * k);
         var packed = new PackedRows(device.Allocate<UInt4>(PackedRows.Length(m, k)), m, k, TensorCoreType.Bf16);
         PrefillMatMul.BindPack(device.Loader, new DecodeRows(device.Upload(x, m, k)), packed).Run(device.Stream);
-        PrefillPlan plan = PrefillMatMul.PlanOf(device.Loader, m, k, rows, swiGlu);
+        var matMul = new PrefillShape(PrefillFormat.Int4, k, rows, swiGlu);
+        PrefillTile tile = PrefillMatMul.TileOf(device.Loader, matMul, m);
+        var plan = PrefillPlan.Of(tile, m, matMul);
         var scratch = new DecodeScratch(
             plan.ScratchFloats > 0 ? device.Poisoned<float>(plan.ScratchFloats) : default,
             plan.Tickets > 0 ? device.Upload(new int[plan.Tickets]) : default);
@@ -54,7 +56,7 @@ internal static class PrefillMatMulBench
             SwiGlu: swiGlu, Residual: residual ? device.Upload(new float[(long)m * rows[0]], m, rows[0]) : default);
         long weightBytes = rows.Sum(n => Int4Matrix.CodeBytes(n, k, Group) + Int4Matrix.ScaleBytes(n, k, Group));
         return new PreparedKernel(
-            PrefillMatMul.Bind(device.Loader, packed, projections, finish, scratch),
+            PrefillMatMul.Bind(device.Loader, packed, projections, finish, scratch, tile),
             Bytes: weightBytes + (packed.Words.Length * 16) + ys.Sum(y => (long)y.Rows * y.Columns * sizeof(float)),
             Flops: 2L * m * k * rows.Sum(n => (long)n),
             () => Error(device, x, m, k, swiGlu, codes, scales, ys[0]),

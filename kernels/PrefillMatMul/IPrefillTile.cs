@@ -38,6 +38,16 @@ internal readonly struct SmallPrefillTile : IPrefillTile
     public static bool IsRolled => false;
 }
 
+/// <summary>32 tokens × 128 rows, for prompts too short for more: 16 KiB.</summary>
+internal readonly struct FewTokensPrefillTile : IPrefillTile
+{
+    public static int Warps => 4;
+
+    public static int TokenTiles => 4;
+
+    public static bool IsRolled => false;
+}
+
 /// <summary>The wide tile for devices that emulate tensor cores.</summary>
 internal readonly struct RolledPrefillTile : IPrefillTile
 {

@@ -1,5 +1,6 @@
 using ILGPU;
 using ILGPU.Runtime;
+using ILGPU.Runtime.Cuda;
 
 namespace QwenIlgpu.Kernels;
 
@@ -43,24 +44,26 @@ internal static class PrefillMatMul
             where TKernel : struct, IGroupKernel => loader.Bind(entry, new KernelConfig(packed.Rows, RowChunk.GroupSize), kernel);
     }
 
-    /// <summary>Of m tokens, k columns and the rows of each projection; of SwiGLU's pair both. Emulation knows wide tiles only.</summary>
-    public static PrefillPlan PlanOf(KernelLoader loader, int m, int k, ReadOnlySpan<int> rows, bool swiGlu) =>
-        PrefillPlan.Of(m, k, rows, IsEmulated(loader) ? 0 : loader.Accelerator.NumMultiprocessors, swiGlu);
+    /// <summary>The tile that tables give for the device. Emulation knows wide tiles only.</summary>
+    public static PrefillTile TileOf(KernelLoader loader, PrefillShape shape, int m) => loader.Accelerator is CudaAccelerator device
+        ? PrefillTables.TileOf(device.Architecture, device.NumMultiprocessors, shape, m)
+        : PrefillTile.Wide;
 
     /// <summary>
-    /// x: [M, K]; each weight [N, K], its y [M, N]. Scratch: at least what <see cref="PrefillPlan"/> says. No arg-max.
+    /// x: [M, K]; each weight [N, K], its y [M, N]. Scratch: at least what <see cref="PrefillPlan"/> says of the tile. No arg-max.
     /// </summary>
     public static Launch Bind(
-        KernelLoader loader, PackedRows x, ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish, DecodeScratch scratch)
+        KernelLoader loader, PackedRows x, ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish, DecodeScratch scratch,
+        PrefillTile tile) => tile switch
     {
-        int[] rows = [.. projections.ToArray().Select(p => p.Weight.Rows)];
-        PrefillPlan plan = PlanOf(loader, x.Rows, x.Columns, rows, finish.SwiGlu);
-        return !plan.IsWide
-            ? Bind<SmallPrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch)
-            : IsEmulated(loader)
-                ? Bind<RolledPrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch)
-                : Bind<WidePrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch);
-    }
+        _ when !PrefillTiles.Of(PrefillShape.Of([projections[0].Weight], finish.SwiGlu).Format).Contains(tile) =>
+            throw new ArgumentException($"{Op}: {projections[0].Weight} has no tile {PrefillTiles.NameOf(tile)}"),
+        PrefillTile.Wide when loader.Accelerator.AcceleratorType == AcceleratorType.Cuda =>
+            Bind<WidePrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch),
+        PrefillTile.Wide => Bind<RolledPrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch),
+        PrefillTile.Small => Bind<SmallPrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch),
+        _ => Bind<FewTokensPrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch),
+    };
 
     /// <summary>With a given tile, and with other steps in place of the kernel's own.</summary>
     public static Launch Bind<TTile, TSteps, TCodes>(
@@ -103,8 +106,6 @@ internal static class PrefillMatMul
                 config,
                 new PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(words, work, order));
     }
-
-    private static bool IsEmulated(KernelLoader loader) => loader.Accelerator.AcceleratorType != AcceleratorType.Cuda;
 
     private static void Check(PackedRows x, ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish)
     {

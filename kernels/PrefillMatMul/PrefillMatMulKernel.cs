@@ -29,6 +29,12 @@ namespace QwenIlgpu.Kernels;
 [Instantiation(typeof(Int4HalfTiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(SmallPrefillTile), typeof(PrefillSteps))]
 [Instantiation(typeof(Int8Tiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(SmallPrefillTile), typeof(PrefillSteps))]
 [Instantiation(typeof(DenseTiles<F16Decode>), typeof(F16Decode), typeof(SmallPrefillTile), typeof(PrefillSteps))]
+[Instantiation(typeof(Int4Tiles<Bf16Decode, DecodeSteps>), typeof(Bf16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
+[Instantiation(typeof(Int4HalfTiles<Bf16Decode, DecodeSteps>), typeof(Bf16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
+[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(Bf16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
+[Instantiation(typeof(Int4Tiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
+[Instantiation(typeof(Int4HalfTiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
+[Instantiation(typeof(DenseTiles<F16Decode>), typeof(F16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
 internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(Matrix<UInt4> x, DecodeWork work, PrefillOrder order)
     : IGroupKernel
     where TTiles : struct, IWeightTiles

@@ -13,9 +13,6 @@ internal sealed record PrefillPlan
     {
     }
 
-    /// <summary>Groups compute 256 rows for 64 tokens, not 128.</summary>
-    public required bool IsWide { get; init; }
-
     /// <summary>Tiles of tokens.</summary>
     public required int TokenTiles { get; init; }
 
@@ -34,20 +31,19 @@ internal sealed record PrefillPlan
     public static int MaxTickets(int m)
     {
         const int Projections = 4;
-        int tokens = 8 * SmallPrefillTile.TokenTiles;
-        return ((FewRowTiles / (2 * SmallPrefillTile.Warps)) + Projections) * ((m + tokens - 1) / tokens);
+        int tokens = 8 * FewTokensPrefillTile.TokenTiles;
+        return ((FewRowTiles / (2 * FewTokensPrefillTile.Warps)) + Projections) * ((m + tokens - 1) / tokens);
     }
+
+    /// <summary>Of m tokens.</summary>
+    public static PrefillPlan Of(PrefillTile tile, int m, PrefillShape shape) => tile switch
+    {
+        PrefillTile.Wide => Of<WidePrefillTile>(m, shape.K, shape.Rows, shape.SwiGlu),
+        PrefillTile.Small => Of<SmallPrefillTile>(m, shape.K, shape.Rows, shape.SwiGlu),
+        _ => Of<FewTokensPrefillTile>(m, shape.K, shape.Rows, shape.SwiGlu),
+    };
 
     /// <summary>Of m tokens, k columns and the rows of each projection; of SwiGLU's pair both.</summary>
-    public static PrefillPlan Of(int m, int k, ReadOnlySpan<int> rows, int multiprocessors, bool swiGlu = false)
-    {
-        PrefillPlan wide = Of<WidePrefillTile>(m, k, rows, swiGlu);
-        return wide.Groups * wide.Cut.Splits >= multiprocessors
-            ? wide with { IsWide = true }
-            : Of<SmallPrefillTile>(m, k, rows, swiGlu);
-    }
-
-    /// <summary>The same with a given tile.</summary>
     public static PrefillPlan Of<TTile>(int m, int k, ReadOnlySpan<int> rows, bool swiGlu)
         where TTile : struct, IPrefillTile
     {
@@ -60,7 +56,6 @@ internal sealed record PrefillPlan
         long splitFloats = splits > 1 ? splits * firstUnits[^1] * tokenTiles * groupFloats : 0;
         return new PrefillPlan
         {
-            IsWide = false,
             TokenTiles = tokenTiles,
             Cut = new WorkCut(firstUnits, unitTiles, splits, (blocks + splits - 1) / splits, 0, splitFloats, 0),
         };

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using QwenIlgpu.Cli.Commands;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Cli;
 
@@ -21,6 +22,12 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
             if (layers > config.NumHiddenLayers)
                 throw new UsageException($"--layers is {layers}; {name} has {config.NumHiddenLayers}");
             config = SyntheticShape.Cut(config, layers, config.VocabSize);
+        }
+
+        if (parse.GetValue(arguments.Plan) && arguments.PrefillOf(parse) is { } tokens)
+        {
+            await WritePromptsAsync(parse, name, config, tokens).ConfigureAwait(false);
+            return;
         }
 
         if (parse.GetValue(arguments.Plan))
@@ -64,12 +71,27 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
         await using QwenModel unfilled = SyntheticModel.CreateUnfilled($"synthetic {name}", config, ComputeDevice.OpenCpu(recordsWarpKernels: true), head);
         OpGraph graph = StepPlan.RecordDecode(unfilled, model.PageTypeOf(parse));
         NodePlan[] plans = [.. (arguments.ContextsOf(parse) ?? [1024]).Select(c => NodePlan.Of(graph, c, bandwidth))];
-        string described = $"{name}, {config.NumHiddenLayers} layers, {(head == HeadQuantization.Int8 ? "INT8" : "bf16")} embedding and head";
+        string described = Described(name, config, head);
         if (parse.GetValue(common.Json))
             terminal.WriteJson(PlanPage.ToJson(described, plans));
         else
             terminal.Output.Write(PlanPage.Write(described, CommandLine(name, parse), plans));
     }
+
+    private async Task WritePromptsAsync(ParseResult parse, string name, QwenConfig config, int[] tokens)
+    {
+        HeadQuantization head = parse.GetValue(model.QuantizeHead);
+        await using QwenModel unfilled = SyntheticModel.CreateUnfilled($"synthetic {name}", config, ComputeDevice.OpenCpu(recordsWarpKernels: true), head);
+        var plan = new PromptPlan(unfilled, model.PageTypeOf(parse), PrefillRates.All[^1]);
+        string described = Described(name, config, head);
+        if (parse.GetValue(common.Json))
+            terminal.WriteJson(PromptPage.ToJson(described, plan, tokens));
+        else
+            terminal.Output.Write(PromptPage.Write(described, CommandLine(name, parse), plan, tokens));
+    }
+
+    private static string Described(string name, QwenConfig config, HeadQuantization head) =>
+        $"{name}, {config.NumHiddenLayers} layers, {(head == HeadQuantization.Int8 ? "INT8" : "bf16")} embedding and head";
 
     // The command that writes this page, with the options that matter to it.
     private string CommandLine(string name, ParseResult parse)
@@ -81,6 +103,8 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
             line += " --quantize-head int8";
         if (arguments.ContextsOf(parse) is { } contexts)
             line += $" --contexts {string.Join(',', contexts)}";
+        if (arguments.PrefillOf(parse) is { } tokens)
+            line += $" --prefill {string.Join(',', tokens)}";
         if (parse.GetValue(arguments.Bandwidth) is { } bandwidth)
             line += string.Create(CultureInfo.InvariantCulture, $" --bandwidth {bandwidth}");
         return line;

@@ -109,24 +109,11 @@ internal sealed class PrefillEpilogueTests
         var y = new DecodeProjection(First.Upload(Device), Device.Poisoned<float>(2, N));
 
         Assert.That(
-            () => PrefillMatMul.Bind(Device.Loader, x, [y], default, default),
+            () => PrefillMatMul.Bind(Device.Loader, x, [y], default, default, PrefillTile.Wide),
             Throws.ArgumentException.With.Message.Contains("rows of y0 is 2, rows of x is 3"));
         Assert.That(
-            () => PrefillMatMul.Bind(Device.Loader, x with { Columns = K + 64 }, [y], default, default),
+            () => PrefillMatMul.Bind(Device.Loader, x with { Columns = K + 64 }, [y], default, default, PrefillTile.Wide),
             Throws.ArgumentException.With.Message.Contains("words of x"));
-    }
-
-    // Every device with more multiprocessors than wide tiles takes small ones; the splits of K are the same.
-    [TestCase(2048, 5120, 5120, true)]
-    [TestCase(512, 5120, 34816, true)]
-    [TestCase(256, 5120, 5120, false)]
-    [TestCase(64, 5120, 5120, false)]
-    public void ChoosesWideTilesWhereTheyGoRound(int m, int k, int n, bool isWide)
-    {
-        PrefillPlan plan = PrefillPlan.Of(m, k, [n], 132);
-
-        Assert.That(plan.IsWide, Is.EqualTo(isWide));
-        Assert.That(plan.Cut.Splits, Is.EqualTo(PrefillPlan.Of(1, k, [n], 132).Cut.Splits));
     }
 
     private static float[] Run(DecodeWeights[] weights, DecodeFinish finish, Matrix<float> addend = default)

@@ -31,9 +31,10 @@ internal sealed class PrefillMatMulTests
         Assert.That(run.Deviation(run.Y(weights, n), weights, n), Is.LessThanOrEqualTo(1));
     }
 
-    // Of 27B: 256 rows of a projection of 5120, 128 of the down projection, both split over K.
+    // Of 27B: rows of projections of 5120 and of the down projection, all split over K.
     [TestCase("int4", 256, 5120, 70)]
     [TestCase("int4z", 128, 17408, 33)]
+    [TestCase("int4", 32, 5120, 1000)]
     public void MatchesReferenceOnRealSlices(string format, int n, int k, int m)
     {
         DecodeWeights weights = DecodeWeights.Random(format, n, k, 128, WeightType.F16, m);
@@ -66,6 +67,42 @@ internal sealed class PrefillMatMulTests
         var run = new PrefillRun(Device, M, K);
 
         float[] y = run.Y<SmallPrefillTile>(weights, N);
+
+        Assert.That(run.Deviation(y, weights, N), Is.LessThanOrEqualTo(1));
+        Assert.That(y, Is.EqualTo(run.Y(weights, N)));
+    }
+
+    // 32 tokens a group, written out as on a GPU; more groups of tokens than one.
+    [Test]
+    public void FewTokenTilesHaveTheSameBits()
+    {
+        const int M = 41;
+        const int N = 150;
+        const int K = 192;
+        DecodeWeights weights = DecodeWeights.Random("int4", N, K, 64, WeightType.F16, 8);
+        var run = new PrefillRun(Device, M, K);
+
+        float[] y = run.Y<FewTokensPrefillTile>(weights, N);
+
+        Assert.That(run.Deviation(y, weights, N), Is.LessThanOrEqualTo(1));
+        Assert.That(y, Is.EqualTo(run.Y(weights, N)));
+    }
+
+    // As on a GPU. PoCL needs minutes for each and a stack for its threads of `ulimit -s 2000000` or so.
+    [Explicit]
+    [TestCase("int4", 128)]
+    [TestCase("int4", 32)]
+    [TestCase("int8", 32)]
+    [TestCase("bf16", 0)]
+    public void WideTilesHaveTheSameBits(string format, int group)
+    {
+        const int M = 70;
+        const int N = 300;
+        const int K = 320;
+        DecodeWeights weights = DecodeWeights.Random(format, N, K, group, WeightType.Bf16, 8);
+        var run = new PrefillRun(Device, M, K);
+
+        float[] y = run.Y<WidePrefillTile>(weights, N);
 
         Assert.That(run.Deviation(y, weights, N), Is.LessThanOrEqualTo(1));
         Assert.That(y, Is.EqualTo(run.Y(weights, N)));

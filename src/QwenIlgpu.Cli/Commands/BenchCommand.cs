@@ -15,6 +15,8 @@ internal static class BenchCommand
         qwen bench --prompt-tokens 512 --decoding 4
         qwen bench --synthetic 27b --contexts 1024,8192,32768 --nodes --json
         qwen bench --synthetic 27b --plan
+        qwen bench --synthetic 27b --plan --prefill 64,256,512,2048
+        qwen bench --tune --synthetic 27b --device cuda --output tiles
         """;
 
     public static Command Create(CommonOptions common, Terminal terminal)
@@ -29,15 +31,20 @@ internal static class BenchCommand
             "--decoding", "Also time a prompt while so many other sequences decode, against each alone.", 0, v => v is >= 0 and <= 63, "from 0 to 63");
         var model = new ModelArguments(PageType.Bf16);
         var synthetic = new SyntheticArguments();
+        var tune = new TuneArguments();
         var command = new Command("bench", "Measure tokens per second: warm-up, then median and spread of several passes.")
         {
             runs, promptTokens, decodeTokens, nodes, noGraphs, decoding, model.Quantize, model.QuantizeHead, model.Pages, model.PrefillChunk, model.ChatTemplate,
         };
         synthetic.AddTo(command);
+        tune.AddTo(command);
         command.SetAction(async (parse, cancellation) =>
         {
             bool timesNodes = parse.GetValue(nodes);
-            synthetic.Check(parse, runs, promptTokens, common.Model, model.Quantize, model.ChatTemplate);
+            bool tunes = tune.Check(parse, synthetic);
+            if (tunes)
+                return await new TuneCommand(tune, synthetic, model, common, terminal).RunAsync(parse, cancellation).ConfigureAwait(false);
+            synthetic.Check(parse, tunes, runs, promptTokens, common.Model, model.Quantize, model.ChatTemplate);
             if (parse.GetValue(synthetic.Shape) is not null)
             {
                 var parts = new SyntheticCommand(synthetic, model, common, terminal);

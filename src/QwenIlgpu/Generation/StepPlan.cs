@@ -10,12 +10,17 @@ namespace QwenIlgpu;
 internal static class StepPlan
 {
     /// <summary>The nodes of one decode step of one sequence, that feeds back and samples.</summary>
-    public static OpGraph RecordDecode(QwenModel model, PageType pageType) => Record(model, pageType, StepShape.Decode(1));
+    public static OpGraph RecordDecode(QwenModel model, PageType pageType) => Record(model, pageType, StepShape.Decode(1), contextTokens: 64);
+
+    /// <summary>The nodes of a step of so many tokens of one prompt, its last row's logits among them.</summary>
+    public static OpGraph RecordPrefill(QwenModel model, PageType pageType, int tokens) => Record(
+        model, pageType, new StepShape(StepKind.Prefill, tokens, 1, 1, (tokens + ChunkList.ChunkRows - 1) / ChunkList.ChunkRows, true), tokens);
 
     /// <summary>The nodes of a step of one sequence.</summary>
-    public static OpGraph Record(QwenModel model, PageType pageType, StepShape shape)
+    public static OpGraph Record(QwenModel model, PageType pageType, StepShape shape, int contextTokens)
     {
-        EngineCapacity capacity = new EngineOptions { MaxSequences = 1, ContextTokens = 64, PageType = pageType }.Resolve(model.Config);
+        EngineCapacity capacity =
+            new EngineOptions { MaxSequences = 1, ContextTokens = contextTokens, PageType = pageType }.Resolve(model.Config);
         model.Borrow();
         try
         {
@@ -23,7 +28,7 @@ internal static class StepPlan
             using var measuring = new DeviceMemory(model.Device) { IsMeasuring = true };
             var state = new ModelState(model.Device, measuring, model.Config, capacity.State);
             var inputs = new StepInputs(model.Device, memory, StepInputs.CountFor(shape));
-            var sampler = new Sampler(model, memory, capacity.State.Slots, shape.Sequences, shape.ScoredRows, capacity.ContextTokens, stepsInFlight: 1);
+            var sampler = new Sampler(model, memory, capacity.State.Slots, Math.Max(shape.LogitRows, 1), shape.ScoredRows, capacity.ContextTokens, stepsInFlight: 1);
             var graph = new OpGraph(shape.ToString());
             StepFields fields = inputs.FieldsOf(shape);
             if (shape.FeedsBack)

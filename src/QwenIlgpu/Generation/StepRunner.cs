@@ -187,7 +187,7 @@ internal sealed class StepRunner : IDisposable
             Sampler.RecordFeed(graph, inputs, fields);
         int mostRows = ScoreOutput.MostRows(model.Config.VocabSize);
         var scores = new ScoreOutput(Sampler.Scores, model.VocabularySize, options.ScoreBlockRows == 0 ? mostRows : options.ScoreBlockRows);
-        var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation, tickets, scores);
+        var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation, tickets, scores, options.Tile);
         RecordedStep recorded = QwenGraph.Record(model.Weights, ops, State);
         if (shape.Samples && recorded.Logits is { } logits)
             Sampler.Record(graph, logits, inputs.Device(fields.LogitSlot));
@@ -339,4 +339,7 @@ internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepField
 /// <param name="Graphs">On CUDA, capture each decode shape and replay it as one launch.</param>
 /// <param name="StepsInFlight">Steps queued before the host waits for the oldest one's tokens, 1 or 2; 0: 2 on a GPU, 1 elsewhere.</param>
 /// <param name="ScoreBlockRows">Rows whose logits are there at a time where rows are scored; 0: as many as <see cref="ScoreOutput.MostRows"/>.</param>
-internal sealed record StepRunnerOptions(bool Checked = false, bool KeepsResiduals = false, bool Graphs = true, int StepsInFlight = 0, int ScoreBlockRows = 0);
+/// <param name="Tile">Of every prefill matmul whose format has it, whatever tables say; null leaves it to them.</param>
+internal sealed record StepRunnerOptions(
+    bool Checked = false, bool KeepsResiduals = false, bool Graphs = true, int StepsInFlight = 0, int ScoreBlockRows = 0,
+    PrefillTile? Tile = null);

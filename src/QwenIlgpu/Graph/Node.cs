@@ -6,7 +6,9 @@ namespace QwenIlgpu;
 /// One operation of a step: what it reads and writes, the bytes it must move besides those tensors (weights, state, cache), and
 /// how to bind its launches once memory is planned.
 /// </summary>
-internal sealed class Node(string scope, string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind, long bytesPerContextToken = 0, int launches = 1)
+internal sealed class Node(
+    string scope, string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind, long bytesPerContextToken = 0,
+    int launches = 1, PrefillShape? matMul = null)
 {
     /// <summary>Where in the model the node was recorded, such as <c>layers.3.self_attn</c>.</summary>
     public string Scope { get; } = scope;
@@ -29,6 +31,9 @@ internal sealed class Node(string scope, string op, Tensor[] reads, Tensor[] wri
 
     /// <summary>Launches that binding yields.</summary>
     public int LaunchCount { get; } = launches;
+
+    /// <summary>Of a prefill matmul, which has a token for each row that it reads first, what it multiplies; else null.</summary>
+    public PrefillShape? MatMul { get; } = matMul;
 
     /// <summary>Least bytes moved with so many tokens in the cache of each sequence.</summary>
     public long MovedBytesAt(int contextTokens) => MovedBytes + (BytesPerContextToken * contextTokens);

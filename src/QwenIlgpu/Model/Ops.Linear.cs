@@ -109,11 +109,19 @@ internal sealed partial class Ops
     {
         TensorCoreType operand = OperandOf(weights);
         Tensor packed = Packed(x, operand);
-        int[] rows = Array.ConvertAll(weights, w => w.Rows);
-        PrefillPlan plan = PrefillMatMul.PlanOf(loader, x.Rows.Rows, x.Rows.Columns, rows, swiGlu: outputs.Length < weights.Length);
+        var shape = PrefillShape.Of(Array.ConvertAll(weights, w => w.Matrix), swiGlu: outputs.Length < weights.Length);
+        PrefillTile tile = forcedTile is { } forced && PrefillTiles.Of(shape.Format).Contains(forced)
+            ? forced
+            : PrefillMatMul.TileOf(loader, shape, packed.Rows);
+        var plan = PrefillPlan.Of(tile, packed.Rows, shape);
         Tensor? scratch = NewPartials(plan.ScratchFloats);
-        Add(op, Some(packed, extraRead), [.. outputs, .. Some(scratch)], weights.Sum(w => w.SizeBytes), () => PrefillMatMul.Bind(
-            loader, PackedOf(packed, x, operand), Projections(weights, outputs), finish(), ScratchOf(scratch, plan.Tickets)));
+        Func<Launch[]> bind = () =>
+        [
+            PrefillMatMul.Bind(
+                loader, PackedOf(packed, x, operand), Projections(weights, outputs), finish(), ScratchOf(scratch, plan.Tickets), tile),
+        ];
+        graph.Add(
+            op, Some(packed, extraRead), [.. outputs, .. Some(scratch)], weights.Sum(w => w.SizeBytes), bind, matMul: shape);
     }
 
     // Normed and rounded once, however many matmuls read them.

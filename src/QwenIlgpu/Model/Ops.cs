@@ -8,7 +8,8 @@ namespace QwenIlgpu;
 /// operands again when the graph is bound.
 /// </summary>
 internal sealed partial class Ops(
-    OpGraph graph, KernelLoader loader, StepInputs inputs, StepShape shape, TensorRole residualRole, ArrayView<int> tickets, ScoreOutput scores)
+    OpGraph graph, KernelLoader loader, StepInputs inputs, StepShape shape, TensorRole residualRole, ArrayView<int> tickets, ScoreOutput scores,
+    PrefillTile? forcedTile = null)
 {
     private readonly StepFields fields = inputs.FieldsOf(shape);
 

@@ -181,7 +181,7 @@ internal sealed class ScoreTests
     {
         await using QwenModel model = SyntheticModel.CreateUnfilled(
             "27b", SyntheticShape.Of("27b"), ComputeDevice.OpenCpu(recordsWarpKernels: true), HeadQuantization.Int8);
-        long Arena(int scoredRows) => StepPlan.Record(model, PageType.Bf16, new StepShape(StepKind.Prefill, 512, 1, 0, 8, false, scoredRows)).ArenaBytes;
+        long Arena(int scoredRows) => StepPlan.Record(model, PageType.Bf16, new StepShape(StepKind.Prefill, 512, 1, 0, 8, false, scoredRows), contextTokens: 512).ArenaBytes;
 
         (long few, long many) = (Arena(64), Arena(512));
 

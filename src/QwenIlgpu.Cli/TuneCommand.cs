@@ -1,0 +1,115 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using ILGPU.Runtime.Cuda;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu.Cli;
+
+/// <summary>`qwen bench --tune`: which tile each prefill matmul takes, measured on a GPU or predicted, written to its architecture's table.</summary>
+internal sealed class TuneCommand(
+    TuneArguments arguments, SyntheticArguments synthetic, ModelArguments model, CommonOptions common, Terminal terminal)
+{
+    /// <summary>What writes the predicted tables.</summary>
+    public const string PlanCommand = "qwen bench --tune --plan";
+
+    private const int Runs = 5;
+    private const int CutLayers = 4;
+    private const uint Seed = 1;
+
+    public async Task<int> RunAsync(ParseResult parse, CancellationToken cancellation)
+    {
+        string folder = parse.GetValue(arguments.Output)!;
+        if (!parse.GetValue(synthetic.Plan))
+        {
+            await MeasureAsync(parse, folder, cancellation).ConfigureAwait(false);
+            return ExitCode.Done;
+        }
+
+        IReadOnlyList<PrefillShape> shapes = PrefillTuner.SyntheticShapes();
+        string[] paths = [.. PrefillRates.All.Select(r => Write(folder, r.Architecture, PrefillTuner.Predict(r, shapes, PlanCommand)))];
+        if (parse.GetValue(common.Json))
+            terminal.WriteJson(new JsonObject { ["kind"] = "tiles", ["source"] = "predicted", ["files"] = new JsonArray([.. paths.Select(p => (JsonNode)p)]) });
+        else
+            terminal.Output.WriteLine(string.Join('\n', paths.Select(p => $"predicted: {p}")));
+        return ExitCode.Done;
+    }
+
+    /// <summary>Adds a set to the table in a folder, or to the built-in one where the folder has none; the file's path.</summary>
+    public static string Write(string folder, string architecture, PrefillTileSet set)
+    {
+        Directory.CreateDirectory(folder);
+        string path = Path.Combine(folder, $"{architecture}.json");
+        PrefillTable? table = File.Exists(path) ? PrefillTable.Parse(File.ReadAllText(path), path) : PrefillTables.Of(architecture);
+        string written = Path.Combine(folder, $".{architecture}.{Environment.ProcessId}.tmp");
+        File.WriteAllText(written, (table ?? new PrefillTable(architecture, [])).With(set).ToJson());
+        File.Move(written, path, overwrite: true);
+        return path;
+    }
+
+    private async Task MeasureAsync(ParseResult parse, string folder, CancellationToken cancellation)
+    {
+        string name = parse.GetValue(synthetic.Shape)!;
+        ComputeDevice device = ComputeDevice.Open(parse.GetValue(common.Device), modelBytes: 0, terminal.Note, ModelArguments.KernelCache);
+        if (device.Accelerator is not CudaAccelerator cuda)
+        {
+            string given = device.Accelerator.Name;
+            device.Dispose();
+            throw new NotSupportedException($"--tune measures on a CUDA device and {given} is none; `{PlanCommand}` predicts tables anywhere");
+        }
+
+        QwenConfig config = SyntheticShape.Of(name);
+        config = SyntheticShape.Cut(config, Math.Min(parse.GetValue(synthetic.Layers) ?? CutLayers, config.NumHiddenLayers), config.VocabSize);
+        await using QwenModel made = SyntheticModel.Create($"synthetic {name}", config, device, parse.GetValue(model.QuantizeHead), Seed);
+        int[] tokens = synthetic.PrefillOf(parse) ?? [.. PrefillTuner.TableTokens];
+        IReadOnlyList<TileTime> times = PrefillTuner.Measure(made, model.PageTypeOf(parse), tokens, Runs, cancellation);
+        PrefillTileSet set = PrefillTuner.Fastest(times, cuda.Name, cuda.NumMultiprocessors, CommandLine(parse, name, tokens));
+        string path = Write(folder, PrefillRates.NameOf(cuda.Architecture), set);
+        if (parse.GetValue(common.Json))
+            terminal.WriteJson(ToJson(made, set, times, path));
+        else
+            WriteTimes(times, set, path);
+    }
+
+    private string CommandLine(ParseResult parse, string name, int[] tokens)
+    {
+        string line = $"qwen bench --tune --synthetic {name}";
+        if (parse.GetValue(model.QuantizeHead) == HeadQuantization.Int8)
+            line += " --quantize-head int8";
+        if (parse.GetValue(synthetic.Layers) is { } layers)
+            line += string.Create(CultureInfo.InvariantCulture, $" --layers {layers}");
+        return synthetic.PrefillOf(parse) is null ? line : $"{line} --prefill {string.Join(',', tokens)}";
+    }
+
+    private void WriteTimes(IReadOnlyList<TileTime> times, PrefillTileSet set, string path)
+    {
+        terminal.Output.WriteLine($"{"weights",-48} {"tokens",7}{string.Join("", PrefillTiles.All.Select(t => $" {PrefillTiles.NameOf(t) + " µs",12}"))} fastest");
+        foreach (IGrouping<(PrefillShape Shape, int Tokens), TileTime> row in times.GroupBy(t => (t.Shape, t.Tokens)))
+        {
+            string[] cells = [.. PrefillTiles.All.Select(t => row.FirstOrDefault(x => x.Tile == t)?.Microseconds.ToString("F1", CultureInfo.InvariantCulture) ?? "")];
+            terminal.Output.WriteLine(
+                $"{row.Key.Shape,-48} {row.Key.Tokens,7}{string.Join("", cells.Select(c => $" {c,12}"))} {PrefillTiles.NameOf(set.Tiles[row.Key.Shape][row.Key.Tokens])}");
+        }
+
+        terminal.Output.WriteLine($"measured: {path}");
+    }
+
+    private static JsonObject ToJson(QwenModel model, PrefillTileSet set, IReadOnlyList<TileTime> times, string path) => new()
+    {
+        ["kind"] = "tiles",
+        ["source"] = "measured",
+        ["model"] = model.Path,
+        ["device"] = model.DeviceName,
+        ["version"] = BuildVersion.Version,
+        ["commit"] = BuildVersion.Commit,
+        ["file"] = path,
+        ["times"] = new JsonArray([.. times.Select(t => new JsonObject
+        {
+            ["weights"] = t.Shape.ToString(),
+            ["tokens"] = t.Tokens,
+            ["tile"] = PrefillTiles.NameOf(t.Tile),
+            ["microseconds"] = JsonOutput.Rounded(t.Microseconds, 2),
+            ["fastest"] = set.Tiles[t.Shape][t.Tokens] == t.Tile,
+        })]),
+    };
+}
