@@ -67,20 +67,20 @@ internal sealed class BenchDevice : IDisposable
         return values;
     }
 
-    /// <summary>Time of one launch: between events around it on CUDA, until it has ended elsewhere.</summary>
-    public double TimeMicroseconds(Launch launch)
+    /// <summary>Time of a kernel: between events around it on CUDA, until it has ended elsewhere.</summary>
+    public double TimeMicroseconds(PreparedKernel kernel)
     {
         if (Accelerator.AcceleratorType == AcceleratorType.Cuda)
         {
             using ProfilingMarker begin = Stream.AddProfilingMarker();
-            launch.Run(Stream);
+            kernel.Run(Stream);
             using ProfilingMarker end = Stream.AddProfilingMarker();
             end.Synchronize();
             return end.MeasureFrom(begin).TotalMicroseconds;
         }
 
         long start = Stopwatch.GetTimestamp();
-        launch.Run(Stream);
+        kernel.Run(Stream);
         Stream.Synchronize();
         return Stopwatch.GetElapsedTime(start).TotalMicroseconds;
     }

@@ -10,4 +10,16 @@ internal sealed record KernelBenchmark(string Name, string Shape, Func<BenchDevi
 /// A bound kernel with what it must move and compute, and its result held against the reference: the larger of the two relative
 /// errors |y − ref| / max|ref| over what was checked.
 /// </summary>
-internal sealed record PreparedKernel(Kernels.Launch Launch, long Bytes, long Flops, Func<double> ErrorAgainstReference, double Tolerance);
+internal sealed record PreparedKernel(Kernels.Launch Launch, long Bytes, long Flops, Func<double> ErrorAgainstReference, double Tolerance)
+{
+    /// <summary>Launches that follow the first one and are timed with it.</summary>
+    public IReadOnlyList<Kernels.Launch> Further { get; init; } = [];
+
+    /// <summary>Queues it all.</summary>
+    public void Run(ILGPU.Runtime.AcceleratorStream stream)
+    {
+        Launch.Run(stream);
+        foreach (Kernels.Launch launch in Further)
+            launch.Run(stream);
+    }
+}

@@ -72,7 +72,7 @@ internal static class KernelBenchmarks
     {
         using var bench = new BenchDevice(device);
         PreparedKernel kernel = benchmark.Prepare(bench);
-        kernel.Launch.Run(bench.Stream);
+        kernel.Run(bench.Stream);
         bench.Stream.Synchronize();
         double error = kernel.ErrorAgainstReference();
         if (!(error <= kernel.Tolerance))
@@ -83,7 +83,7 @@ internal static class KernelBenchmarks
             return null;
         }
 
-        double[] times = [.. Enumerable.Range(0, smoke ? 1 : TimedRuns).Select(_ => bench.TimeMicroseconds(kernel.Launch)).Order()];
+        double[] times = [.. Enumerable.Range(0, smoke ? 1 : TimedRuns).Select(_ => bench.TimeMicroseconds(kernel)).Order()];
         double median = times[times.Length / 2];
         var result = new KernelResult(
             benchmark.Name, benchmark.Shape, median, times[0], times[^1], kernel.Bytes / median / 1e3, kernel.Flops / median / 1e3, error);

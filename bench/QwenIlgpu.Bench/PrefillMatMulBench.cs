@@ -64,7 +64,7 @@ internal static class PrefillMatMulBench
     }
 
     // The last token's outputs of the first and the last row tile of the first projection, or of both where they are one output.
-    private static double Error(
+    public static double Error(
         BenchDevice device, float[] x, int m, int k, bool swiGlu, UInt4[][] codes, ushort[][] scales, Matrix<float> y)
     {
         double[] row = [.. x.AsSpan((m - 1) * k, k).ToArray().Select(v => (double)v)];
@@ -85,7 +85,7 @@ internal static class PrefillMatMulBench
         }
     }
 
-    private static UInt4[] RandomCodes(long words, int seed)
+    public static UInt4[] RandomCodes(long words, int seed)
     {
         var values = new UInt4[words];
         new Random(seed).NextBytes(MemoryMarshal.AsBytes(values.AsSpan()));

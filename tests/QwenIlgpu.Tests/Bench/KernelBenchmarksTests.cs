@@ -14,7 +14,7 @@ internal sealed class KernelBenchmarksTests
         foreach (string name in new[]
         {
             "arg_max", "causal_conv1d", "ceiling_copy", "ceiling_read", "decode_attention", "delta_gates", "delta_prefill", "delta_step", "dense_matmul", "dequant_matmul", "embedding", "feed_tokens", "gated_attention", "gated_delta_rule_chunked",
-            "gated_delta_rule_recurrent", "gated_rms_norm", "gather_rows", "gptq_pack", "kv_append", "qk_l2_norm", "qk_norm_rotary", "prefill_attention", "prefill_matmul", "qk_norm_rotary_append", "rms_norm",
+            "gated_delta_rule_recurrent", "gated_rms_norm", "gather_rows", "gptq_pack", "kv_append", "qk_l2_norm", "qk_norm_rotary", "prefill_attention", "prefill_matmul", "prefill_matmul_expanded", "qk_norm_rotary_append", "rms_norm",
             "round_to_nearest_int4", "sampling", "swiglu", "target_log_probs",
         })
             Assert.That(output, Does.Match($"(?m)^{name} "));
