@@ -117,6 +117,7 @@ run_json decode-without-graphs 60 "$folder/qwen" bench --device cuda --no-graphs
 run_json synthetic-27b 120 "$folder/qwen" bench --device cuda --synthetic 27b --quantize-head int8 --contexts 512,2048,8192,32768 --nodes --json
 
 run report 60 "$folder/QwenIlgpu.Bench" report "$logs" --output "$results/$stamp" --title "${gpu:-unknown GPU}, commit $commit, \`bench/gpu.sh\`"
+run alternation 60 "$folder/qwen" bench --device cuda --synthetic 27b --quantize-head int8 --contexts 2048,8192 --skip-prefill --decode-tokens 1 --decoding 8 --json
 run tune 90 "$folder/qwen" bench --device cuda --tune --synthetic 27b --quantize-head int8 --output "$results/$stamp/tiles"
 say "results in ${results#"$root"/}/$stamp/report.md; $failures failure(s); $((SECONDS - started)) s"
 exit "$failures"

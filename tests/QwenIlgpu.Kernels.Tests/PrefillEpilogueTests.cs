@@ -31,6 +31,29 @@ internal sealed class PrefillEpilogueTests
         Assert.That(run.Y(First, N), Is.EqualTo(separate));
     }
 
+    // Slices of the rows one after the other through one buffer, each into its columns of y; both operands are rounded.
+    [Test]
+    public void SlicesExpandedToBf16AreTheMatMul()
+    {
+        const int Rows = 96;
+        const int SliceRows = 48;
+        DecodeWeights weights = DecodeWeights.Random("int4", Rows, K, 64, WeightType.Bf16, 3);
+        Int4Matrix codes = weights.Upload(Device).Int4!.Value;
+        var slice = new DenseMatrix(
+            WeightType.Bf16, Device.Poisoned<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, SliceRows, K) / 16), SliceRows, K);
+        var run = new PrefillRun(Device, M, K);
+        Matrix<float> y = Device.Poisoned<float>(M, Rows);
+
+        for (int first = 0; first < Rows; first += SliceRows)
+        {
+            Device.Run(ExpandInt4.Bind(Device.Loader, codes, first, slice));
+            var columns = new Matrix<float>(y.Data.SubView(first, y.Data.Length - first), M, SliceRows, Rows);
+            run.Run<RolledPrefillTile, PrefillSteps, DecodeSteps>([new DecodeProjection(slice, columns)], default);
+        }
+
+        Assert.That(run.Deviation(Device.Download(y), weights, Rows), Is.LessThanOrEqualTo(2.05));
+    }
+
     // Rows of three projections, one of them of several units.
     [Test]
     public void ProjectionsOfALaunchAreEachAlone()
