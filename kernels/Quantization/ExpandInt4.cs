@@ -25,6 +25,8 @@ internal static class ExpandInt4
             Op, firstRow >= 0 && firstRow + rows.Rows <= weights.Rows, $"rows {firstRow} to {firstRow + rows.Rows} of {weights.Rows} are asked for");
         return loader.Bind(
             ExpandInt4Kernel.ExpandInt4,
-            new ExpandInt4Kernel(weights.Codes.Cast<uint>(), weights.Scales, weights.Groups, weights.GroupSize, weights.ColumnTiles, firstRow, new Matrix<UInt4>(rows.Data, rows.Rows, rows.StrideWords)));
+            new ExpandInt4Kernel(
+                weights.Codes.Cast<uint>(), weights.Scales, weights.Groups, weights.GroupSize, weights.ColumnTiles, firstRow,
+                new Matrix<UInt4>(rows.Data, rows.Rows, rows.StrideWords)));
     }
 }
