@@ -28,7 +28,7 @@ publish() {
     done
     # What the tree holds already, and what only BenchmarkDotNet's other toolchains and debuggers need.
     (cd "$folder" && rm -rf models data ./*.pdb Microsoft.CodeAnalysis*.dll Microsoft.Diagnostics.*.dll libcapstone.so Gee.External.Capstone.dll \
-        Iced.dll libmscordbi.so libmscordaccore.so createdump libclrgcexp.so libclrgc.so libcoreclrtraceptprovider.so Microsoft.VisualBasic*.dll)
+        Iced.dll libmscordbi.so libmscordaccore.so createdump libclrgcexp.so libclrgc.so libcoreclrtraceptprovider.so Microsoft.VisualBasic*.dll System.Private.DataContractSerialization.dll)
     tar -C "$folder" -c . | xz -9e -T2 >"$archive" || return 1
     say "$(du -h "$archive" | cut -f1) in ${archive#"$root"/}"
 }
