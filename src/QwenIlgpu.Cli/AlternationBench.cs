@@ -48,11 +48,11 @@ internal sealed class AlternationBench : IDisposable
     {
         Measure(cancellation);
         Times[] times = [.. Enumerable.Range(0, passes).Select(_ => Measure(cancellation))];
-        double prefill = Median(times, t => t.Prefill);
-        double decodeStep = Median(times, t => t.DecodeStep);
-        double both = Median(times, t => t.Both);
-        double packed = Median(times, t => t.Packed);
-        double decodeSteps = Median(times, t => t.DecodeSteps);
+        double prefill = Median.Of(times.Select(t => t.Prefill));
+        double decodeStep = Median.Of(times.Select(t => t.DecodeStep));
+        double both = Median.Of(times.Select(t => t.Both));
+        double packed = Median.Of(times.Select(t => t.Packed));
+        double decodeSteps = Median.Of(times.Select(t => t.DecodeSteps));
         return new JsonObject
         {
             ["decoding_sequences"] = decoding,
@@ -149,12 +149,6 @@ internal sealed class AlternationBench : IDisposable
             cancellation.ThrowIfCancellationRequested();
             scheduler.Step();
         }
-    }
-
-    private static double Median(Times[] times, Func<Times, double> value)
-    {
-        double[] values = [.. times.Select(value).Order()];
-        return values.Length % 2 == 1 ? values[values.Length / 2] : (values[(values.Length / 2) - 1] + values[values.Length / 2]) / 2;
     }
 
     private static JsonNode? Milliseconds(double seconds) => JsonOutput.Rounded(1000 * seconds, 3);

@@ -87,7 +87,7 @@ internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, do
         BenchRun run = bench.Run(
             prompt, steps.DecodeTokens, cancellation, Math.Min(DecodeParts, steps.DecodeTokens), steps.SkipsPrefill, timesNodes: steps.TimesNodes);
         double[] rates = [.. run.DecodeRates.Order()];
-        double median = rates.Length % 2 == 1 ? rates[rates.Length / 2] : (rates[(rates.Length / 2) - 1] + rates[rates.Length / 2]) / 2;
+        double median = Median.Of(rates);
         var plan = NodePlan.Of(bench.DecodeGraph, context + (steps.DecodeTokens / 2), bytesPerSecond);
         if (steps.TimesNodes)
             nodes.Add(new NodeTable(run.Nodes, context + steps.DecodeTokens + 1, bytesPerSecond));

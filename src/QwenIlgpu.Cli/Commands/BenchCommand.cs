@@ -159,11 +159,9 @@ internal static class BenchCommand
     private static JsonObject Spread(double[] values)
     {
         Array.Sort(values);
-        int middle = values.Length / 2;
-        double median = values.Length % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
         return new JsonObject
         {
-            ["median"] = JsonOutput.Rounded(median, 2),
+            ["median"] = JsonOutput.Rounded(Median.Of(values), 2),
             ["min"] = JsonOutput.Rounded(values[0], 2),
             ["max"] = JsonOutput.Rounded(values[^1], 2),
         };
