@@ -26,7 +26,7 @@ internal sealed class TuneCommand(
             return ExitCode.Done;
         }
 
-        IReadOnlyList<PrefillShape> shapes = PrefillTuner.SyntheticShapes();
+        IReadOnlyList<PrefillShape> shapes = await PrefillTuner.SyntheticShapesAsync().ConfigureAwait(false);
         string[] paths = [.. PrefillRates.All.Select(r => Write(folder, r.Architecture, PrefillTuner.Predict(r, shapes, PlanCommand)))];
         if (parse.GetValue(common.Json))
             terminal.WriteJson(new JsonObject { ["kind"] = "tiles", ["source"] = "predicted", ["files"] = new JsonArray([.. paths.Select(p => (JsonNode)p)]) });

@@ -12,7 +12,7 @@ internal static class PrefillTuner
     public static IReadOnlyList<int> TableTokens { get; } = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
 
     /// <summary>What prefill matmuls of all synthetic shapes take part in: layers repeat after four.</summary>
-    public static IReadOnlyList<PrefillShape> SyntheticShapes()
+    public static async Task<IReadOnlyList<PrefillShape>> SyntheticShapesAsync()
     {
         var shapes = new List<PrefillShape>();
         foreach (string name in SyntheticShape.Names)
@@ -20,16 +20,9 @@ internal static class PrefillTuner
             foreach (HeadQuantization head in (HeadQuantization[])[HeadQuantization.None, HeadQuantization.Int8])
             {
                 QwenConfig config = SyntheticShape.Of(name);
-                QwenModel model = SyntheticModel.CreateUnfilled(
+                await using QwenModel model = SyntheticModel.CreateUnfilled(
                     name, SyntheticShape.Cut(config, CutLayers, config.VocabSize), ComputeDevice.OpenCpu(recordsWarpKernels: true), head);
-                try
-                {
-                    shapes.AddRange(StepPlan.RecordPrefill(model, PageType.Bf16, TableTokens[0]).Nodes.Select(n => n.MatMul).OfType<PrefillShape>());
-                }
-                finally
-                {
-                    model.DisposeAsync().AsTask().GetAwaiter().GetResult();
-                }
+                shapes.AddRange(StepPlan.RecordPrefill(model, PageType.Bf16, TableTokens[0]).Nodes.Select(n => n.MatMul).OfType<PrefillShape>());
             }
         }
 

@@ -28,17 +28,17 @@ internal sealed class TuneTests
 
     // Of the layers and the head of all four models, as their prefill steps are recorded.
     [Test]
-    public void EveryMatMulOfASyntheticModelHasTiles()
+    public async Task EveryMatMulOfASyntheticModelHasTiles()
     {
-        foreach (PrefillShape shape in PrefillTuner.SyntheticShapes())
+        foreach (PrefillShape shape in await PrefillTuner.SyntheticShapesAsync())
             Assert.That(PrefillTables.Of("sm_90")!.Find(shape, 64, 132), Is.Not.Null, shape.ToString());
     }
 
     [Test]
-    public void WhatIsMeasuredIsAddedToATable()
+    public async Task WhatIsMeasuredIsAddedToATable()
     {
         using var directory = new TemporaryDirectory();
-        PrefillShape shape = PrefillTuner.SyntheticShapes()[0];
+        PrefillShape shape = (await PrefillTuner.SyntheticShapesAsync())[0];
         TileTime[] times = [new(shape, 64, PrefillTile.Wide, 5), new(shape, 64, PrefillTile.Small, 7), new(shape, 64, PrefillTile.FewTokens, 4)];
 
         string path = TuneCommand.Write(directory.Path, "sm_90", PrefillTuner.Fastest(times, "GPU \"X\"", 132, "a command"));
