@@ -29,16 +29,7 @@ internal static class StepPlan
             var state = new ModelState(model.Device, measuring, model.Config, capacity.State);
             var inputs = new StepInputs(model.Device, memory, StepInputs.CountFor(shape));
             var sampler = new Sampler(model, memory, capacity.State.Slots, Math.Max(shape.LogitRows, 1), shape.ScoredRows, capacity.ContextTokens, stepsInFlight: 1);
-            var graph = new OpGraph(shape.ToString());
-            StepFields fields = inputs.FieldsOf(shape);
-            if (shape.FeedsBack)
-                sampler.RecordFeed(graph, inputs, fields);
-            var scores = new ScoreOutput(sampler.Scores, model.VocabularySize, ScoreOutput.MostRows(model.Config.VocabSize));
-            var ops = new Ops(graph, model.Device.Loader, inputs, shape, TensorRole.Activation, tickets: default, scores);
-            RecordedStep recorded = QwenGraph.Record(model.Weights, ops, state);
-            if (shape.Samples)
-                sampler.Record(graph, recorded.Logits!, inputs.Device(fields.LogitSlot));
-            graph.Plan();
+            OpGraph graph = RecordedGraph.Of(model, inputs, sampler, state, shape, new StepRunnerOptions(), tickets: default).Graph;
             model.Device.Synchronize();
             return graph;
         }

@@ -179,21 +179,7 @@ internal sealed class StepRunner : IDisposable
         }
     }
 
-    private (OpGraph Graph, RecordedStep Recorded, StepFields Fields) Record(StepShape shape)
-    {
-        var graph = new OpGraph(shape.ToString());
-        StepFields fields = inputs.FieldsOf(shape);
-        if (shape.FeedsBack)
-            Sampler.RecordFeed(graph, inputs, fields);
-        int mostRows = ScoreOutput.MostRows(model.Config.VocabSize);
-        var scores = new ScoreOutput(Sampler.Scores, model.VocabularySize, options.ScoreBlockRows == 0 ? mostRows : options.ScoreBlockRows);
-        var ops = new Ops(graph, model.Device.Loader, inputs, shape, options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation, tickets, scores, options.Tile);
-        RecordedStep recorded = QwenGraph.Record(model.Weights, ops, State);
-        if (shape.Samples && recorded.Logits is { } logits)
-            Sampler.Record(graph, logits, inputs.Device(fields.LogitSlot));
-        graph.Plan();
-        return (graph, recorded, fields);
-    }
+    private RecordedGraph Record(StepShape shape) => RecordedGraph.Of(model, inputs, Sampler, State, shape, options, tickets);
 
     private void Run(BoundStep step)
     {
