@@ -35,7 +35,7 @@ internal sealed class AlternationBench : IDisposable
             ContextTokens = Math.Max(prompt.Length + 1, shortTokens),
             CacheTokens = RoundUp(prompt.Length + 1) + (decoding * RoundUp(shortTokens)) + RoundUp(shortTokens),
         }).Resolve(model.Config);
-        sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, model.VocabularySize, () => 0);
+        sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, model.VocabularySize, model.HasToken, () => 0);
         runner = new StepRunner(model, capacity, new StepRunnerOptions(Graphs: cudaGraphs));
         scheduler = new Scheduler(runner);
     }

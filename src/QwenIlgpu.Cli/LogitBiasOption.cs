@@ -20,11 +20,14 @@ internal static class LogitBiasOption
     {
         foreach (int id in biases?.Keys ?? [])
         {
-            if (id >= model.Tokenizer.VocabularySize)
+            if (id >= model.VocabularySize)
             {
                 throw new UsageException(
-                    $"--logit-bias names token {id}; this model has ids from 0 to {model.Tokenizer.VocabularySize - 1}");
+                    $"--logit-bias names token {id}; this model has ids from 0 to {model.VocabularySize - 1}");
             }
+
+            if (!model.HasToken(id))
+                throw new UsageException($"--logit-bias names token {id}; no token of this model has this id");
         }
     }
 

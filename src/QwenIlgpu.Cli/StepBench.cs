@@ -25,7 +25,7 @@ internal sealed class StepBench : IDisposable
             MaxSequences = 1,
             ContextTokens = Math.Min(sequenceTokens + SpareTokens, model.MaxContextTokens),
         }).Resolve(model.Config);
-        sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, model.VocabularySize, () => 0);
+        sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, model.VocabularySize, model.HasToken, () => 0);
         runner = new StepRunner(model, capacity, new StepRunnerOptions(Graphs: cudaGraphs));
         scheduler = new Scheduler(runner);
     }

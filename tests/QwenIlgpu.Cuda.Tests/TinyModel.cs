@@ -23,7 +23,7 @@ internal sealed class SteppedSequence : IDisposable
         Runner = new StepRunner(model, capacity, new StepRunnerOptions(Graphs: graphs));
         scheduler = new Scheduler(Runner);
         ResolvedSampling resolved = ResolvedSampling.Resolve(
-            sampling ?? new SamplingOptions { Temperature = 0.8f, TopK = 20, TopP = 0.9f, Seed = 1 }, null, model.Tokenizer.VocabularySize, () => 0);
+            sampling ?? new SamplingOptions { Temperature = 0.8f, TopK = 20, TopP = 0.9f, Seed = 1 }, null, model.VocabularySize, model.HasToken, () => 0);
         Stream = new TokenStream(tokens, resolved.TopLogProbs ?? -1);
         scheduler.Enqueue(new GenerationRequest([5, 6, 7], tokens, new HashSet<int>(), resolved, Stream));
         scheduler.Update();

@@ -5,7 +5,7 @@ namespace QwenIlgpu;
 /// <summary>One request on its way through the engine. The engine's thread owns everything but <see cref="Cancel"/> and the stream's reader side.</summary>
 internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnlySet<int> endIds, ResolvedSampling sampling, TokenStream stream)
 {
-    private static readonly ResolvedSampling Unsampled = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, int.MaxValue, () => 0);
+    private static readonly ResolvedSampling Unsampled = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, int.MaxValue, static _ => true, () => 0);
 
     private volatile bool cancelled;
 

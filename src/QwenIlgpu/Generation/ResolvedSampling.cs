@@ -33,17 +33,19 @@ internal sealed record ResolvedSampling
     public bool HasPenalties => RepetitionPenalty != 1 || FrequencyPenalty != 0 || PresencePenalty != 0;
 
     /// <summary>
+    /// Ids that options name must have a token: <paramref name="vocabularySize"/> is one more than the highest that has one.
     /// Throws an <see cref="ArgumentException"/> naming option, value, source and range. <paramref name="drawSeed"/> is called only if no
     /// seed is given. A configuration with do_sample false is greedy unless option or preset gives a temperature; with do_sample true and
     /// no temperature it means temperature 1.
     /// </summary>
-    public static ResolvedSampling Resolve(SamplingOptions? options, GenerationDefaults? defaults, int vocabularySize, Func<ulong> drawSeed)
+    public static ResolvedSampling Resolve(
+        SamplingOptions? options, GenerationDefaults? defaults, int vocabularySize, Func<int, bool> hasToken, Func<ulong> drawSeed)
     {
         options ??= new SamplingOptions();
         SamplingOptions? preset = options.Preset?.Options;
         float? configured = defaults?.DoSample switch { false => 0, true => defaults.Temperature ?? 1, null => defaults?.Temperature };
 
-        SamplingRules.CheckTokens(options, vocabularySize);
+        SamplingRules.CheckTokens(options, vocabularySize, hasToken);
         return new ResolvedSampling
         {
             Temperature = SamplingRules.Temperature.First(options.Temperature, preset?.Temperature, configured),

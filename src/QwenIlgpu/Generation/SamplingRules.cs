@@ -28,13 +28,13 @@ internal static class SamplingRules
     private static Rule<int> TopLogProbs { get; } = new(
         nameof(SamplingOptions.TopLogProbs), 0, v => v is >= 0 and <= SamplingOptions.MaxTopLogProbs, "from 0 to 20");
 
-    /// <summary>The options that have no default elsewhere: token ids must be the tokenizer's.</summary>
-    public static void CheckTokens(SamplingOptions options, int vocabularySize)
+    /// <summary>The options that have no default elsewhere: token ids must be those of tokens.</summary>
+    public static void CheckTokens(SamplingOptions options, int vocabularySize, Func<int, bool> hasToken)
     {
         _ = TopLogProbs.First(options.TopLogProbs, null, null);
         foreach ((int id, float bias) in options.LogitBias ?? new Dictionary<int, float>())
         {
-            CheckId(nameof(SamplingOptions.LogitBias), id, vocabularySize);
+            CheckId(nameof(SamplingOptions.LogitBias), id, vocabularySize, hasToken);
             if (float.IsNaN(bias) || float.IsPositiveInfinity(bias))
                 throw OutOfRange($"LogitBias of token {id} is {Text(bias)}; it must be finite, or -Infinity to forbid the token");
         }
@@ -44,13 +44,15 @@ internal static class SamplingRules
         if (options.AllowedTokenIds.Count == 0)
             throw new ArgumentException("AllowedTokenIds is empty; it must hold at least one token id, or be unset");
         foreach (int id in options.AllowedTokenIds)
-            CheckId(nameof(SamplingOptions.AllowedTokenIds), id, vocabularySize);
+            CheckId(nameof(SamplingOptions.AllowedTokenIds), id, vocabularySize, hasToken);
     }
 
-    private static void CheckId(string option, int id, int vocabularySize)
+    private static void CheckId(string option, int id, int vocabularySize, Func<int, bool> hasToken)
     {
         if (id < 0 || id >= vocabularySize)
             throw OutOfRange($"{option} names token {id}; the vocabulary has ids from 0 to {vocabularySize - 1}");
+        if (!hasToken(id))
+            throw OutOfRange($"{option} names token {id}; no token has this id");
     }
 
     private static ArgumentOutOfRangeException OutOfRange(string message) => new(null, message);

@@ -68,6 +68,9 @@ public sealed class QwenModel : IAsyncDisposable
     /// <summary>Ids from 0 on that can be drawn: those that the tokenizer knows.</summary>
     internal int VocabularySize { get; }
 
+    /// <summary>Ids below <see cref="VocabularySize"/> that have no token and so cannot be drawn, ascending; none of a synthetic model.</summary>
+    internal IReadOnlyList<int> IdsWithoutToken => tokenizer?.IdsWithoutToken ?? [];
+
     internal QwenTokenizer Tokenizer => tokenizer ?? throw new NotSupportedException($"model {Path} is synthetic: it has no tokenizer");
 
     internal ChatTemplate Template => template ?? throw new NotSupportedException($"model {Path} is synthetic: it has no chat template");
@@ -114,6 +117,28 @@ public sealed class QwenModel : IAsyncDisposable
         memory.Dispose();
         Device.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Whether a token has this id; every id of a synthetic model counts.</summary>
+    internal bool HasToken(int id) => tokenizer?.HasToken(id) ?? (uint)id < (uint)VocabularySize;
+
+    /// <summary>
+    /// Which tensor of the checkpoint is the first to hold a NaN or an infinity, in words for a message; reads all of the text model's
+    /// tensors from disk.
+    /// </summary>
+    internal string DescribeNonFiniteWeights(CancellationToken cancellationToken)
+    {
+        if (tokenizer is null)
+            return "its weights are synthetic: no checkpoint holds them";
+        try
+        {
+            using Checkpoint checkpoint = Checkpoint.Open(Path);
+            return NonFiniteWeights.FirstIn(checkpoint, cancellationToken)?.ToString() ?? "no tensor of the checkpoint holds a non-finite value";
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException)
+        {
+            return $"the checkpoint cannot be read again to look for it: {error.Message}";
+        }
     }
 
     /// <summary>Called by whoever runs steps on the device; the model cannot be disposed until <see cref="Return"/>.</summary>

@@ -37,6 +37,9 @@ internal sealed class QwenTokenizer
     /// <summary>No id from here on stands for a token, though the model may have rows of logits for it.</summary>
     public int VocabularySize => tokenBytes.Count;
 
+    /// <summary>Ids below <see cref="VocabularySize"/> that stand for no token, ascending; usually there are none.</summary>
+    public IReadOnlyList<int> IdsWithoutToken => tokenBytes.Without;
+
     /// <summary>Loads tokenizer.json and tokenizer_config.json of a checkpoint directory.</summary>
     public static QwenTokenizer Load(string directory)
     {
@@ -87,6 +90,9 @@ internal sealed class QwenTokenizer
     /// <summary>The bytes of one id: none where it has no token, or is special and special tokens are skipped.</summary>
     public ReadOnlySpan<byte> Bytes(int id, bool skipSpecial = false) =>
         skipSpecial && addedTokens.TryGetValue(id, out AddedToken? token) && token.Special ? [] : tokenBytes[id];
+
+    /// <summary>Whether the id stands for a token.</summary>
+    public bool HasToken(int id) => tokenBytes.Has(id);
 
     /// <summary>The id of an added token by what it reads, such as <c>&lt;|im_end|&gt;</c>; null where there is none.</summary>
     public int? FindToken(string content) => addedIds.TryGetValue(content, out int id) ? id : null;

@@ -7,6 +7,7 @@ internal sealed class TokenBytes
 {
     private readonly byte[] bytes;
     private readonly int[] starts; // [Count + 1]
+    private readonly int[] without;
 
     /// <summary>Vocabulary in the byte alphabet, added tokens as they read.</summary>
     public TokenBytes(Dictionary<string, int> vocabulary, IReadOnlyCollection<AddedToken> addedTokens)
@@ -28,19 +29,27 @@ internal sealed class TokenBytes
 
         Dictionary<int, string> contents = addedTokens.ToDictionary(token => token.Id, token => token.Content);
         List<byte> all = new(tokens.Length * 8);
+        List<int> missing = [];
         starts = new int[tokens.Length + 1];
         for (int id = 0; id < tokens.Length; id++)
         {
             if (contents.TryGetValue(id, out string? content)) all.AddRange(Encoding.UTF8.GetBytes(content));
             else if (tokens[id] is string token) Add(token, all);
+            else missing.Add(id);
             starts[id + 1] = all.Count;
         }
 
         bytes = [.. all];
+        without = [.. missing];
     }
 
     /// <summary>One more than the highest id.</summary>
     public int Count => starts.Length - 1;
+
+    /// <summary>Ids below <see cref="Count"/> that have no token, ascending.</summary>
+    public IReadOnlyList<int> Without => without;
+
+    public bool Has(int id) => (uint)id < (uint)Count && Array.BinarySearch(without, id) < 0;
 
     /// <summary>None for an id that has no token.</summary>
     public ReadOnlySpan<byte> this[int id] => (uint)id < (uint)Count ? bytes.AsSpan(starts[id]..starts[id + 1]) : [];

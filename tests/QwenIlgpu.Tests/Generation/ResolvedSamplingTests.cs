@@ -5,6 +5,7 @@ namespace QwenIlgpu.Tests;
 internal sealed class ResolvedSamplingTests
 {
     private const int Vocabulary = 100;
+    private const int IdWithoutToken = 50;
 
     private static readonly GenerationDefaults ModelDefaults = new(DoSample: true, Temperature: 1, TopK: 20, TopP: 0.95f);
 
@@ -64,7 +65,7 @@ internal sealed class ResolvedSamplingTests
     public void SeedIsDrawnOnlyIfUnset()
     {
         ResolvedSampling given = ResolvedSampling.Resolve(
-            new SamplingOptions { Seed = 0 }, null, Vocabulary, () => throw new InvalidOperationException());
+            new SamplingOptions { Seed = 0 }, null, Vocabulary, static _ => true, () => throw new InvalidOperationException());
 
         Assert.That(given.Seed, Is.Zero);
         Assert.That(Resolve(null, null).Seed, Is.EqualTo(0x123456789abcdef0UL));
@@ -115,6 +116,9 @@ internal sealed class ResolvedSamplingTests
         yield return Case(
             new() { LogitBias = new Dictionary<int, float> { [7] = float.PositiveInfinity } },
             "LogitBias of token 7 is Infinity; it must be finite, or -Infinity to forbid the token");
+        yield return Case(
+            new() { LogitBias = new Dictionary<int, float> { [IdWithoutToken] = 1 } }, "LogitBias names token 50; no token has this id");
+        yield return Case(new() { AllowedTokenIds = [1, IdWithoutToken] }, "AllowedTokenIds names token 50; no token has this id");
         yield return Case(new() { AllowedTokenIds = [] }, "AllowedTokenIds is empty; it must hold at least one token id, or be unset");
         yield return Case(new() { AllowedTokenIds = [1, -1] }, "AllowedTokenIds names token -1; the vocabulary has ids from 0 to 99");
     }
@@ -147,5 +151,5 @@ internal sealed class ResolvedSamplingTests
     }
 
     private static ResolvedSampling Resolve(SamplingOptions? options, GenerationDefaults? defaults) =>
-        ResolvedSampling.Resolve(options, defaults, Vocabulary, () => 0x123456789abcdef0UL);
+        ResolvedSampling.Resolve(options, defaults, Vocabulary, static id => id != IdWithoutToken, () => 0x123456789abcdef0UL);
 }

@@ -9,7 +9,7 @@ internal sealed class SchedulerTests
     private static readonly int[] Prompt = TestModels.Tiny.Tokenize(
         "<|im_start|>user\nWhat is the capital of Norway?<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n", parseSpecial: true);
 
-    private static ResolvedSampling Greedy { get; } = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, 2048, () => 0);
+    private static ResolvedSampling Greedy { get; } = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, 2048, static _ => true, () => 0);
 
     // The answer ends with an end-of-turn token that the device sees first: a step queued behind it must not touch the state.
     [Test]

@@ -159,7 +159,7 @@ internal sealed class ScoreTests
     {
         using var sequences = new SequenceRunner(TestModels.Tiny);
         var scheduler = new Scheduler(sequences.Runner);
-        var greedy = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, 2048, () => 0);
+        var greedy = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, 2048, static _ => true, () => 0);
         var drawing = new GenerationRequest(Prompt(30), 3, new HashSet<int>(), greedy, new TokenStream(3, -1));
         var scores = new TokenStream(599, 0);
         var scoring = GenerationRequest.OfScores(Prompt(600), scores);

@@ -12,7 +12,7 @@ internal sealed class SteadyDecodeTests
         using var sequences = new SequenceRunner(TestModels.Tiny);
         var scheduler = new Scheduler(sequences.Runner);
         var stream = new TokenStream(400, -1);
-        ResolvedSampling sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0.8f, TopK = 20, TopP = 0.9f, Seed = 1 }, null, 2048, () => 0);
+        ResolvedSampling sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0.8f, TopK = 20, TopP = 0.9f, Seed = 1 }, null, 2048, static _ => true, () => 0);
         scheduler.Enqueue(new GenerationRequest([5, 6, 7], 400, new HashSet<int>(), sampling, stream));
         scheduler.Update();
         for (int i = 0; i < 20; i++)

@@ -39,6 +39,17 @@ internal sealed class QwenTokenizerTests
     }
 
     [Test]
+    public void KnowsWhichIdsHaveATokenByTheSet()
+    {
+        string config = """{"added_tokens_decoder": {"2050": {"content": "<|audio_pad|>", "special": true}}}""";
+        QwenTokenizer tokenizer = Load(TokenizerJson(), config);
+
+        Assert.That(tokenizer.IdsWithoutToken, Is.EqualTo(new[] { 2048, 2049 }));
+        Assert.That(((int[])[-1, 0, 2047, 2048, 2049, 2050, 2051]).Where(tokenizer.HasToken), Is.EqualTo(new[] { 0, 2047, 2050 }));
+        Assert.That(Tokenizer.IdsWithoutToken, Is.Empty);
+    }
+
+    [Test]
     public void DecodesIdsWithoutTokensToNothing() => Assert.That(Tokenizer.Decode([-1, 2048, int.MaxValue]), Is.Empty);
 
     [Test]
