@@ -21,16 +21,9 @@ internal static class JsonInput
         if (file != "-" && !File.Exists(file))
             throw new FileNotFoundException($"{file}: no such file; --input takes a JSON file, or - for standard input");
         string name = file == "-" ? "standard input" : file;
-        try
-        {
-            using JsonDocument document = JsonDocument.Parse(file == "-" ? terminal.Input.ReadToEnd() : File.ReadAllText(file));
-            if (document.RootElement.ValueKind != JsonValueKind.Array)
-                throw new InvalidDataException($"{name}: holds a JSON {document.RootElement.ValueKind}, an array is expected");
-            return [.. document.RootElement.Clone().EnumerateArray()];
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"{name}: not valid JSON: {e.Message}", e);
-        }
+        JsonElement root = JsonText.Parse(name, file == "-" ? terminal.Input.ReadToEnd() : File.ReadAllText(file));
+        if (root.ValueKind != JsonValueKind.Array)
+            throw new InvalidDataException($"{name}: holds a JSON {root.ValueKind}, an array is expected");
+        return [.. root.EnumerateArray()];
     }
 }

@@ -2,6 +2,13 @@ using System.CommandLine;
 
 namespace QwenIlgpu.Cli;
 
+/// <summary>What a generation uses of a checkpoint.</summary>
+internal static class UsedPartsOfGeneration
+{
+    public static ModelParts UsedParts(this GenerationOptions options) =>
+        ModelParts.Tokenizer | ModelParts.Generation | (options.IgnoreEos ? ModelParts.None : ModelParts.EndIds);
+}
+
 /// <summary>
 /// Options of the commands that run a model: how its weights are loaded and how much state it gets. A command for which a context is
 /// something else than the longest conversation brings its own option.
@@ -53,8 +60,12 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
     /// <summary>Where this user's compiled kernels are kept.</summary>
     public static string? KernelCache => KernelCacheDirectory.Of(Environment.GetEnvironmentVariable("XDG_CACHE_HOME"));
 
-    /// <summary>Loads the model with a progress bar and makes sure that it can hold the asked context.</summary>
-    public async Task<QwenModel> LoadAsync(ParseResult parse, CommonOptions common, Terminal terminal, CancellationToken cancellation)
+    /// <summary>
+    /// Loads the model with a progress bar and makes sure that it can hold the asked context. Of the checkpoint's other parts only
+    /// those that the command uses can stop it, and they do so before the weights are read.
+    /// </summary>
+    public async Task<QwenModel> LoadAsync(
+        ParseResult parse, CommonOptions common, Terminal terminal, ModelParts used, CancellationToken cancellation)
     {
         string directory = ModelDirectory.Resolve(parse, common, terminal);
         var options = new ModelOptions
@@ -63,6 +74,7 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
             Quantization = parse.GetValue(Quantize),
             HeadQuantization = parse.GetValue(QuantizeHead),
             ChatTemplate = TemplateName(parse),
+            UsedParts = used,
             LoggerFactory = new TerminalLoggerFactory(terminal, parse.GetValue(common.Verbose)),
             KernelCacheDirectory = KernelCache,
         };

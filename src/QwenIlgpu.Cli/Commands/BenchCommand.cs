@@ -56,7 +56,7 @@ internal static class BenchCommand
             int prompt = parse.GetValue(promptTokens);
             int decode = parse.GetValue(decodeTokens);
             DateTime loadStart = DateTime.Now;
-            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, cancellation).ConfigureAwait(false);
+            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, ModelParts.Tokenizer, cancellation).ConfigureAwait(false);
             long needed = (long)prompt + decode + (timesNodes ? StepBench.SpareTokens : 0);
             if (parse.GetValue(decoding) > 0)
                 needed = Math.Max(needed, AlternationBench.ContextTokens(prompt));

@@ -48,7 +48,8 @@ internal static class GenerateCommand
         {
             string text = ReadPrompt(parse.GetRequiredValue(prompt), parse.GetValue(raw), terminal);
             GenerationOptions options = sampling.Read(parse);
-            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, cancellation).ConfigureAwait(false);
+            ModelParts used = options.UsedParts() | (parse.GetValue(raw) ? ModelParts.None : ModelParts.ChatTemplate);
+            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, used, cancellation).ConfigureAwait(false);
             LogitBiasOption.Check(options.Sampling?.LogitBias, loaded);
             int[] ids = parse.GetValue(raw)
                 ? loaded.Tokenize(text, parseSpecial: true)

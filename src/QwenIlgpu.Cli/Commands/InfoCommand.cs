@@ -26,11 +26,14 @@ internal static class InfoCommand
         {
             string directory = ModelDirectory.Resolve(parse, common, terminal);
             using Checkpoint checkpoint = Checkpoint.Open(directory);
+            foreach (string notice in checkpoint.Notices)
+                terminal.Note(notice);
             int most = checkpoint.Config.MaxPositionEmbeddings;
             int tokens = parse.GetValue(context);
             if (tokens > most)
                 throw new UsageException($"--context is {tokens}; this model was made for at most {most} tokens");
-            JsonObject info = Describe(checkpoint, tokens == 0 ? Math.Min(most, 32_768) : tokens, parse.GetValue(pages) ?? PageType.Bf16);
+            JsonObject info = Describe(
+                checkpoint, tokens == 0 ? Math.Min(most, 32_768) : tokens, parse.GetValue(pages) ?? PageType.Bf16, terminal);
             if (parse.GetValue(common.Json))
                 terminal.WriteJson(info);
             else
@@ -40,16 +43,17 @@ internal static class InfoCommand
         return command;
     }
 
-    private static JsonObject Describe(Checkpoint checkpoint, int contextTokens, PageType pageType)
+    private static JsonObject Describe(Checkpoint checkpoint, int contextTokens, PageType pageType, Terminal terminal)
     {
+        string directory = checkpoint.DirectoryPath;
         IReadOnlyList<ModuleGroup> modules = ModuleInventory.Of(checkpoint);
         return new JsonObject
         {
             ["model"] = checkpoint.DirectoryPath,
             ["config"] = Config(checkpoint.Config),
-            ["tokenizer_size"] = QwenTokenizer.Load(checkpoint.DirectoryPath).VocabularySize,
-            ["chat_template"] = TemplateOf(checkpoint.DirectoryPath),
-            ["generation_config"] = Generation(checkpoint.Generation),
+            ["tokenizer_size"] = Readable(() => JsonValue.Create(QwenTokenizer.Load(directory).VocabularySize), terminal),
+            ["chat_template"] = TemplateOf(directory),
+            ["generation_config"] = Readable(() => Generation(GenerationConfig.Load(directory)), terminal),
             ["parameters"] = Parameters(checkpoint.Config.Parameters),
             ["memory"] = Memory(checkpoint, modules, contextTokens, pageType),
             ["modules"] = new JsonArray([.. modules.Select(Module)]),
@@ -80,27 +84,49 @@ internal static class InfoCommand
         ["mtp_layers"] = c.MtpNumHiddenLayers,
     };
 
+    // A part that cannot be read leaves the rest of the report as it is.
+    private static JsonNode? Readable(Func<JsonNode?> read, Terminal terminal)
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception e) when (IsFaultOfFile(e))
+        {
+            terminal.Note(e.Message);
+            return null;
+        }
+    }
+
     private static string TemplateOf(string directory)
     {
         try
         {
             return ChatTemplate.Load(directory).Name;
         }
-        catch (NotSupportedException e)
+        catch (Exception e) when (IsFaultOfFile(e))
         {
             return e.Message;
         }
     }
 
-    private static JsonObject? Generation(GenerationConfig? g) => g is null ? null : new JsonObject
+    private static bool IsFaultOfFile(Exception e) => e is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException;
+
+    private static JsonObject? Generation(GenerationConfig? g)
     {
-        ["do_sample"] = g.DoSample,
-        ["temperature"] = g.Temperature,
-        ["top_k"] = g.TopK,
-        ["top_p"] = g.TopP,
-        ["min_p"] = g.MinP,
-        ["eos_token_ids"] = g.EosTokenIds.ToJson(),
-    };
+        if (g is null)
+            return null;
+        JsonNode? Raw(string key) => g.Raw(key) is { } value ? JsonNode.Parse(value.GetRawText()) : null;
+        return new JsonObject
+        {
+            ["do_sample"] = Raw("do_sample"),
+            ["temperature"] = Raw("temperature"),
+            ["top_k"] = Raw("top_k"),
+            ["top_p"] = Raw("top_p"),
+            ["min_p"] = Raw("min_p"),
+            ["eos_token_ids"] = Raw("eos_token_id") switch { null => [], JsonArray ids => ids, { } id => new JsonArray(id) },
+        };
+    }
 
     private static JsonObject Parameters(ParameterCounts p) => new()
     {

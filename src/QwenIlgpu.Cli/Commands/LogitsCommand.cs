@@ -32,7 +32,7 @@ internal static class LogitsCommand
             string file = parse.GetRequiredValue(output);
             if (Path.GetDirectoryName(Path.GetFullPath(file)) is { } folder && !Directory.Exists(folder))
                 throw new DirectoryNotFoundException($"{folder}: no such directory to write {Path.GetFileName(file)} to");
-            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, cancellation).ConfigureAwait(false);
+            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, ModelParts.None, cancellation).ConfigureAwait(false);
             Check(prompts, loaded.Config, parse.GetValue(model.Context));
             new LogitsFile(loaded, model.PageTypeOf(parse)).Write(file, prompts, cancellation);
             if (parse.GetValue(common.Json))

@@ -45,7 +45,7 @@ internal static class PerplexityCommand
                 throw new UsageException($"--stride is {step}; it must be at most --context, {tokens}, or tokens are left out");
             string name = parse.GetRequiredValue(file);
             string text = Read(name, terminal);
-            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, cancellation).ConfigureAwait(false);
+            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, ModelParts.Tokenizer, cancellation).ConfigureAwait(false);
             int[] ids = loaded.Tokenize(text, parse.GetValue(special));
             IReadOnlyList<TextWindow> windows = TextWindow.Of(ids.Length, tokens, step);
             if (windows.Count == 0)

@@ -10,15 +10,16 @@ internal sealed class Checkpoint : IDisposable
 
     private readonly TensorFiles files;
     private readonly TensorNames names;
+    private readonly List<string> notices;
 
-    private Checkpoint(string directory, QwenConfig config, GptqConfig? quantization, GenerationConfig? generation, TensorFiles files)
+    private Checkpoint(string directory, QwenConfig config, GptqConfig? quantization, TensorFiles files, List<string> notices)
     {
         DirectoryPath = directory;
         Config = config;
         Quantization = quantization;
-        Generation = generation;
         this.files = files;
-        names = TensorNames.Detect(directory, files.Tensors);
+        this.notices = notices;
+        names = files.Names;
         foreach (TensorEntry tensor in files.Tensors.Values)
         {
             if (!names.IsText(tensor.Name))
@@ -31,6 +32,8 @@ internal sealed class Checkpoint : IDisposable
             if (quantization is null && tensor.Name.EndsWith(".qweight", StringComparison.Ordinal))
                 throw new InvalidDataException($"{files.PathOf(tensor)}: holds {tensor.Name}, but config.json has no quantization_config");
         }
+
+        Config = config with { TieWordEmbeddings = HeadIsTied() };
     }
 
     /// <summary>The directory.</summary>
@@ -39,8 +42,8 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>The model's shape.</summary>
     public QwenConfig Config { get; }
 
-    /// <summary>Defaults for generation, where the checkpoint has any.</summary>
-    public GenerationConfig? Generation { get; }
+    /// <summary>What two sources contradict each other in, with the one that counts, and what is left out: a sentence each.</summary>
+    public IReadOnlyList<string> Notices => notices;
 
     /// <summary>How quantised modules are packed; null when none are.</summary>
     public GptqConfig? Quantization { get; }
@@ -60,18 +63,17 @@ internal sealed class Checkpoint : IDisposable
         if (!Directory.Exists(directory))
             throw new DirectoryNotFoundException($"{directory}: no such directory; a checkpoint holds config.json and model.safetensors");
         string configFile = Path.Combine(directory, "config.json");
-        if (!File.Exists(configFile))
+        if (!CheckpointFile.Exists(configFile))
             throw new FileNotFoundException($"{directory}: holds no config.json, so it is not a checkpoint directory", configFile);
 
         JsonSection json = JsonSection.Load(configFile);
-        QwenConfig config = QwenConfigReader.Read(json);
-        GptqConfig? quantization = GptqConfig.Read(json);
-        string generationFile = Path.Combine(directory, "generation_config.json");
-        GenerationConfig? generation = File.Exists(generationFile) ? GenerationConfig.Load(generationFile) : null;
-        TensorFiles files = TensorFiles.Open(directory);
+        List<string> notices = [];
+        QwenConfig config = QwenConfigReader.Read(json, notices);
+        GptqConfig? quantization = GptqConfig.Read(json, notices);
+        TensorFiles files = TensorFiles.Open(directory, notices);
         try
         {
-            return new Checkpoint(directory, config, quantization, generation, files);
+            return new Checkpoint(directory, config, quantization, files, notices);
         }
         catch
         {
@@ -138,6 +140,38 @@ internal sealed class Checkpoint : IDisposable
 
     /// <summary>Closes the files.</summary>
     public void Dispose() => files.Dispose();
+
+    // A head of its own beside a configuration that ties it: the same bytes are one matrix, others are the head that was trained.
+    private bool HeadIsTied()
+    {
+        const string Head = "lm_head.weight";
+        if (!Config.TieWordEmbeddings || (!files.Tensors.ContainsKey(names.Stored(Head)) && Find("lm_head.qweight") is null))
+            return Config.TieWordEmbeddings;
+        if (Find(Head) is { } head && Find("embed_tokens.weight") is { } embedding && HoldSameBytes(head, embedding))
+            return true;
+        notices.Add($"{DirectoryPath}: config.json says tie_word_embeddings, but the files hold an lm_head that differs from the embedding; the lm_head counts");
+        return false;
+    }
+
+    private bool HoldSameBytes(TensorEntry a, TensorEntry b)
+    {
+        const int BlockBytes = 1 << 20;
+        if (a.TypeName != b.TypeName || !a.Shape.AsSpan().SequenceEqual(b.Shape.AsSpan()))
+            return false;
+        byte[] blocks = new byte[2 * (int)Math.Min(BlockBytes, a.LengthBytes)];
+        Span<byte> first = blocks.AsSpan(0, blocks.Length / 2);
+        Span<byte> second = blocks.AsSpan(blocks.Length / 2);
+        for (long offset = 0; offset < a.LengthBytes; offset += BlockBytes)
+        {
+            int count = (int)Math.Min(BlockBytes, a.LengthBytes - offset);
+            Read(a, offset, first[..count]);
+            Read(b, offset, second[..count]);
+            if (!first[..count].SequenceEqual(second[..count]))
+                return false;
+        }
+
+        return true;
+    }
 
     private InvalidDataException Missing(string canonicalName)
     {

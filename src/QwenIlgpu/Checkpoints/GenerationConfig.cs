@@ -1,70 +1,45 @@
-using System.Collections.Immutable;
+using System.Collections.Concurrent;
+using System.Text.Json;
 
 namespace QwenIlgpu;
 
-/// <summary>A checkpoint's own defaults for generation (<c>generation_config.json</c>); null where the file is silent.</summary>
-internal sealed record GenerationConfig
+/// <summary>
+/// A checkpoint's own defaults for generation, as its <c>generation_config.json</c> writes them: whoever makes use of one checks it, so
+/// that a bad one stops nobody else.
+/// </summary>
+internal sealed class GenerationConfig
 {
-    /// <summary>First token of a text.</summary>
-    public int? BosTokenId { get; init; }
+    private const string FileName = "generation_config.json";
 
-    /// <summary>Tokens that end an answer; empty where the file is silent.</summary>
-    public ImmutableArray<int> EosTokenIds { get; init; } = [];
+    private readonly ConcurrentDictionary<string, bool> noticed = new();
+    private readonly Action<string> notice;
 
-    /// <summary>Filler of batches.</summary>
-    public int? PadTokenId { get; init; }
-
-    /// <summary>True to sample, false for the likeliest token.</summary>
-    public bool? DoSample { get; init; }
-
-    /// <summary>Divisor of the logits.</summary>
-    public double? Temperature { get; init; }
-
-    /// <summary>Number of likeliest tokens kept; 0 keeps all.</summary>
-    public int? TopK { get; init; }
-
-    /// <summary>Probability mass kept.</summary>
-    public double? TopP { get; init; }
-
-    /// <summary>Least probability kept, relative to the likeliest token's.</summary>
-    public double? MinP { get; init; }
-
-    /// <summary>Factor against tokens of prompt and answer.</summary>
-    public double? RepetitionPenalty { get; init; }
-
-    /// <summary>Penalty per occurrence in the answer.</summary>
-    public double? FrequencyPenalty { get; init; }
-
-    /// <summary>Penalty for any occurrence in the answer.</summary>
-    public double? PresencePenalty { get; init; }
-
-    /// <summary>Longest answer.</summary>
-    public int? MaxNewTokens { get; init; }
-
-    /// <summary>Reads and checks a <c>generation_config.json</c>.</summary>
-    public static GenerationConfig Load(string file)
+    private GenerationConfig(JsonSection json, Action<string>? notice)
     {
-        JsonSection json = JsonSection.Load(file);
-        return new GenerationConfig
-        {
-            BosTokenId = json.Int("bos_token_id", 0, int.MaxValue),
-            EosTokenIds = json.IntOrInts("eos_token_id", 0, int.MaxValue),
-            PadTokenId = json.Int("pad_token_id", 0, int.MaxValue),
-            DoSample = json.Bool("do_sample"),
-            Temperature = InRange(json, "temperature", 0, 1e6),
-            TopK = json.Int("top_k", 0, int.MaxValue),
-            TopP = InRange(json, "top_p", 0, 1),
-            MinP = InRange(json, "min_p", 0, 1),
-            RepetitionPenalty = InRange(json, "repetition_penalty", 1e-6, 1e6),
-            FrequencyPenalty = InRange(json, "frequency_penalty", -1e6, 1e6),
-            PresencePenalty = InRange(json, "presence_penalty", -1e6, 1e6),
-            MaxNewTokens = json.Int("max_new_tokens", 1, int.MaxValue),
-        };
+        Json = json;
+        this.notice = notice ?? (static _ => { });
     }
 
-    private static double? InRange(JsonSection json, string key, double min, double max)
+    /// <summary>The file's members.</summary>
+    public JsonSection Json { get; }
+
+    /// <summary>True to sample, false for the likeliest token.</summary>
+    public bool? DoSample => Json.Bool("do_sample");
+
+    /// <summary>Reads the file of a checkpoint directory; null where it has none. <paramref name="notice"/> is told what is left out.</summary>
+    public static GenerationConfig? Load(string directory, Action<string>? notice = null)
     {
-        double? value = json.Number(key);
-        return value is null || (value >= min && value <= max) ? value : throw json.Invalid(key, $"from {min} to {max}");
+        string file = Path.Combine(directory, FileName);
+        return CheckpointFile.Exists(file) ? new GenerationConfig(JsonSection.Load(file), notice) : null;
+    }
+
+    /// <summary>The value at a key as the file writes it, for reports; null where it is silent.</summary>
+    public JsonElement? Raw(string key) => Json.Value(key);
+
+    /// <summary>Says once what is not taken as it stands.</summary>
+    public void NoticeOnce(string key, string rule)
+    {
+        if (noticed.TryAdd(key, true))
+            notice($"{Json.Invalid(key, rule).Message}: it is left out");
     }
 }

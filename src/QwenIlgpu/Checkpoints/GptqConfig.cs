@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace QwenIlgpu;
 
 /// <summary>How the checkpoint's quantised modules are packed: GPTQ v1, 4 bits, symmetric, groups of consecutive inputs.</summary>
@@ -8,12 +10,20 @@ internal sealed record GptqConfig(int GroupSize)
     private const int SupportedGroupSize = 128;
 
     /// <summary>The packing that <c>config.json</c> declares, null when it declares none. Others are refused by name.</summary>
-    public static GptqConfig? Read(JsonSection root)
+    public static GptqConfig? Read(JsonSection root, ICollection<string> notices)
     {
-        JsonSection? json = root.Section(Key) ?? root.Section("text_config")?.Section(Key);
-        if (json is null)
-            return null;
+        JsonSection? inner = root.Section("text_config");
+        if (root.Has(Key) && inner?.Has(Key) == true && !JsonElement.DeepEquals(root.Value(Key)!.Value, inner.Value(Key)!.Value))
+        {
+            Read(inner.Section(Key)!);
+            notices.Add($"{root.File}: {Key} and {inner.FullKey(Key)} differ; {Key} counts");
+        }
 
+        return (root.Section(Key) ?? inner?.Section(Key)) is { } json ? Read(json) : null;
+    }
+
+    private static GptqConfig Read(JsonSection json)
+    {
         string method = json.Text("quant_method") ?? throw json.Missing("quant_method");
         if (method != "gptq")
             throw json.Unsupported("quant_method", "gptq");

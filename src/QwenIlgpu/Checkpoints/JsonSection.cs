@@ -14,6 +14,7 @@ internal sealed class JsonSection
 
     private readonly JsonElement element;
     private readonly string prefix;
+    private readonly HashSet<string> asked = [];
 
     private JsonSection(string file, string prefix, JsonElement element)
     {
@@ -28,29 +29,18 @@ internal sealed class JsonSection
     /// <summary>Names of the members, in file order.</summary>
     public IEnumerable<string> Keys => element.EnumerateObject().Select(static member => member.Name);
 
+    /// <summary>Names of the members that were asked for so far, there or not.</summary>
+    public IReadOnlySet<string> Asked => asked;
+
     /// <summary>Reads a file that is one JSON object.</summary>
     public static JsonSection Load(string file)
     {
-        byte[] text = JsonText.ReadFile(file, MaxFileBytes);
-        try
-        {
-            Utf8JsonReader strings = new(text);
-            while (strings.Read())
-            {
-                if (strings.ValueIsEscaped)
-                    JsonText.StringAt(file, ref strings);
-            }
-
-            Utf8JsonReader reader = new(text);
-            JsonElement root = JsonElement.ParseValue(ref reader);
-            if (root.ValueKind != JsonValueKind.Object)
-                throw new InvalidDataException($"{file}: is a JSON {root.ValueKind}, an object is expected");
-            return new JsonSection(file, string.Empty, root);
-        }
-        catch (JsonException error)
-        {
-            throw JsonText.Malformed(file, error);
-        }
+        byte[] text = CheckpointFile.ReadText(file, MaxFileBytes);
+        JsonElement root = JsonText.Parse(file, text);
+        JsonText.RequireWholeStrings(file, text);
+        if (root.ValueKind != JsonValueKind.Object)
+            throw new InvalidDataException($"{file}: is a JSON {root.ValueKind}, an object is expected");
+        return new JsonSection(file, string.Empty, root);
     }
 
     /// <summary>The key with the names of the objects around it, as messages show it.</summary>
@@ -80,6 +70,13 @@ internal sealed class JsonSection
         { ValueKind: JsonValueKind.Number } value when value.TryGetDouble(out double number) && double.IsFinite(number) => number,
         _ => throw Invalid(key, "a finite number"),
     };
+
+    /// <summary>The finite number at <paramref name="key"/>, or null where there is none, whatever is there instead.</summary>
+    public double? NumberOrNull(string key) =>
+        Find(key) is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out double number) && double.IsFinite(number) ? number : null;
+
+    /// <summary>What is at <paramref name="key"/>, or null.</summary>
+    public JsonElement? Value(string key) => Find(key);
 
     /// <summary>The truth value at <paramref name="key"/>, or null.</summary>
     public bool? Bool(string key) => Find(key) switch
@@ -126,15 +123,33 @@ internal sealed class JsonSection
     public NotSupportedException Unsupported(string key, string supported) =>
         new($"{File}: {FullKey(key)} is {Shown(key)}, which is not supported; supported: {supported}");
 
-    private JsonElement? Find(string key) =>
-        element.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
-
-    private int ToInt(string key, JsonElement value, int min, int max)
+    private JsonElement? Find(string key)
     {
-        if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out int number) || number < min || number > max)
-            throw Invalid(key, $"a whole number from {min} to {max}");
-        return number;
+        asked.Add(key);
+        JsonElement? found = null;
+        foreach (JsonProperty member in element.EnumerateObject())
+        {
+            if (!member.NameEquals(key))
+                continue;
+            if (found is { } first && !JsonElement.DeepEquals(first, member.Value))
+            {
+                throw new InvalidDataException(
+                    $"{File}: {FullKey(key)} is given twice, as {JsonText.Shown(first.GetRawText())} and as {JsonText.Shown(member.Value.GetRawText())}");
+            }
+
+            found = member.Value;
+        }
+
+        return found is { ValueKind: not JsonValueKind.Null } ? found : null;
     }
 
-    private string Shown(string key) => JsonText.Shown(Find(key)?.GetRawText() ?? "missing");
+    // Some writers spell whole numbers 20.0.
+    private int ToInt(string key, JsonElement value, int min, int max)
+    {
+        bool whole = value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && double.IsInteger(number)
+            && number >= min && number <= max;
+        return whole ? (int)value.GetDouble() : throw Invalid(key, $"a whole number from {min} to {max}");
+    }
+
+    private string Shown(string key) => JsonText.Shown(element.TryGetProperty(key, out JsonElement value) ? value.GetRawText() : "missing");
 }

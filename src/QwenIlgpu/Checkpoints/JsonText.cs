@@ -1,32 +1,47 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
-using Microsoft.Win32.SafeHandles;
 
 namespace QwenIlgpu;
 
 /// <summary>Reads the JSON text of a checkpoint's files: bounded, valid UTF-8, and never with an exception of the parser's own.</summary>
 internal static class JsonText
 {
-    /// <summary>The bytes of a whole JSON file of at most <paramref name="maxBytes"/>.</summary>
-    public static byte[] ReadFile(string file, long maxBytes)
+    /// <summary>The one value that a text is; <paramref name="name"/> is what messages call the text.</summary>
+    public static JsonElement Parse(string name, ReadOnlySpan<byte> text)
     {
-        using SafeFileHandle handle = File.OpenHandle(file);
-        long length = RandomAccess.GetLength(handle);
-        if (length > maxBytes)
-            throw new InvalidDataException($"{file}: is {length} bytes long, at most {maxBytes} are read");
-
-        byte[] text = new byte[length];
-        int filled = 0;
-        while (filled < text.Length)
+        try
         {
-            int read = RandomAccess.Read(handle, text.AsSpan(filled), filled);
-            if (read == 0)
-                throw new InvalidDataException($"{file}: ends at byte {filled} of {length} while it is read");
-            filled += read;
+            Utf8JsonReader reader = new(text);
+            JsonElement value = JsonElement.ParseValue(ref reader);
+            reader.Read();                              // throws when anything but blanks follows the value
+            return value;
         }
+        catch (JsonException error)
+        {
+            throw Malformed(name, text, error);
+        }
+    }
 
-        RequireUtf8(file, text);
-        return text;
+    /// <summary>The one value that a text is; a byte-order mark before it does not count.</summary>
+    public static JsonElement Parse(string name, string text) => Parse(name, Encoding.UTF8.GetBytes(text.TrimStart('\uFEFF')));
+
+    /// <summary>Refuses strings and names with an escape that is half a character.</summary>
+    public static void RequireWholeStrings(string name, ReadOnlySpan<byte> text)
+    {
+        try
+        {
+            Utf8JsonReader strings = new(text);
+            while (strings.Read())
+            {
+                if (strings.ValueIsEscaped)
+                    StringAt(ref strings);
+            }
+        }
+        catch (JsonException error)
+        {
+            throw Malformed(name, text, error);
+        }
     }
 
     /// <summary>Refuses bytes that are not UTF-8, which the JSON parser itself would let pass.</summary>
@@ -36,16 +51,16 @@ internal static class JsonText
             throw new InvalidDataException($"{file}: its JSON is not valid UTF-8");
     }
 
-    /// <summary>The string or property name that the reader stands on. An escape that is half a character is refused.</summary>
-    public static string StringAt(string file, ref Utf8JsonReader reader)
+    /// <summary>The string or property name that the reader stands on. An escape that is half a character is refused as no JSON.</summary>
+    public static string StringAt(ref Utf8JsonReader reader)
     {
         try
         {
             return reader.GetString()!;
         }
-        catch (InvalidOperationException)
+        catch (InvalidOperationException error)
         {
-            throw new InvalidDataException($"{file}: the string at byte {reader.TokenStartIndex} of its JSON holds half a character");
+            throw new JsonException("a string holds half a character", error);
         }
     }
 
@@ -61,9 +76,9 @@ internal static class JsonText
         });
     }
 
-    /// <summary>The error for text that is not JSON.</summary>
-    public static InvalidDataException Malformed(string file, JsonException error) =>
-        new($"{file}: not valid JSON: {error.Message}", error);
+    /// <summary>The error for text that is not JSON: file, line, column and what is expected there.</summary>
+    public static InvalidDataException Malformed(string file, ReadOnlySpan<byte> text, Exception error) =>
+        new($"{file}: not valid JSON: {JsonSyntax.FirstFault(text) ?? error.Message}", error);
 
     /// <summary>Members of the object that the reader stands before, counted without keeping anything.</summary>
     public static int CountMembers(Utf8JsonReader reader)

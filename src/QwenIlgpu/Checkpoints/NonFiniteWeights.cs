@@ -11,7 +11,10 @@ namespace QwenIlgpu;
 /// <param name="Value">NaN or an infinity.</param>
 internal sealed record NonFiniteWeight(string File, TensorEntry Entry, long Element, float Value)
 {
-    /// <summary>The value and its indices, outermost first: <c>NaN at [7, 3]</c>.</summary>
+    /// <summary>NaN, Infinity or -Infinity.</summary>
+    public string ValueText => Value.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Its indices, outermost first: <c>[7, 3]</c>.</summary>
     public string Place
     {
         get
@@ -20,12 +23,12 @@ internal sealed record NonFiniteWeight(string File, TensorEntry Entry, long Elem
             long rest = Element;
             for (int i = indices.Length - 1; i >= 0; i--)
                 (rest, indices[i]) = Math.DivRem(rest, Entry.Shape[i]);
-            return $"{Value.ToString(CultureInfo.InvariantCulture)} at {TensorEntry.TextOf(indices)}";
+            return TensorEntry.TextOf(indices);
         }
     }
 
     /// <summary>Tensor, file and place in words.</summary>
-    public override string ToString() => $"tensor {Entry.Name} in {Path.GetFileName(File)} holds {Place}";
+    public override string ToString() => $"tensor {Entry.Name} in {Path.GetFileName(File)} holds {ValueText} at {Place}";
 }
 
 /// <summary>Finds weights that are NaN or infinite: those whose exponent has every bit set.</summary>

@@ -69,14 +69,8 @@ internal sealed partial record QwenConfig
     /// <summary>Multi-token-prediction layers of the checkpoint.</summary>
     public int MtpNumHiddenLayers { get; init; }
 
-    /// <summary>First token of a text, where the model uses one.</summary>
-    public int? BosTokenId { get; init; }
-
-    /// <summary>Tokens that end a text; <c>generation_config.json</c> overrules them.</summary>
+    /// <summary>Tokens that end a text of a model without a checkpoint; those of a checkpoint have several sources.</summary>
     public ImmutableArray<int> EosTokenIds { get; init; } = [];
-
-    /// <summary>Filler of batches.</summary>
-    public int? PadTokenId { get; init; }
 
     /// <summary>Number of layers.</summary>
     public int NumHiddenLayers => LayerTypes.Length;
@@ -103,5 +97,5 @@ internal sealed partial record QwenConfig
     public int LinearConvChannels => (2 * LinearKeyWidth) + LinearValueWidth;
 
     /// <summary>Reads and checks a <c>config.json</c>.</summary>
-    public static QwenConfig Load(string file) => QwenConfigReader.Read(JsonSection.Load(file));
+    public static QwenConfig Load(string file) => QwenConfigReader.Read(JsonSection.Load(file), []);
 }

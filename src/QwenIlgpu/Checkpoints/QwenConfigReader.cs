@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 
 namespace QwenIlgpu;
 
@@ -13,17 +14,18 @@ internal static class QwenConfigReader
     private const int MaxHeadDim = 1 << 16;
     private const int MaxConvKernel = 1 << 8;
 
+    private const string TieKey = "tie_word_embeddings";
+
     /// <summary>The configuration in <paramref name="root"/>, checked: what the model cannot compute is refused here.</summary>
-    public static QwenConfig Read(JsonSection root)
+    public static QwenConfig Read(JsonSection root, ICollection<string> notices)
     {
         JsonSection text = TextSection(root);
         RefuseVariants(text);
         int headDim = text.RequiredInt("head_dim", 1, MaxHeadDim);
         (double theta, int rotaryDim) = QwenRopeReader.Read(text, headDim);
-        int vocabSize = text.RequiredInt("vocab_size", 1, MaxWidth);
         QwenConfig config = new()
         {
-            VocabSize = vocabSize,
+            VocabSize = text.RequiredInt("vocab_size", 1, MaxWidth),
             HiddenSize = text.RequiredInt("hidden_size", 1, MaxHiddenSize),
             IntermediateSize = text.RequiredInt("intermediate_size", 1, MaxWidth),
             LayerTypes = ReadLayerTypes(text, text.RequiredInt("num_hidden_layers", 1, MaxLayers)),
@@ -39,14 +41,33 @@ internal static class QwenConfigReader
             LinearValueHeadDim = text.RequiredInt("linear_value_head_dim", 1, MaxHeadDim),
             LinearConvKernelDim = text.RequiredInt("linear_conv_kernel_dim", 1, MaxConvKernel),
             MaxPositionEmbeddings = text.RequiredInt("max_position_embeddings", 1, int.MaxValue),
-            TieWordEmbeddings = root.Bool("tie_word_embeddings") ?? text.Bool("tie_word_embeddings") ?? false,
+            TieWordEmbeddings = root.Bool(TieKey) ?? text.Bool(TieKey) ?? false,
             MtpNumHiddenLayers = text.Int("mtp_num_hidden_layers", 0, MaxLayers) ?? 0,
-            BosTokenId = text.Int("bos_token_id", 0, vocabSize - 1),
-            EosTokenIds = text.IntOrInts("eos_token_id", 0, vocabSize - 1),
-            PadTokenId = text.Int("pad_token_id", 0, vocabSize - 1),
         };
         CheckWidths(text, config);
+        NoticeContradictions(root, text, notices);
         return config;
+    }
+
+    // A composite file may repeat at its top level what text_config says. The text model's own section counts, but for the tied head.
+    private static void NoticeContradictions(JsonSection root, JsonSection text, ICollection<string> notices)
+    {
+        foreach (string key in text.Asked.Where(key => key != "model_type").Order(StringComparer.Ordinal))
+        {
+            if (text != root && root.Value(key) is { } outer && text.Value(key) is { } inner && !JsonElement.DeepEquals(outer, inner))
+            {
+                notices.Add(
+                    $"{root.File}: {key} is {JsonText.Shown(outer.GetRawText())}, {text.FullKey(key)} is {JsonText.Shown(inner.GetRawText())}; "
+                    + $"{(key == TieKey ? key : text.FullKey(key))} counts");
+            }
+        }
+
+        const string Interval = "full_attention_interval";
+        if (text.Texts("layer_types") is { } types && text.NumberOrNull(Interval) is { } interval && interval > 0
+            && types.Where((type, i) => (type == "full_attention") != ((i + 1) % interval == 0)).Any())
+        {
+            notices.Add($"{text.File}: {text.FullKey("layer_types")} and {Interval} {interval} differ; layer_types counts");
+        }
     }
 
     private static JsonSection TextSection(JsonSection root)

@@ -10,9 +10,8 @@ internal static class QwenRopeReader
         JsonSection? scaling = text.Section("rope_scaling");
         RefuseScaling(rope);
         RefuseScaling(scaling);
-        rope ??= scaling;
-        double theta = Agreed(text, rope, "rope_theta");
-        double factor = Agreed(text, rope, "partial_rotary_factor");
+        double theta = Agreed(text, rope, scaling, "rope_theta");
+        double factor = Agreed(text, rope, scaling, "partial_rotary_factor");
         if (theta is not (> 1 and <= 1e15))
             throw new InvalidDataException($"{text.File}: rope_theta is {theta}, must be above 1 and at most 1e15");
         if (factor is not (> 0 and <= 1))
@@ -37,13 +36,19 @@ internal static class QwenRopeReader
         }
     }
 
-    // Files often give a value in both places; two values that differ would leave the choice to chance.
-    private static double Agreed(JsonSection text, JsonSection? rope, string key)
+    // Files often give a value in several places; values that differ would leave the choice to chance.
+    private static double Agreed(JsonSection text, JsonSection? rope, JsonSection? scaling, string key)
     {
-        double? outer = text.Number(key);
-        double? inner = rope?.Number(key);
-        if (outer is not null && inner is not null && outer != inner)
-            throw new InvalidDataException($"{text.File}: {text.FullKey(key)} is {outer}, but {rope!.FullKey(key)} is {inner}");
-        return inner ?? outer ?? throw (rope ?? text).Missing(key);
+        (JsonSection Section, double? Value)[] given =
+            [.. ((JsonSection?[])[text, rope, scaling]).OfType<JsonSection>().Select(s => (s, s.Number(key))).Where(s => s.Item2 is not null)];
+        if (given.Length == 0)
+            throw (rope ?? scaling ?? text).Missing(key);
+        foreach ((JsonSection section, double? value) in given)
+        {
+            if (value != given[0].Value)
+                throw new InvalidDataException($"{text.File}: {given[0].Section.FullKey(key)} is {given[0].Value}, but {section.FullKey(key)} is {value}");
+        }
+
+        return given[0].Value!.Value;
     }
 }

@@ -33,7 +33,7 @@ internal sealed class SafetensorsFile : IDisposable
     /// <summary>Opens a file and checks its header; its entries carry <paramref name="shard"/> as their file's index.</summary>
     public static SafetensorsFile Open(string path, int shard = 0)
     {
-        SafeFileHandle handle = File.OpenHandle(path);
+        SafeFileHandle handle = CheckpointFile.Open(path);
         try
         {
             long length = RandomAccess.GetLength(handle);
@@ -56,7 +56,7 @@ internal sealed class SafetensorsFile : IDisposable
                 nameof(offsetBytes), $"{tensor.Name}: {destination.Length} bytes at {offsetBytes} exceed its {tensor.LengthBytes} bytes");
         }
 
-        int filled = ReadAt(handle, tensor.OffsetBytes + offsetBytes, destination);
+        int filled = CheckpointFile.ReadAt(handle, tensor.OffsetBytes + offsetBytes, destination);
         if (filled < destination.Length)
         {
             throw new InvalidDataException(
@@ -70,34 +70,21 @@ internal sealed class SafetensorsFile : IDisposable
     private static byte[] ReadHeader(string path, SafeFileHandle handle, long length)
     {
         Span<byte> prefix = stackalloc byte[8];
-        if (ReadAt(handle, 0, prefix) < prefix.Length)
+        if (CheckpointFile.ReadAt(handle, 0, prefix) < prefix.Length)
             throw new InvalidDataException($"{path}: is {length} bytes long, a safetensors file has at least the 8 of its header length");
 
         ulong headerBytes = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
+        if (headerBytes > MaxHeaderBytes)
+            CheckpointFile.RefuseText(path, handle);
         if (headerBytes > MaxHeaderBytes)
             throw new InvalidDataException($"{path}: header length is {headerBytes} bytes, at most {MaxHeaderBytes} are allowed");
         if ((long)headerBytes > length - 8)
             throw new InvalidDataException($"{path}: header length is {headerBytes} bytes, the file holds {length - 8}: it is truncated");
 
         byte[] header = new byte[headerBytes];
-        int filled = ReadAt(handle, 8, header);
+        int filled = CheckpointFile.ReadAt(handle, 8, header);
         if (filled < header.Length)
             throw new InvalidDataException($"{path}: header ends at byte {filled} of {headerBytes}: the file is truncated");
         return header;
-    }
-
-    // One call may return fewer bytes than asked for; none at all means the end.
-    private static int ReadAt(SafeFileHandle handle, long offset, Span<byte> destination)
-    {
-        int filled = 0;
-        while (filled < destination.Length)
-        {
-            int read = RandomAccess.Read(handle, destination[filled..], offset + filled);
-            if (read == 0)
-                break;
-            filled += read;
-        }
-
-        return filled;
     }
 }

@@ -44,7 +44,7 @@ internal ref struct SafetensorsHeader
         }
         catch (JsonException error)
         {
-            throw JsonText.Malformed($"{file} (header)", error);
+            throw JsonText.Malformed($"{file} (header)", json, error);
         }
     }
 
@@ -200,7 +200,7 @@ internal ref struct SafetensorsHeader
     private string ReadString()
     {
         budget.Charge(sizeof(char) * reader.ValueSpan.Length);
-        return JsonText.StringAt(file, ref reader);
+        return JsonText.StringAt(ref reader);
     }
 
     private readonly InvalidDataException Bad(string tensor, string fault) => new($"{file}: tensor {JsonText.Shown(tensor)}: {fault}");

@@ -24,7 +24,7 @@ internal sealed class ShardIndex
     /// <summary>Reads and checks an index.</summary>
     public static ShardIndex Load(string file)
     {
-        byte[] text = JsonText.ReadFile(file, SafetensorsFile.MaxHeaderBytes);
+        byte[] text = CheckpointFile.ReadText(file, SafetensorsFile.MaxHeaderBytes);
         ShardIndex index = new(file);
         try
         {
@@ -32,7 +32,7 @@ internal sealed class ShardIndex
         }
         catch (JsonException error)
         {
-            throw JsonText.Malformed(file, error);
+            throw JsonText.Malformed(file, text, error);
         }
 
         return index.shards.Count > 0 ? index : throw new InvalidDataException($"{file}: weight_map is missing or empty");
@@ -70,12 +70,12 @@ internal sealed class ShardIndex
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             budget.Charge(sizeof(char) * reader.ValueSpan.Length);
-            string tensor = JsonText.StringAt(file, ref reader);
+            string tensor = JsonText.StringAt(ref reader);
             reader.Read();
             if (reader.TokenType != JsonTokenType.String)
                 throw new InvalidDataException($"{file}: weight_map gives {JsonText.Shown(tensor)} a {reader.TokenType}, not a file name");
             budget.Charge(3 * sizeof(char) * reader.ValueSpan.Length);
-            if (!shardOf.TryAdd(tensor, NumberOf(tensor, JsonText.StringAt(file, ref reader))))
+            if (!shardOf.TryAdd(tensor, NumberOf(tensor, JsonText.StringAt(ref reader))))
                 throw new InvalidDataException($"{file}: weight_map lists tensor {JsonText.Shown(tensor)} twice");
         }
     }

@@ -1,74 +1,80 @@
 namespace QwenIlgpu;
 
-/// <summary>The safetensors files of a checkpoint directory, one or many, as one set of tensors.</summary>
+/// <summary>
+/// The safetensors files of a checkpoint directory, one or many, as one set of tensors. Of those that the text model does not use,
+/// whatever is not there or cannot be read is left out with a notice.
+/// </summary>
 internal sealed class TensorFiles : IDisposable
 {
     private const string SingleFile = "model.safetensors";
     private const string IndexFile = "model.safetensors.index.json";
 
-    private readonly SafetensorsFile[] shards;
+    private readonly SafetensorsFile?[] shards;
 
-    private TensorFiles(SafetensorsFile[] shards, IReadOnlyDictionary<string, TensorEntry> tensors)
+    private TensorFiles(SafetensorsFile?[] shards, TensorNames names, IReadOnlyDictionary<string, TensorEntry> tensors)
     {
         this.shards = shards;
+        Names = names;
         Tensors = tensors;
     }
+
+    /// <summary>The naming that the tensors follow.</summary>
+    public TensorNames Names { get; }
 
     /// <summary>Every tensor by stored name.</summary>
     public IReadOnlyDictionary<string, TensorEntry> Tensors { get; }
 
-    /// <summary>Opens <c>model.safetensors</c>, or the files that <c>model.safetensors.index.json</c> names.</summary>
-    public static TensorFiles Open(string directory)
+    /// <summary>
+    /// Opens the files that <c>model.safetensors.index.json</c> names, or <c>model.safetensors</c> where there is no index.
+    /// </summary>
+    public static TensorFiles Open(string directory, ICollection<string> notices)
     {
         string single = Path.Combine(directory, SingleFile);
-        if (File.Exists(single))
-        {
-            SafetensorsFile file = SafetensorsFile.Open(single);
-            return new TensorFiles([file], file.Tensors);
-        }
-
         string index = Path.Combine(directory, IndexFile);
-        if (!File.Exists(index))
+        if (CheckpointFile.Exists(index))
+            return OpenShards(directory, index, CheckpointFile.Exists(single), notices);
+        if (!CheckpointFile.Exists(single))
             throw new FileNotFoundException($"{directory}: holds neither {SingleFile} nor {IndexFile}", single);
-        return OpenShards(directory, index, ShardIndex.Load(index));
+
+        SafetensorsFile file = SafetensorsFile.Open(single);
+        try
+        {
+            return new TensorFiles([file], TensorNames.Detect(directory, file.Tensors), file.Tensors);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The file that holds a tensor.</summary>
-    public string PathOf(TensorEntry tensor) => shards[tensor.Shard].Path;
+    public string PathOf(TensorEntry tensor) => shards[tensor.Shard]!.Path;
 
     /// <summary>Fills <paramref name="destination"/> with the tensor's bytes from <paramref name="offsetBytes"/> on.</summary>
     public void Read(TensorEntry tensor, long offsetBytes, Span<byte> destination) =>
-        shards[tensor.Shard].Read(tensor, offsetBytes, destination);
+        shards[tensor.Shard]!.Read(tensor, offsetBytes, destination);
 
     /// <summary>Closes every file.</summary>
     public void Dispose() => Close(shards);
 
-    private static TensorFiles OpenShards(string directory, string indexFile, ShardIndex index)
+    private static TensorFiles OpenShards(string directory, string indexFile, bool besideSingle, ICollection<string> notices)
     {
-        List<SafetensorsFile> shards = new(index.Shards.Count);
+        ShardIndex index = ShardIndex.Load(indexFile);
+        TensorNames names = TensorNames.Detect(directory, index.ShardOf);
+        bool[] holdsText = new bool[index.Shards.Count];
+        foreach ((string name, int shard) in index.ShardOf)
+            holdsText[shard] |= names.IsText(name);
+
+        var shards = new SafetensorsFile?[index.Shards.Count];
         try
         {
-            foreach (string name in index.Shards)
-            {
-                string path = Path.Combine(directory, name);
-                if (!File.Exists(path))
-                    throw new InvalidDataException($"{indexFile}: names the file {name}, which is not in {directory}");
-                shards.Add(SafetensorsFile.Open(path, shards.Count));
-            }
-
-            Dictionary<string, TensorEntry> tensors = new(index.ShardOf.Count);
-            foreach ((string name, int shard) in index.ShardOf)
-            {
-                if (!shards[shard].Tensors.TryGetValue(name, out TensorEntry? tensor))
-                {
-                    throw new InvalidDataException(
-                        $"{indexFile}: places tensor {JsonText.Shown(name)} in {index.Shards[shard]}, which does not hold it");
-                }
-
-                tensors.Add(name, tensor);
-            }
-
-            return new TensorFiles([.. shards], tensors);
+            for (int i = 0; i < shards.Length; i++)
+                shards[i] = OpenShard(directory, indexFile, index.Shards[i], i, holdsText[i], besideSingle, notices);
+            Dictionary<string, TensorEntry> tensors = Gather(indexFile, index, shards, names, notices);
+            if (besideSingle && !index.Shards.Contains(SingleFile))
+                notices.Add($"{directory}: holds {SingleFile} beside the files that {IndexFile} names; the index counts, {SingleFile} is not read");
+            return new TensorFiles(shards, names, tensors);
         }
         catch
         {
@@ -77,9 +83,58 @@ internal sealed class TensorFiles : IDisposable
         }
     }
 
-    private static void Close(IEnumerable<SafetensorsFile> files)
+    private static SafetensorsFile? OpenShard(
+        string directory, string indexFile, string name, int number, bool holdsText, bool besideSingle, ICollection<string> notices)
     {
-        foreach (SafetensorsFile file in files)
-            file.Dispose();
+        string path = Path.Combine(directory, name);
+        if (!CheckpointFile.Exists(path))
+        {
+            if (!holdsText)
+                return null;
+            string choice = besideSingle ? $"; {SingleFile} lies there too: remove {Path.GetFileName(indexFile)} if that is the whole model" : "";
+            throw new InvalidDataException($"{indexFile}: names the file {name}, which is not in {directory}{choice}");
+        }
+
+        try
+        {
+            return SafetensorsFile.Open(path, number);
+        }
+        catch (Exception error) when (!holdsText && error is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException)
+        {
+            notices.Add($"{error.Message}; it holds no tensor of the text model, and is left out");
+            return null;
+        }
+    }
+
+    private static Dictionary<string, TensorEntry> Gather(
+        string indexFile, ShardIndex index, SafetensorsFile?[] shards, TensorNames names, ICollection<string> notices)
+    {
+        Dictionary<string, TensorEntry> tensors = new(index.ShardOf.Count);
+        int absent = 0;
+        string? example = null;
+        foreach ((string name, int shard) in index.ShardOf)
+        {
+            if (shards[shard]?.Tensors.TryGetValue(name, out TensorEntry? tensor) == true)
+            {
+                tensors.Add(name, tensor);
+                continue;
+            }
+
+            string fault = $"places tensor {JsonText.Shown(name)} in {index.Shards[shard]}, which ";
+            if (names.IsText(name))
+                throw new InvalidDataException($"{indexFile}: {fault}does not hold it");
+            absent++;
+            example ??= fault + (shards[shard] is null ? "cannot be read" : "does not hold it");
+        }
+
+        if (absent > 0)
+            notices.Add($"{indexFile}: {example}; {absent} such tensors, none of the text model, are left out");
+        return tensors;
+    }
+
+    private static void Close(IEnumerable<SafetensorsFile?> files)
+    {
+        foreach (SafetensorsFile? file in files)
+            file?.Dispose();
     }
 }

@@ -24,7 +24,7 @@ internal sealed class TensorNames
     }
 
     /// <summary>Finds the naming by where the embedding and the head lie.</summary>
-    public static TensorNames Detect(string directory, IReadOnlyDictionary<string, TensorEntry> tensors)
+    public static TensorNames Detect<T>(string directory, IReadOnlyDictionary<string, T> tensors)
     {
         string[] texts = [.. TextPrefixes.Where(prefix => tensors.ContainsKey(prefix + Probe))];
         if (texts.Length == 0)

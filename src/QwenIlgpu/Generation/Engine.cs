@@ -54,7 +54,7 @@ public sealed class Engine : IAsyncDisposable
         options.Validate();
         CheckPrompt(promptIds.Span);
         ResolvedSampling sampling = ResolvedSampling.Resolve(
-            options.Sampling, GenerationDefaults.From(model.GenerationConfig), model.VocabularySize, model.HasToken,
+            options.Sampling, model.GenerationConfig, model.VocabularySize, model.HasToken,
             () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))));
         int maxTokens = Math.Min(options.MaxTokens, capacity.ContextTokens - promptIds.Length + 1);
         IReadOnlySet<int> endIds = options.IgnoreEos ? FrozenSet<int>.Empty : model.EndIds;

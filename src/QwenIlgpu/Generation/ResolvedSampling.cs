@@ -34,36 +34,45 @@ internal sealed record ResolvedSampling
 
     /// <summary>
     /// Ids that options name must have a token: <paramref name="vocabularySize"/> is one more than the highest that has one.
-    /// Throws an <see cref="ArgumentException"/> naming option, value, source and range. <paramref name="drawSeed"/> is called only if no
-    /// seed is given. A configuration with do_sample false is greedy unless option or preset gives a temperature; with do_sample true and
-    /// no temperature it means temperature 1.
+    /// <paramref name="drawSeed"/> is called only if no seed is given. A configuration with do_sample false is greedy unless option or
+    /// preset gives a temperature; with do_sample true and no temperature it means temperature 1. Of a configuration only that is checked
+    /// which has an effect: a greedy draw uses none of its cuts, and a bad penalty does not stop it.
     /// </summary>
+    /// <exception cref="ArgumentException">An option is out of range; the message names it, its value and the range.</exception>
+    /// <exception cref="InvalidDataException">A value of the configuration that is used is out of range; the message names its file too.</exception>
     public static ResolvedSampling Resolve(
-        SamplingOptions? options, GenerationDefaults? defaults, int vocabularySize, Func<int, bool> hasToken, Func<ulong> drawSeed)
+        SamplingOptions? options, GenerationConfig? defaults, int vocabularySize, Func<int, bool> hasToken, Func<ulong> drawSeed)
     {
         options ??= new SamplingOptions();
         SamplingOptions? preset = options.Preset?.Options;
-        float? configured = defaults?.DoSample switch { false => 0, true => defaults.Temperature ?? 1, null => defaults?.Temperature };
-
         SamplingRules.CheckTokens(options, vocabularySize, hasToken);
+        float temperature = SamplingRules.Temperature.First(options.Temperature ?? preset?.Temperature ?? Implied(defaults), null, defaults);
+        bool greedy = temperature == 0;
+        GenerationConfig? cuts = greedy ? null : defaults;
         return new ResolvedSampling
         {
-            Temperature = SamplingRules.Temperature.First(options.Temperature, preset?.Temperature, configured),
-            TopK = (int)SamplingRules.TopK.First(options.TopK, preset?.TopK, defaults?.TopK),
-            TopP = SamplingRules.TopP.First(options.TopP, preset?.TopP, defaults?.TopP),
-            MinP = SamplingRules.MinP.First(options.MinP, preset?.MinP, defaults?.MinP),
+            Temperature = temperature,
+            TopK = SamplingRules.TopK.First(options.TopK, preset?.TopK, cuts),
+            TopP = SamplingRules.TopP.First(options.TopP, preset?.TopP, cuts),
+            MinP = SamplingRules.MinP.First(options.MinP, preset?.MinP, cuts),
             RepetitionPenalty =
-                SamplingRules.RepetitionPenalty.First(options.RepetitionPenalty, preset?.RepetitionPenalty, defaults?.RepetitionPenalty),
-            FrequencyPenalty =
-                SamplingRules.FrequencyPenalty.First(options.FrequencyPenalty, preset?.FrequencyPenalty, defaults?.FrequencyPenalty),
-            PresencePenalty =
-                SamplingRules.PresencePenalty.First(options.PresencePenalty, preset?.PresencePenalty, defaults?.PresencePenalty),
+                SamplingRules.RepetitionPenalty.First(options.RepetitionPenalty, preset?.RepetitionPenalty, defaults, greedy),
+            FrequencyPenalty = SamplingRules.FrequencyPenalty.First(options.FrequencyPenalty, preset?.FrequencyPenalty, defaults, greedy),
+            PresencePenalty = SamplingRules.PresencePenalty.First(options.PresencePenalty, preset?.PresencePenalty, defaults, greedy),
             Seed = options.Seed ?? drawSeed(),
             LogitBias = options.LogitBias is { Count: > 0 } ? options.LogitBias : null,
             AllowedTokenIds = options.AllowedTokenIds,
             TopLogProbs = options.TopLogProbs,
         };
     }
+
+    // The temperature that do_sample decides by itself.
+    private static float? Implied(GenerationConfig? defaults) => defaults?.DoSample switch
+    {
+        false => 0,
+        true when defaults.Raw("temperature") is null => 1,
+        _ => null,
+    };
 
     /// <summary>As it lies in the slot of a sequence; bias and mask go there by <see cref="SlotAdmission"/>.</summary>
     public SlotParameters ToSlotParameters() => new()

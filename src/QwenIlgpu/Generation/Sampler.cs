@@ -49,8 +49,8 @@ internal sealed class Sampler
         decodeSlots = new DecodeSlots(
             memory.AllocateZeroed<int>(slotCount), memory.AllocateZeroed<int>(slotCount),
             memory.AllocateZeroed<int>(slotCount), memory.AllocateZeroed<int>(slotCount));
-        endIds = memory.Allocate<int>(model.EndIds.Count);
-        endIds.CopyFromCPU(device.Stream, [.. model.EndIds]);
+        endIds = memory.Allocate<int>(model.ReadableEndIds.Count);
+        endIds.CopyFromCPU(device.Stream, [.. model.ReadableEndIds]);
         slotRequest = memory.AllocateZeroed<int>(1 + DecodeSlots.Fields);
         setSlot = DecodeFeedback.BindSet(device.Loader, decodeSlots, slotRequest);
 

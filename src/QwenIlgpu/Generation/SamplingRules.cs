@@ -7,26 +7,29 @@ namespace QwenIlgpu;
 internal static class SamplingRules
 {
     public static Rule<float> Temperature { get; } = new(
-        nameof(SamplingOptions.Temperature), 0, v => v >= 0, "a number of at least 0 (0 is greedy)");
+        nameof(SamplingOptions.Temperature), "temperature", 0, v => v >= 0, "a number of at least 0 (0 is greedy)");
 
     public static Rule<int> TopK { get; } = new(
-        nameof(SamplingOptions.TopK), 0, v => v is >= 0 and <= SamplingOptions.MaxTopK, "from 0 (off) to 1024");
+        nameof(SamplingOptions.TopK), "top_k", 0, v => v is >= 0 and <= SamplingOptions.MaxTopK, "from 0 (off) to 1024",
+        // Others write -1 for off, or more than the vocabulary has.
+        meaning: v => v is -1 or > SamplingOptions.MaxTopK ? 0 : v);
 
-    public static Rule<float> TopP { get; } = new(nameof(SamplingOptions.TopP), 1, v => v is > 0 and <= 1, "above 0 and at most 1 (off)");
+    public static Rule<float> TopP { get; } = new(
+        nameof(SamplingOptions.TopP), "top_p", 1, v => v is > 0 and <= 1, "above 0 and at most 1 (off)");
 
-    public static Rule<float> MinP { get; } = new(nameof(SamplingOptions.MinP), 0, v => v is >= 0 and <= 1, "from 0 (off) to 1");
+    public static Rule<float> MinP { get; } = new(nameof(SamplingOptions.MinP), "min_p", 0, v => v is >= 0 and <= 1, "from 0 (off) to 1");
 
     public static Rule<float> RepetitionPenalty { get; } = new(
-        nameof(SamplingOptions.RepetitionPenalty), 1, v => v > 0, "a number above 0 (1 is off)");
+        nameof(SamplingOptions.RepetitionPenalty), "repetition_penalty", 1, v => v > 0, "a number above 0 (1 is off)");
 
     public static Rule<float> FrequencyPenalty { get; } = new(
-        nameof(SamplingOptions.FrequencyPenalty), 0, v => v is >= -2 and <= 2, "from -2 to 2 (0 is off)");
+        nameof(SamplingOptions.FrequencyPenalty), "frequency_penalty", 0, v => v is >= -2 and <= 2, "from -2 to 2 (0 is off)");
 
     public static Rule<float> PresencePenalty { get; } = new(
-        nameof(SamplingOptions.PresencePenalty), 0, v => v is >= -2 and <= 2, "from -2 to 2 (0 is off)");
+        nameof(SamplingOptions.PresencePenalty), "presence_penalty", 0, v => v is >= -2 and <= 2, "from -2 to 2 (0 is off)");
 
     private static Rule<int> TopLogProbs { get; } = new(
-        nameof(SamplingOptions.TopLogProbs), 0, v => v is >= 0 and <= SamplingOptions.MaxTopLogProbs, "from 0 to 20");
+        nameof(SamplingOptions.TopLogProbs), "", 0, v => v is >= 0 and <= SamplingOptions.MaxTopLogProbs, "from 0 to 20");
 
     /// <summary>The options that have no default elsewhere: token ids must be those of tokens.</summary>
     public static void CheckTokens(SamplingOptions options, int vocabularySize, Func<int, bool> hasToken)
@@ -60,8 +63,8 @@ internal static class SamplingRules
     private static string Text<T>(T value)
         where T : struct, INumber<T> => value.ToString(null, CultureInfo.InvariantCulture);
 
-    /// <summary>One option's range in words and as a test.</summary>
-    internal sealed class Rule<T>(string name, T neutral, Func<T, bool> holds, string range)
+    /// <summary>One option's range in words and as a test, and what a checkpoint calls it.</summary>
+    internal sealed class Rule<T>(string name, string key, T neutral, Func<T, bool> holds, string range, Func<double, double>? meaning = null)
         where T : struct, INumber<T>
     {
         /// <summary>The range in words that complete "must be …".</summary>
@@ -70,14 +73,32 @@ internal static class SamplingRules
         /// <summary>Whether a value lies in the range.</summary>
         public bool Allows(T value) => T.IsFinite(value) && holds(value);
 
-        /// <summary>The first that is set, checked; the neutral value if none is.</summary>
-        public T First(T? option, T? preset, T? configured)
+        /// <summary>
+        /// The first that is set, checked; the neutral value if none is. A checkpoint's value out of the range is refused, or left out with
+        /// a notice.
+        /// </summary>
+        public T First(T? option, T? preset, GenerationConfig? defaults, bool leavesOutBad = false)
         {
-            T value = option ?? preset ?? configured ?? neutral;
-            if (Allows(value))
-                return value;
-            string source = option is null && preset is null ? " in generation_config.json" : "";
-            throw OutOfRange($"{name} is {Text(value)}{source}; it must be {range}");
+            if ((option ?? preset) is { } given)
+                return Allows(given) ? given : throw OutOfRange($"{name} is {Text(given)}; it must be {range}");
+            if (defaults?.Raw(key) is null)
+                return neutral;
+            if (Configured(defaults) is { } configured)
+                return configured;
+            if (!leavesOutBad)
+                throw defaults.Json.Invalid(key, range);
+            defaults.NoticeOnce(key, range);
+            return neutral;
+        }
+
+        private T? Configured(GenerationConfig defaults)
+        {
+            if (defaults.Json.NumberOrNull(key) is not { } number)
+                return null;
+            number = meaning?.Invoke(number) ?? number;
+            T value = T.CreateSaturating(number);
+            bool isWhole = typeof(T) != typeof(int) || double.IsInteger(number);
+            return isWhole && Allows(value) ? value : null;
         }
     }
 }

@@ -21,6 +21,9 @@ public sealed record ModelOptions
     /// <summary>Where loading and the engine write what they do; null writes nothing.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
+    /// <summary>What the caller uses of the checkpoint besides its weights, all of which must be right before they are loaded; null: it has not said.</summary>
+    internal ModelParts? UsedParts { get; init; }
+
     /// <summary>Where kernels compiled for a GPU are kept between runs; null keeps none.</summary>
     internal string? KernelCacheDirectory { get; init; } = QwenIlgpu.KernelCacheDirectory.OfPlatform();
 

@@ -16,29 +16,20 @@ public sealed class QwenModel : IAsyncDisposable
     private int borrowers;
     private bool disposed;
 
-    private readonly QwenTokenizer? tokenizer;
-    private readonly ChatTemplate? template;
+    private readonly TextParts? text;
 
     /// <summary>A model of weights that no checkpoint holds; it has neither tokenizer nor template, every id can be drawn.</summary>
     internal QwenModel(string name, ComputeDevice device, DeviceMemory memory, QwenWeights weights, QwenConfig config, ILoggerFactory loggers)
-        : this(name, device, memory, weights, config, null, loggers) => VocabularySize = config.VocabSize;
-
-    private QwenModel(
-        string path, ComputeDevice device, DeviceMemory memory, QwenWeights weights, Checkpoint checkpoint, QwenTokenizer tokenizer,
-        ChatTemplate template, ILoggerFactory loggers)
-        : this(path, device, memory, weights, checkpoint.Config, checkpoint.Generation, loggers)
+        : this(name, device, memory, weights, config, null, loggers)
     {
-        (this.tokenizer, this.template) = (tokenizer, template);
-        VocabularySize = tokenizer.VocabularySize;
     }
 
     private QwenModel(
-        string path, ComputeDevice device, DeviceMemory memory, QwenWeights weights, QwenConfig config, GenerationConfig? generation,
-        ILoggerFactory loggers)
+        string path, ComputeDevice device, DeviceMemory memory, QwenWeights weights, QwenConfig config, TextParts? text, ILoggerFactory loggers)
     {
         (Path, Device, this.memory, Weights) = (path, device, memory, weights);
-        (Config, GenerationConfig, Loggers) = (config, generation, loggers);
-        EndIds = (GenerationConfig is { EosTokenIds.IsEmpty: false } ? GenerationConfig.EosTokenIds : Config.EosTokenIds).ToFrozenSet();
+        (Config, this.text, Loggers) = (config, text, loggers);
+        VocabularySize = text?.Tokenizer?.VocabularySize ?? config.VocabSize;
     }
 
     /// <summary>Directory the model was loaded from.</summary>
@@ -59,21 +50,27 @@ public sealed class QwenModel : IAsyncDisposable
 
     internal QwenConfig Config { get; }
 
-    /// <summary>Ids that end a turn: those of generation_config.json, which is authoritative, else those of config.json.</summary>
-    internal IReadOnlySet<int> EndIds { get; }
+    /// <summary>Ids that end a turn: those of every file that names some, and the chat template's.</summary>
+    /// <exception cref="InvalidDataException">A file names an id that the vocabulary does not have.</exception>
+    internal IReadOnlySet<int> EndIds => text?.EndIds ?? Config.EosTokenIds.ToFrozenSet();
+
+    /// <summary>The same; none where a file is at fault, so that what generates nothing is not stopped by it.</summary>
+    internal IReadOnlySet<int> ReadableEndIds => text?.ReadableEndIds ?? EndIds;
 
     /// <summary>The checkpoint's generation_config.json, if it has one.</summary>
-    internal GenerationConfig? GenerationConfig { get; }
+    internal GenerationConfig? GenerationConfig => text?.Generation;
 
-    /// <summary>Ids from 0 on that can be drawn: those that the tokenizer knows.</summary>
+    /// <summary>Ids from 0 on that can be drawn: those up to the tokenizer's last.</summary>
     internal int VocabularySize { get; }
 
     /// <summary>Ids below <see cref="VocabularySize"/> that have no token and so cannot be drawn, ascending; none of a synthetic model.</summary>
-    internal IReadOnlyList<int> IdsWithoutToken => tokenizer?.IdsWithoutToken ?? [];
+    internal IReadOnlyList<int> IdsWithoutToken => text?.Tokenizer?.IdsWithoutToken ?? [];
 
-    internal QwenTokenizer Tokenizer => tokenizer ?? throw new NotSupportedException($"model {Path} is synthetic: it has no tokenizer");
+    internal QwenTokenizer Tokenizer => text is null
+        ? throw new NotSupportedException($"model {Path} is synthetic: it has no tokenizer")
+        : text.Tokenizer ?? throw new NotSupportedException($"model {Path} was loaded without its tokenizer");
 
-    internal ChatTemplate Template => template ?? throw new NotSupportedException($"model {Path} is synthetic: it has no chat template");
+    internal ChatTemplate Template => text?.Template ?? throw new NotSupportedException($"model {Path} is synthetic: it has no chat template");
 
     internal ILoggerFactory Loggers { get; }
 
@@ -85,7 +82,8 @@ public sealed class QwenModel : IAsyncDisposable
     /// <exception cref="DirectoryNotFoundException">There is no such directory.</exception>
     /// <exception cref="FileNotFoundException">A file that a checkpoint must have is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or contradicts another; the message names it.</exception>
-    /// <exception cref="NotSupportedException">The checkpoint's architecture, encoding or template is not one that is read here, or the device is not there.</exception>
+    /// <exception cref="NotSupportedException">The checkpoint's architecture or encoding is not one that is read here, or the device is not there.</exception>
+    /// <remarks>What only some callers use stops only them: an unknown chat template refuses messages, faulty end ids refuse generation.</remarks>
     public static Task<QwenModel> LoadAsync(
         string path, ModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
@@ -120,7 +118,7 @@ public sealed class QwenModel : IAsyncDisposable
     }
 
     /// <summary>Whether a token has this id; every id of a synthetic model counts.</summary>
-    internal bool HasToken(int id) => tokenizer?.HasToken(id) ?? (uint)id < (uint)VocabularySize;
+    internal bool HasToken(int id) => text?.Tokenizer?.HasToken(id) ?? (uint)id < (uint)VocabularySize;
 
     /// <summary>
     /// Which tensor of the checkpoint is the first to hold a NaN or an infinity, in words for a message; reads all of the text model's
@@ -128,7 +126,7 @@ public sealed class QwenModel : IAsyncDisposable
     /// </summary>
     internal string DescribeNonFiniteWeights(CancellationToken cancellationToken)
     {
-        if (tokenizer is null)
+        if (text is null)
             return "its weights are synthetic: no checkpoint holds them";
         try
         {
@@ -162,17 +160,13 @@ public sealed class QwenModel : IAsyncDisposable
         ILoggerFactory loggers = options.LoggerFactory ?? NullLoggerFactory.Instance;
         ILogger logger = loggers.CreateLogger<QwenModel>();
         long start = Stopwatch.GetTimestamp();
+        void Notice(string notice) => Log.Notice(logger, notice);
         using Checkpoint checkpoint = Checkpoint.Open(path);
-        ChatTemplate template = ChatTemplate.Load(path, options.ChatTemplate);
-        QwenTokenizer tokenizer = QwenTokenizer.Load(path);
-        if (tokenizer.VocabularySize > checkpoint.Config.VocabSize)
-        {
-            throw new InvalidDataException(
-                $"{path}: tokenizer.json has ids up to {tokenizer.VocabularySize - 1}, config.json's vocab_size is {checkpoint.Config.VocabSize}");
-        }
-
+        foreach (string notice in checkpoint.Notices)
+            Notice(notice);
+        TextParts text = TextParts.Load(path, checkpoint.Config.VocabSize, options.ChatTemplate, options.UsedParts, Notice);
         ComputeDevice device = ComputeDevice.Open(
-            options.Device, checkpoint.WeightBytes, notice => Log.Notice(logger, notice), options.KernelCacheDirectory, options.EmulatesWarps);
+            options.Device, checkpoint.WeightBytes, Notice, options.KernelCacheDirectory, options.EmulatesWarps);
         var memory = new DeviceMemory(device);
         try
         {
@@ -181,7 +175,7 @@ public sealed class QwenModel : IAsyncDisposable
                 new WeightLoader(checkpoint, device, target, upload, options, progress, cancellation).Load();
             memory.Reserve(DeviceMemory.Measure(device, measuring => LoadInto(measuring)));
             QwenWeights weights = LoadInto(memory);
-            var model = new QwenModel(path, device, memory, weights, checkpoint, tokenizer, template, loggers);
+            var model = new QwenModel(path, device, memory, weights, checkpoint.Config, text, loggers);
             TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
             Log.Loaded(logger, path, model.DeviceName, memory.AllocatedBytes, elapsed);
             return model;

@@ -24,6 +24,7 @@ internal sealed class WeightLoader
     private readonly IProgress<LoadProgress>? progress;
     private readonly CancellationToken cancellation;
     private readonly StagedUpload upload;
+    private readonly HashSet<string> uncheckedTensors;
     private long loadedBytes;
 
     public WeightLoader(
@@ -33,6 +34,10 @@ internal sealed class WeightLoader
         (this.checkpoint, this.device, this.memory, this.upload) = (checkpoint, device, memory, upload);
         (quantization, headQuantization) = (options.Quantization, options.HeadQuantization);
         (this.progress, this.cancellation) = (progress, cancellation);
+
+        // Rows of the embedding and of the head may belong to ids that nobody uses.
+        uncheckedTensors = [.. ((string[])["embed_tokens.weight", "lm_head.weight", "lm_head.scales"])
+            .Select(name => checkpoint.Find(name)?.Name).OfType<string>()];
     }
 
     public QwenWeights Load()
@@ -292,9 +297,22 @@ internal sealed class WeightLoader
         cancellation.ThrowIfCancellationRequested();
         Span<byte> block = upload.NextBlock();
         checkpoint.Read(tensor, offsetBytes, block[..length]);
+        RefuseNonFinite(block[..length], tensor, offsetBytes);
         loadedBytes += length;
         progress?.Report(new LoadProgress("loading weights", loadedBytes, checkpoint.WeightBytes));
         return block;
+    }
+
+    private void RefuseNonFinite(ReadOnlySpan<byte> bytes, TensorEntry tensor, long offsetBytes)
+    {
+        if (!tensor.Type.IsPlainFloat() || uncheckedTensors.Contains(tensor.Name))
+            return;
+        if (NonFiniteWeights.FirstIn(bytes, checkpoint.PathOf(tensor), tensor, offsetBytes) is { } found)
+        {
+            throw new InvalidDataException(
+                $"{found.File}: tensor {tensor.Name} holds a non-finite value ({found.ValueText}) at element {found.Element}, {found.Place}: "
+                + "the weights are damaged; fetch the file again");
+        }
     }
 
     private static WeightType WeightTypeOf(TensorEntry tensor) => tensor.Type switch

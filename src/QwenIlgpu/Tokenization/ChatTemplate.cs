@@ -16,12 +16,23 @@ internal sealed class ChatTemplate
 
     private const string Qwen36Sha256 = "e84f32a23fdda27689f868aa4a1a5621f41133e51a48d7f3efcbea2839574259";
 
-    private ChatTemplate(string name) => Name = name;
+    private const string JinjaFile = "chat_template.jinja";
+    private const string ConfigFile = "tokenizer_config.json";
+    private const long MaxJinjaBytes = 1 << 20;
+
+    private ChatTemplate(string name, string? notice = null) => (Name, Notice) = (name, notice);
 
     /// <summary>Which template this is.</summary>
     public string Name { get; }
 
+    /// <summary>The control token with which every message ends.</summary>
+    public string EndOfTurn => "<|im_end|>";
+
+    /// <summary>What two sources of the template contradict each other in, and which counts; null where they do not.</summary>
+    public string? Notice { get; }
+
     /// <summary>The template of a checkpoint directory; Qwen3.6's where it has none, or the one named.</summary>
+    /// <exception cref="NotSupportedException">The checkpoint's template is none of those that are known.</exception>
     public static ChatTemplate Load(string directory, string? name = null)
     {
         if (name is not null)
@@ -31,8 +42,8 @@ internal sealed class ChatTemplate
                 : throw new ArgumentException($"There is no chat template \"{name}\"; known is {Qwen36}.");
         }
 
-        (string? source, string path) = ReadSource(directory);
-        if (source is null || Hash(source) == Qwen36Sha256) return new ChatTemplate(Qwen36);
+        (string? source, string path, string? notice) = ReadSource(directory);
+        if (source is null || Hash(source) == Qwen36Sha256) return new ChatTemplate(Qwen36, notice);
         throw new NotSupportedException(
             $"{path}: the chat template with sha256 {Hash(source)} is not known. --chat-template {Qwen36} renders Qwen3.6's instead.");
     }
@@ -50,27 +61,44 @@ internal sealed class ChatTemplate
         return Render(JsonSerializer.SerializeToElement(array), JsonSerializer.SerializeToElement(options.ToJson()));
     }
 
-    private static (string? Source, string Path) ReadSource(string directory)
+    private static (string? Source, string Path, string? Notice) ReadSource(string directory)
     {
-        string path = Path.Combine(directory, "chat_template.jinja");
-        if (File.Exists(path)) return (File.ReadAllText(path), path);
+        string jinja = Path.Combine(directory, JinjaFile);
+        string config = Path.Combine(directory, ConfigFile);
+        if (!CheckpointFile.Exists(jinja))
+            return (CheckpointFile.Exists(config) ? ReadConfig(config) : null, config, null);
 
-        path = Path.Combine(directory, "tokenizer_config.json");
-        return (File.Exists(path) ? ReadConfig(path) : null, path);
+        string source = Encoding.UTF8.GetString(CheckpointFile.ReadText(jinja, MaxJinjaBytes));
+        bool differs = CheckpointFile.Exists(config) && TryReadConfig(config) is { } other && Hash(other) != Hash(source);
+        return (source, jinja, differs ? $"{jinja} and the chat_template of {ConfigFile} differ; {JinjaFile} counts" : null);
+    }
+
+    // Beside a file of its own the template of the configuration is only compared, so that its faults stop nobody.
+    private static string? TryReadConfig(string path)
+    {
+        try
+        {
+            return ReadConfig(path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            return null;
+        }
     }
 
     private static string? ReadConfig(string path)
     {
+        byte[] text = CheckpointFile.ReadText(path, JsonSection.MaxFileBytes);
+        JsonElement config = JsonText.Parse(path, text);
+        if (config.ValueKind != JsonValueKind.Object) throw new InvalidDataException($"{path}: is a JSON {config.ValueKind}, an object is expected");
         try
         {
-            using JsonDocument config = JsonDocument.Parse(File.ReadAllBytes(path));
-            if (config.RootElement.ValueKind != JsonValueKind.Object) throw new InvalidDataException($"{path}: is not an object");
-            if (!config.RootElement.TryGetProperty("chat_template", out JsonElement template)) return null;
+            if (!config.TryGetProperty("chat_template", out JsonElement template)) return null;
             return template.ValueKind == JsonValueKind.Null ? null : Source(template);
         }
-        catch (JsonException error)
+        catch (InvalidOperationException error)         // a name of half a character
         {
-            throw new InvalidDataException($"{path}: {error.Message}", error);
+            throw JsonText.Malformed(path, text, error);
         }
     }
 

@@ -23,9 +23,11 @@ internal sealed class QwenTokenizer
     private QwenTokenizer(TokenizerFile file)
     {
         BytePairMerger.CheckBytes(file.Vocabulary);
+        CheckAddedTokens(file);
         // Most of the start-up of a full vocabulary is the library's; the rest runs beside it.
         Task<BpeTokenizer> library = Task.Run(
             () => BpeTokenizer.Create(new BpeOptions(file.Vocabulary) { Merges = file.Merges, ByteLevel = true }));
+        Notices = file.Notices;
         addedTokens = file.AddedTokens;
         addedIds = addedTokens.Values.ToDictionary(token => token.Content, token => token.Id);
         matcher = new AddedTokenMatcher(addedTokens.Values);
@@ -36,6 +38,9 @@ internal sealed class QwenTokenizer
 
     /// <summary>No id from here on stands for a token, though the model may have rows of logits for it.</summary>
     public int VocabularySize => tokenBytes.Count;
+
+    /// <summary>What tokenizer.json and tokenizer_config.json contradict each other in, and which counts.</summary>
+    public IReadOnlyList<string> Notices { get; }
 
     /// <summary>Ids below <see cref="VocabularySize"/> that stand for no token, ascending; usually there are none.</summary>
     public IReadOnlyList<int> IdsWithoutToken => tokenBytes.Without;
@@ -112,6 +117,18 @@ internal sealed class QwenTokenizer
         byte[] bytes = new byte[Encoding.UTF8.GetByteCount(piece)];
         Encoding.UTF8.GetBytes(piece, bytes);
         longPieces.Value.Encode(bytes, ids);
+    }
+
+    private static void CheckAddedTokens(TokenizerFile file)
+    {
+        Dictionary<string, int> ids = [];
+        foreach (AddedToken token in file.AddedTokens.Values)
+        {
+            if (!ids.TryAdd(token.Content, token.Id))
+                throw new InvalidDataException($"added token \"{token.Content}\" has two ids, {ids[token.Content]} and {token.Id}");
+            if (file.Vocabulary.TryGetValue(token.Content, out int other) && other != token.Id)
+                throw new InvalidDataException($"added token \"{token.Content}\" has the id {token.Id}, in model.vocab {other}");
+        }
     }
 
     // Text between control tokens, normalised and cut into pieces as a whole: pieces may straddle what the template and others wrote.

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace QwenIlgpu;
@@ -11,6 +12,10 @@ internal sealed class TokenizerFile
     // A bound on ids, so that no file can ask for a table of a size that has nothing to do with its own.
     private const int MaxId = (1 << 20) - 1;
 
+    // Published files have 20 MB at most.
+    private const long MaxFileBytes = 256L << 20;
+
+    private readonly List<string> notices = [];
     private int length;
     private bool hasModel;
     private bool hasNormalizer;
@@ -22,13 +27,16 @@ internal sealed class TokenizerFile
 
     public Dictionary<int, AddedToken> AddedTokens { get; } = [];
 
+    /// <summary>What the two files contradict each other in, and which counts.</summary>
+    public IReadOnlyList<string> Notices => notices;
+
     /// <summary>Reads tokenizer.json and, where there is one, tokenizer_config.json of a checkpoint directory.</summary>
     public static TokenizerFile Read(string directory)
     {
         TokenizerFile file = new();
         file.ReadFile(Path.Combine(directory, "tokenizer.json"), file.ReadTokenizer);
         string config = Path.Combine(directory, "tokenizer_config.json");
-        if (File.Exists(config)) file.ReadFile(config, file.ReadConfig);
+        if (CheckpointFile.Exists(config)) file.ReadFile(config, file.ReadConfig);
         return file;
     }
 
@@ -36,16 +44,20 @@ internal sealed class TokenizerFile
 
     private void ReadFile(string path, JsonAction read)
     {
-        byte[] bytes = File.ReadAllBytes(path);
+        byte[] bytes = CheckpointFile.ReadText(path, MaxFileBytes);
         length = bytes.Length;
         try
         {
             Utf8JsonReader reader = new(bytes);
             reader.Read();
             read(ref reader);
-            if (reader.Read()) throw new InvalidDataException("something follows the value");
+            reader.Read();                              // throws when anything but blanks follows the value
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or InvalidDataException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            throw JsonText.Malformed(path, bytes, error);
+        }
+        catch (InvalidDataException error)
         {
             throw new InvalidDataException($"{path}: {error.Message}", error);
         }
@@ -59,6 +71,7 @@ internal sealed class TokenizerFile
     {
         ForEachProperty(ref reader, "tokenizer", ReadTokenizerProperty);
         if (!hasModel) throw new InvalidDataException("model is missing");
+        if (Merges.Count == 0) throw new InvalidDataException("model.merges is missing or empty; without merges every text would become single bytes");
         if (!hasNormalizer) throw new NotSupportedException("normalizer is missing, supported is NFC");
         if (!hasPreTokenizer) throw new NotSupportedException("pre_tokenizer is missing, supported is Qwen's");
     }
@@ -72,8 +85,7 @@ internal sealed class TokenizerFile
                 hasModel = true;
                 break;
             case "added_tokens":
-                foreach (JsonElement token in JsonElement.ParseValue(ref reader).EnumerateArray())
-                    Add(ReadAddedToken(token, token.GetProperty("id").GetInt32()));
+                ReadAddedTokens(JsonElement.ParseValue(ref reader));
                 break;
             case "normalizer":
                 TokenizerRules.CheckNormalizer(JsonElement.ParseValue(ref reader));
@@ -89,6 +101,21 @@ internal sealed class TokenizerFile
             default:
                 reader.Skip();
                 break;
+        }
+    }
+
+    private void ReadAddedTokens(JsonElement tokens)
+    {
+        if (tokens.ValueKind != JsonValueKind.Array) throw new InvalidDataException($"added_tokens is {tokens.ValueKind}, not Array");
+        foreach (JsonElement token in tokens.EnumerateArray())
+        {
+            if (token.ValueKind != JsonValueKind.Object || !token.TryGetProperty("id", out JsonElement id)
+                || id.ValueKind != JsonValueKind.Number || !id.TryGetInt32(out int number))
+            {
+                throw new InvalidDataException($"added_tokens holds {JsonText.Shown(token.GetRawText())}, which has no whole number as its id");
+            }
+
+            Add(ReadAddedToken(token, number), "tokenizer.json: added_tokens a second time ");
         }
     }
 
@@ -114,10 +141,12 @@ internal sealed class TokenizerFile
         Vocabulary = new Dictionary<string, int>(length / 32, StringComparer.Ordinal); // a full one takes 45 bytes an entry
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            string token = reader.GetString()!;
+            string token = JsonText.StringAt(ref reader);
             reader.Read();
             Expect(reader, JsonTokenType.Number, "an id in model.vocab");
-            Vocabulary[token] = CheckId(reader.GetInt32(), token);
+            if (!reader.TryGetInt32(out int id)) throw new InvalidDataException($"the id of token \"{token}\" is not a whole number from 0 to {MaxId}");
+            if (!Vocabulary.TryAdd(token, CheckId(id, token)) && Vocabulary[token] != id)
+                throw new InvalidDataException($"token \"{token}\" has two ids, {Vocabulary[token]} and {id}");
         }
     }
 
@@ -173,18 +202,23 @@ internal sealed class TokenizerFile
                 return;
             }
 
-            foreach (JsonProperty token in JsonElement.ParseValue(ref value).EnumerateObject())
-                if (!int.TryParse(token.Name, out int id))
+            JsonElement tokens = JsonElement.ParseValue(ref value);
+            if (tokens.ValueKind == JsonValueKind.Null)
+                return;
+            if (tokens.ValueKind != JsonValueKind.Object)
+                throw new InvalidDataException($"added_tokens_decoder is {tokens.ValueKind}, not Object");
+            foreach (JsonProperty token in tokens.EnumerateObject())
+                if (!int.TryParse(token.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int id))
                     throw new InvalidDataException($"added_tokens_decoder: \"{token.Name}\" is not an id");
                 else
-                    Add(ReadAddedToken(token.Value, id));
+                    Add(ReadAddedToken(token.Value, id), "tokenizer_config.json: added_tokens_decoder ");
         });
     }
 
     private static AddedToken ReadAddedToken(JsonElement token, int id)
     {
-        if (token.ValueKind != JsonValueKind.Object
-            || !token.TryGetProperty("content", out JsonElement content) || content.GetString() is not { Length: > 0 } text)
+        if (token.ValueKind != JsonValueKind.Object || !token.TryGetProperty("content", out JsonElement content)
+            || content.ValueKind != JsonValueKind.String || content.GetString() is not { Length: > 0 } text)
         {
             throw new InvalidDataException($"added token {id} has no content");
         }
@@ -193,14 +227,27 @@ internal sealed class TokenizerFile
             if (token.TryGetProperty(rule, out JsonElement on) && on.ValueKind == JsonValueKind.True)
                 throw new NotSupportedException($"added token {id} \"{text}\" asks for {rule}, which is not supported");
 
-        return new AddedToken(CheckId(id, text), text, token.TryGetProperty("special", out JsonElement special) && special.GetBoolean());
+        bool isSpecial = token.TryGetProperty("special", out JsonElement special) && special.ValueKind switch
+        {
+            JsonValueKind.True => true,
+            JsonValueKind.False or JsonValueKind.Null => false,
+            _ => throw new InvalidDataException($"added token {id} \"{text}\": special is {special.ValueKind}, not true or false"),
+        };
+        return new AddedToken(CheckId(id, text), text, isSpecial);
     }
 
-    private void Add(AddedToken token)
+    private void Add(AddedToken token, string source)
     {
-        if (AddedTokens.TryGetValue(token.Id, out AddedToken? known) && known.Content != token.Content)
+        if (AddedTokens.TryAdd(token.Id, token)) return;
+        AddedToken known = AddedTokens[token.Id];
+        if (known.Content != token.Content)
             throw new InvalidDataException($"added token {token.Id} is \"{known.Content}\" and \"{token.Content}\"");
-        AddedTokens.TryAdd(token.Id, token);
+        if (known.Special != token.Special)
+        {
+            notices.Add(
+                $"{source}says that token {token.Id} \"{token.Content}\" is {(token.Special ? "special" : "not special")}; "
+                + "tokenizer.json says otherwise, and counts");
+        }
     }
 
     private static int CheckId(int id, string token) => id is >= 0 and <= MaxId

@@ -34,7 +34,7 @@ internal sealed class CheckpointTests
         Assert.That(checkpoint.SkippedBytes, Is.EqualTo(2 * ((128 * 256) + 15 + 7)));
         Assert.That(checkpoint.Tensors.Count(), Is.EqualTo(4));
         Assert.That(checkpoint.Config.HiddenSize, Is.EqualTo(CheckpointDraft.Hidden));
-        Assert.That(checkpoint.Generation!.EosTokenIds, Is.EqualTo(new[] { 30, 31 }));
+        Assert.That(checkpoint.Notices, Is.Empty);
         Assert.That(checkpoint.Quantization, Is.Null);
     }
 
@@ -46,7 +46,7 @@ internal sealed class CheckpointTests
 
         using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
 
-        Assert.That(checkpoint.Generation, Is.Null);
+        Assert.That(checkpoint.Notices, Is.Empty);
         foreach (string name in (string[])["embed_tokens.weight", "norm.weight", "layers.0.mlp.up_proj.weight"])
         {
             DraftTensor expected = draft.Tensors[$"model.language_model.{name}"];
@@ -56,8 +56,8 @@ internal sealed class CheckpointTests
         }
     }
 
-    [TestCase("""{"weight_map":{"a":"model-00009-of-00002.safetensors"}}""", "names the file model-00009-of-00002.safetensors, which")]
-    [TestCase("""{"weight_map":{"a":"model-00001-of-00002.safetensors"}}""", "places tensor a in model-00001-of-00002.safetensors, which")]
+    [TestCase("""{"weight_map":{"model.embed_tokens.weight":"model-00009-of-00002.safetensors"}}""", "names the file model-00009-of-00002.safetensors, which")]
+    [TestCase("""{"weight_map":{"model.embed_tokens.weight":"model-00001-of-00002.safetensors"}}""", "places tensor model.embed_tokens.weight in model-00001-of-00002.safetensors, which")]
     [TestCase("""{"weight_map":{"a":"../model.safetensors"}}""", "\"../model.safetensors\", which is not the plain name")]
     [TestCase("""{"weight_map":{"a":"/etc/model.safetensors"}}""", "not the plain name")]
     [TestCase("""{"weight_map":{"a":"c:model.safetensors"}}""", "not the plain name")]

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Tests;
@@ -7,7 +8,7 @@ internal sealed class ResolvedSamplingTests
     private const int Vocabulary = 100;
     private const int IdWithoutToken = 50;
 
-    private static readonly GenerationDefaults ModelDefaults = new(DoSample: true, Temperature: 1, TopK: 20, TopP: 0.95f);
+    private const string ModelDefaults = """{"do_sample": true, "temperature": 1.0, "top_k": 20, "top_p": 0.95}""";
 
     [Test]
     public void NothingSaidIsGreedyWithoutEffects()
@@ -21,7 +22,7 @@ internal sealed class ResolvedSamplingTests
     [Test]
     public void GenerationConfigComesBeforeGreedy()
     {
-        ResolvedSampling resolved = Resolve(new SamplingOptions(), ModelDefaults with { MinP = 0.1f, RepetitionPenalty = 1.2f });
+        ResolvedSampling resolved = Resolve(new SamplingOptions(), With("min_p", "0.1", "repetition_penalty", "1.2"));
 
         Assert.That(
             (resolved.Temperature, resolved.TopK, resolved.TopP, resolved.MinP, resolved.RepetitionPenalty),
@@ -32,7 +33,7 @@ internal sealed class ResolvedSamplingTests
     public void PresetComesBeforeGenerationConfig()
     {
         ResolvedSampling resolved = Resolve(new SamplingOptions { Preset = SamplingPreset.NonThinking },
-            ModelDefaults with { MinP = 0.1f });
+            With("min_p", "0.1"));
 
         Assert.That(
             (resolved.Temperature, resolved.TopK, resolved.TopP, resolved.MinP, resolved.PresencePenalty, resolved.RepetitionPenalty),
@@ -53,13 +54,16 @@ internal sealed class ResolvedSamplingTests
     [TestCase(true, null, 1f)]
     [TestCase(null, 0.6f, 0.6f)]
     [TestCase(null, null, 0f)]
-    public void DoSampleDecidesWhatTheConfigurationMeans(bool? doSample, float? temperature, float expected) =>
-        Assert.That(Resolve(null, new GenerationDefaults(doSample, temperature)).Temperature, Is.EqualTo(expected));
+    public void DoSampleDecidesWhatTheConfigurationMeans(bool? doSample, float? temperature, float expected)
+    {
+        var json = new JsonObject { ["do_sample"] = doSample, ["temperature"] = temperature };
+        Assert.That(Resolve(null, json.ToJsonString()).Temperature, Is.EqualTo(expected));
+    }
 
     [Test]
     public void GreedyConfigurationYieldsToAnOption() =>
         Assert.That(Resolve(new SamplingOptions { Temperature = 0.5f },
-            new GenerationDefaults(DoSample: false)).Temperature, Is.EqualTo(0.5f));
+            """{"do_sample": false}""").Temperature, Is.EqualTo(0.5f));
 
     [Test]
     public void SeedIsDrawnOnlyIfUnset()
@@ -131,13 +135,49 @@ internal sealed class ResolvedSamplingTests
         Assert.That(error.Message, Is.EqualTo(message));
     }
 
-    [Test]
-    public void RejectsBadConfigurationByItsName()
+    [TestCase("top_p", "2", "top_p is 2, must be above 0 and at most 1 (off)")]
+    [TestCase("top_p", "0.0", "top_p is 0.0, must be above 0 and at most 1 (off)")]
+    [TestCase("top_k", "-2", "top_k is -2, must be from 0 (off) to 1024")]
+    [TestCase("top_k", "2.5", "top_k is 2.5, must be from 0 (off) to 1024")]
+    [TestCase("top_k", "\"20\"", "top_k is \"20\", must be from 0 (off) to 1024")]
+    [TestCase("temperature", "-1", "temperature is -1, must be a number of at least 0 (0 is greedy)")]
+    [TestCase("temperature", "\"hot\"", "temperature is \"hot\", must be a number of at least 0 (0 is greedy)")]
+    [TestCase("temperature", "1e999", "temperature is 1e999, must be a number of at least 0 (0 is greedy)")]
+    [TestCase("min_p", "[]", "min_p is [], must be from 0 (off) to 1")]
+    [TestCase("presence_penalty", "5", "presence_penalty is 5, must be from -2 to 2 (0 is off)")]
+    [TestCase("repetition_penalty", "0", "repetition_penalty is 0, must be a number above 0 (1 is off)")]
+    [TestCase("do_sample", "1", "do_sample is 1, must be true or false")]
+    public void ABadConfigurationStopsOnlyWhatUsesIt(string key, string value, string fault)
     {
-        ArgumentException error = Assert.Catch<ArgumentException>(() => Resolve(null, ModelDefaults with { TopP = 2 }))!;
+        string config = With(key, value);
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => Resolve(null, config))!;
+        Assert.That(error.Message, Does.Contain($"generation_config.json: {fault}"));
 
-        Assert.That(error.Message, Is.EqualTo("TopP is 2 in generation_config.json; it must be above 0 and at most 1 (off)"));
+        List<string> notices = [];
+        Assert.That(Resolve(new SamplingOptions { Temperature = 0 }, config, notices).HasPenalties, Is.False);
+        Assert.That(notices, key.EndsWith("penalty", StringComparison.Ordinal) ? Has.One.Contains(fault) : Is.Empty);
+
+        var everything = new SamplingOptions { Preset = SamplingPreset.NonThinking, FrequencyPenalty = 0 };
+        Assert.That(Resolve(everything, config).Temperature, Is.EqualTo(0.7f));
     }
+
+    [TestCase("-1", 0)]
+    [TestCase("0", 0)]
+    [TestCase("20.0", 20)]
+    [TestCase("1024", 1024)]
+    [TestCase("1025", 0)]
+    [TestCase("100000", 0)]
+    [TestCase("null", 0)]
+    public void TopKOfAConfigurationIsReadAsOthersWriteIt(string value, int expected) =>
+        Assert.That(Resolve(null, With("top_k", value)).TopK, Is.EqualTo(expected));
+
+    [Test]
+    public void UnknownKeysOfAConfigurationAreNotRead() =>
+        Assert.That(Resolve(null, With("do_simple", "[[]]")).TopP, Is.EqualTo(0.95f));
+
+    [Test]
+    public void AGoodPenaltyOfTheConfigurationHoldsForGreedyToo() =>
+        Assert.That(Resolve(new SamplingOptions { Temperature = 0 }, With("presence_penalty", "1.5")).PresencePenalty, Is.EqualTo(1.5f));
 
     [Test]
     public void PresetsAreFoundByName()
@@ -150,6 +190,26 @@ internal sealed class ResolvedSamplingTests
         Assert.That(error.Message, Is.EqualTo("sampling preset 'fast' is unknown; there are thinking, coding, non-thinking"));
     }
 
-    private static ResolvedSampling Resolve(SamplingOptions? options, GenerationDefaults? defaults) =>
-        ResolvedSampling.Resolve(options, defaults, Vocabulary, static id => id != IdWithoutToken, () => 0x123456789abcdef0UL);
+    // The model's defaults with more members, or others, each with its JSON.
+    private static string With(params string[] members)
+    {
+        JsonObject json = JsonNode.Parse(ModelDefaults)!.AsObject();
+        string text = json.ToJsonString();
+        for (int i = 0; i < members.Length; i += 2)
+        {
+            json.Remove(members[i]);
+            text = $"{json.ToJsonString()[..^1]},\"{members[i]}\":{members[i + 1]}}}";
+            if (i + 2 < members.Length)
+                json = JsonNode.Parse(text)!.AsObject();
+        }
+
+        return text;
+    }
+
+    private static ResolvedSampling Resolve(SamplingOptions? options, string? defaults, List<string>? notices = null)
+    {
+        GenerationConfig? config = defaults is null ? null : TokenizationData.WithDirectory(
+            directory => GenerationConfig.Load(directory, notice => notices?.Add(notice)), ("generation_config.json", defaults));
+        return ResolvedSampling.Resolve(options, config, Vocabulary, static id => id != IdWithoutToken, () => 0x123456789abcdef0UL);
+    }
 }
