@@ -32,7 +32,7 @@ internal readonly struct DrawKernel(
         bool weighs = work.Weighs(first);
         bool isDecided = isWanted && !weighs && !work.Reports && !work.Scores.Parameters.Has(SlotParameters.HasLogProbs);
         if (isDecided)
-            Finish(work, IdOf(first), first, 0);
+            Finish(work, RankedToken.Drawn(first), first, 0);
         if (isDecided || !isWanted)
             return;
 
@@ -60,13 +60,11 @@ internal readonly struct DrawKernel(
             SumKept(work, best, cutoff, masses);
         int id = DrawFromSections(work, best, cutoff, masses, scan);
         if (!work.Reports)
-            Finish(work, weighs ? id : IdOf(first), weighs ? cutoff : first, logSum);
+            Finish(work, weighs ? id : RankedToken.Drawn(first), weighs ? cutoff : first, logSum);
 
         // PoCL lets the first thread decide for all where threads part and a kernel's only way is to its end.
         Group.Barrier();
     }
-
-    private static int IdOf(ulong ranked) => ranked == RankedToken.None ? Sampling.NothingDrawn : RankedToken.Id(ranked);
 
     /// <summary>
     /// Brings the task's list into shared memory, zeros up to a power of two behind it, and returns its length. If it overflows, every

@@ -36,7 +36,8 @@ internal readonly struct FindBestKernel(
         Consider(ref best, ref bestId, scores.S5, id + (5 * GroupScan.Threads));
         Consider(ref best, ref bestId, scores.S6, id + (6 * GroupScan.Threads));
         Consider(ref best, ref bestId, scores.S7, id + (7 * GroupScan.Threads));
-        ulong first = GroupScan.Max(scan, bestId < 0 ? RankedToken.None : RankedToken.Of(best, bestId));
+        ulong own = bestId < 0 ? RankedToken.None : RankedToken.Of(best, bestId);
+        ulong first = GroupScan.Max(scan, scores.HoldsNonFinite ? RankedToken.NonFinite : own);
         if (Group.IdxX == 0)
             scratch.SectionFirst[task, section] = first;
     }

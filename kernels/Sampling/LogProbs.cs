@@ -5,7 +5,7 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// Log-probabilities of the model's own distribution: log-softmax of the logits as the model gave them, over the tokenizer's ids, before
 /// bias, mask, penalties, temperature and cuts. Rows whose slot asks for none get NaN in <see cref="Drawn"/>, and nothing is
-/// written past the number of top tokens that a slot asks for. Logits of +∞ make them NaN; logits that are NaN are left out.
+/// written past the number of top tokens that a slot asks for. What stands there for a row with a logit that is NaN or infinite means nothing.
 /// </summary>
 /// <param name="drawn">[R] of the drawn token.</param>
 /// <param name="topIds">[R, 20] ids of the most probable tokens, most probable first.</param>

@@ -4,11 +4,15 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// A token's place in the ranking, as one integer: a greater number ranks before a smaller one. Bits 63…32 order the score, bits 31…0
-/// hold the complement of the id, so that of equal scores the lower id ranks first. Zero is no token; NaN and −∞ are never ranked.
+/// hold the complement of the id, so that of equal scores the lower id ranks first. Zero is no token; NaN and −∞ are never ranked. Before every
+/// token ranks <see cref="NonFinite"/>, so that one in any part of a row is the first of the whole.
 /// </summary>
 internal static class RankedToken
 {
     public const ulong None = 0;
+
+    /// <summary>No token: the row holds a logit that is NaN or infinite.</summary>
+    public const ulong NonFinite = ulong.MaxValue;
 
     public static ulong Of(float score, int id) => ((ulong)Order(score) << 32) | ~(uint)id;
 
@@ -19,6 +23,10 @@ internal static class RankedToken
     }
 
     public static int Id(ulong ranked) => (int)~(uint)ranked;
+
+    /// <summary>The id that sampling reports for the first in rank.</summary>
+    public static int Drawn(ulong first) =>
+        first == NonFinite ? Sampling.NonFinite : first == None ? Sampling.NothingDrawn : Id(first);
 
     /// <summary>Unsigned bits that compare as the floats do; the two zeros are one.</summary>
     public static uint Order(float score)

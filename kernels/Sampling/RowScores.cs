@@ -13,6 +13,9 @@ internal readonly struct RowScores(
 {
     public readonly SlotParameters Parameters = parameters;
 
+    /// <summary>The exponent of NaN and of the infinities.</summary>
+    public const uint ExponentBits = 0x7f800000;
+
     private readonly bool adjusts = parameters.AdjustsLogits;
 
     public static RowScores Of(SamplingSlots slots, int slot, ArrayView<float> logits) =>
@@ -22,6 +25,11 @@ internal readonly struct RowScores(
     public static RowScores OfModel(ArrayView<float> logits) => new(default, logits, default, default, default);
 
     public bool Adjusts => adjusts;
+
+    /// <summary>Neither NaN nor infinite: by its bits, because a comparison that is negated on the way to OpenCL lets NaN pass.</summary>
+    public static bool IsFinite(float logit) => Exponent(logit) != ExponentBits;
+
+    public static uint Exponent(float logit) => Interop.FloatAsInt(logit) & ExponentBits;
 
     public float At(int id) => adjusts ? Adjusted(id) : logits[id];
 

@@ -21,7 +21,11 @@ internal readonly struct SampleKernel(
         RowScores scores = RowScores.Of(slots, slot, logits.Row(row));
         SlotParameters parameters = scores.Parameters;
         double uniform = Philox.Uniform(parameters.SeedLow, parameters.SeedHigh, slots.DrawIndex[slot]);
-        int id = parameters.DrawsFromTopK ? DrawFromTopK(row, scores, uniform) : DrawFromVocabulary(row, scores, uniform);
+        ulong first = ArgMaxKernel.Best(scratch.BlockBest.Row(row));
+        int id = Sampling.NonFinite;
+        scratch.Cutoff[row] = first;
+        if (first != RankedToken.NonFinite)
+            id = parameters.DrawsFromTopK ? DrawFromTopK(row, scores, uniform) : DrawFromVocabulary(row, scores, uniform, first);
         ids[row] = id;
         if (slot != 0)
         {
@@ -100,10 +104,8 @@ internal readonly struct SampleKernel(
         return drawn;
     }
 
-    private int DrawFromVocabulary(int row, RowScores scores, double uniform)
+    private int DrawFromVocabulary(int row, RowScores scores, double uniform, ulong first)
     {
-        ulong first = ArgMaxKernel.Best(scratch.BlockBest.Row(row));
-        scratch.Cutoff[row] = first;
         if (first == RankedToken.None)
             return Sampling.NothingDrawn;
 

@@ -42,9 +42,9 @@ internal readonly struct SampleTask
     /// <summary>The ranking is cut, by count or by mass.</summary>
     public bool CutsRanking => Scores.Parameters.Temperature > 0 && !Scores.Parameters.DrawsFromAll;
 
-    /// <summary>The first in rank alone does not decide: it is there, and a distance to it is a number.</summary>
+    /// <summary>The first in rank alone does not decide: it is a token, and a distance to it is a number.</summary>
     public bool Weighs(ulong first) =>
-        IsWanted && first != RankedToken.None && Scores.Parameters.Temperature > 0
+        IsWanted && first != RankedToken.None && first != RankedToken.NonFinite && Scores.Parameters.Temperature > 0
         && (Reports || RankedToken.Score(first) < float.PositiveInfinity);
 
     public long Mass(float score, float best) => (long)(Scores.Mass(score, best) * Unit);

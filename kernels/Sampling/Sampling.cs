@@ -8,20 +8,24 @@ namespace QwenIlgpu.Kernels;
 /// generated tokens, then − frequency · count − presence over generated ones; divided by the temperature; min-p (probability at least
 /// min-p of the best's); top-k; top-p (the least beginning of the ranking that holds top-p of what top-k left). Tokens rank by score,
 /// equal scores by id. The draw takes uniform Philox(seed, draw index) through the cumulative distribution in ascending ids. Temperature
-/// 0 takes the first in rank after penalties and mask. Ids from the tokenizer's size on, NaN and −∞ are never drawn; a row with +∞ takes
-/// its first.
+/// 0 takes the first in rank after penalties and mask. Ids from the tokenizer's size on are never drawn, nor is a score of −∞; where bias or
+/// penalty overflow to +∞, the first of these is. A row of which any logit below the tokenizer's size is NaN or infinite draws nothing: only
+/// masks forbid, and whatever made such a logit is broken.
 /// </summary>
 internal static class Sampling
 {
-    /// <summary>The id of a row in which nothing can be drawn: every logit is NaN, −∞ or masked.</summary>
+    /// <summary>The id of a row in which nothing can be drawn: every token is masked or has a bias of −∞.</summary>
     public const int NothingDrawn = -1;
+
+    /// <summary>The id of a row that holds a logit which is NaN or infinite.</summary>
+    public const int NonFinite = -2;
 
     /// <summary>Launches of <see cref="Bind"/>.</summary>
     public static int Launches(KernelLoader loader) => loader.RunsWarpKernels ? 4 : 5;
 
     /// <summary>
     /// logits: [R, V] float, only read; vocabularySize: the tokenizer's, ≤ V; rowSlot: [R] each row's slot (0 for padding; no other slot
-    /// may occur twice in a step); ids: [R], the drawn tokens or −1.
+    /// may occur twice in a step); ids: [R], the drawn tokens, −1 or −2.
     /// </summary>
     public static Launch[] Bind(
         KernelLoader loader,

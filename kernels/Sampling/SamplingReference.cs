@@ -40,11 +40,13 @@ internal static class SamplingReference
     public static (int Id, double Probability)[] Kept(SamplingReferenceRow row)
     {
         SlotParameters p = row.Parameters;
+        if (!Array.TrueForAll(row.Logits, float.IsFinite))
+            return [];
         double[] scores = Scores(row);
         int[] ranking =
         [
             .. Enumerable.Range(0, scores.Length)
-                .Where(id => !double.IsNaN(scores[id]) && !double.IsNegativeInfinity(scores[id]))
+                .Where(id => !double.IsNegativeInfinity(scores[id]))
                 .OrderByDescending(id => scores[id]).ThenBy(id => id),
         ];
         if (ranking.Length == 0)

@@ -11,7 +11,7 @@ internal readonly struct SamplingScratch
     /// <summary>Buckets of one pass of the nucleus search.</summary>
     public const int Buckets = 2048;
 
-    /// <summary>[R, Blocks] first in rank of each block, see <see cref="RankedToken"/>; not written for top-k rows.</summary>
+    /// <summary>[R, Blocks] first in rank of each block, see <see cref="RankedToken"/>; of a top-k row none, or that it is non-finite.</summary>
     public readonly Matrix<ulong> BlockBest;
 
     /// <summary>[R, Blocks] probability mass of each block relative to the row's best token.</summary>

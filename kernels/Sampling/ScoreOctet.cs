@@ -4,7 +4,7 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// Eight scores that a thread holds at once, so that their loads are in flight together: ids first + j · 256. Those behind the vocabulary
-/// are −∞.
+/// are −∞; <see cref="HoldsNonFinite"/> tells of the logits themselves.
 /// </summary>
 internal struct ScoreOctet
 {
@@ -16,6 +16,11 @@ internal struct ScoreOctet
     public float S5;
     public float S6;
     public float S7;
+
+    private uint largestExponent;
+
+    /// <summary>One of the eight logits, before bias, penalties and mask, is NaN or infinite.</summary>
+    public readonly bool HoldsNonFinite => largestExponent == RowScores.ExponentBits;
 
     public static ScoreOctet Load(RowScores scores, int first, int vocabularySize)
     {
@@ -39,6 +44,9 @@ internal struct ScoreOctet
         s.S5 = scores.Logit(id5);
         s.S6 = scores.Logit(id6);
         s.S7 = scores.Logit(id7);
+        s.largestExponent = Larger(
+            Larger(Larger(RowScores.Exponent(s.S0), RowScores.Exponent(s.S1)), Larger(RowScores.Exponent(s.S2), RowScores.Exponent(s.S3))),
+            Larger(Larger(RowScores.Exponent(s.S4), RowScores.Exponent(s.S5)), Larger(RowScores.Exponent(s.S6), RowScores.Exponent(s.S7))));
         if (scores.Parameters.Has(SlotParameters.HasBias))
         {
             s.S0 = scores.Biased(id0, s.S0);
@@ -93,6 +101,8 @@ internal struct ScoreOctet
         s.S7 = first + (7 * Distance) < end ? s.S7 : float.NegativeInfinity;
         return s;
     }
+
+    private static uint Larger(uint a, uint b) => a > b ? a : b;
 
     private static int Before(int id, int last) => id < last ? id : last;
 }

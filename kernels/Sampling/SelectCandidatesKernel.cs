@@ -4,7 +4,8 @@ using ILGPU.Algorithms;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// First in rank of each block of the vocabulary: its first k tokens for a row that samples with top-k, else its best token.
+/// First in rank of each block of the vocabulary: its first k tokens for a row that samples with top-k, else its best token; and for every
+/// row which blocks hold a logit that is NaN or infinite.
 /// Items: (row, block). logits: [R, V] float; rowSlot: [R].
 /// </summary>
 internal readonly struct SelectCandidatesKernel(
@@ -24,12 +25,22 @@ internal readonly struct SelectCandidatesKernel(
         int to = XMath.Min(from + length, vocabularySize);
         int slot = rowSlot[row];
         RowScores scores = RowScores.Of(slots, slot, logits.Row(row));
+        ulong best = RankedToken.None;
         if (scores.Parameters.DrawsFromTopK)
             scratch.CandidateCounts[row, block] = First(scores, from, to, scratch.Candidates.Row(item));
         else if (scores.Parameters.AdjustsLogits)
-            scratch.BlockBest[row, block] = Best(scores, from, to);
+            best = Best(scores, from, to);
         else
-            scratch.BlockBest[row, block] = ArgMaxBlocksKernel.Best(logits.Row(row), from, to);
+            best = ArgMaxBlocksKernel.Best(logits.Row(row), from, to);
+        scratch.BlockBest[row, block] = AreFinite(logits.Row(row), from, to) ? best : RankedToken.NonFinite;
+    }
+
+    private static bool AreFinite(ArrayView<float> logits, int from, int to)
+    {
+        bool finite = true;
+        for (int id = from; id < to; id++)
+            finite &= RowScores.IsFinite(logits[id]);
+        return finite;
     }
 
     private static ulong Best(RowScores scores, int from, int to)

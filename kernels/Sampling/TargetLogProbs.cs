@@ -6,8 +6,8 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// logProbs[i] = log softmax(logits[i])[targets[i]], natural logarithms: how likely the model holds the token that did come next. As in
-/// <see cref="LogProbs"/> the softmax is over the tokenizer's ids, without the columns that pad the head; NaN is left out, +∞ in a row
-/// makes it NaN. A target whose logit is NaN has NaN, one of −∞ has −∞, and so where there is nothing but −∞: NaN.
+/// <see cref="LogProbs"/> the softmax is over the tokenizer's ids, without the columns that pad the head. A row with a logit that is NaN or
+/// infinite has NaN.
 /// </summary>
 internal static class TargetLogProbs
 {
@@ -26,7 +26,6 @@ internal static class TargetLogProbs
             : loader.Bind(TargetLogProbsKernel.TargetLogProbs, new TargetLogProbsKernel(logits, vocabularySize, targets, logProbs));
     }
 
-    /// <summary>Of one logit, from the row's greatest and Σ exp(logit − greatest).</summary>
-    public static float Of(float logit, float max, float sum) =>
-        max < float.PositiveInfinity ? logit - max - XMath.Log(sum) : float.NaN;
+    /// <summary>Of one logit, from the row's greatest and Σ exp(logit − greatest), which is NaN where the row holds a non-finite logit.</summary>
+    public static float Of(float logit, float max, float sum) => logit - max - XMath.Log(sum);
 }

@@ -15,12 +15,16 @@ internal readonly struct TargetLogProbsKernel(
     {
         ArrayView<float> values = logits.Row(row);
         float max = float.NegativeInfinity;
+        bool finite = true;
         for (int id = 0; id < vocabularySize; id++)
+        {
             max = values[id] > max ? values[id] : max;
+            finite &= RowScores.IsFinite(values[id]);
+        }
 
-        double sum = 0;
+        double sum = finite ? 0 : double.NaN;
         for (int id = 0; id < vocabularySize; id++)
-            sum += values[id] > float.NegativeInfinity ? XMath.Exp(values[id] - max) : 0;
+            sum += XMath.Exp(values[id] - max);
         logProbs[row] = Kernels.TargetLogProbs.Of(values[targets[row]], max, (float)sum);
     }
 }

@@ -30,7 +30,7 @@ internal readonly struct TargetLogProbsRowKernel(
             larger = Larger(s.S7, Larger(s.S6, Larger(s.S5, Larger(s.S4, larger))));
             float octet = ((Mass(s.S0, larger) + Mass(s.S1, larger)) + (Mass(s.S2, larger) + Mass(s.S3, larger)))
                 + ((Mass(s.S4, larger) + Mass(s.S5, larger)) + (Mass(s.S6, larger) + Mass(s.S7, larger)));
-            sum = (sum * Factor(max, larger)) + octet;
+            sum = (sum * Factor(max, larger)) + (s.HoldsNonFinite ? float.NaN : octet);
             max = larger;
         }
 

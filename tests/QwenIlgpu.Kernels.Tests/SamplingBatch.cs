@@ -5,11 +5,11 @@ namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
 /// Rows of the definition laid out in device memory and bound. Row i lies in slot i + 1 unless told otherwise. Three columns past the
-/// tokenizer's vocabulary hold the greatest logits of all, so that a kernel that reads them is caught.
+/// tokenizer's vocabulary hold what would be drawn, or taken for a broken row, so that a kernel that reads them is caught.
 /// </summary>
 internal sealed class SamplingBatch
 {
-    private const int Tail = 3;
+    private static readonly float[] Tail = [1e9f, float.NaN, float.PositiveInfinity];
 
     private readonly TestDevice device;
     private readonly Launch[] launches;
@@ -33,13 +33,13 @@ internal sealed class SamplingBatch
                 Fill(rows[r], slotOfRow[r], drawIndex?[r] ?? 0);
         }
 
-        float[] logits = [.. rows.SelectMany(r => r.Logits.Concat(Enumerable.Repeat(1e9f, Tail)))];
+        float[] logits = [.. rows.SelectMany(r => r.Logits.Concat(Tail))];
         scratch = SamplingScratch.In(device.Poisoned<byte>(SamplingScratch.SizeInBytes(rows.Length)), rows.Length);
         ids = device.Poisoned<int>(rows.Length);
         logProbs = new LogProbs(
             device.Poisoned<float>(rows.Length), device.Poisoned<int>(rows.Length, 20), device.Poisoned<float>(rows.Length, 20));
         launches = Sampling.Bind(
-            tier.Loader, device.Upload(logits, rows.Length, vocabulary + Tail), vocabulary,
+            tier.Loader, device.Upload(logits, rows.Length, vocabulary + Tail.Length), vocabulary,
                 device.Upload(slotOfRow), slots, scratch, ids, logProbs);
     }
 

@@ -42,7 +42,7 @@ internal sealed class SamplingLogProbsTests(string tierName) : KernelTests
     {
         var silent = new SlotParameters();
         SlotParameters asking = silent with { Flags = SlotParameters.HasLogProbs };
-        float[] logits = [0, 0, float.NegativeInfinity];
+        float[] logits = [0, 0, float.MinValue];
         var batch = new SamplingBatch(Tier, [new(logits, silent), new(logits, asking)]);
 
         batch.Step();

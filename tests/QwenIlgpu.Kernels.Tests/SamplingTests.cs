@@ -136,30 +136,53 @@ internal sealed class SamplingTests(string tierName) : KernelTests
         Assert.That(batch.DrawIndex, Is.EqualTo(new[] { 0, 5 }));
     }
 
-    [TestCase(0, 1f)]
-    [TestCase(3, 0.9f)]
-    [TestCase(0, 0.9f)]
-    public void NeverDrawsNaNNorMinusInfinity(int topK, float topP)
+    // In the first, a middle and the last place of the blocks and sections of each tier, forbidden to the row or not: only masks forbid.
+    [TestCase(0, 0, 1f)]
+    [TestCase(1, 0, 1f)]
+    [TestCase(1, 3, 0.9f)]
+    [TestCase(1, 0, 0.9f)]
+    public void ARowWithANonFiniteLogitDrawsNothingAndSaysSo(float temperature, int topK, float topP)
     {
-        SamplingReferenceRow row = Row(Plain with { TopK = topK, TopP = topP }, float.NaN, float.NegativeInfinity, -3e38f, float.NaN);
+        const int Vocabulary = 4099;
+        var logProbs = new SlotParameters
+        {
+            Temperature = temperature, TopK = topK, TopP = topP, Flags = SlotParameters.HasMask | SlotParameters.HasLogProbs, TopLogProbs = 2,
+        };
+        bool[] evenIds = [.. Enumerable.Range(0, Vocabulary).Select(id => id % 2 == 0)];
+        int[] places = [0, 1, 255, 2047, 2048, 2777, Vocabulary - 1];
+        float[] values = [float.NaN, float.PositiveInfinity, float.NegativeInfinity];
+        SamplingReferenceRow[] rows =
+        [
+            .. places.SelectMany(place => values.Select((value, v) =>
+            {
+                float[] logits = RandomFloats(place + v, Vocabulary, 9);
+                logits[place] = value;
+                return new SamplingReferenceRow(logits, v == 1 ? logProbs with { Flags = 0 } : logProbs, Allowed: evenIds);
+            })),
+        ];
+        var healthy = new SamplingReferenceRow(RandomFloats(5, Vocabulary, 9), logProbs, Allowed: evenIds);
 
-        Assert.That(Drawn(row), Is.EquivalentTo(new[] { 2 }));
+        int[] drawn = new SamplingBatch(Tier, [healthy, .. rows, healthy]).Step();
+
+        Assert.That(drawn[1..^1], Has.All.EqualTo(Sampling.NonFinite));
+        Assert.That(new[] { drawn[0], drawn[^1] }, Has.All.GreaterThanOrEqualTo(0), "rows beside it");
     }
 
     [TestCase(0, 0, 1f)]
     [TestCase(1, 0, 1f)]
     [TestCase(1, 3, 1f)]
     [TestCase(1, 0, 0.9f)]
-    public void PlusInfinityIsDrawnAndNothingIsMarked(float temperature, int topK, float topP)
+    public void AScoreThatOverflowsIsDrawnAndNothingIsMarked(float temperature, int topK, float topP)
     {
         SlotParameters parameters = Plain with { Temperature = temperature, TopK = topK, TopP = topP };
         SamplingReferenceRow[] rows =
         [
-            Row(parameters, 1, float.PositiveInfinity, float.PositiveInfinity, float.NaN),
-            Row(parameters, float.NaN, float.NegativeInfinity, float.NaN, float.NegativeInfinity),
+            Row(parameters with { Flags = SlotParameters.HasBias }, 1, 3e38f, 3e38f, 0) with { Bias = [0, 3e38f, 3e38f, 0] },
+            Row(parameters with { Flags = SlotParameters.HasMask }, 1, 2, 3, 4) with { Allowed = new bool[4] },
+            Row(parameters with { Flags = SlotParameters.HasBias }, 1, -3e38f, 0, 4) with { Bias = [.. Enumerable.Repeat(float.NegativeInfinity, 4)] },
         ];
 
-        Assert.That(new SamplingBatch(Tier, rows).Step(), Is.EqualTo(new[] { 1, Sampling.NothingDrawn }));
+        Assert.That(new SamplingBatch(Tier, rows).Step(), Is.EqualTo(new[] { 1, Sampling.NothingDrawn, Sampling.NothingDrawn }));
     }
 
     [Test]

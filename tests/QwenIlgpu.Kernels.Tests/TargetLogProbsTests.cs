@@ -9,8 +9,6 @@ internal sealed class TargetLogProbsTests(string tierName) : KernelTests
     // less than 130 · 2^-24 = 8e-6 of itself, and so is its logarithm.
     private const double Tolerance = 1e-5;
 
-    private const float Low = float.NegativeInfinity;
-
     private SamplingTier Tier => SamplingTier.Named(tierName);
 
     [TearDown]
@@ -67,20 +65,32 @@ internal sealed class TargetLogProbsTests(string tierName) : KernelTests
         AssertClose(actual, Expected(logits, Columns, Columns, [321]), Tolerance);
     }
 
-    [Test]
-    public void WhatIsNoNumberIsAsStated()
+    // Whichever thread meets it, and whether or not it is the target; columns that pad the head may hold anything.
+    [TestCase(0)]
+    [TestCase(255)]
+    [TestCase(2047)]
+    [TestCase(2048)]
+    [TestCase(4096)]
+    public void ARowWithANonFiniteLogitHasNaN(int place)
     {
-        float[][] rows =
-        [
-            [0, 0, Low, float.NaN], [0, 0, Low, float.NaN], [0, 0, Low, float.NaN], [Low, Low, Low, Low], [float.NaN, float.NaN, Low, Low],
-            [1, float.PositiveInfinity, 0, 0], [1, float.PositiveInfinity, 0, 0],
-        ];
+        const int Columns = 4099;
+        const int Vocabulary = 4097;
+        float[] values = [float.NaN, float.PositiveInfinity, float.NegativeInfinity, 0];
+        float[] logits = RandomFloats(place, values.Length * Columns, 15);
+        for (int row = 0; row < values.Length; row++)
+        {
+            logits[(row * Columns) + place] = values[row];
+            logits[(row * Columns) + Vocabulary] = float.NaN;
+            logits[(row * Columns) + Vocabulary + 1] = float.NegativeInfinity;
+        }
 
-        float[] actual = Run([.. rows.SelectMany(r => r)], rows.Length, 4, 4, [1, 2, 3, 0, 0, 0, 1]);
+        foreach (int target in new[] { place, (place + 77) % Vocabulary })
+        {
+            float[] actual = Run(logits, values.Length, Columns, Vocabulary, [.. Enumerable.Repeat(target, values.Length)]);
 
-        Assert.That(actual[0], Is.EqualTo(-Math.Log(2)).Within(Tolerance), "NaN and −∞ beside it");
-        Assert.That(actual[1], Is.EqualTo(Low), "its own −∞");
-        Assert.That(actual[2..], Is.All.NaN, "its own NaN, nothing but −∞ and NaN, +∞");
+            Assert.That(actual[..^1], Is.All.NaN);
+            Assert.That(actual[^1], Is.EqualTo(Expected(logits[^Columns..], Columns, Vocabulary, [target])[0]).Within(Tolerance), "the row beside them");
+        }
     }
 
     [Test]
