@@ -40,8 +40,29 @@ internal sealed class LogitsFile(QwenModel model, PageType pageType)
                 int count = Math.Min(capacity.PrefillChunkTokens, ids.Length - position);
                 var sequence = new StepSequence(Slot, position, ids.AsMemory(position, count), LogitsWanted.All);
                 BoundStep step = runner.Run(StepKind.Prefill, [sequence], samples: false);
-                writer.Write<float>(runner.ReadLogits(step));
+                float[] logits = runner.ReadLogits(step);
+                if (FirstBrokenRow(logits) is { } row)
+                    throw model.Explain(new NonFiniteLogitsException(position + row + 1), cancellation);
+                writer.Write<float>(logits);
             }
         }
+    }
+
+    // Columns that no token has may hold anything.
+    private int? FirstBrokenRow(float[] logits)
+    {
+        int columns = model.Config.VocabSize;
+        var others = new HashSet<int>(model.IdsWithoutToken);
+        for (int row = 0; row < logits.Length / columns; row++)
+        {
+            ReadOnlySpan<float> tokens = logits.AsSpan(row * columns, model.VocabularySize);
+            for (int id = 0; id < tokens.Length; id++)
+            {
+                if (!float.IsFinite(tokens[id]) && !others.Contains(id))
+                    return row;
+            }
+        }
+
+        return null;
     }
 }

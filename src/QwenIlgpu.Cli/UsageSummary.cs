@@ -22,6 +22,7 @@ internal static class UsageSummary
         ["reasoning_tokens"] = usage.ReasoningTokens,
         ["total_tokens"] = usage.PromptTokens + usage.CompletionTokens,
         ["seed"] = usage.Seed is { } seed ? JsonValue.Create(seed) : null,
+        ["queue_ms"] = JsonOutput.Rounded(usage.QueueTime.TotalMilliseconds, 3),
         ["time_to_first_token_ms"] = JsonOutput.Rounded(usage.TimeToFirstToken.TotalMilliseconds, 3),
         ["decode_ms"] = JsonOutput.Rounded(usage.DecodeTime.TotalMilliseconds, 3),
         ["tokens_per_second"] = JsonOutput.Rounded(usage.TokensPerSecond(), 3),

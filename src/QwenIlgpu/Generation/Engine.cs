@@ -19,6 +19,7 @@ public sealed class Engine : IAsyncDisposable
     /// <param name="model">The model; it must not be disposed before the engine.</param>
     /// <param name="options">Capacity; null takes the defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it, its value and the range.</exception>
+    /// <exception cref="InsufficientMemoryException">The caches do not fit the device's memory; the message has both sizes.</exception>
     public Engine(QwenModel model, EngineOptions? options = null)
         : this(model, options, new StepRunnerOptions(Graphs: options?.CudaGraphs ?? true))
     {
@@ -28,46 +29,42 @@ public sealed class Engine : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         this.model = model;
-        capacity = (options ?? new EngineOptions()).Resolve(model.Config);
+        capacity = (options ?? new EngineOptions()).Resolve(model.Config, CacheBudget.DefaultBytes(model.Device));
         loop = new EngineLoop(model, capacity, runnerOptions);
     }
 
     /// <summary>Longest sequence in tokens, prompt and answer together.</summary>
     public int ContextTokens => capacity.ContextTokens;
 
+    /// <summary>Tokens of attention cache that all live sequences share.</summary>
+    public int CacheTokens => capacity.CacheTokens;
+
     /// <summary>Most prompt tokens of one prefill step: what was asked for, or what the memory allowed.</summary>
     public int PrefillChunkTokens => loop.Capacity.PrefillChunkTokens;
 
     internal EngineLoop Loop => loop;
 
-    /// <summary>Generates from token ids.</summary>
-    /// <param name="promptIds">The prompt, at least one token, each id below the tokenizer's size.</param>
+    /// <summary>Generates from token ids. What is handed over is copied in the call: later changes of it change nothing.</summary>
+    /// <param name="promptIds">The prompt, at least one token, each id one that the tokenizer has a token for.</param>
     /// <param name="options">Limits, sampling, stop strings; null takes the defaults.</param>
     /// <param name="cancellationToken">Ends the generation; its sequence is freed within one step, as it is when the loop is left early.</param>
-    /// <returns>Updates as text becomes final; the last one has the finish reason and the usage.</returns>
+    /// <returns>
+    /// Updates as text becomes final; the last one has the finish reason and the usage. The request is submitted when they are first asked for,
+    /// which throws <see cref="EngineQueueFullException"/> where too many wait, <see cref="EngineStoppedException"/> where a step has failed, and
+    /// <see cref="InvalidDataException"/> where the model yields logits that are NaN or infinite.
+    /// </returns>
     /// <exception cref="ArgumentException">The prompt is empty, holds an unknown id or does not fit the context, or an option is invalid; thrown by the call itself.</exception>
     /// <exception cref="ObjectDisposedException">The engine has been disposed.</exception>
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(
-        ReadOnlyMemory<int> promptIds, GenerationOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        options ??= new GenerationOptions();
-        options.Validate();
-        CheckPrompt(promptIds.Span);
-        ResolvedSampling sampling = ResolvedSampling.Resolve(
-            options.Sampling, model.GenerationConfig, model.VocabularySize, model.HasToken,
-            () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))));
-        int maxTokens = Math.Min(options.MaxTokens, capacity.ContextTokens - promptIds.Length + 1);
-        IReadOnlySet<int> endIds = options.IgnoreEos ? FrozenSet<int>.Empty : model.EndIds;
-        loop.ThrowIfStopped();
-        return ReadAsync(promptIds.ToArray(), maxTokens, endIds, sampling, options.StopStrings, cancellationToken);
-    }
+        ReadOnlyMemory<int> promptIds, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        Generate(promptIds.ToArray(), nameof(promptIds), options, cancellationToken);
 
     /// <summary>Generates from a text without the chat template; control tokens in it count as such.</summary>
     /// <inheritdoc cref="GenerateAsync(ReadOnlyMemory{int}, GenerationOptions?, CancellationToken)"/>
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(string text, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return GenerateAsync(model.Tokenizer.Encode(text, parseSpecial: true), options, cancellationToken);
+        return Generate(model.Tokenizer.Encode(text, parseSpecial: true), nameof(text), options, cancellationToken);
     }
 
     /// <summary>Generates the next turn of a conversation, rendered with the model's chat template.</summary>
@@ -79,45 +76,76 @@ public sealed class Engine : IAsyncDisposable
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(
         IReadOnlyList<PromptMessage> messages, ChatTemplateOptions? template = null, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(messages);
-        RenderedPrompt prompt = model.Template.Render(messages, template ?? new ChatTemplateOptions());
-        return GenerateAsync(model.Tokenizer.Encode(prompt), options, cancellationToken);
+        PromptMessage[] conversation = PromptMessage.CopyChecked(messages, nameof(messages));
+        return Generate(model.Tokenizer.Encode(Render(conversation, template, nameof(messages))), nameof(messages), options, cancellationToken);
     }
 
     /// <summary>
     /// Log-probabilities of the tokens of a text, each after all before it: natural logarithms of the model's own distribution over the
     /// tokenizer's ids. It shares steps with other requests; logits are computed in blocks, so that their memory does not grow with the text.
     /// </summary>
-    /// <param name="ids">The text, at least one token, each id below the tokenizer's size.</param>
+    /// <param name="ids">The text, at least one token, each id one that the tokenizer has a token for.</param>
     /// <param name="cancellationToken">Ends the scoring; its sequence is freed within one step.</param>
     /// <returns>One value for each token but the first, which nothing comes before: the value at i is that of <c>ids[i + 1]</c>.</returns>
     /// <exception cref="ArgumentException">There are no ids, one is unknown or they do not fit the context; thrown by the call itself.</exception>
+    /// <exception cref="EngineQueueFullException">Too many requests have not ended.</exception>
+    /// <exception cref="InvalidDataException">The model yields logits that are NaN or infinite.</exception>
     /// <exception cref="ObjectDisposedException">The engine has been disposed.</exception>
     public Task<float[]> ScoreAsync(ReadOnlyMemory<int> ids, CancellationToken cancellationToken = default)
     {
-        CheckPrompt(ids.Span);
+        int[] own = ids.ToArray();
+        CheckPrompt(own, nameof(ids));
         loop.ThrowIfStopped();
-        return ids.Length == 1 ? Task.FromResult<float[]>([]) : ReadScoresAsync(ids.ToArray(), cancellationToken);
+        return own.Length == 1 ? Task.FromResult<float[]>([]) : ReadScoresAsync(own, cancellationToken);
     }
 
     /// <summary>Ends every live request with <see cref="ObjectDisposedException"/>, stops the thread and frees the caches.</summary>
     public ValueTask DisposeAsync() => loop.DisposeAsync();
 
-    private void CheckPrompt(ReadOnlySpan<int> ids)
+    // Everything of the caller's is copied, then checked, then kept.
+    private IAsyncEnumerable<GenerationUpdate> Generate(int[] promptIds, string parameter, GenerationOptions? options, CancellationToken cancellationToken)
     {
-        if (ids.IsEmpty)
-            throw new ArgumentException("the prompt is empty; generation needs at least one token");
+        options = (options ?? new GenerationOptions()).CopyChecked(nameof(options));
+        CheckPrompt(promptIds, parameter);
+        ResolvedSampling sampling = ResolvedSampling.Resolve(
+            options.Sampling, model.GenerationConfig, model.VocabularySize, model.HasToken,
+            () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))));
+        int maxTokens = Math.Min(options.MaxTokens, capacity.ContextTokens - promptIds.Length + 1);
+        IReadOnlySet<int> endIds = options.IgnoreEos ? FrozenSet<int>.Empty : model.EndIds;
+        loop.ThrowIfStopped();
+        return ReadAsync(promptIds, maxTokens, endIds, sampling, options.StopStrings, cancellationToken);
+    }
+
+    private RenderedPrompt Render(PromptMessage[] messages, ChatTemplateOptions? template, string parameter)
+    {
+        if (template?.Tools is { } tools && tools.Any(t => t is null))
+            throw new ArgumentException("Tools holds null", nameof(template));
+        try
+        {
+            return model.Template.Render(messages, template ?? new ChatTemplateOptions());
+        }
+        catch (ArgumentException e) when (e.ParamName is null)
+        {
+            throw new ArgumentException(e.Message, parameter, e);
+        }
+    }
+
+    private void CheckPrompt(int[] ids, string parameter)
+    {
+        if (ids.Length == 0)
+            throw new ArgumentException("the prompt is empty; generation needs at least one token", parameter);
         if (ids.Length > capacity.ContextTokens)
         {
             throw new ArgumentException(
-                $"the prompt has {ids.Length} tokens, the context {capacity.ContextTokens}; shorten it or raise {nameof(EngineOptions.ContextTokens)}");
+                $"the prompt has {ids.Length} tokens, the context {capacity.ContextTokens}; shorten it or raise {nameof(EngineOptions.ContextTokens)}", parameter);
         }
 
-        int size = model.Tokenizer.VocabularySize;
-        for (int i = 0; i < ids.Length; i++)
+        int bad = Array.FindIndex(ids, id => !model.HasToken(id));
+        if (bad >= 0)
         {
-            if ((uint)ids[i] >= (uint)size)
-                throw new ArgumentException($"prompt id {ids[i]} at index {i} is no token: ids are 0 to {size - 1}");
+            string gaps = model.IdsWithoutToken.Count > 0 ? $", {model.IdsWithoutToken.Count} of them without a token" : "";
+            throw new ArgumentException(
+                $"prompt id {ids[bad]} at index {bad} is no token: ids are 0 to {model.VocabularySize - 1}{gaps}", parameter);
         }
     }
 
@@ -128,24 +156,33 @@ public sealed class Engine : IAsyncDisposable
         cancellationToken.ThrowIfCancellationRequested();
         loop.Submit(request);
         using CancellationTokenRegistration registration = cancellationToken.Register(() => loop.Cancel(request, new OperationCanceledException(cancellationToken)));
-        return await stream.AllLogProbsAsync().ConfigureAwait(false);
+        try
+        {
+            return await stream.AllLogProbsAsync().ConfigureAwait(false);
+        }
+        catch (NonFiniteLogitsException e)
+        {
+            throw await model.ExplainAsync(e, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private async IAsyncEnumerable<GenerationUpdate> ReadAsync(
         int[] promptIds, int maxTokens, IReadOnlySet<int> endIds, ResolvedSampling sampling, IReadOnlyList<string> stopStrings,
         CancellationToken callToken, [EnumeratorCancellation] CancellationToken loopToken = default)
     {
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(callToken, loopToken);
         long start = Stopwatch.GetTimestamp();
         var parser = new OutputParser(model.Tokenizer, stopStrings, promptIds);
         var stream = new TokenStream(maxTokens, sampling.TopLogProbs ?? -1);
         var request = new GenerationRequest(promptIds, maxTokens, endIds, sampling, stream);
-        both.Token.ThrowIfCancellationRequested();
+        callToken.ThrowIfCancellationRequested();
+        loopToken.ThrowIfCancellationRequested();
         loop.Submit(request);
-        using CancellationTokenRegistration registration = both.Token.Register(() => loop.Cancel(request, new OperationCanceledException(both.Token)));
         try
         {
-            var reader = new UpdateReader(stream, parser);
+            // Each token by itself: whoever cancels finds his own in the exception.
+            using CancellationTokenRegistration ofCall = callToken.Register(() => loop.Cancel(request, new OperationCanceledException(callToken)));
+            using CancellationTokenRegistration ofLoop = loopToken.Register(() => loop.Cancel(request, new OperationCanceledException(loopToken)));
+            var reader = new UpdateReader(model, stream, parser, callToken.CanBeCanceled ? callToken : loopToken);
             while (await reader.ReadAsync().ConfigureAwait(false) is { } update)
                 yield return update;
             yield return reader.End(promptIds.Length, sampling, start);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 
 namespace QwenIlgpu;
@@ -13,6 +14,7 @@ internal sealed class EngineLoop : IAsyncDisposable
     private readonly QwenModel model;
     private readonly StepRunnerOptions runnerOptions;
     private readonly ILogger logger;
+    private readonly EngineSeats seats;
     private readonly Lock gate = new();
     private StepRunner? runner;
     private volatile Exception? fault;
@@ -21,12 +23,13 @@ internal sealed class EngineLoop : IAsyncDisposable
     public EngineLoop(QwenModel model, EngineCapacity capacity, StepRunnerOptions runnerOptions)
     {
         (this.model, Capacity, this.runnerOptions) = (model, capacity, runnerOptions);
+        seats = new EngineSeats(capacity.MaxSequences + (long)capacity.MaxQueuedRequests);
         logger = model.Loggers.CreateLogger<Engine>();
         var thread = new Thread(Run) { Name = "QwenIlgpu engine", IsBackground = true };
         thread.Start();
         started.Task.Wait();
         if (fault is { } error)
-            throw error;
+            ExceptionDispatchInfo.Throw(error);
     }
 
     /// <summary>As asked for at first, once the constructor is done with what was left to the device filled in.</summary>
@@ -42,11 +45,15 @@ internal sealed class EngineLoop : IAsyncDisposable
         ObjectDisposedException.ThrowIf(stopping, typeof(Engine));
     }
 
+    /// <summary>Hands a request to the engine's thread, or refuses it where too many have not ended.</summary>
     public void Submit(GenerationRequest request)
     {
         lock (gate)
         {
             ThrowIfStopped();
+            if (!seats.TryTake())
+                throw new EngineQueueFullException(Capacity.MaxSequences, Capacity.MaxQueuedRequests);
+            request.Stream.Sit(seats);
             submitted.Enqueue(request);
         }
 
@@ -95,9 +102,11 @@ internal sealed class EngineLoop : IAsyncDisposable
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            fault = e;
+            // Before the engine runs, its constructor says what went wrong.
+            Exception error = scheduler is null ? e : new EngineStoppedException(model.DeviceName, e);
+            fault = error;
+            EndAll(scheduler, error);
             Log.EngineFault(logger, e);
-            EndAll(scheduler, e);
         }
         finally
         {
@@ -118,7 +127,7 @@ internal sealed class EngineLoop : IAsyncDisposable
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            fault ??= e;
+            fault ??= new EngineStoppedException(model.DeviceName, e);
             Log.EngineFault(logger, e);
         }
     }
@@ -134,6 +143,22 @@ internal sealed class EngineLoop : IAsyncDisposable
                 request.Stream.Fail(error);
         }
     }
+}
+
+/// <summary>Places of requests that have not ended. A request takes one when it is submitted and gives it back when its stream ends.</summary>
+internal sealed class EngineSeats(long count)
+{
+    private long free = count;
+
+    public bool TryTake()
+    {
+        if (Interlocked.Decrement(ref free) >= 0)
+            return true;
+        Interlocked.Increment(ref free);
+        return false;
+    }
+
+    public void Return() => Interlocked.Increment(ref free);
 }
 
 /// <summary>What the engine's thread has done so far.</summary>

@@ -6,10 +6,21 @@ public sealed record EngineOptions
     /// <summary>Sequences that can be live at once, 1 to 64; further requests wait their turn. Default 4.</summary>
     public int MaxSequences { get; init; } = 4;
 
+    /// <summary>
+    /// Requests that may wait beside <see cref="MaxSequences"/> live ones; one more is refused with an <see cref="EngineQueueFullException"/>.
+    /// 0 lets none wait. Default 1,024.
+    /// </summary>
+    public int MaxQueuedRequests { get; init; } = 1024;
+
     /// <summary>Longest sequence in tokens, prompt and answer together; 0 takes the model's own limit, but at most 32,768.</summary>
     public int ContextTokens { get; init; }
 
-    /// <summary>Tokens of attention cache that all live sequences share; 0 takes <see cref="ContextTokens"/>. Rounded up to pages of 64.</summary>
+    /// <summary>
+    /// Tokens of attention cache that all live sequences share, in pages of 64. 0, the default, takes <see cref="ContextTokens"/> for each of
+    /// <see cref="MaxSequences"/>, as far as half of the memory that a GPU has free goes, or a quarter of the machine's elsewhere, and never
+    /// less than one <see cref="ContextTokens"/>. A request takes the pages of its prompt and <see cref="GenerationOptions.MaxTokens"/> when it
+    /// becomes live.
+    /// </summary>
     public int CacheTokens { get; init; }
 
     /// <summary>
@@ -36,10 +47,12 @@ public sealed record EngineOptions
     // Beyond it a step takes no less time a token, and what waits for it longer.
     private const int MaxPrefillChunkTokens = 8192;
 
-    internal EngineCapacity Resolve(QwenConfig config)
+    /// <summary>Every default filled in; the cache's as far as <paramref name="cacheBudgetBytes"/> go.</summary>
+    internal EngineCapacity Resolve(QwenConfig config, long cacheBudgetBytes = long.MaxValue)
     {
         const int PageTokens = Kernels.KvCache.PageTokens;
         Require(MaxSequences is >= 1 and <= 64, nameof(MaxSequences), MaxSequences, "from 1 to 64");
+        Require(MaxQueuedRequests >= 0, nameof(MaxQueuedRequests), MaxQueuedRequests, "a number of requests, or 0 for none");
         Require(
             PrefillChunkTokens is >= 0 and <= MaxPrefillChunkTokens && PrefillChunkTokens % 64 == 0, nameof(PrefillChunkTokens), PrefillChunkTokens,
             $"a multiple of 64 up to {MaxPrefillChunkTokens}, or 0 for what memory allows");
@@ -50,21 +63,31 @@ public sealed record EngineOptions
         Require(Enum.IsDefined(PageType), nameof(PageType), PageType, "Bf16 or F32");
         Require(Enum.IsDefined(DeltaStateType), nameof(DeltaStateType), DeltaStateType, "F32 or F16");
         int context = ContextTokens == 0 ? Math.Min(config.MaxPositionEmbeddings, 32_768) : ContextTokens;
-        int cache = CacheTokens == 0 ? context : CacheTokens;
-        Require(cache >= context, nameof(CacheTokens), CacheTokens, $"at least ContextTokens ({context}), or 0 for as many");
-        int pages = (int)(((long)cache + PageTokens - 1) / PageTokens);
-        int pagesPerSequence = (context + PageTokens - 1) / PageTokens;
+        Require(CacheTokens == 0 || CacheTokens >= context, nameof(CacheTokens), CacheTokens, $"at least ContextTokens ({context}), or 0 for the default");
+        long pagesPerSequence = ((long)context + PageTokens - 1) / PageTokens;
+        long pages = ((long)CacheTokens + PageTokens - 1) / PageTokens;
+        if (CacheTokens == 0)
+        {
+            long pageBytes = PageTokens * Math.Max(1, config.KvBytesPerToken(PageType == PageType.F32 ? sizeof(float) : sizeof(ushort)));
+            pages = Math.Min(MaxSequences * pagesPerSequence, Math.Max(pagesPerSequence, cacheBudgetBytes / pageBytes));
+        }
+
         return new EngineCapacity(
-            context, PrefillChunkTokens, ActivationBytes, MaxSequences,
-            new StateCapacity(MaxSequences + 1, pages + 1, pagesPerSequence, PageType, DeltaStateType));
+            context, PrefillChunkTokens, ActivationBytes, MaxSequences, MaxQueuedRequests,
+            new StateCapacity(MaxSequences + 1, (int)Math.Min(pages + 1, int.MaxValue), (int)pagesPerSequence, PageType, DeltaStateType));
     }
 
-    private static void Require<T>(bool holds, string option, T value, string rule)
+    private static void Require<T>(bool holds, string option, T value, string rule, string parameter = "options")
     {
         if (!holds)
-            throw new ArgumentOutOfRangeException(option, value, $"{option} is {value}; it must be {rule}");
+            throw new ArgumentOutOfRangeException(parameter, $"{option} is {value}; it must be {rule}");
     }
 }
 
 /// <summary>An engine's capacity with every default filled in, but for those of the prefill step where they are 0.</summary>
-internal sealed record EngineCapacity(int ContextTokens, int PrefillChunkTokens, long ActivationBytes, int MaxSequences, StateCapacity State);
+internal sealed record EngineCapacity(
+    int ContextTokens, int PrefillChunkTokens, long ActivationBytes, int MaxSequences, int MaxQueuedRequests, StateCapacity State)
+{
+    /// <summary>Tokens that the pages hold, without the reserved one.</summary>
+    public int CacheTokens => (int)Math.Min((State.Pages - 1L) * Kernels.KvCache.PageTokens, int.MaxValue);
+}

@@ -15,11 +15,21 @@ public sealed record GenerationOptions
     /// <summary>Whether generation goes on past the end-of-turn token.</summary>
     public bool IgnoreEos { get; init; }
 
-    internal void Validate()
+    /// <summary>The same with lists of its own, checked; what the caller does with his later changes nothing.</summary>
+    internal GenerationOptions CopyChecked(string parameter)
     {
+        if (StopStrings is null)
+            throw new ArgumentException("StopStrings is null; leave it empty for none", parameter);
+        string[] stopStrings = [.. StopStrings];
         if (MaxTokens < 1)
-            throw new ArgumentOutOfRangeException(nameof(MaxTokens), MaxTokens, $"MaxTokens is {MaxTokens}; it must be at least 1");
-        if (StopStrings.Any(string.IsNullOrEmpty))
-            throw new ArgumentException("StopStrings holds an empty string, which would end every answer at once", nameof(StopStrings));
+            throw new ArgumentOutOfRangeException(parameter, $"MaxTokens is {MaxTokens}; it must be at least 1");
+        int empty = Array.FindIndex(stopStrings, string.IsNullOrEmpty);
+        if (empty >= 0)
+        {
+            string fault = stopStrings[empty] is null ? "is null" : "is an empty string, which would end every answer at once";
+            throw new ArgumentException($"StopStrings[{empty}] {fault}", parameter);
+        }
+
+        return this with { StopStrings = stopStrings, Sampling = Sampling?.Copy(parameter) };
     }
 }

@@ -57,8 +57,11 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
     // The last token of a text that is scored predicts none of it.
     private int MostFedTokens => Scores ? PromptIds.Length - 1 : PromptIds.Length;
 
-    /// <summary>Cache tokens it can come to need: the last drawn token is never fed.</summary>
-    public int MostCachedTokens => PromptIds.Length + MaxTokens - 1;
+    /// <summary>Cache pages it can come to need: the last drawn token is never fed.</summary>
+    public int NeededPages => (int)(((long)PromptIds.Length + MaxTokens - 1 + Kernels.KvCache.PageTokens - 1) / Kernels.KvCache.PageTokens);
+
+    /// <summary>It has been reported to wait for pages.</summary>
+    public bool IsReportedWaiting { get; set; }
 
     public void Cancel() => cancelled = true;
 

@@ -61,7 +61,9 @@ public readonly record struct TokenLogProb(int TokenId, float LogProbability);
 /// <param name="CompletionTokens">Tokens drawn, reasoning and end-of-turn included.</param>
 /// <param name="ReasoningTokens">Those of them that were reasoning.</param>
 /// <param name="Seed">The seed of the draws: the one asked for, or the one drawn in its place. Null for greedy.</param>
-/// <param name="TimeToFirstToken">From the request to the first token.</param>
+/// <param name="QueueTime">From the request to its admission, while other requests held what it needs.</param>
+/// <param name="TimeToFirstToken">From its admission to the first token.</param>
 /// <param name="DecodeTime">From the first token to the last.</param>
 public sealed record GenerationUsage(
-    int PromptTokens, int CompletionTokens, int ReasoningTokens, ulong? Seed, TimeSpan TimeToFirstToken, TimeSpan DecodeTime);
+    int PromptTokens, int CompletionTokens, int ReasoningTokens, ulong? Seed, TimeSpan QueueTime, TimeSpan TimeToFirstToken,
+    TimeSpan DecodeTime);

@@ -15,7 +15,7 @@ internal sealed record RecordedGraph(OpGraph Graph, RecordedStep Recorded, StepF
         if (shape.FeedsBack)
             sampler.RecordFeed(graph, inputs, fields);
         int blockRows = options.ScoreBlockRows == 0 ? ScoreOutput.MostRows(model.Config.VocabSize) : options.ScoreBlockRows;
-        var scores = new ScoreOutput(sampler.Scores, model.VocabularySize, blockRows);
+        var scores = new ScoreOutput(sampler.Scores, model.VocabularySize, sampler.IdsWithoutToken, blockRows);
         TensorRole residualRole = options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation;
         var ops = new Ops(graph, model.Device.Loader, inputs, shape, residualRole, tickets, scores, options.Tile);
         RecordedStep recorded = QwenGraph.Record(model.Weights, ops, state);

@@ -31,6 +31,7 @@ internal sealed class Sampler
     private readonly Launch[] admit;
     private readonly Launch setBias;
     private readonly Launch setMask;
+    private readonly IReadOnlyList<int> idsWithoutToken;
     private bool anyLogProbs;
 
     public Sampler(QwenModel model, DeviceMemory memory, int slotCount, int rows, int scoredRows, int contextTokens, int stepsInFlight)
@@ -53,6 +54,13 @@ internal sealed class Sampler
         endIds.CopyFromCPU(device.Stream, [.. model.ReadableEndIds]);
         slotRequest = memory.AllocateZeroed<int>(1 + DecodeSlots.Fields);
         setSlot = DecodeFeedback.BindSet(device.Loader, decodeSlots, slotRequest);
+        idsWithoutToken = model.IdsWithoutToken;
+        if (idsWithoutToken.Count > 0)
+        {
+            IdsWithoutToken = memory.Allocate<int>(idsWithoutToken.Count);
+            IdsWithoutToken.CopyFromCPU(device.Stream, [.. idsWithoutToken]);
+        }
+
 
         request = memory.AllocateZeroed<int>(2);
         listIds = memory.AllocateZeroed<int>(Math.Max(vocabularySize, contextTokens));
@@ -65,23 +73,28 @@ internal sealed class Sampler
     /// <summary>Where steps leave the log-probabilities of given tokens, for <see cref="ReadBack"/>.</summary>
     public ArrayView<float> Scores => scores;
 
+    /// <summary>Ids below the vocabulary's size that no token has; most tokenizers leave none out.</summary>
+    public ArrayView<int> IdsWithoutToken { get; }
+
+    /// <summary>What a request's slot is to hold, without asking anything of the device.</summary>
+    public SlotContents ContentsOf(GenerationRequest request) => SlotContents.Of(request, vocabularySize, idsWithoutToken, (int)slots.Parameters.Length);
+
     /// <summary>Prepares a request's slot for sampling and for feeding back what is drawn.</summary>
-    public void Admit(GenerationRequest admitted)
+    public void Admit(SlotContents admitted)
     {
-        (int slot, ResolvedSampling sampling) = (admitted.Slot, admitted.Sampling);
-        slotRequest.CopyFromCPU(device.Stream, [slot, 0, admitted.PromptIds.Length - 1, admitted.MaxTokens, admitted.EndIds.Count > 0 ? 1 : 0]);
+        slotRequest.CopyFromCPU(device.Stream, [admitted.Slot, 0, admitted.PromptIds.Length - 1, admitted.MaxTokens, admitted.EndsAtEndIds ? 1 : 0]);
         setSlot.Run(device.Stream);
-        slots.Parameters.SubView(slot, 1).CopyFromCPU(device.Stream, [sampling.ToSlotParameters()]);
-        anyLogProbs |= sampling.TopLogProbs is not null;
-        RunWithList(slot, admitted.PromptIds, admit);
-        if (sampling.LogitBias is { } bias)
+        slots.Parameters.SubView(admitted.Slot, 1).CopyFromCPU(device.Stream, [admitted.Parameters]);
+        anyLogProbs |= admitted.Parameters.Has(SlotParameters.HasLogProbs);
+        RunWithList(admitted.Slot, admitted.PromptIds, admit);
+        if (admitted.BiasIds.Length > 0)
         {
-            listValues.SubView(0, bias.Count).CopyFromCPU(device.Stream, [.. bias.Values]);
-            RunWithList(slot, [.. bias.Keys], setBias);
+            listValues.SubView(0, admitted.BiasIds.Length).CopyFromCPU(device.Stream, admitted.Biases);
+            RunWithList(admitted.Slot, admitted.BiasIds, setBias);
         }
 
-        if (sampling.AllowedTokenIds is { } allowed)
-            RunWithList(slot, [.. allowed.Distinct()], setMask);
+        if (admitted.Parameters.Has(SlotParameters.HasMask))
+            RunWithList(admitted.Slot, admitted.AllowedIds, setMask);
     }
 
     /// <summary>Puts in front of a decode graph what turns the slots' last tokens into the step's inputs.</summary>
@@ -95,6 +108,8 @@ internal sealed class Sampler
     public void Record(OpGraph graph, Tensor logits, ArrayView<int> rowSlot)
     {
         int rows = logits.Rows;
+        if (IdsWithoutToken.Length > 0)
+            graph.Add("forbid_ids", [logits], [], IdsWithoutToken.Length * sizeof(int), () => [ForbidIds.Bind(device.Loader, logits.View, IdsWithoutToken)]);
         graph.Add("sample", [logits], [], 0, launches: Sampling.Launches(device.Loader), bind: () => Sampling.Bind(
             device.Loader, logits.View, vocabularySize, rowSlot, slots, scratch, ids.SubView(0, rows),
             new LogProbs(

@@ -58,4 +58,17 @@ public sealed record SamplingOptions
     /// its logits as they are, before bias, penalties, temperature and cuts. Unset: none are reported.
     /// </summary>
     public int? TopLogProbs { get; init; }
+
+    /// <summary>The same with lists of its own.</summary>
+    internal SamplingOptions Copy(string parameter)
+    {
+        Dictionary<int, float>? bias = LogitBias is null ? null : [];
+        foreach ((int id, float value) in LogitBias ?? new Dictionary<int, float>())
+        {
+            if (!bias!.TryAdd(id, value))
+                throw new ArgumentException($"LogitBias names token {id} twice", parameter);
+        }
+
+        return this with { LogitBias = bias, AllowedTokenIds = AllowedTokenIds is null ? null : [.. AllowedTokenIds] };
+    }
 }

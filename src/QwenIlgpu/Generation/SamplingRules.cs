@@ -42,12 +42,14 @@ internal static class SamplingRules
                 throw OutOfRange($"LogitBias of token {id} is {Text(bias)}; it must be finite, or -Infinity to forbid the token");
         }
 
-        if (options.AllowedTokenIds is null)
-            return;
-        if (options.AllowedTokenIds.Count == 0)
-            throw new ArgumentException("AllowedTokenIds is empty; it must hold at least one token id, or be unset");
-        foreach (int id in options.AllowedTokenIds)
+        if (options.AllowedTokenIds is { Count: 0 })
+            throw new ArgumentException("AllowedTokenIds is empty; it must hold at least one token id, or be unset", nameof(options));
+        foreach (int id in options.AllowedTokenIds ?? [])
             CheckId(nameof(SamplingOptions.AllowedTokenIds), id, vocabularySize, hasToken);
+        if (options.LogitBias is { Count: > 0 } biases && (options.AllowedTokenIds ?? Enumerable.Range(0, vocabularySize)).All(id => Forbids(id) || !hasToken(id)))
+            throw new ArgumentException("LogitBias forbids every token that may be drawn", nameof(options));
+
+        bool Forbids(int id) => biases.TryGetValue(id, out float value) && float.IsNegativeInfinity(value);
     }
 
     private static void CheckId(string option, int id, int vocabularySize, Func<int, bool> hasToken)
@@ -58,7 +60,8 @@ internal static class SamplingRules
             throw OutOfRange($"{option} names token {id}; no token has this id");
     }
 
-    private static ArgumentOutOfRangeException OutOfRange(string message) => new(null, message);
+    // The parameter of the public calls that take them.
+    private static ArgumentOutOfRangeException OutOfRange(string message, string parameter = "options") => new(parameter, message);
 
     private static string Text<T>(T value)
         where T : struct, INumber<T> => value.ToString(null, CultureInfo.InvariantCulture);

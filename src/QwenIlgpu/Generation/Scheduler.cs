@@ -6,14 +6,15 @@ namespace QwenIlgpu;
 /// Decides what the next step holds. Requests are admitted in order of arrival when a slot and all pages they can come to need are
 /// free; steps alternate between prefill and decode while there is work for both. A step may be queued before the tokens of the one
 /// before have reached the host: the device itself feeds them on and leaves out sequences that ended, and what a step drew for a
-/// request that has meanwhile ended is discarded.
+/// request that has meanwhile ended is discarded. What fails on the host for one request's sake ends that request; what fails on the device
+/// is thrown.
 /// </summary>
 internal sealed class Scheduler
 {
     private readonly StepRunner runner;
     private readonly NumberPool slots;
     private readonly NumberPool pages;
-    private readonly Queue<GenerationRequest> waiting = new();
+    private readonly List<GenerationRequest> waiting = [];
     private readonly List<GenerationRequest> live = [];
     private readonly StepSequence[] prefillSequences;
     private readonly int[] decodeSlots;
@@ -37,7 +38,7 @@ internal sealed class Scheduler
 
     public IEnumerable<GenerationRequest> All => live.Concat(waiting);
 
-    public void Enqueue(GenerationRequest request) => waiting.Enqueue(request);
+    public void Enqueue(GenerationRequest request) => waiting.Add(request);
 
     /// <summary>Frees what cancelled requests hold and admits waiting ones; allocates only when it admits.</summary>
     public void Update()
@@ -48,18 +49,20 @@ internal sealed class Scheduler
                 Retire(live[i]);
         }
 
-        while (waiting.TryPeek(out GenerationRequest? next))
+        waiting.RemoveAll(static request => request.Cancelled);
+        while (waiting.Count > 0 && slots.Available > 0)
         {
-            if (next.Cancelled)
+            GenerationRequest next = waiting[0];
+            if (pages.Available < next.NeededPages)
             {
-                waiting.Dequeue();
-                continue;
+                if (!next.IsReportedWaiting)
+                    Log.WaitsForPages(runner.Logger, next.NeededPages, Kernels.KvCache.PageTokens, pages.Available, pages.Count, live.Count);
+                next.IsReportedWaiting = true;
+                return;
             }
 
-            int neededPages = (next.MostCachedTokens + Kernels.KvCache.PageTokens - 1) / Kernels.KvCache.PageTokens;
-            if (slots.Available == 0 || pages.Available < neededPages)
-                return;
-            Admit(waiting.Dequeue(), neededPages);
+            waiting.RemoveAt(0);
+            Admit(next);
         }
     }
 
@@ -89,9 +92,9 @@ internal sealed class Scheduler
         int place = (int)(queuedSteps % ring.Length);
         QueuedStep step = ring[place];
         step.Clear();
-        if (lastWasPrefill)
-            QueuePrefill(step);
-        else
+        if (lastWasPrefill && !QueuePrefill(step))
+            return true;
+        if (!lastWasPrefill)
             QueueDecode(step);
         if (step.Count + step.ScoredRows > 0)
             runner.Sampler.ReadBack(place, step.Count, step.ScoredRows);
@@ -99,21 +102,43 @@ internal sealed class Scheduler
         return true;
     }
 
-    private void Admit(GenerationRequest request, int neededPages)
+    private void Admit(GenerationRequest request)
     {
         // Live before the device is asked for anything: if it fails, the request ends with all others.
         live.Add(request);
         request.Slot = slots.Take();
-        request.Pages = new int[neededPages];
-        for (int block = 0; block < neededPages; block++)
-            request.Pages[block] = pages.Take();
+        SlotContents? contents;
+        try
+        {
+            request.Pages = new int[request.NeededPages];
+            for (int block = 0; block < request.Pages.Length; block++)
+                request.Pages[block] = pages.Take();
+            request.Stream.Begin(Stopwatch.GetTimestamp());
+            contents = request.Scores ? null : runner.Sampler.ContentsOf(request);
+        }
+#pragma warning disable CA1031 // Whatever it is, it is this request's own.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            EndAlone(request, e);
+            return;
+        }
+
         runner.State.SetPages(request.Slot, request.Pages);
-        if (!request.Scores)
-            runner.Sampler.Admit(request);
+        if (contents is not null)
+            runner.Sampler.Admit(contents);
+    }
+
+    private void EndAlone(GenerationRequest request, Exception error)
+    {
+        Retire(request);
+        request.Stream.Fail(error);
     }
 
     private void Retire(GenerationRequest request)
     {
+        if (request.Retired)
+            return;
         live.Remove(request);
         request.Retired = true;
         slots.Return(request.Slot);
@@ -121,15 +146,31 @@ internal sealed class Scheduler
             pages.Return(page);
     }
 
-    private void QueuePrefill(QueuedStep step)
+    // False when no request had a part that can be run.
+    private bool QueuePrefill(QueuedStep step)
     {
         int count = 0;
         int budgetRows = runner.Capacity.PrefillChunkTokens;
-        foreach (GenerationRequest request in live)
+        for (int i = 0; i < live.Count; i++)
         {
+            GenerationRequest request = live[i];
             if (!request.Prefilling)
                 continue;
-            StepSequence sequence = request.NextPrefill(budgetRows);
+            StepSequence sequence;
+            try
+            {
+                sequence = request.NextPrefill(budgetRows);
+                runner.Check(sequence);
+            }
+#pragma warning disable CA1031 // Whatever it is, it is this request's own.
+            catch (Exception e)
+#pragma warning restore CA1031
+            {
+                EndAlone(request, e);
+                i--;
+                continue;
+            }
+
             if (sequence.Tokens.Length == 0)
                 break;
             budgetRows -= sequence.Tokens.Length;
@@ -141,7 +182,9 @@ internal sealed class Scheduler
                 step.Add(request);
         }
 
-        runner.Run(StepKind.Prefill, prefillSequences.AsSpan(0, count));
+        if (count > 0)
+            runner.Run(StepKind.Prefill, prefillSequences.AsSpan(0, count));
+        return count > 0;
     }
 
     private void QueueDecode(QueuedStep step)
@@ -167,42 +210,57 @@ internal sealed class Scheduler
         DrawnTokens drawn = runner.Sampler.Drawn(place);
         long timestamp = Stopwatch.GetTimestamp();
         for (int row = 0; row < step.Count; row++)
-            Deliver(step[row], row, drawn, timestamp);
+            Deliver(step[row], row, default, drawn, timestamp);
         foreach (ScoredPart part in step.Scored)
-            DeliverScores(part, drawn);
+            Deliver(part.Request, 0, part, drawn, timestamp);
     }
 
-    private void DeliverScores(ScoredPart part, DrawnTokens drawn)
-    {
-        GenerationRequest request = part.Request;
-        if (request.Retired)
-            return;
-        request.Stream.Write(drawn.Scores.Span.Slice(part.FirstRow, part.Rows));
-        if (!request.AcceptScores(part.Rows))
-            return;
-        Retire(request);
-        request.Stream.Complete(FinishReason.Length);
-    }
-
-    private void Deliver(GenerationRequest request, int row, DrawnTokens drawn, long timestamp)
+    private void Deliver(GenerationRequest request, int row, ScoredPart part, DrawnTokens drawn, long timestamp)
     {
         if (request.Retired)
             return;
+        try
+        {
+            FinishReason? end = request.Scores ? TakeScores(part, drawn) : TakeToken(request, row, drawn, timestamp);
+            if (end is not { } reason)
+                return;
+            Retire(request);
+            request.Stream.Complete(reason);
+        }
+#pragma warning disable CA1031 // Whatever it is, it is this request's own.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            EndAlone(request, e);
+        }
+    }
+
+    private static FinishReason? TakeScores(ScoredPart part, DrawnTokens drawn)
+    {
+        ReadOnlySpan<float> scores = drawn.Scores.Span.Slice(part.FirstRow, part.Rows);
+        for (int i = 0; i < scores.Length; i++)
+        {
+            if (float.IsNaN(scores[i]))
+                throw new NonFiniteLogitsException(part.Request.ScoredTokens + i + 1);
+        }
+
+        part.Request.Stream.Write(scores);
+        return part.Request.AcceptScores(part.Rows) ? FinishReason.Length : null;
+    }
+
+    private static FinishReason? TakeToken(GenerationRequest request, int row, DrawnTokens drawn, long timestamp)
+    {
         int id = drawn.Ids.Span[row];
+        if (id == Kernels.Sampling.NonFinite)
+            throw new NonFiniteLogitsException(request.PromptIds.Length + request.GeneratedTokens);
         if (id == Kernels.Sampling.NothingDrawn)
         {
-            Retire(request);
-            request.Stream.Fail(new InvalidOperationException(
-                $"no token can be drawn after {request.GeneratedTokens} tokens: every logit is NaN, -Infinity or masked"));
-            return;
+            throw new InvalidOperationException(
+                $"no token can be drawn after {request.GeneratedTokens} tokens: LogitBias and AllowedTokenIds forbid every one");
         }
 
         FinishReason? end = request.Accept(id);
         drawn.Write(row, request.Stream, timestamp);
-        if (end is { } reason)
-        {
-            Retire(request);
-            request.Stream.Complete(reason);
-        }
+        return end;
     }
 }

@@ -23,7 +23,6 @@ internal sealed class StepRunner : IDisposable
     private readonly ArrayView<int> tickets;
     private readonly Dictionary<StepShape, BoundStep> graphs = [];
     private readonly Queue<StepShape> prefillShapes = new();
-    private readonly ILogger logger;
     private readonly StepRunnerOptions options;
     private readonly List<int> uploadedSlots;
     private DeviceMemory arenaMemory;
@@ -32,14 +31,16 @@ internal sealed class StepRunner : IDisposable
     public StepRunner(QwenModel model, EngineCapacity capacity, StepRunnerOptions? options = null)
     {
         (this.model, this.options) = (model, options ?? new StepRunnerOptions());
-        logger = model.Loggers.CreateLogger<StepRunner>();
+        Logger = model.Loggers.CreateLogger<StepRunner>();
         model.Borrow();
         model.Device.Bind();
         memory = new DeviceMemory(model.Device);
         arenaMemory = new DeviceMemory(model.Device);
         try
         {
-            memory.Reserve(DeviceMemory.Measure(model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity.State)));
+            long stateBytes = DeviceMemory.Measure(model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity.State));
+            CacheBudget.Require(model.Device, capacity, stateBytes);
+            memory.Reserve(stateBytes);
             State = new ModelState(model.Device, memory, model.Config, capacity.State);
             uploadedSlots = new List<int>(capacity.MaxSequences);
             int mostTokens = capacity.PrefillChunkTokens != 0 ? capacity.PrefillChunkTokens : PrefillBudget.MostTokens(model.Device);
@@ -55,7 +56,7 @@ internal sealed class StepRunner : IDisposable
             long budgetBytes = capacity.ActivationBytes != 0 ? capacity.ActivationBytes : PrefillBudget.Bytes(model.Device);
             PrefillBudget budget = PrefillBudget.Fit(
                 capacity, mostTokens, budgetBytes, shape => Record(shape).Graph.ArenaBytes);
-            Log.PrefillChunk(logger, budget.ChunkTokens, budget.ArenaBytes, budgetBytes);
+            Log.PrefillChunk(Logger, budget.ChunkTokens, budget.ArenaBytes, budgetBytes);
             Capacity = capacity with { PrefillChunkTokens = budget.ChunkTokens };
             GrowArena(budget.ArenaBytes);
         }
@@ -71,6 +72,8 @@ internal sealed class StepRunner : IDisposable
 
     public EngineCapacity Capacity { get; }
 
+    public ILogger Logger { get; }
+
     public ModelState State { get; }
 
     public Sampler Sampler { get; }
@@ -84,9 +87,31 @@ internal sealed class StepRunner : IDisposable
     /// <summary>Device memory held besides the weights: state, sampling buffers, activations.</summary>
     public long AllocatedBytes => memory.AllocatedBytes + arenaMemory.AllocatedBytes;
 
+    /// <summary>Refuses a part of a step that reaches beyond the model's tables: on a device nothing would.</summary>
+    public void Check(in StepSequence sequence)
+    {
+        const string Op = "step";
+        long end = sequence.Position + (long)sequence.Tokens.Length;
+        int mostTokens = State.Capacity.PagesPerSequence * KvCache.PageTokens;
+        Require.That(Op, sequence.Slot >= 0 && sequence.Slot < State.Capacity.Slots, $"slot {sequence.Slot} is not one of 0 to {State.Capacity.Slots - 1}");
+        Require.That(
+            Op, sequence.Position >= 0 && end <= mostTokens,
+            $"tokens {sequence.Position} to {end} of a sequence leave its pages, which hold {mostTokens}");
+        CheckIds("token", sequence.Tokens.Span, model.Config.VocabSize);
+        CheckIds("target", sequence.Targets.Span, model.VocabularySize);
+
+        static void CheckIds(string what, ReadOnlySpan<int> ids, int size)
+        {
+            foreach (int id in ids)
+                Require.That(Op, (uint)id < (uint)size, $"{what} {id} is not one of 0 to {size - 1}");
+        }
+    }
+
     /// <summary>Runs one step on tokens that the host knows; a decode step draws nothing. Logits and drawn ids are in the order of the logit rows.</summary>
     public BoundStep Run(StepKind kind, ReadOnlySpan<StepSequence> sequences, bool samples = true)
     {
+        foreach (ref readonly StepSequence sequence in sequences)
+            Check(sequence);
         StepShape shape = StepPacking.ShapeOf(kind, sequences, samples && kind == StepKind.Prefill);
         BoundStep step = GraphOf(shape);
         model.Device.Bind();
@@ -158,7 +183,7 @@ internal sealed class StepRunner : IDisposable
         }
 
         graphs.Add(shape, step);
-        Log.Recorded(logger, graph.Name, graph.Nodes.Count, graph.Launches.Length, graph.ArenaBytes);
+        Log.Recorded(Logger, graph.Name, graph.Nodes.Count, graph.Launches.Length, graph.ArenaBytes);
         return step;
     }
 

@@ -4,17 +4,17 @@ using System.Threading.Tasks.Sources;
 namespace QwenIlgpu;
 
 /// <summary>
-/// The way of drawn tokens, or of the scores of given ones, from the engine's thread to one reader. Its memory is taken up front, so that the engine neither
-/// allocates nor waits, however slow the reader is.
+/// The way of drawn tokens, or of the scores of given ones, from the engine's thread to one reader. Its memory is taken when the request is
+/// admitted, so that from then on the engine neither allocates nor waits, however slow the reader is.
 /// </summary>
 internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSource, IThreadPoolWorkItem
 {
-    private readonly int[] ids = new int[capacity];
-    private readonly float[] logProbs = new float[topLogProbs >= 0 ? capacity : 0];
-    private readonly int[] topIds = new int[Math.Max(topLogProbs, 0) * capacity];
-    private readonly float[] topValues = new float[Math.Max(topLogProbs, 0) * capacity];
-    private readonly long[] endpoints = new long[2];
     private readonly Lock gate = new();
+    private int[] ids = [];
+    private float[] logProbs = [];
+    private int[] topIds = [];
+    private float[] topValues = [];
+    private EngineSeats? seats;
     private ManualResetValueTaskSourceCore<bool> signal;
     private bool waiting;
     private int written;
@@ -27,11 +27,28 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
 
     public Exception? Error { get; private set; }
 
-    /// <summary>Timestamp of the first token.</summary>
-    public long FirstTokenTimestamp => endpoints[0];
+    /// <summary>When the request was admitted.</summary>
+    public long AdmissionTimestamp { get; private set; }
 
-    /// <summary>Timestamp of the last token so far.</summary>
-    public long LastTokenTimestamp => endpoints[1];
+    /// <summary>When the first token was there.</summary>
+    public long FirstTokenTimestamp { get; private set; }
+
+    /// <summary>When the last token so far was there.</summary>
+    public long LastTokenTimestamp { get; private set; }
+
+    /// <summary>The seat that its request has until the stream ends.</summary>
+    public void Sit(EngineSeats taken) => seats = taken;
+
+    /// <summary>Engine: takes the memory of all that can come.</summary>
+    public void Begin(long timestamp)
+    {
+        int[] tokens = new int[capacity];
+        float[] drawn = new float[TopLogProbs >= 0 ? capacity : 0];
+        int[] topTokens = new int[checked(Math.Max(TopLogProbs, 0) * capacity)];
+        float[] top = new float[topTokens.Length];
+        lock (gate)
+            (ids, logProbs, topIds, topValues, AdmissionTimestamp) = (tokens, drawn, topTokens, top, timestamp);
+    }
 
     /// <summary>Engine: adds a token; the log-probability arguments are read only when they were asked for.</summary>
     public void Write(int id, long timestamp, float logProb, ReadOnlySpan<int> top, ReadOnlySpan<float> topValue)
@@ -47,8 +64,8 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
             }
 
             if (written++ == 0)
-                endpoints[0] = timestamp;
-            endpoints[1] = timestamp;
+                FirstTokenTimestamp = timestamp;
+            LastTokenTimestamp = timestamp;
             Wake();
         }
     }
@@ -63,27 +80,9 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
         }
     }
 
-    public void Complete(FinishReason reason)
-    {
-        lock (gate)
-        {
-            if (completed)
-                return;
-            (FinishReason, completed) = (reason, true);
-            Wake();
-        }
-    }
+    public void Complete(FinishReason reason) => End(reason, null);
 
-    public void Fail(Exception error)
-    {
-        lock (gate)
-        {
-            if (completed)
-                return;
-            (Error, completed) = (error, true);
-            Wake();
-        }
-    }
+    public void Fail(Exception error) => End(FinishReason, error);
 
     /// <summary>Reader: whether token <paramref name="index"/> is there.</summary>
     public bool Has(int index)
@@ -119,7 +118,7 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
     public async ValueTask<float[]> AllLogProbsAsync()
     {
         while (!Completed)
-            await WaitAsync(logProbs.Length).ConfigureAwait(false);
+            await WaitAsync(capacity).ConfigureAwait(false);
         if (Error is not null)
             ExceptionDispatchInfo.Throw(Error);
         return logProbs;
@@ -148,6 +147,18 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
 
     void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         signal.OnCompleted(continuation, state, token, flags);
+
+    private void End(FinishReason reason, Exception? error)
+    {
+        lock (gate)
+        {
+            if (completed)
+                return;
+            (FinishReason, Error, completed) = (reason, error, true);
+            seats?.Return();
+            Wake();
+        }
+    }
 
     private void Wake()
     {

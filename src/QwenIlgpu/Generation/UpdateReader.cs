@@ -4,7 +4,7 @@ using System.Runtime.ExceptionServices;
 namespace QwenIlgpu;
 
 /// <summary>The reader's side of a request: drawn ids in, updates out.</summary>
-internal sealed class UpdateReader(TokenStream stream, OutputParser parser)
+internal sealed class UpdateReader(QwenModel model, TokenStream stream, OutputParser parser, CancellationToken cancellation)
 {
     private readonly List<int> heldIds = [];
     private readonly List<TokenLogProbs> heldLogProbs = [];
@@ -18,7 +18,7 @@ internal sealed class UpdateReader(TokenStream stream, OutputParser parser)
             while (!stream.Has(read))
             {
                 if (stream.Error is { } error)
-                    ExceptionDispatchInfo.Throw(error);
+                    ExceptionDispatchInfo.Throw(await model.ExplainAsync(error, cancellation).ConfigureAwait(false));
                 if (stream.Completed)
                     return null;
                 await stream.WaitAsync(read).ConfigureAwait(false);
@@ -44,7 +44,8 @@ internal sealed class UpdateReader(TokenStream stream, OutputParser parser)
         TextKind kind = parser.Kind;
         var usage = new GenerationUsage(
             promptTokens, read, parser.ReasoningTokens, sampling.Temperature == 0 ? null : sampling.Seed,
-            Stopwatch.GetElapsedTime(startTimestamp, stream.FirstTokenTimestamp),
+            Stopwatch.GetElapsedTime(startTimestamp, stream.AdmissionTimestamp),
+            Stopwatch.GetElapsedTime(stream.AdmissionTimestamp, stream.FirstTokenTimestamp),
             Stopwatch.GetElapsedTime(stream.FirstTokenTimestamp, stream.LastTokenTimestamp));
         return Take(stopped ? "" : parser.Flush(), kind, stopped ? FinishReason.Stop : stream.FinishReason, usage);
     }

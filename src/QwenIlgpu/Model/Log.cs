@@ -17,6 +17,9 @@ internal static partial class Log
     [LoggerMessage(Level = LogLevel.Debug, Message = "Prefill steps take up to {Tokens} tokens: activations of {Bytes} bytes, at most {BudgetBytes} allowed")]
     public static partial void PrefillChunk(ILogger logger, int tokens, long bytes, long budgetBytes);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A request waits for {Needed} cache pages of {PageTokens} tokens: {Free} of {Pages} are free beside {Live} live requests; raise CacheTokens, or lower MaxTokens")]
+    public static partial void WaitsForPages(ILogger logger, int needed, int pageTokens, int free, int pages, int live);
+
     [LoggerMessage(Level = LogLevel.Error, Message = "The engine stopped: every live request ends with this exception")]
     public static partial void EngineFault(ILogger logger, Exception exception);
 }

@@ -85,6 +85,8 @@ internal sealed partial class Ops(
     {
         ArrayView<int> targets = inputs.Device(fields.ScoredTarget).SubView(first, rows);
         Tensor logits = Linear(Gather("scored", x, inputs.Device(fields.ScoredRow).SubView(first, rows)), head);  // [S′, Vocab]
+        if (scores.IdsWithoutToken.Length > 0)
+            Add("forbid_ids", [logits], [], scores.IdsWithoutToken.Length * sizeof(int), () => ForbidIds.Bind(loader, logits.View, scores.IdsWithoutToken));
         Add("target_log_probs", [logits], [], rows * (sizeof(int) + sizeof(float)), () => TargetLogProbs.Bind(
             loader, logits.View, scores.VocabularySize, targets, scores.LogProbs.SubView(first, rows)));
     }

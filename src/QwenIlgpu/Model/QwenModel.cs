@@ -94,7 +94,11 @@ public sealed class QwenModel : IAsyncDisposable
     /// <summary>Token ids of a text, without any template.</summary>
     /// <param name="text">The text; unpaired surrogates count as U+FFFD.</param>
     /// <param name="parseSpecial">Whether control tokens written in the text, such as <c>&lt;|im_end|&gt;</c>, become their ids. Leave it off for text that users wrote.</param>
-    public int[] Tokenize(string text, bool parseSpecial = false) => Tokenizer.Encode(text, parseSpecial);
+    public int[] Tokenize(string text, bool parseSpecial = false)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return Tokenizer.Encode(text, parseSpecial);
+    }
 
     /// <summary>Text of token ids; bytes that are no UTF-8 become U+FFFD.</summary>
     public string Detokenize(ReadOnlySpan<int> ids) => Tokenizer.Decode(ids);
@@ -116,6 +120,18 @@ public sealed class QwenModel : IAsyncDisposable
         Device.Dispose();
         return ValueTask.CompletedTask;
     }
+
+    /// <summary>What a request's reader is told of an error: of non-finite logits, what of the checkpoint may have made them.</summary>
+    internal async ValueTask<Exception> ExplainAsync(Exception error, CancellationToken cancellationToken)
+    {
+        return error is NonFiniteLogitsException nonFinite
+            ? await Task.Run(() => Explain(nonFinite, cancellationToken), cancellationToken).ConfigureAwait(false)
+            : error;
+    }
+
+    /// <summary>That logits are non-finite, and what of the checkpoint may have made them so: reads all of its weights.</summary>
+    internal InvalidDataException Explain(NonFiniteLogitsException error, CancellationToken cancellationToken) =>
+        new($"{Path}: {error.Message} (NaN or infinite): {DescribeNonFiniteWeights(cancellationToken)}", error);
 
     /// <summary>Whether a token has this id; every id of a synthetic model counts.</summary>
     internal bool HasToken(int id) => text?.Tokenizer?.HasToken(id) ?? (uint)id < (uint)VocabularySize;
@@ -157,7 +173,7 @@ public sealed class QwenModel : IAsyncDisposable
 
     private static QwenModel Load(string path, ModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellation)
     {
-        ILoggerFactory loggers = options.LoggerFactory ?? NullLoggerFactory.Instance;
+        ILoggerFactory loggers = options.LoggerFactory is { } given ? new GuardedLoggerFactory(given) : NullLoggerFactory.Instance;
         ILogger logger = loggers.CreateLogger<QwenModel>();
         long start = Stopwatch.GetTimestamp();
         void Notice(string notice) => Log.Notice(logger, notice);

@@ -25,6 +25,40 @@ public sealed record PromptMessage(string Role, string Content)
     /// <summary>What a tool returned.</summary>
     public static PromptMessage Tool(string content) => new("tool", content);
 
+    /// <summary>A conversation in an array of its own, every message looked at.</summary>
+    internal static PromptMessage[] CopyChecked(IReadOnlyList<PromptMessage> messages, string parameter)
+    {
+        ArgumentNullException.ThrowIfNull(messages, parameter);
+        PromptMessage[] own = [.. messages];
+        for (int i = 0; i < own.Length; i++)
+        {
+            string? fault = own[i] is null ? " is null" : own[i].Fault();
+            if (fault is not null)
+                throw new ArgumentException($"{parameter}[{i}]{fault}", parameter);
+            own[i] = own[i] with { ToolCalls = [.. own[i].ToolCalls] };
+        }
+
+        return own;
+    }
+
+    // Completes the name of the message; null where there is nothing to say against it.
+    private string? Fault()
+    {
+        if (Role is not ("system" or "user" or "assistant" or "tool"))
+            return Role is null ? ".Role is null" : $".Role is \"{Role}\"; it must be system, user, assistant or tool";
+        if (Content is null)
+            return ".Content is null; a message without text has an empty one";
+        if (ToolCalls is null)
+            return ".ToolCalls is null; leave it empty for none";
+        foreach (PromptToolCall call in ToolCalls)
+        {
+            if (call?.Name is null || call.Arguments is null)
+                return call is null ? ".ToolCalls holds null" : $".ToolCalls holds a call whose {(call.Name is null ? nameof(call.Name) : nameof(call.Arguments))} is null";
+        }
+
+        return null;
+    }
+
     internal JsonObject ToJson()
     {
         JsonObject message = new() { ["role"] = Role, ["content"] = Content };

@@ -132,7 +132,7 @@ internal sealed class ResolvedSamplingTests
     {
         ArgumentException error = Assert.Catch<ArgumentException>(() => Resolve(options, null))!;
 
-        Assert.That(error.Message, Is.EqualTo(message));
+        Assert.That(error.Message, Is.EqualTo($"{message} (Parameter 'options')"));
     }
 
     [TestCase("top_p", "2", "top_p is 2, must be above 0 and at most 1 (off)")]
