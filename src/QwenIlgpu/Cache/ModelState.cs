@@ -69,11 +69,10 @@ internal sealed class ModelState
     /// <summary>Queues the writing of a sequence's pages into its row of the table, in order of its 64-token blocks.</summary>
     public void SetPages(int slot, ReadOnlySpan<int> pages)
     {
-        Require.That("set_pages", slot >= 0 && slot < Capacity.Slots, $"slot {slot} is not one of 0 to {Capacity.Slots - 1}");
-        Require.That(
-            "set_pages", pages.Length <= Capacity.PagesPerSequence, $"{pages.Length} pages are given, a sequence has at most {Capacity.PagesPerSequence}");
-        foreach (int page in pages)
-            Require.That("set_pages", (uint)page < (uint)Capacity.Pages, $"page {page} is not one of 0 to {Capacity.Pages - 1}");
+        const string Op = "set_pages";
+        Require.Below(Op, "slot", [slot], Capacity.Slots);
+        Require.That(Op, pages.Length <= Capacity.PagesPerSequence, $"{pages.Length} pages are given, a sequence has at most {Capacity.PagesPerSequence}");
+        Require.Below(Op, "page", pages, Capacity.Pages);
         if (!tableRowCopied.IsReached)
             tableRowCopied.Wait();
         pages.CopyTo(tableRow.Span);

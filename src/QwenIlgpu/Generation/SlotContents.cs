@@ -26,7 +26,7 @@ internal sealed record SlotContents(
     public static SlotContents Of(GenerationRequest request, int vocabularySize, IReadOnlyList<int> idsWithoutToken, int slots)
     {
         const string Op = "admission";
-        Require.That(Op, request.Slot >= 1 && request.Slot < slots, $"slot {request.Slot} is not one of 1 to {slots - 1}");
+        Require.Below(Op, "slot", [request.Slot], slots);
         SlotParameters parameters = request.Sampling.ToSlotParameters();
         int[] biasIds = [.. request.Sampling.LogitBias?.Keys ?? []];
         float[] biases = [.. request.Sampling.LogitBias?.Values ?? []];
@@ -40,16 +40,10 @@ internal sealed record SlotContents(
             parameters.Flags |= SlotParameters.HasMask;
         }
 
-        CheckIds("prompt id", request.PromptIds);
-        CheckIds("id with a bias", biasIds);
-        CheckIds("allowed id", allowed);
+        Require.Below(Op, "prompt id", request.PromptIds, vocabularySize);
+        Require.Below(Op, "id with a bias", biasIds, vocabularySize);
+        Require.Below(Op, "allowed id", allowed, vocabularySize);
         return new SlotContents(
             request.Slot, request.PromptIds, request.MaxTokens, request.EndIds.Count > 0, parameters, biasIds, biases, allowed);
-
-        void CheckIds(string what, int[] ids)
-        {
-            foreach (int id in ids)
-                Require.That(Op, (uint)id < (uint)vocabularySize, $"{what} {id} is not one of 0 to {vocabularySize - 1}");
-        }
     }
 }

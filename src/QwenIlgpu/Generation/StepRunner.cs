@@ -93,18 +93,11 @@ internal sealed class StepRunner : IDisposable
         const string Op = "step";
         long end = sequence.Position + (long)sequence.Tokens.Length;
         int mostTokens = State.Capacity.PagesPerSequence * KvCache.PageTokens;
-        Require.That(Op, sequence.Slot >= 0 && sequence.Slot < State.Capacity.Slots, $"slot {sequence.Slot} is not one of 0 to {State.Capacity.Slots - 1}");
-        Require.That(
-            Op, sequence.Position >= 0 && end <= mostTokens,
-            $"tokens {sequence.Position} to {end} of a sequence leave its pages, which hold {mostTokens}");
-        CheckIds("token", sequence.Tokens.Span, model.Config.VocabSize);
-        CheckIds("target", sequence.Targets.Span, model.VocabularySize);
-
-        static void CheckIds(string what, ReadOnlySpan<int> ids, int size)
-        {
-            foreach (int id in ids)
-                Require.That(Op, (uint)id < (uint)size, $"{what} {id} is not one of 0 to {size - 1}");
-        }
+        Require.Below(Op, "slot", [sequence.Slot], State.Capacity.Slots);
+        if (sequence.Position < 0 || end > mostTokens)
+            throw new ArgumentException($"{Op}: tokens {sequence.Position} to {end} of a sequence leave its pages, which hold {mostTokens}");
+        Require.Below(Op, "token", sequence.Tokens.Span, model.Config.VocabSize);
+        Require.Below(Op, "target", sequence.Targets.Span, model.VocabularySize);
     }
 
     /// <summary>Runs one step on tokens that the host knows; a decode step draws nothing. Logits and drawn ids are in the order of the logit rows.</summary>
