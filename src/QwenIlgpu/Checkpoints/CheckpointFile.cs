@@ -21,9 +21,14 @@ internal static partial class CheckpointFile
     {
         if (Kind(path) is { } kind)
             throw new InvalidDataException($"{path}: is {kind}, a regular file is expected");
-        if (!File.Exists(path) && new FileInfo(path).LinkTarget is { } target)
-            throw new FileNotFoundException($"{path}: is a link to {target}, which is not there", path);
-        return File.OpenHandle(path);
+        try
+        {
+            return File.OpenHandle(path);
+        }
+        catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException && new FileInfo(path).LinkTarget is not null)
+        {
+            throw new FileNotFoundException($"{path}: is a link to {new FileInfo(path).LinkTarget}, which is not there", path, error);
+        }
     }
 
     /// <summary>The UTF-8 text of a file of at most <paramref name="maxBytes"/>, without a byte-order mark.</summary>

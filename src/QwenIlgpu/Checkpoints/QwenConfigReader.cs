@@ -23,6 +23,7 @@ internal static class QwenConfigReader
         RefuseVariants(text);
         int headDim = text.RequiredInt("head_dim", 1, MaxHeadDim);
         (double theta, int rotaryDim) = QwenRopeReader.Read(text, headDim);
+        bool? tiesInText = text.Bool(TieKey);
         QwenConfig config = new()
         {
             VocabSize = text.RequiredInt("vocab_size", 1, MaxWidth),
@@ -41,7 +42,7 @@ internal static class QwenConfigReader
             LinearValueHeadDim = text.RequiredInt("linear_value_head_dim", 1, MaxHeadDim),
             LinearConvKernelDim = text.RequiredInt("linear_conv_kernel_dim", 1, MaxConvKernel),
             MaxPositionEmbeddings = text.RequiredInt("max_position_embeddings", 1, int.MaxValue),
-            TieWordEmbeddings = root.Bool(TieKey) ?? text.Bool(TieKey) ?? false,
+            TieWordEmbeddings = root.Bool(TieKey) ?? tiesInText ?? false,
             MtpNumHiddenLayers = text.Int("mtp_num_hidden_layers", 0, MaxLayers) ?? 0,
         };
         CheckWidths(text, config);

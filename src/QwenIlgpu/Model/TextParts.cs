@@ -70,7 +70,7 @@ internal sealed class TextParts
 
         Deferred<ChatTemplate> template = Read(ModelParts.ChatTemplate, () => ChatTemplate.Load(directory, templateName));
         if (template is { Error: null, Value.Notice: { } differs })
-            notice(differs);
+            notice($"{directory}: {differs}");
         QwenTokenizer? tokenizer = Uses(ModelParts.Tokenizer) ? LoadTokenizer(directory, vocabSize, notice) : null;
         Deferred<GenerationConfig?> generation = Read(ModelParts.Generation, () => GenerationConfig.Load(directory, notice));
         Deferred<FrozenSet<int>> endIds = tokenizer is null

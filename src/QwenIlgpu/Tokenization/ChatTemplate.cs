@@ -45,7 +45,8 @@ internal sealed class ChatTemplate
         (string? source, string path, string? notice) = ReadSource(directory);
         if (source is null || Hash(source) == Qwen36Sha256) return new ChatTemplate(Qwen36, notice);
         throw new NotSupportedException(
-            $"{path}: the chat template with sha256 {Hash(source)} is not known. --chat-template {Qwen36} renders Qwen3.6's instead.");
+            $"{path}: the chat template with sha256 {Hash(source)} is not known. --chat-template {Qwen36} renders Qwen3.6's instead."
+            + (notice is null ? "" : $" {notice}."));
     }
 
     /// <summary>
@@ -70,7 +71,7 @@ internal sealed class ChatTemplate
 
         string source = Encoding.UTF8.GetString(CheckpointFile.ReadText(jinja, MaxJinjaBytes));
         bool differs = CheckpointFile.Exists(config) && TryReadConfig(config) is { } other && Hash(other) != Hash(source);
-        return (source, jinja, differs ? $"{jinja} and the chat_template of {ConfigFile} differ; {JinjaFile} counts" : null);
+        return (source, jinja, differs ? $"{JinjaFile} and the chat_template of {ConfigFile} differ; {JinjaFile} counts" : null);
     }
 
     // Beside a file of its own the template of the configuration is only compared, so that its faults stop nobody.

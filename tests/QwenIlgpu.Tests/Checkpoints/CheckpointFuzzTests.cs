@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Text.Json.Nodes;
 
 namespace QwenIlgpu.Tests;
 
@@ -13,8 +14,9 @@ internal sealed class CheckpointFuzzTests
     [TearDown]
     public void DeleteDirectory() => directory.Dispose();
 
-    [Test]
-    public void SurvivesDamagedSafetensors()
+    [TestCase(300)]
+    [TestCase(30_000, Category = "Exhaustive")]
+    public void SurvivesDamagedSafetensors(int count)
     {
         const string Name = "model.safetensors";
         CheckpointDraft draft = new();
@@ -29,7 +31,7 @@ internal sealed class CheckpointFuzzTests
         byte[] header = valid[8..headerEnd];
         byte[] data = valid[headerEnd..];
 
-        Fuzz(10_000, Name, mutator => Assemble(mutator, header, data), () =>
+        Fuzz(count, Name, mutator => Assemble(mutator, header, data), () =>
         {
             using SafetensorsFile file = SafetensorsFile.Open(directory.File(Name));
             byte[] bytes = new byte[file.LengthBytes];
@@ -40,18 +42,21 @@ internal sealed class CheckpointFuzzTests
             checkpoint.Get("embed_tokens.weight", 4, 3);
             checkpoint.Get("norm.weight", 3);
             checkpoint.Describe("layers.0.mlp.up_proj", 2, 2);
+            NonFiniteWeights.FirstIn(checkpoint, CancellationToken.None);
         });
     }
 
-    [Test]
-    public void SurvivesDamagedConfig()
+    [TestCase(300)]
+    [TestCase(25_000, Category = "Exhaustive")]
+    public void SurvivesDamagedConfig(int count)
     {
         CheckpointDraft draft = CheckpointDraft.WithTensors();
         draft.Quantize("model.language_model.layers.0.mlp.up_proj", CheckpointDraft.Intermediate, CheckpointDraft.Hidden);
         draft.Write(directory);
-        byte[] valid = File.ReadAllBytes(directory.File("config.json"));
+        SmallTokenizer.Write(directory, 300);
+        QwenTokenizer tokenizer = QwenTokenizer.Load(directory.Path);
 
-        Fuzz(10_000, "config.json", mutator => mutator.Mutate(valid), () =>
+        Fuzz(count, "config.json", () =>
         {
             using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
             QwenConfig config = checkpoint.Config;
@@ -62,23 +67,57 @@ internal sealed class CheckpointFuzzTests
             checkpoint.Get("norm.weight", config.HiddenSize);
             checkpoint.Describe("lm_head", config.VocabSize, config.HiddenSize);
             checkpoint.Describe("layers.0.mlp.up_proj", config.IntermediateSize, config.HiddenSize);
+            StopSet.Read(directory.Path, config.VocabSize, null, tokenizer, null, static _ => { });
         });
     }
 
-    [Test]
-    public void SurvivesDamagedIndexAndGenerationConfig()
+    [TestCase(300)]
+    [TestCase(15_000, Category = "Exhaustive")]
+    public void SurvivesDamagedIndex(int count)
     {
-        CheckpointDraft draft = CheckpointDraft.WithTensors();
-        draft.Write(directory);
-        byte[] generation = File.ReadAllBytes(directory.File("generation_config.json"));
-        Fuzz(2_000, "generation_config.json", mutator => mutator.Mutate(generation), () => Checkpoint.Open(directory.Path).Dispose());
+        CheckpointDraft.WithTensors().WriteSharded(directory);
+        Fuzz(count, "model.safetensors.index.json", () => Checkpoint.Open(directory.Path).Dispose());
+    }
 
-        File.Delete(directory.File("model.safetensors"));
+    [TestCase(300)]
+    [TestCase(10_000, Category = "Exhaustive")]
+    public void SurvivesDamagedGenerationConfig(int count)
+    {
+        CheckpointDraft.WithTensors().Write(directory);
+        SmallTokenizer.Write(directory, 300);
+        QwenTokenizer tokenizer = QwenTokenizer.Load(directory.Path);
+        File.WriteAllText(
+            directory.File("generation_config.json"),
+            """{"do_sample":true,"eos_token_id":[290,291],"temperature":0.6,"top_k":20,"top_p":0.95,"min_p":0,"presence_penalty":1.5}""");
+        Fuzz(count, "generation_config.json", () =>
+        {
+            GenerationConfig? config = GenerationConfig.Load(directory.Path);
+            StopSet.Read(directory.Path, 300, config, tokenizer, null, static _ => { });
+            ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, config, 300, static _ => true, static () => 0);
+            ResolvedSampling.Resolve(null, config, 300, static _ => true, static () => 0);
+        });
+    }
+
+    [TestCase("tokenizer.json", 300)]
+    [TestCase("tokenizer_config.json", 300)]
+    [TestCase("tokenizer.json", 10_000, Category = "Exhaustive")]
+    [TestCase("tokenizer_config.json", 10_000, Category = "Exhaustive")]
+    public void SurvivesDamagedTokenizer(string name, int count)
+    {
+        CheckpointDraft.WithTensors().Write(directory);
         File.Delete(directory.File("generation_config.json"));
-        draft.WriteSharded(directory);
-        const string Index = "model.safetensors.index.json";
-        byte[] index = File.ReadAllBytes(directory.File(Index));
-        Fuzz(2_000, Index, mutator => mutator.Mutate(index), () => Checkpoint.Open(directory.Path).Dispose());
+        SmallTokenizer.Write(directory, 300, JsonNode.Parse(
+            """
+            {"eos_token": {"content": "<|im_end|>", "lstrip": false}, "chat_template": null, "model_max_length": 4096,
+             "added_tokens_decoder": {"290": {"content": "<|im_end|>", "special": true}, "292": {"content": "<tool_call>", "special": false}}}
+            """)!.AsObject());
+        Fuzz(count, name, () =>
+        {
+            const ModelParts All = ModelParts.Tokenizer | ModelParts.Generation | ModelParts.EndIds | ModelParts.ChatTemplate;
+            QwenTokenizer tokenizer = TextParts.Load(directory.Path, 300, null, All, static _ => { }).Tokenizer!;
+            int[] ids = tokenizer.Encode("the end<|im_end|>", parseSpecial: true);
+            Assert.That(ids, Is.All.Matches<int>(tokenizer.HasToken));
+        });
     }
 
     // The length field usually follows the damaged header, so that the damage is met behind it and not at it.
@@ -110,6 +149,12 @@ internal sealed class CheckpointFuzzTests
         using FileStream stream = new(path, FileMode.OpenOrCreate, FileAccess.Write);
         stream.Write(bytes);
         stream.SetLength(bytes.Length);
+    }
+
+    private void Fuzz(int count, string name, Action open)
+    {
+        byte[] valid = File.ReadAllBytes(directory.File(name));
+        Fuzz(count, name, mutator => mutator.Mutate(valid), open);
     }
 
     private void Fuzz(int count, string name, Func<Mutator, byte[]> damage, Action open)

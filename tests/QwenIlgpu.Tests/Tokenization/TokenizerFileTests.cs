@@ -31,6 +31,15 @@ internal sealed class TokenizerFileTests
     [TestCase("model/merges/5", "[\"h\", \"e \"]", "merge 5 \"h e \" is not two tokens")]
     [TestCase("model/merges/5", "\"the\"", "merge 5 \"the\" is not two tokens")]
     [TestCase("model/merges", "{}", "model.merges is StartObject, not StartArray")]
+    [TestCase("model/merges", "[]", "model.merges is missing or empty")]
+    [TestCase("model/merges", null, "model.merges is missing or empty")]
+    [TestCase("model/vocab/!", "1.5", "the id of token \"!\" is not a whole number from 0 to 1048575")]
+    [TestCase("model/vocab/!", "9999999999", "the id of token \"!\" is not a whole number from 0 to 1048575")]
+    [TestCase("added_tokens", "{}", "added_tokens is Object, not Array")]
+    [TestCase("added_tokens/0", "{\"content\": \"x\"}", "which has no whole number as its id")]
+    [TestCase("added_tokens/0", "[]", "which has no whole number as its id")]
+    [TestCase("added_tokens/0/content", "7", "added token 2039 has no content")]
+    [TestCase("added_tokens/0/special", "\"yes\"", "added token 2039 \"<|endoftext|>\": special is String, not true or false")]
     [TestCase("model/vocab", "{\"a\": 0}", "the vocabulary has no token for byte 0")]
     [TestCase("model/vocab/!", "1", "id 1 is both")]
     [TestCase("model/vocab/!", "-1", "the id of token \"!\" is -1")]
@@ -39,7 +48,7 @@ internal sealed class TokenizerFileTests
     [TestCase("added_tokens/0/id", "0", "id 0 is both")]
     [TestCase("added_tokens/0/content", "\"\"", "added token 2039 has no content")]
     [TestCase("added_tokens/0/content", "\"<think>\"", "<think>")]
-    public void RejectsBadFiles(string path, string value, string message)
+    public void RejectsBadFiles(string path, string? value, string message)
     {
         InvalidDataException error = Assert.Throws<InvalidDataException>(() => QwenTokenizerTests.Load(With(path, value)))!;
 
@@ -71,54 +80,15 @@ internal sealed class TokenizerFileTests
         Assert.That(error.Message, Does.Contain("tokenizer_config.json: added token 2041 is \"<|im_end|>\" and \"<|end|>\""));
     }
 
-    // Single changed bytes, cuts and doublings of a real file end in success or in one of the two exceptions of a bad file.
-    [Test]
-    public void SurvivesMutations()
-    {
-        string whole = QwenTokenizerTests.TokenizerJson().ToJsonString();
-        string config = File.ReadAllText(Path.Combine(Model, "tokenizer_config.json"));
-        Random random = new(1);
-        WithDirectory(
-            directory =>
-            {
-                for (int i = 0; i < 400; i++)
-                {
-                    File.WriteAllText(Path.Combine(directory, "tokenizer.json"), i % 2 == 0 ? Mutate(whole, random) : whole);
-                    File.WriteAllText(Path.Combine(directory, "tokenizer_config.json"), i % 2 == 1 ? Mutate(config, random) : config);
-                    try
-                    {
-                        _ = TokenizerFile.Read(directory);
-                    }
-                    catch (Exception error) when (error is InvalidDataException or NotSupportedException)
-                    {
-                        Assert.That(error.Message, Does.Contain("tokenizer"));
-                    }
-                }
-
-                return true;
-            });
-    }
-
-    private static string Mutate(string text, Random random)
-    {
-        int at = random.Next(text.Length);
-        return random.Next(4) switch
-        {
-            0 => text[..at],
-            1 => text.Remove(at, Math.Min(random.Next(1, 20), text.Length - at)),
-            2 => text.Insert(at, text.Substring(random.Next(text.Length - 20), 20)),
-            _ => text.Remove(at, 1).Insert(at, ((char)random.Next(32, 127)).ToString()),
-        };
-    }
-
-    private static JsonNode With(string path, string value)
+    private static JsonNode With(string path, string? value)
     {
         JsonNode root = QwenTokenizerTests.TokenizerJson();
         string[] steps = path.Split('/');
         JsonNode node = root;
         foreach (string step in steps[..^1])
             node = int.TryParse(step, out int index) ? node[index]! : node[step]!;
-        if (int.TryParse(steps[^1], out int last)) node[last] = JsonNode.Parse(value);
+        if (value is null) node.AsObject().Remove(steps[^1]);
+        else if (int.TryParse(steps[^1], out int last)) node[last] = JsonNode.Parse(value);
         else node[steps[^1]] = JsonNode.Parse(value);
         return root;
     }

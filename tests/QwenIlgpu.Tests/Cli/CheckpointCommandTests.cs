@@ -1,0 +1,90 @@
+using QwenIlgpu.Cli;
+
+namespace QwenIlgpu.Tests.Cli;
+
+/// <summary>Commands on checkpoints that are odd: what a command does not use cannot stop it, and an answer ends with its turn.</summary>
+internal sealed class CheckpointCommandTests
+{
+    private const string UnknownTemplate = "is not known. --chat-template qwen3.6 renders Qwen3.6's instead.";
+
+    // The tiny model's answer ends with the template's token, whatever the two files say that others take the set from.
+    [TestCase("""{"eos_token_id": 2039}""")]
+    [TestCase(null)]
+    public void AnAnswerEndsWithItsTurn(string? generation)
+    {
+        using var model = new ModelCopy();
+        model.Delete("generation_config.json");
+        if (generation is not null)
+            model.Write("generation_config.json", generation);
+
+        CommandLine run = CommandLine.RunModel(
+            "generate", "--model", model.Path, "--no-thinking", "--greedy", "--json", "--max-tokens", "40", "What is the capital of Norway?");
+
+        int[] ids = [.. run.Expect(ExitCode.Done).Json.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
+        Assert.That(ids, Is.EqualTo(new[] { 283, 660, 329, 1313, 299, 1395, 13, 2041 }));
+    }
+
+    // Everything that it does not use is broken at once.
+    [Test]
+    public void LogitsNeedWeightsAlone()
+    {
+        using ModelCopy model = Broken();
+        model.Write("tokenizer.json", "{");
+        string output = model.PathOf("out.safetensors");
+        CommandLine.RunWithInput("""[{"ids": [1, 2]}]""", ["logits", "--model", model.Path, "--input", "-", "--output", output, .. CommandLine.Device]).Expect(ExitCode.Done);
+        Assert.That(File.Exists(output));
+    }
+
+    [Test]
+    public void InfoReportsWhatItCanRead()
+    {
+        using ModelCopy model = Broken();
+        model.Write("tokenizer.json", "{");
+        model.Write("generation_config.json", "{");
+        CommandLine run = CommandLine.Run("info", "--model", model.Path, "--json").Expect(ExitCode.Done);
+        Assert.That(run.Json.GetProperty("tokenizer_size").ValueKind, Is.EqualTo(System.Text.Json.JsonValueKind.Null));
+        Assert.That(run.Json.GetProperty("chat_template").GetString(), Does.Contain(UnknownTemplate));
+        Assert.That(run.Error, Does.Contain("tokenizer.json: not valid JSON: line 1, column 2").And.Contain("generation_config.json: not valid JSON"));
+    }
+
+    [Test]
+    public void PerplexityNeedsNeitherTemplateNorEndIds()
+    {
+        using ModelCopy model = Broken();
+        CommandLine.RunWithInput("Once upon a time", ["perplexity", "--model", model.Path, "-", .. CommandLine.Device]).Expect(ExitCode.Done);
+    }
+
+    // Neither template nor end ids nor any default of sampling.
+    [Test]
+    public void ARawGreedyGenerationIgnoringItsEndNeedsNoneOfThem()
+    {
+        using ModelCopy model = Broken();
+        CommandLine run = CommandLine.RunModel(
+            "generate", "--model", model.Path, "--raw", "--greedy", "--ignore-eos", "--max-tokens", "2", "Once upon").Expect(ExitCode.Done);
+        Assert.That(run.Output, Does.StartWith(" a time"));
+        Assert.That(run.Error, Does.Contain("presence_penalty is 5, must be from -2 to 2 (0 is off): it is left out"));
+    }
+
+    // The weights are damaged as well, which is found out later.
+    [TestCase("generate", "hi")]
+    [TestCase("chat")]
+    public void ATemplateThatIsNotKnownIsRefusedBeforeTheWeights(params string[] command)
+    {
+        using var model = new ModelCopy();
+        model.Write("chat_template.jinja", "{{ messages }}");
+        model.Put("model.language_model.layers.0.mlp.up_proj.weight", 0, 0x7FC0);
+        string error = CommandLine.RunModel([.. command, "--model", model.Path]).Expect(ExitCode.Failed).Error;
+        Assert.That(error, Does.Contain(UnknownTemplate).And.Not.Contain("non-finite"));
+        Assert.That(CommandLine.RunModel([.. command, "--model", model.Path, "--chat-template", "qwen3.6"]).Expect(ExitCode.Failed).Error, Does.Contain("non-finite"));
+    }
+
+    private static ModelCopy Broken()
+    {
+        var model = new ModelCopy();
+        model.Write("chat_template.jinja", "{{ messages }}");
+        model.Write(
+            "generation_config.json",
+            """{"eos_token_id": [99999], "top_k": -7, "top_p": 0, "min_p": "x", "presence_penalty": 5, "temperature": -1, "pad_token_id": 99999}""");
+        return model;
+    }
+}
