@@ -9,7 +9,7 @@ internal sealed class DecodeAttentionPtxTests
 {
     // A warp's sixteen keys take, per 64 dimensions, eight mma for the scores and eight for the values; a lane copies four words of K ahead
     // of the loop, and four of V and four of K in it.
-    [TestCase("Head256", 8, 0, 64, 48)]
+    [TestCase("Head256", 8, 0, 64, 48, Category = "Exhaustive")]
     [TestCase("Head256", 9, 0, 64, 48)]
     [TestCase("Head128", 8, 0, 32, 24)]
     [TestCase("Head64", 8, 0, 16, 12)]

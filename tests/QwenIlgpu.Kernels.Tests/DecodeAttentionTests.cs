@@ -23,8 +23,8 @@ internal sealed class DecodeAttentionTests
             yield return new("cpu", 3, 1, 64, (int[])[65]);
         yield return new(Pocl, 6, 2, 64, (int[])[1, 2, 63, 64, 65, 127, 128, 129, 1000]);
         yield return new(Pocl, 1, 1, 64, (int[])[1021]);
-        yield return new(Pocl, 8, 1, 128, (int[])[1, 129, 1025]);
-        yield return new(Pocl, 8, 2, 128, (int[])[65, 191, 257]);
+        yield return new TestCaseData(Pocl, 8, 1, 128, (int[])[1, 129, 1025]).SetCategory("Exhaustive");
+        yield return new TestCaseData(Pocl, 8, 2, 128, (int[])[65, 191, 257]).SetCategory("Exhaustive");
         yield return new(Pocl, 24, 4, 256, (int[])[1, 128, 193]);
         yield return new(Pocl, 6, 1, 256, (int[])[127, 1000]);
         yield return new(Pocl, 6, 1, 64, (int[])[8191]);
@@ -140,7 +140,7 @@ internal sealed class DecodeAttentionTests
     }
 
     // Three pages stand in for 4,096. A key's weight counts as often as its page is named.
-    [TestCase(262_144)]
+    [TestCase(262_144, Category = "Exhaustive")]
     [TestCase(250_007)]
     public void MatchesReferenceInLongSequences(int length)
     {

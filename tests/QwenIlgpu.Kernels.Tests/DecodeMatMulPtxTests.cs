@@ -7,26 +7,24 @@ namespace QwenIlgpu.Kernels.Tests;
 [NonParallelizable]
 internal sealed class DecodeMatMulPtxTests
 {
-    private static IEnumerable<TestCaseData> Kernels() => KernelCatalogue.All
-        .Where(k => k.Method.Name is "DecodeMatMul" or "PackedDecodeMatMul")
-        .Select(k => new TestCaseData(k).SetArgDisplayNames(k.ToString()));
+    private static IEnumerable<TestCaseData> Kernels() => Cases(new(8, 0), new(9, 0));
+
+    private static IEnumerable<TestCaseData> NewestKernels() => Cases(PtxBuild.Newest);
 
     [TestCaseSource(nameof(Kernels))]
-    public void KeepsToRegistersAndWideLoads(KernelEntry kernel)
+    public void KeepsToRegisters(KernelEntry kernel, CudaArchitecture architecture)
     {
-        Ptxas ptxas = Ptxas.FindOrSkip();
-        foreach (CudaArchitecture architecture in new CudaArchitecture[] { new(8, 0), new(9, 0) })
-        {
-            string ptx = PtxBuild.Shared.Text(kernel, architecture);
+        AssembledKernel used = Ptxas.FindOrSkip().Assemble(PtxBuild.Shared.Text(kernel, architecture), architecture);
 
-            AssembledKernel used = ptxas.Assemble(ptx, architecture);
+        TestContext.Out.WriteLine($"{used.Registers} registers, {used.LocalBytes} bytes of stack and spills, {used.SharedBytes} shared");
+        Assert.That(used.LocalBytes, Is.Zero, "stack and spills");
+    }
 
-            TestContext.Out.WriteLine(
-                $"{architecture}: {used.Registers} registers, {used.LocalBytes} bytes of stack and spills, {used.SharedBytes} shared");
-            Assert.That(used.LocalBytes, Is.Zero, "stack and spills");
-        }
+    [TestCaseSource(nameof(NewestKernels))]
+    public void LoadsWideAndMultipliesOnTensorCores(KernelEntry kernel, CudaArchitecture architecture)
+    {
+        string machineCode = Ptxas.FindOrSkip().Disassemble(PtxBuild.Shared.Text(kernel, architecture), architecture);
 
-        string machineCode = ptxas.Disassemble(PtxBuild.Shared.Text(kernel, new(9, 0)), new(9, 0));
         int loads = Regex.Count(machineCode, @"\bLDG\.E\.NA\.128\.CONSTANT\b");
         if (kernel.Method.Name == "PackedDecodeMatMul")
         {
@@ -40,4 +38,7 @@ internal sealed class DecodeMatMulPtxTests
 
         Assert.That(Regex.Count(machineCode, @"\bHMMA\.16816\.F32\b"), Is.GreaterThanOrEqualTo(4));
     }
+
+    private static IEnumerable<TestCaseData> Cases(params CudaArchitecture[] architectures) =>
+        PtxBuild.Cases(KernelCatalogue.All.Where(k => k.Method.Name is "DecodeMatMul" or "PackedDecodeMatMul"), architectures);
 }

@@ -32,9 +32,9 @@ internal sealed class DecodeMatMulTests
         Assert.That(run.Deviation(run.Y()), Is.LessThanOrEqualTo(1));
     }
 
-    [TestCase("int4", 37, 192, 64)]
-    [TestCase("int4z", 48, 96, 32)]
-    [TestCase("int8", 37, 160, 32)]
+    [TestCase("int4", 37, 192, 64, Category = "Exhaustive")]
+    [TestCase("int4z", 48, 96, 32, Category = "Exhaustive")]
+    [TestCase("int8", 37, 160, 32, Category = "Exhaustive")]
     [TestCase("f16", 37, 132, 0)]
     public void MatchesReferenceInF16(string format, int n, int k, int group)
     {
@@ -91,9 +91,11 @@ internal sealed class DecodeMatMulTests
     [Test]
     public void IsWrongWithANibbleOfAnotherRegister() => Assert.That(Fault<ShiftedWord>("int4", 192, 64), Is.GreaterThan(10));
 
+    [Category("Exhaustive")]
     [Test]
     public void IsWrongWithTheScaleOfTheNextGroup() => Assert.That(Fault<NextGroup>("int4", 192, 64), Is.GreaterThan(10));
 
+    [Category("Exhaustive")]
     [Test]
     public void IsWrongWithoutZerosBehindK() => Assert.That(Fault<OnesBehindK>("int4z", 96, 32), Is.GreaterThan(10));
 

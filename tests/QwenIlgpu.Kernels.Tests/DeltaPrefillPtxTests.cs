@@ -7,24 +7,24 @@ namespace QwenIlgpu.Kernels.Tests;
 [NonParallelizable]
 internal sealed class DeltaPrefillPtxTests
 {
-    private static IEnumerable<TestCaseData> Kernels() => KernelCatalogue.All
-        .Where(k => k.Method.Name is "DeltaPrefillInputs" or "DeltaPrefillPrepare" or "DeltaPrefillScan")
-        .Select(k => new TestCaseData(k).SetArgDisplayNames(k.ToString()));
+    private static IEnumerable<TestCaseData> Kernels() => Cases(PtxBuild.Architectures);
+
+    private static IEnumerable<TestCaseData> NewestKernels() => Cases(PtxBuild.Newest);
 
     [TestCaseSource(nameof(Kernels))]
-    public void KeepsToRegistersAndTensorCores(KernelEntry kernel)
+    public void KeepsToRegisters(KernelEntry kernel, CudaArchitecture architecture)
     {
-        Ptxas ptxas = Ptxas.FindOrSkip();
-        foreach (CudaArchitecture architecture in PtxBuild.Architectures)
-        {
-            AssembledKernel used = ptxas.Assemble(PtxBuild.Shared.Text(kernel, architecture), architecture);
+        AssembledKernel used = Ptxas.FindOrSkip().Assemble(PtxBuild.Shared.Text(kernel, architecture), architecture);
 
-            TestContext.Out.WriteLine(
-                $"{architecture}: {used.Registers} registers, {used.LocalBytes} bytes of stack and spills, {used.SharedBytes} shared");
-            Assert.That(used.LocalBytes, Is.Zero, "stack and spills");
-        }
+        TestContext.Out.WriteLine($"{used.Registers} registers, {used.LocalBytes} bytes of stack and spills, {used.SharedBytes} shared");
+        Assert.That(used.LocalBytes, Is.Zero, "stack and spills");
+    }
 
-        string machineCode = ptxas.Disassemble(PtxBuild.Shared.Text(kernel, new(9, 0)), new(9, 0));
+    [TestCaseSource(nameof(NewestKernels))]
+    public void CopiesAsynchronouslyAndMultipliesOnTensorCores(KernelEntry kernel, CudaArchitecture architecture)
+    {
+        string machineCode = Ptxas.FindOrSkip().Disassemble(PtxBuild.Shared.Text(kernel, architecture), architecture);
+
         int Count(string instruction) => Regex.Count(machineCode, @"\b" + instruction);
         TestContext.Out.WriteLine(
             $"HMMA {Count("HMMA")}, LDSM {Count("LDSM")}, LDGSTS {Count("LDGSTS")}, MOV {Count("MOV")}, BAR {Count("BAR")}, " +
@@ -40,4 +40,7 @@ internal sealed class DeltaPrefillPtxTests
         Assert.That(Count(@"LDGSTS\.E\.BYPASS\.128"), Is.GreaterThanOrEqualTo(copies));
         Assert.That(Count(@"LDG\.E\.128"), Is.GreaterThanOrEqualTo(loads));
     }
+
+    private static IEnumerable<TestCaseData> Cases(params CudaArchitecture[] architectures) => PtxBuild.Cases(
+        KernelCatalogue.All.Where(k => k.Method.Name is "DeltaPrefillInputs" or "DeltaPrefillPrepare" or "DeltaPrefillScan"), architectures);
 }

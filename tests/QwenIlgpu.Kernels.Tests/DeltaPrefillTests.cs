@@ -84,7 +84,7 @@ internal sealed class DeltaPrefillTests
 
     [TestCase(false, 64)]
     [TestCase(false, 128)]
-    [TestCase(true, 64)]
+    [TestCase(true, 64, Category = "Exhaustive")]
     public void PrefillInStepsEqualsOne(bool f16, int rowsPerStep)
     {
         var whole = new DeltaSequence(Toy, 200, rowsPerStep);

@@ -28,6 +28,7 @@ internal sealed class DeltaStateTypeTests
     }
 
     // The state after a row is rounded to 2^-11 of itself and forgotten at e^g; the norm divides by the root mean square of o.
+    [Category("Exhaustive")]
     [Test]
     public void StepsStayWithinTheErrorOfF16()
     {

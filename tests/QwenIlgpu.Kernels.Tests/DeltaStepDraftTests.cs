@@ -120,6 +120,7 @@ internal sealed class DeltaStepDraftTests
         }
     }
 
+    [Category("Exhaustive")]
     [Test]
     public void AWrongStashedRowShows()
     {

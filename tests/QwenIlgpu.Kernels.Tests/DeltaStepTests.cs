@@ -129,7 +129,7 @@ internal sealed class DeltaStepTests
     }
 
     // A prompt by the portable chunked kernels, then steps; the same rows by the portable kernels alone.
-    [TestCase(false)]
+    [TestCase(false, Category = "Exhaustive")]
     [TestCase(true)]
     public void ContinuesAPrefillOfThePortableKernels(bool f16)
     {
@@ -150,6 +150,7 @@ internal sealed class DeltaStepTests
             Assert.That(slots.Carried(0, position), Is.EqualTo(portable.Carried(0, position)));
     }
 
+    [Category("Exhaustive")]
     [Test]
     public void ASwappedStateColumnShows()
     {

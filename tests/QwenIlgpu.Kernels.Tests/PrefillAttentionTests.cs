@@ -18,8 +18,8 @@ internal sealed class PrefillAttentionTests
 
     [TestCase(6, 2, 64)]
     [TestCase(1, 1, 64)]
-    [TestCase(8, 1, 128)]
-    [TestCase(3, 1, 128)]
+    [TestCase(8, 1, 128, Category = "Exhaustive")]
+    [TestCase(3, 1, 128, Category = "Exhaustive")]
     public void MatchesReference(int heads, int kvHeads, int headDim)
     {
         var step = new Step(Device, heads, kvHeads, headDim, Steps);

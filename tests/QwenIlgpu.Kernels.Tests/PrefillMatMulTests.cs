@@ -34,7 +34,7 @@ internal sealed class PrefillMatMulTests
     // Of 27B: rows of projections of 5120 and of the down projection, all split over K.
     [TestCase("int4", 256, 5120, 70)]
     [TestCase("int4z", 128, 17408, 33)]
-    [TestCase("int4", 32, 5120, 1000)]
+    [TestCase("int4", 32, 5120, 1000, Category = "Exhaustive")]
     public void MatchesReferenceOnRealSlices(string format, int n, int k, int m)
     {
         DecodeWeights weights = DecodeWeights.Random(format, n, k, 128, WeightType.F16, m);
@@ -43,9 +43,9 @@ internal sealed class PrefillMatMulTests
         Assert.That(run.Deviation(run.Y(weights, n), weights, n), Is.LessThanOrEqualTo(1));
     }
 
-    [TestCase("int4", 37, 192, 64)]
-    [TestCase("int4z", 48, 96, 32)]
-    [TestCase("int8", 37, 160, 32)]
+    [TestCase("int4", 37, 192, 64, Category = "Exhaustive")]
+    [TestCase("int4z", 48, 96, 32, Category = "Exhaustive")]
+    [TestCase("int8", 37, 160, 32, Category = "Exhaustive")]
     [TestCase("f16", 37, 132, 0)]
     public void MatchesReferenceInF16(string format, int n, int k, int group)
     {
@@ -57,6 +57,7 @@ internal sealed class PrefillMatMulTests
     }
 
     // Written out as on a GPU, more rows and tokens than one.
+    [Category("Exhaustive")]
     [Test]
     public void SmallTilesHaveTheSameBits()
     {
@@ -73,6 +74,7 @@ internal sealed class PrefillMatMulTests
     }
 
     // 32 tokens a group, written out as on a GPU; more groups of tokens than one.
+    [Category("Exhaustive")]
     [Test]
     public void FewTokenTilesHaveTheSameBits()
     {
@@ -88,8 +90,8 @@ internal sealed class PrefillMatMulTests
         Assert.That(y, Is.EqualTo(run.Y(weights, N)));
     }
 
-    // As on a GPU. PoCL needs minutes for each and a stack for its threads of `ulimit -s 2000000` or so.
-    [Explicit]
+    // As on a GPU.
+    [Explicit("PoCL needs minutes for each and a stack for its threads of `ulimit -s 2000000` or so")]
     [TestCase("int4", 128)]
     [TestCase("int4", 32)]
     [TestCase("int8", 32)]
@@ -157,9 +159,11 @@ internal sealed class PrefillMatMulTests
     [Test]
     public void IsWrongWithSwappedFragmentTokens() => Assert.That(Fault<SwappedFragmentToken, DecodeSteps>(Device), Is.GreaterThan(10));
 
+    [Category("Exhaustive")]
     [Test]
     public void IsWrongWithANibbleOfAnotherRegister() => Assert.That(Fault<PrefillSteps, ShiftedWord>(Device), Is.GreaterThan(10));
 
+    [Category("Exhaustive")]
     [Test]
     public void IsWrongWithTheScaleOfTheNextGroup() => Assert.That(Fault<PrefillSteps, NextGroup>(Device), Is.GreaterThan(10));
 

@@ -27,9 +27,32 @@ internal sealed class PtxBuild : IDisposable
         }
     }
 
-    public static IReadOnlyList<CudaArchitecture> Architectures { get; } = [new(8, 0), new(8, 6), new(8, 9), new(9, 0)];
+    public static CudaArchitecture[] Architectures { get; } = [new(8, 0), new(8, 6), new(8, 9), new(9, 0)];
+
+    public static CudaArchitecture Newest => Architectures[^1];
 
     public static PtxBuild Shared => SharedBuild.Value;
+
+    /// <summary>
+    /// Each kernel on each of the architectures that it runs on. All but the newest are exhaustive, and so are operands in f16, of which
+    /// each has a twin in bf16.
+    /// </summary>
+    public static IEnumerable<TestCaseData> Cases(IEnumerable<KernelEntry> kernels, params CudaArchitecture[] architectures)
+    {
+        foreach (KernelEntry kernel in kernels)
+        {
+            foreach (CudaArchitecture architecture in architectures.Where(kernel.RunsOn))
+            {
+                TestCaseData data = new TestCaseData(kernel, architecture).SetArgDisplayNames(kernel.ToString(), NameOf(architecture));
+                if (architecture != Newest || kernel.ToString().Contains("F16Decode", StringComparison.Ordinal))
+                    data.SetCategory("Exhaustive");
+                yield return data;
+            }
+        }
+    }
+
+    /// <summary><c>sm_80</c></summary>
+    public static string NameOf(CudaArchitecture architecture) => $"sm_{architecture.Major}{architecture.Minor}";
 
     public static void DisposeShared()
     {

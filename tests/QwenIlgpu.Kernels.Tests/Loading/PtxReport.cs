@@ -20,7 +20,7 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
     private const string Absent = "—";
     private const string Command =
         "PTXAS=$(.ci/install-ptxas) dotnet run -c Release --project tests/QwenIlgpu.Kernels.Tests -- " +
-        "--filter \"FullyQualifiedName~PtxReportTests\" --test-parameter ptx-report=update";
+        "--exhaustive --filter \"FullyQualifiedName~PtxReportTests\" --test-parameter ptx-report=update";
 
     /// <summary>The CUDA release whose assembler made it.</summary>
     public string Release { get; } = release;
@@ -31,12 +31,12 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
     public static string FilePath([CallerFilePath] string source = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(source)!, "..", "..", "..", "bench", "ptx-report.md"));
 
-    /// <summary>Compiles and assembles everything. What the assembler refuses is in <paramref name="refused"/>.</summary>
-    public static PtxReport Measure(Ptxas ptxas, out IReadOnlyList<string> refused)
+    /// <summary>Compiles and assembles everything for these architectures. What the assembler refuses is in <paramref name="refused"/>.</summary>
+    public static PtxReport Measure(Ptxas ptxas, CudaArchitecture[] architectures, out IReadOnlyList<string> refused)
     {
         var cells = new ConcurrentDictionary<(string, string), PtxReportCell>();
         var errors = new ConcurrentBag<string>();
-        var jobs = KernelCatalogue.All.SelectMany(k => PtxBuild.Architectures.Where(k.RunsOn).Select(a => (Kernel: k, Architecture: a)));
+        var jobs = KernelCatalogue.All.SelectMany(k => architectures.Where(k.RunsOn).Select(a => (Kernel: k, Architecture: a)));
         Parallel.ForEach(jobs, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, job =>
         {
             (KernelEntry kernel, CudaArchitecture architecture) = job;
@@ -45,12 +45,12 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
                 AssembledKernel assembled = ptxas.Assemble(PtxBuild.Shared.Text(kernel, architecture), architecture);
                 int sharedBytes = assembled.SharedBytes + kernel.UsualDynamicSharedBytes;
                 int occupancy = Occupancy.Of(architecture).Percent(assembled.Registers, sharedBytes, kernel.GroupThreads);
-                cells[(kernel.ToString(), NameOf(architecture))] =
+                cells[(kernel.ToString(), PtxBuild.NameOf(architecture))] =
                     new PtxReportCell(kernel.GroupThreads, assembled.Registers, assembled.LocalBytes, sharedBytes, occupancy);
             }
             catch (InvalidOperationException e)
             {
-                errors.Add($"{kernel} on {NameOf(architecture)}: {e.Message}");
+                errors.Add($"{kernel} on {PtxBuild.NameOf(architecture)}: {e.Message}");
             }
         });
         refused = [.. errors.Order(StringComparer.Ordinal)];
@@ -74,6 +74,13 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
         }
 
         return new PtxReport(release, cells);
+    }
+
+    /// <summary>The columns of these architectures.</summary>
+    public PtxReport Only(CudaArchitecture[] architectures)
+    {
+        string[] names = Array.ConvertAll(architectures, PtxBuild.NameOf);
+        return new PtxReport(Release, Cells.Where(c => names.Contains(c.Key.Architecture)).ToDictionary());
     }
 
     /// <summary>What is worse, new or gone in <paramref name="now"/>, one line each; empty where the table still holds.</summary>
@@ -140,8 +147,6 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
 
         return text.ToString();
     }
-
-    private static string NameOf(CudaArchitecture architecture) => $"sm_{architecture.Major}{architecture.Minor}";
 }
 
 /// <summary>One kernel on one architecture.</summary>

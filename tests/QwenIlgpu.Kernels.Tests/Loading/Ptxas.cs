@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
@@ -5,10 +6,14 @@ using ILGPU.Runtime.Cuda;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>NVIDIA's PTX assembler, which needs no GPU.</summary>
+/// <summary>NVIDIA's PTX assembler, which needs no GPU. It assembles a text once a run.</summary>
 internal sealed partial class Ptxas
 {
+    private static readonly Lazy<Ptxas?> Found = new(
+        () => Environment.GetEnvironmentVariable("PTXAS") is { Length: > 0 } path ? new Ptxas(path) : null);
+
     private readonly string path;
+    private readonly ConcurrentDictionary<(string Text, CudaArchitecture), Lazy<(AssembledKernel Kernel, byte[] Cubin)>> assembled = new();
 
     private Ptxas(string path)
     {
@@ -24,36 +29,14 @@ internal sealed partial class Ptxas
     /// <summary>The assembler that the environment names in PTXAS; without one the test is skipped.</summary>
     public static Ptxas FindOrSkip()
     {
-        string? path = Environment.GetEnvironmentVariable("PTXAS");
-        if (string.IsNullOrEmpty(path))
+        if (Found.Value is null)
             Assert.Ignore("PTXAS names no assembler; `PTXAS=$(.ci/install-ptxas)` fetches one");
-        return new Ptxas(path!);
+        return Found.Value!;
     }
 
     /// <summary>Assembles a text for an architecture.</summary>
     /// <exception cref="InvalidOperationException">It is refused; the message holds the assembler's.</exception>
-    public AssembledKernel Assemble(string ptx, CudaArchitecture architecture)
-    {
-        string file = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.ptx");
-        try
-        {
-            File.WriteAllText(file, ptx);
-            string nowhere = OperatingSystem.IsWindows() ? "NUL" : "/dev/null";
-            (int code, string output) = Run(path, "-v", $"-arch={NameOf(architecture, ptx)}", file, "-o", nowhere);
-            Match use = UsePattern().Match(output);
-            MatchCollection stacks = StackPattern().Matches(output);
-            if (code != 0 || !use.Success || stacks.Count == 0)
-                throw new InvalidOperationException(output.Replace(file, "ptx", StringComparison.Ordinal).Trim());
-            Match shared = SharedPattern().Match(output);
-            return new AssembledKernel(
-                Number(use, "registers"), stacks.Sum(s => Number(s, "frame") + Number(s, "stores") + Number(s, "loads")),
-                shared.Success ? Number(shared, "bytes") : 0);
-        }
-        finally
-        {
-            File.Delete(file);
-        }
-    }
+    public AssembledKernel Assemble(string ptx, CudaArchitecture architecture) => Once(ptx, architecture).Kernel;
 
     /// <summary>The machine code of a text as nvdisasm, which lies beside the assembler, shows it; without it the test is skipped.</summary>
     public string Disassemble(string ptx, CudaArchitecture architecture)
@@ -62,11 +45,30 @@ internal sealed partial class Ptxas
         if (!File.Exists(disassembler))
             Assert.Ignore("assembled; no nvdisasm beside ptxas to read the machine code with");
         using var directory = new TemporaryDirectory();
+        string cubin = Path.Combine(directory.Path, "kernel.cubin");
+        File.WriteAllBytes(cubin, Once(ptx, architecture).Cubin);
+        return Run(disassembler, "-c", cubin).Output;
+    }
+
+    private (AssembledKernel Kernel, byte[] Cubin) Once(string ptx, CudaArchitecture architecture) =>
+        assembled.GetOrAdd((ptx, architecture), _ => new(() => Run(ptx, architecture))).Value;
+
+    private (AssembledKernel Kernel, byte[] Cubin) Run(string ptx, CudaArchitecture architecture)
+    {
+        using var directory = new TemporaryDirectory();
         string source = Path.Combine(directory.Path, "kernel.ptx");
         string target = Path.Combine(directory.Path, "kernel.cubin");
         File.WriteAllText(source, ptx);
-        (int code, string output) = Run(path, $"-arch={NameOf(architecture, ptx)}", source, "-o", target);
-        return code == 0 ? Run(disassembler, "-c", target).Output : throw new InvalidOperationException(output);
+        (int code, string output) = Run(path, "-v", $"-arch={NameOf(architecture, ptx)}", source, "-o", target);
+        Match use = UsePattern().Match(output);
+        MatchCollection stacks = StackPattern().Matches(output);
+        if (code != 0 || !use.Success || stacks.Count == 0)
+            throw new InvalidOperationException(output.Replace(source, "ptx", StringComparison.Ordinal).Trim());
+        Match shared = SharedPattern().Match(output);
+        var kernel = new AssembledKernel(
+            Number(use, "registers"), stacks.Sum(s => Number(s, "frame") + Number(s, "stores") + Number(s, "loads")),
+            shared.Success ? Number(shared, "bytes") : 0);
+        return (kernel, File.ReadAllBytes(target));
     }
 
     // A text for sm_90a assembles only as sm_90a.

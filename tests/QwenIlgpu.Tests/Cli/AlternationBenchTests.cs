@@ -7,6 +7,7 @@ namespace QwenIlgpu.Tests.Cli;
 [NonParallelizable]
 internal sealed class AlternationBenchTests
 {
+    [Category("Exhaustive")]
     [Test]
     public void TimesAPromptBesideDecodingSequences()
     {

@@ -7,7 +7,7 @@ namespace QwenIlgpu.Tests.Cli;
 [NonParallelizable]
 internal sealed class SyntheticBenchTests
 {
-    [TestCase(false)]
+    [TestCase(false, Category = "Exhaustive")]
     [TestCase(true)]
     public void MeasuresEveryContextAndEveryNode(bool skipsPrefill)
     {

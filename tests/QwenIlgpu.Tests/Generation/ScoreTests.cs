@@ -42,7 +42,7 @@ internal sealed class ScoreTests
     }
 
     [TestCase(64)]
-    [TestCase(128)]
+    [TestCase(128, Category = "Exhaustive")]
     public void APromptInPiecesAndBlocksIsTheWholePrompt(int chunkTokens)
     {
         int[] ids = Prompt(301);

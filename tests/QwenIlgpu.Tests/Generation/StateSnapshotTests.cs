@@ -9,6 +9,7 @@ internal sealed class StateSnapshotTests
     [Test]
     public void PrefixIsReusedBitForBit([Values(PageType.F32, PageType.Bf16)] PageType pageType) => PrefixIsReused(TestModels.Tiny, pageType);
 
+    [Category("Exhaustive")]
     [Test]
     public void PrefixIsReusedOnTensorCores() => PrefixIsReused(TestModels.TinyOnWarps, PageType.Bf16);
 

@@ -8,7 +8,7 @@ internal sealed class PathEqualityTests
     private const double DecodeBound = 1e-4;
 
     [TestCase(64)]
-    [TestCase(128)]
+    [TestCase(128, Category = "Exhaustive")]
     public void PrefillInChunksEqualsPrefillInOneGo(int chunkTokens)
     {
         int[] ids = LongPrompt(300);

@@ -15,6 +15,7 @@ internal sealed class WarpPrefillTests
     [Test]
     public void LogitsStayCloseToGolden() => CheckLogits(TestModels.TinyOnWarps, LogitBound);
 
+    [Category("Exhaustive")]
     [Test]
     public async Task LogitsOfF16OperandsStayCloserToGolden()
     {
@@ -44,6 +45,7 @@ internal sealed class WarpPrefillTests
         Assert.That(divergence, Is.LessThanOrEqualTo(DivergenceBound));
     }
 
+    [Category("Exhaustive")]
     [Test]
     public void PromptInPiecesOf64IsTheWholePrompt()
     {
@@ -57,6 +59,7 @@ internal sealed class WarpPrefillTests
     }
 
     // A fresh sequence, one that goes on at 64 and another fresh one of a single token.
+    [Category("Exhaustive")]
     [Test]
     public void SequencesThatShareAStepAreEachAlone()
     {
@@ -74,6 +77,7 @@ internal sealed class WarpPrefillTests
         Assert.That(sequences.Runner.ReadLogits(step), Is.EqualTo(alone.SelectMany(l => l)));
     }
 
+    [Category("Exhaustive")]
     [Test]
     public void ScoresInBlocksAreThoseOfTheLogits()
     {
