@@ -16,14 +16,13 @@ internal static class JsonInput
     };
 
     /// <summary>The array's items.</summary>
-    public static JsonElement[] Read(string file, Terminal terminal)
+    public static async Task<JsonElement[]> ReadAsync(string file, Terminal terminal, CancellationToken cancellation)
     {
-        if (file != "-" && !File.Exists(file))
-            throw new FileNotFoundException($"{file}: no such file; --input takes a JSON file, or - for standard input");
-        string name = file == "-" ? "standard input" : file;
+        string name = TextInput.NameOf(file);
+        string text = await TextInput.ReadAsync(file, "--input", terminal, cancellation).ConfigureAwait(false);
         try
         {
-            using JsonDocument document = JsonDocument.Parse(file == "-" ? terminal.Input.ReadToEnd() : File.ReadAllText(file));
+            using JsonDocument document = JsonDocument.Parse(text);
             if (document.RootElement.ValueKind != JsonValueKind.Array)
                 throw new InvalidDataException($"{name}: holds a JSON {document.RootElement.ValueKind}, an array is expected");
             return [.. document.RootElement.Clone().EnumerateArray()];
