@@ -65,7 +65,8 @@ internal static class QwenCommand
         return true;
     }
 
-    private static RootCommand Create(CommonOptions common, Terminal terminal)
+    /// <summary>Every command with its options.</summary>
+    public static RootCommand Create(CommonOptions common, Terminal terminal)
     {
         var root = new RootCommand("Runs Qwen3.6 language models on ILGPU kernels.") { HelpName = "qwen" };
         common.AddTo(root);
@@ -89,10 +90,10 @@ internal static class QwenCommand
 
     private static void RefuseWrongUsage(ParseResult parse)
     {
-        if (parse.Action is not (ParseErrorAction or Help) && StrayOption(parse) is { } stray)
+        if (parse.Action is not Help && StrayOption(parse) is { } stray)
             throw new UsageException($"unknown option {stray}; text that begins with - goes behind --");
         if (parse.Action is ParseErrorAction)
-            throw new UsageException(StrayOption(parse) is { } option ? $"unknown option {option}" : string.Join("; ", parse.Errors.Select(e => e.Message.TrimEnd('.')).Distinct()));
+            throw new UsageException(string.Join("; ", parse.Errors.Select(e => e.Message.TrimEnd('.')).Distinct()));
     }
 
     private static string NameOf(ParseResult? parse) =>
