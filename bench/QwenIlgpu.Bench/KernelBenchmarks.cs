@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Bench;
 
@@ -43,6 +44,8 @@ internal static class KernelBenchmarks
             return 0;
         }
 
+        // Before anything is measured, so that a file that cannot be written costs nothing.
+        using OutputFile? json = jsonFile is null ? null : OutputFile.Create(jsonFile);
         output.WriteLine($"{"kernel",-32} {"shape",-52} {"median µs",12} {"min",10} {"max",10} {"GB/s",8} {"GFLOP/s",8} {"error",9}");
         var results = new List<KernelResult>();
         int wrong = 0;
@@ -60,8 +63,8 @@ internal static class KernelBenchmarks
                 wrong++;
         }
 
-        if (jsonFile is not null)
-            File.WriteAllText(jsonFile, JsonSerializer.Serialize(results, JsonOptions));
+        json?.Write(JsonSerializer.SerializeToUtf8Bytes(results, JsonOptions));
+        json?.Complete();
         return wrong == 0 ? 0 : 1;
 
         string? ValueOf(string option) => args.SkipWhile(a => a != option).Skip(1).FirstOrDefault();

@@ -9,7 +9,7 @@ try
         _ => KernelBenchmarks.Run(args, KernelBenchmarks.All, Console.Out, Console.Error),
     };
 }
-catch (InvalidOperationException e)
+catch (Exception e) when (e is InvalidOperationException or IOException or ArgumentException)
 {
     Console.Error.WriteLine(e.Message);
     return 1;

@@ -19,7 +19,10 @@ internal sealed class PtxCache(string? directory)
             return null;
         try
         {
-            string content = File.ReadAllText(FileOf(directory, key), Encoding.UTF8);
+            string file = FileOf(directory, key);
+            if (FileKinds.Of(file) != FileKind.Regular)
+                return null;
+            string content = File.ReadAllText(file, Encoding.UTF8);
             int end = content.IndexOf('\n', StringComparison.Ordinal);
             if (end < 0)
                 return null;
@@ -37,18 +40,16 @@ internal sealed class PtxCache(string? directory)
     {
         if (directory is null)
             return;
-        string? unfinished = null;
         try
         {
             CreateDirectory(directory);
             string file = FileOf(directory, key);
-            unfinished = $"{file}.{Environment.ProcessId}.{Guid.NewGuid():N}";
-            File.WriteAllText(unfinished, $"{HeaderOf(text)}\n{text}", new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
-            File.Move(unfinished, file, overwrite: true);
+            if (FileKinds.Of(file) is FileKind.Missing or FileKind.Regular)
+                OutputFile.WriteText(file, $"{HeaderOf(text)}\n{text}", survivesPowerLoss: false);
         }
         catch (Exception e) when (IsFileTrouble(e))
         {
-            TryDelete(unfinished);
+            // The next process compiles it again.
         }
     }
 
@@ -62,19 +63,6 @@ internal sealed class PtxCache(string? directory)
             Directory.CreateDirectory(path);
         else
             Directory.CreateDirectory(path, OwnerOnly);
-    }
-
-    private static void TryDelete(string? file)
-    {
-        try
-        {
-            if (file is not null)
-                File.Delete(file);
-        }
-        catch (Exception e) when (IsFileTrouble(e))
-        {
-            // What could not be written can often not be deleted either; nothing reads it.
-        }
     }
 
     private static bool IsFileTrouble(Exception e) =>

@@ -29,7 +29,7 @@ internal sealed class AnswerWriter(Terminal terminal, bool silent)
 
     public GenerationUsage? Usage { get; private set; }
 
-    /// <summary>Shows and keeps every update; on an early end, too, the terminal is left in order.</summary>
+    /// <summary>Shows and keeps every update; on an early end, too, the terminal is left in order. A reader that leaves ends it.</summary>
     public async Task ReadAsync(IAsyncEnumerable<GenerationUpdate> updates)
     {
         try
@@ -47,6 +47,7 @@ internal sealed class AnswerWriter(Terminal terminal, bool silent)
 
     private void Write(GenerationUpdate update)
     {
+        terminal.ThrowIfReaderHasLeft();
         ids.AddRange(update.TokenIds);
         logProbs.AddRange(update.LogProbs ?? []);
         (FinishReason, Usage) = (update.FinishReason, update.Usage);

@@ -2,9 +2,16 @@ using System.CommandLine;
 
 namespace QwenIlgpu.Cli;
 
-/// <summary>Options that every command takes.</summary>
+/// <summary>Loads a checkpoint directory: <see cref="QwenModel.LoadAsync"/>, or what stands for it.</summary>
+internal delegate Task<QwenModel> ModelLoader(
+    string directory, ModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellation);
+
+/// <summary>What every command is made with: the options that all take, and the loader of models.</summary>
 internal sealed class CommonOptions
 {
+    /// <summary>Loads the model of a command that runs one.</summary>
+    public ModelLoader LoadModel { get; }
+
     public Option<string?> Model { get; } = new("--model")
     {
         Description = "Checkpoint directory in Hugging Face's layout: config.json, tokenizer.json, safetensors. "
@@ -43,7 +50,11 @@ internal sealed class CommonOptions
         Recursive = true,
     };
 
-    public CommonOptions() => Device.CompletionSources.Add("auto", "cpu", "cuda", "opencl");
+    public CommonOptions(ModelLoader loadModel)
+    {
+        LoadModel = loadModel;
+        Device.CompletionSources.Add("auto", "cpu", "cuda", "opencl");
+    }
 
     public void AddTo(Command root)
     {

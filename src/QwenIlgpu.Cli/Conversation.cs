@@ -12,6 +12,8 @@ internal sealed class Conversation(
 
     public async Task RunAsync()
     {
+        terminal.ShowNotices();
+
         // At the prompt there is nothing to stop.
         using IDisposable listening = terminal.Interrupts.Listen(() =>
         {

@@ -16,12 +16,10 @@ internal static class JsonInput
     };
 
     /// <summary>The array's items.</summary>
-    public static JsonElement[] Read(string file, Terminal terminal)
+    public static async Task<JsonElement[]> ReadAsync(string file, Terminal terminal, CancellationToken cancellation)
     {
-        if (file != "-" && !File.Exists(file))
-            throw new FileNotFoundException($"{file}: no such file; --input takes a JSON file, or - for standard input");
-        string name = file == "-" ? "standard input" : file;
-        JsonElement root = JsonText.Parse(name, file == "-" ? terminal.Input.ReadToEnd() : File.ReadAllText(file));
+        string name = TextInput.NameOf(file);
+        JsonElement root = JsonText.Parse(name, await TextInput.ReadAsync(file, "--input", terminal, cancellation).ConfigureAwait(false));
         if (root.ValueKind != JsonValueKind.Array)
             throw new InvalidDataException($"{name}: holds a JSON {root.ValueKind}, an array is expected");
         return [.. root.EnumerateArray()];

@@ -10,10 +10,9 @@ internal sealed class LogitsFile(QwenModel model, PageType pageType)
     /// <summary>Name of a prompt's tensor.</summary>
     public static string NameOf(int prompt) => string.Create(CultureInfo.InvariantCulture, $"{prompt}.logits");
 
-    public void Write(string file, IReadOnlyList<int[]> prompts, CancellationToken cancellation)
+    public void Write(SafetensorsWriter writer, IReadOnlyList<int[]> prompts, CancellationToken cancellation)
     {
         int vocabulary = model.Config.VocabSize;
-        using var writer = new SafetensorsWriter(file);
         for (int i = 0; i < prompts.Count; i++)
             writer.Declare(NameOf(i), TensorType.F32, prompts[i].Length, vocabulary);
         if (prompts.Count > 0)

@@ -79,7 +79,7 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
             KernelCacheDirectory = KernelCache,
         };
         QwenModel model = await LoadBar.RunAsync(
-            terminal, progress => QwenModel.LoadAsync(directory, options, progress, cancellation)).ConfigureAwait(false);
+            terminal, progress => common.LoadModel(directory, options, progress, cancellation)).ConfigureAwait(false);
         int context = parse.GetValue(Context);
         if (context <= model.MaxContextTokens)
             return model;

@@ -1,4 +1,5 @@
+using QwenIlgpu;
 using QwenIlgpu.Cli;
 
 using Terminal terminal = Terminal.OfProcess();
-return await QwenCommand.RunAsync(args, terminal);
+return await QwenCommand.RunAsync(args, terminal, QwenModel.LoadAsync);

@@ -8,21 +8,21 @@ namespace QwenIlgpu.Cli;
 /// <summary>The command line as a whole: its commands, and what becomes of errors, interrupts and wrong usage.</summary>
 internal static class QwenCommand
 {
-    /// <summary>Runs a command line and returns the exit code.</summary>
-    public static async Task<int> RunAsync(IReadOnlyList<string> args, Terminal terminal)
+    /// <summary>Runs a command line and returns the exit code. A command that fails prints one line on Error, and nothing where its reader has left.</summary>
+    public static async Task<int> RunAsync(IReadOnlyList<string> args, Terminal terminal, ModelLoader loadModel)
     {
-        var common = new CommonOptions();
-        RootCommand root = Create(common, terminal);
-
-        // Without this an argument that begins with @ would be taken for a file of arguments.
-        ParseResult parse = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (parse.Action is ParseErrorAction || (parse.Action is not Help && StrayOption(parse) is not null))
-            return RefuseUsage(parse, terminal);
-
+        ParseResult? parse = null;
+        var common = new CommonOptions(loadModel);
         using var interrupted = new CancellationTokenSource();
         using IDisposable listening = terminal.Interrupts.Listen(() => Cancel(interrupted));
         try
         {
+            if (terminal.Refusal is { } refusal)
+                throw new IOException(refusal);
+
+            // Without this an argument that begins with @ would be taken for a file of arguments.
+            parse = Create(common, terminal).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+            RefuseWrongUsage(parse);
             var configuration = new InvocationConfiguration
             {
                 Output = terminal.Output,
@@ -30,22 +30,31 @@ internal static class QwenCommand
                 EnableDefaultExceptionHandler = false,
                 ProcessTerminationTimeout = null,
             };
-            return await parse.InvokeAsync(configuration, interrupted.Token).ConfigureAwait(false);
+            int code = await parse.InvokeAsync(configuration, interrupted.Token).ConfigureAwait(false);
+            terminal.ShowNotices();
+            return code;
         }
         catch (OperationCanceledException) when (interrupted.IsCancellationRequested)
         {
-            terminal.Note("interrupted");
+            terminal.Fail("interrupted");
             return ExitCode.Interrupted;
+        }
+        catch (UsageException e)
+        {
+            terminal.Fail($"{e.Message}; run '{NameOf(parse)} --help'", DetailsOf(e));
+            return ExitCode.WrongUsage;
         }
 #pragma warning disable CA1031 // Whatever a command throws becomes one message.
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            terminal.Note(ErrorText.Of(e));
-            if (parse.GetValue(common.Verbose))
-                terminal.Error.WriteLine(e);
-            return e is UsageException ? ExitCode.WrongUsage : ExitCode.Failed;
+            // Like a filter that SIGPIPE ends: nobody is left who asked for anything.
+            if (!DescriptorStream.IsReaderLeft(e))
+                terminal.Fail(ErrorText.Of(e), DetailsOf(e));
+            return ExitCode.Failed;
         }
+
+        string? DetailsOf(Exception e) => parse?.GetValue(common.Verbose) == true ? e.ToString() : null;
     }
 
     private static bool Cancel(CancellationTokenSource source)
@@ -56,7 +65,8 @@ internal static class QwenCommand
         return true;
     }
 
-    private static RootCommand Create(CommonOptions common, Terminal terminal)
+    /// <summary>Every command with its options.</summary>
+    public static RootCommand Create(CommonOptions common, Terminal terminal)
     {
         var root = new RootCommand("Runs Qwen3.6 language models on ILGPU kernels.") { HelpName = "qwen" };
         common.AddTo(root);
@@ -78,17 +88,16 @@ internal static class QwenCommand
         return root;
     }
 
-    private static int RefuseUsage(ParseResult parse, Terminal terminal)
+    private static void RefuseWrongUsage(ParseResult parse)
     {
-        IEnumerable<string> messages = StrayOption(parse) is { } stray
-            ? [$"unknown option {stray}; text that begins with - goes behind --"]
-            : parse.Errors.Select(e => e.Message).Distinct();
-        foreach (string message in messages)
-            terminal.Note(message);
-        string command = parse.CommandResult.Command is RootCommand ? "qwen" : $"qwen {parse.CommandResult.Command.Name}";
-        terminal.Error.WriteLine($"Run '{command} --help' for usage.");
-        return ExitCode.WrongUsage;
+        if (parse.Action is not Help && StrayOption(parse) is { } stray)
+            throw new UsageException($"unknown option {stray}; text that begins with - goes behind --");
+        if (parse.Action is ParseErrorAction)
+            throw new UsageException(string.Join("; ", parse.Errors.Select(e => e.Message.TrimEnd('.')).Distinct()));
     }
+
+    private static string NameOf(ParseResult? parse) =>
+        parse?.CommandResult.Command is { } command and not RootCommand ? $"qwen {command.Name}" : "qwen";
 
     // The parser takes a misspelt option for the value of a positional argument.
     private static string? StrayOption(ParseResult parse)

@@ -6,6 +6,9 @@ namespace QwenIlgpu.Cli;
 /// <summary>Where the commands read and write, and how Ctrl-C reaches them. Results go to Output, everything else to Error.</summary>
 internal sealed class Terminal(TextReader input, TextWriter output, TextWriter error) : IDisposable
 {
+    private readonly Lock gate = new();
+    private readonly List<string> heldNotices = [];
+    private bool noticesShown;
     private PosixSignalRegistration? signal;
 
     public TextReader Input { get; } = input;
@@ -20,36 +23,124 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
 
     public bool ErrorIsTerminal { get; init; }
 
+    /// <summary>Why no command can run here, or null: a stream for what it has to say is closed.</summary>
+    public string? Refusal { get; init; }
+
+    /// <summary>Whether the reader of Output has left, which else only the next write would tell.</summary>
+    public Func<bool> HasReaderLeft { get; init; } = () => false;
+
     public Interrupts Interrupts { get; } = new();
 
     /// <summary>The process's own streams, as UTF-8 whatever the locale says.</summary>
     public static Terminal OfProcess()
     {
-        if (OperatingSystem.IsWindows())
-            Console.OutputEncoding = Console.InputEncoding = Encoding.UTF8;
-        var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
-        var terminal = new Terminal(
-            new StreamReader(Console.OpenStandardInput(), utf8),
-            new StreamWriter(Console.OpenStandardOutput(), utf8) { AutoFlush = true },
-            new StreamWriter(Console.OpenStandardError(), utf8) { AutoFlush = true })
-        {
-            InputIsTerminal = !Console.IsInputRedirected,
-            OutputIsTerminal = !Console.IsOutputRedirected,
-            ErrorIsTerminal = !Console.IsErrorRedirected,
-        };
+        Terminal terminal = OperatingSystem.IsWindows() ? OfConsole() : OfDescriptors();
 
         // A second Ctrl-C, which nobody takes, ends the process the hard way.
         terminal.signal = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = terminal.Interrupts.Raise());
         return terminal;
     }
 
-    /// <summary>One line of news for people.</summary>
-    public void Note(string message) => Error.WriteLine($"qwen: {message}");
-
-    public void Dispose()
+    /// <summary>
+    /// One line of news for people. Where nobody watches it is held until the command has succeeded or <see cref="ShowNotices"/> is called,
+    /// as a command that fails says one thing only.
+    /// </summary>
+    public void Note(string message)
     {
-        signal?.Dispose();
-        Output.Flush();
-        Error.Flush();
+        lock (gate)
+        {
+            if (noticesShown || ErrorIsTerminal)
+                Error.WriteLine(Line(message));
+            else
+                heldNotices.Add(message);
+        }
+    }
+
+    /// <summary>Shows the news that are held, and from now on all at once.</summary>
+    public void ShowNotices()
+    {
+        lock (gate)
+        {
+            noticesShown = true;
+            foreach (string notice in heldNotices)
+                Error.WriteLine(Line(notice));
+            heldNotices.Clear();
+        }
+    }
+
+    /// <summary>The one line of a command that fails. Where it cannot be written nobody can be told that either.</summary>
+    public void Fail(string message, string? details = null)
+    {
+        try
+        {
+            Error.WriteLine(Line(message));
+            if (details is not null)
+                Error.WriteLine(details);
+        }
+        catch (IOException)
+        {
+            // The exit code says it.
+        }
+    }
+
+    /// <summary>Throws what the next write would once the reader of Output has left.</summary>
+    public void ThrowIfReaderHasLeft()
+    {
+        if (HasReaderLeft())
+            throw DescriptorStream.ReaderLeft("standard output");
+    }
+
+    public void Dispose() => signal?.Dispose();
+
+    // Names and texts of others may hold anything: a line stays one line, and no control character reaches a terminal.
+    private static string Line(string message)
+    {
+        var line = new StringBuilder("qwen: ");
+        foreach (char c in message.TrimEnd())
+        {
+            if (char.IsControl(c) || c is '\u2028' or '\u2029')
+                line.Append(c switch { '\n' => "\\n", '\r' => "\\r", '\t' => "\\t", _ => $"\\u{(int)c:x4}" });
+            else
+                line.Append(c);
+        }
+
+        return line.ToString();
+    }
+
+    private static Terminal OfConsole()
+    {
+        Console.OutputEncoding = Console.InputEncoding = Encoding.UTF8;
+        return Of(Console.OpenStandardInput(), Console.OpenStandardOutput(), Console.OpenStandardError(), () => false, null);
+    }
+
+    private static Terminal OfDescriptors()
+    {
+        bool reads = DescriptorStream.Reserve(DescriptorStream.StandardInput);
+        bool prints = DescriptorStream.Reserve(DescriptorStream.StandardOutput);
+        bool tells = DescriptorStream.Reserve(DescriptorStream.StandardError);
+        Stream Opened(bool isOpen, int descriptor, string name) => isOpen ? new DescriptorStream(descriptor, name) : Stream.Null;
+        string? refusal = !tells ? "standard error is closed; 2> /dev/null discards what is told"
+            : !prints ? "standard output is closed; > /dev/null discards what is printed" : null;
+        return Of(
+            Opened(reads, DescriptorStream.StandardInput, "standard input"),
+            Opened(prints, DescriptorStream.StandardOutput, "standard output"),
+            Opened(tells, DescriptorStream.StandardError, "standard error"),
+            () => DescriptorStream.HasReaderLeft(DescriptorStream.StandardOutput), refusal);
+    }
+
+    private static Terminal Of(Stream input, Stream output, Stream error, Func<bool> hasReaderLeft, string? refusal)
+    {
+        var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
+        return new Terminal(
+            new StreamReader(input, utf8),
+            TextWriter.Synchronized(new StreamWriter(output, utf8) { AutoFlush = true }),
+            TextWriter.Synchronized(new StreamWriter(error, utf8) { AutoFlush = true }))
+        {
+            InputIsTerminal = !Console.IsInputRedirected,
+            OutputIsTerminal = !Console.IsOutputRedirected,
+            ErrorIsTerminal = !Console.IsErrorRedirected,
+            HasReaderLeft = hasReaderLeft,
+            Refusal = refusal,
+        };
     }
 }

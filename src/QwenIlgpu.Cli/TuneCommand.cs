@@ -26,6 +26,8 @@ internal sealed class TuneCommand(
             return ExitCode.Done;
         }
 
+        foreach (PrefillRates rates in PrefillRates.All)
+            PathIn(folder, rates.Architecture);
         IReadOnlyList<PrefillShape> shapes = await PrefillTuner.SyntheticShapesAsync().ConfigureAwait(false);
         string[] paths = [.. PrefillRates.All.Select(r => Write(folder, r.Architecture, PrefillTuner.Predict(r, shapes, PlanCommand)))];
         if (parse.GetValue(common.Json))
@@ -38,12 +40,22 @@ internal sealed class TuneCommand(
     /// <summary>Adds a set to the table in a folder, or to the built-in one where the folder has none; the file's path.</summary>
     public static string Write(string folder, string architecture, PrefillTileSet set)
     {
+        string path = PathIn(folder, architecture);
+        PrefillTable? table = FileKinds.Of(path) == FileKind.Regular ? PrefillTable.Parse(File.ReadAllText(path), path) : PrefillTables.Of(architecture);
+        OutputFile.WriteText(path, (table ?? new PrefillTable(architecture, [])).With(set).ToJson());
+        return path;
+    }
+
+    // Throws where the folder cannot be made or the table in it cannot be written.
+    private static string PathIn(string folder, string architecture)
+    {
+        if (FileKinds.Of(folder) is not (FileKind.Directory or FileKind.Missing))
+            throw new IOException($"--output is {folder}, which is no directory; it must name one, or a new one");
         Directory.CreateDirectory(folder);
         string path = Path.Combine(folder, $"{architecture}.json");
-        PrefillTable? table = File.Exists(path) ? PrefillTable.Parse(File.ReadAllText(path), path) : PrefillTables.Of(architecture);
-        string written = Path.Combine(folder, $".{architecture}.{Environment.ProcessId}.tmp");
-        File.WriteAllText(written, (table ?? new PrefillTable(architecture, [])).With(set).ToJson());
-        File.Move(written, path, overwrite: true);
+        if (FileKinds.Of(path) is not (FileKind.Regular or FileKind.Missing))
+            throw new IOException($"{path} is no file; move it away");
+        OutputFile.Create(path).Dispose();
         return path;
     }
 
@@ -58,13 +70,24 @@ internal sealed class TuneCommand(
             throw new NotSupportedException($"--tune measures on a CUDA device and {given} is none; `{PlanCommand}` predicts tables anywhere");
         }
 
+        string architecture = PrefillRates.NameOf(cuda.Architecture);
+        try
+        {
+            PathIn(folder, architecture);
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
+
         QwenConfig config = SyntheticShape.Of(name);
         config = SyntheticShape.Cut(config, Math.Min(parse.GetValue(synthetic.Layers) ?? CutLayers, config.NumHiddenLayers), config.VocabSize);
         await using QwenModel made = SyntheticModel.Create($"synthetic {name}", config, device, parse.GetValue(model.QuantizeHead), Seed);
         int[] tokens = synthetic.PrefillOf(parse) ?? [.. PrefillTuner.TableTokens];
         IReadOnlyList<TileTime> times = PrefillTuner.Measure(made, model.PageTypeOf(parse), tokens, Runs, cancellation);
         PrefillTileSet set = PrefillTuner.Fastest(times, cuda.Name, cuda.NumMultiprocessors, CommandLine(parse, name, tokens));
-        string path = Write(folder, PrefillRates.NameOf(cuda.Architecture), set);
+        string path = Write(folder, architecture, set);
         if (parse.GetValue(common.Json))
             terminal.WriteJson(ToJson(made, set, times, path));
         else

@@ -1,3 +1,5 @@
+using QwenIlgpu.Kernels;
+
 namespace QwenIlgpu.Bench;
 
 /// <summary>`report`: result files to a page with pictures.</summary>
@@ -24,7 +26,7 @@ internal static class ReportCommand
             foreach ((string name, string text) in new ReportPage(results, prediction, title).Write())
             {
                 string path = Path.Combine(directory, name);
-                File.WriteAllText(path, text);
+                OutputFile.WriteText(path, text);
                 output.WriteLine(path);
             }
 

@@ -34,7 +34,11 @@ internal static class DoctorCommand
                 terminal.WriteJson(report);
             else
                 JsonTable.Write(terminal.Output, report);
-            return modelOpens && (selection.Kind != DeviceKind.Cuda || gpuWorks) ? ExitCode.Done : ExitCode.Failed;
+            if (!modelOpens)
+                throw new InvalidDataException((string)report["model"]!["state"]!);
+            if (selection.Kind == DeviceKind.Cuda && !gpuWorks)
+                throw new NotSupportedException($"--device {selection} cannot be used: {report["why_no_gpu"]}");
+            return ExitCode.Done;
         });
         return command;
     }

@@ -46,7 +46,7 @@ internal static class GenerateCommand
 
         async Task<int> RunAsync(ParseResult parse, CancellationToken cancellation)
         {
-            string text = ReadPrompt(parse.GetRequiredValue(prompt), parse.GetValue(raw), terminal);
+            string text = await ReadPromptAsync(parse.GetRequiredValue(prompt), parse.GetValue(raw), terminal, cancellation).ConfigureAwait(false);
             GenerationOptions options = sampling.Read(parse);
             ModelParts used = options.UsedParts() | (parse.GetValue(raw) ? ModelParts.None : ModelParts.ChatTemplate);
             await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, used, cancellation).ConfigureAwait(false);
@@ -72,9 +72,9 @@ internal static class GenerateCommand
         }
     }
 
-    private static string ReadPrompt(string prompt, bool raw, Terminal terminal)
+    private static async Task<string> ReadPromptAsync(string prompt, bool raw, Terminal terminal, CancellationToken cancellation)
     {
-        string text = prompt == "-" ? terminal.Input.ReadToEnd() : prompt;
+        string text = prompt == "-" ? await TextInput.ReadAsync(prompt, "PROMPT", terminal, cancellation).ConfigureAwait(false) : prompt;
 
         // The line feed that ends a piped text is the pipe's; to a raw text it may matter.
         if (prompt == "-" && !raw)

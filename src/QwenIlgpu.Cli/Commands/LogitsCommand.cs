@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using QwenIlgpu.Kernels;
 using static System.FormattableString;
 
 namespace QwenIlgpu.Cli.Commands;
@@ -28,13 +29,16 @@ internal static class LogitsCommand
         model.AddTo(command);
         command.SetAction(async (parse, cancellation) =>
         {
-            int[][] prompts = Prompts(JsonInput.Read(parse.GetRequiredValue(input), terminal));
+            string source = parse.GetRequiredValue(input);
             string file = parse.GetRequiredValue(output);
-            if (Path.GetDirectoryName(Path.GetFullPath(file)) is { } folder && !Directory.Exists(folder))
-                throw new DirectoryNotFoundException($"{folder}: no such directory to write {Path.GetFileName(file)} to");
+            int[][] prompts = Prompts(await JsonInput.ReadAsync(source, terminal, cancellation).ConfigureAwait(false));
+            RefuseToReplaceItsInputs(file, source, ModelDirectory.Resolve(parse, common, terminal));
+
+            // Before the model is loaded, so that a file that cannot be written costs nothing.
+            using var writer = new SafetensorsWriter(file, await OutputFile.CreateAsync(file, cancellation).ConfigureAwait(false));
             await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, ModelParts.None, cancellation).ConfigureAwait(false);
             Check(prompts, loaded.Config, parse.GetValue(model.Context));
-            new LogitsFile(loaded, model.PageTypeOf(parse)).Write(file, prompts, cancellation);
+            new LogitsFile(loaded, model.PageTypeOf(parse)).Write(writer, prompts, cancellation);
             if (parse.GetValue(common.Json))
                 terminal.WriteJson(Report(file, prompts, loaded.Config.VocabSize));
             else
@@ -42,6 +46,30 @@ internal static class LogitsCommand
             return ExitCode.Done;
         });
         return command;
+    }
+
+    // They have been read or are kept open by then, but whoever names them by mistake wants them back.
+    private static void RefuseToReplaceItsInputs(string output, string input, string modelDirectory)
+    {
+        if (FileKinds.Of(output) is not (FileKind.Missing or FileKind.Regular) || OutputFile.TargetOf(output) is not { } target)
+            return;
+        if (input != "-" && OutputFile.TargetOf(input) == target)
+            throw new UsageException($"--output {output} is the file of --input; name another");
+        if (FilesOf(modelDirectory).Any(f => OutputFile.TargetOf(Path.Combine(modelDirectory, f)) == target))
+            throw new UsageException($"--output {output} is a file of the checkpoint {modelDirectory}; name another");
+    }
+
+    // What a loader would read, whether it is there or not.
+    private static IEnumerable<string> FilesOf(string modelDirectory)
+    {
+        const string Weights = "model.safetensors";
+        string index = Path.Combine(modelDirectory, Weights + ".index.json");
+        return
+        [
+            Weights,
+            .. Directory.EnumerateFiles(modelDirectory).Where(f => Path.GetExtension(f) is ".json" or ".jinja" or ".txt"),
+            .. FileKinds.Of(index) == FileKind.Regular ? ShardIndex.Load(index).Shards : [],
+        ];
     }
 
     private static int[][] Prompts(JsonElement[] items) => [.. items.Select(Ids)];

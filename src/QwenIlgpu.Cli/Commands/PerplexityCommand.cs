@@ -44,13 +44,13 @@ internal static class PerplexityCommand
             if (step > tokens)
                 throw new UsageException($"--stride is {step}; it must be at most --context, {tokens}, or tokens are left out");
             string name = parse.GetRequiredValue(file);
-            string text = Read(name, terminal);
+            string text = await ReadAsync(name, terminal, cancellation).ConfigureAwait(false);
             await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, ModelParts.Tokenizer, cancellation).ConfigureAwait(false);
             int[] ids = loaded.Tokenize(text, parse.GetValue(special));
             IReadOnlyList<TextWindow> windows = TextWindow.Of(ids.Length, tokens, step);
             if (windows.Count == 0)
                 throw TooShort(name, ids.Length);
-            int atOnce = Math.Clamp(new EngineOptions().PrefillChunkTokens / tokens, FewestAtOnce, MostAtOnce);
+            int atOnce = WindowsAtOnce(tokens, PrefillBudget.MostTokens(loaded.Device));
             await using var engine = new Engine(loaded, new EngineOptions
             {
                 MaxSequences = atOnce,
@@ -69,6 +69,7 @@ internal static class PerplexityCommand
                 ["context"] = tokens,
                 ["stride"] = step,
                 ["windows"] = windows.Count,
+                ["windows_at_once"] = atOnce,
                 ["counted_tokens"] = perplexity.Tokens,
                 ["tokens_per_second"] = JsonOutput.Rounded(windows.Sum(w => w.Length) / seconds, 2),
             };
@@ -77,16 +78,17 @@ internal static class PerplexityCommand
         }
     }
 
-    private static string Read(string file, Terminal terminal)
+    private static async Task<string> ReadAsync(string file, Terminal terminal, CancellationToken cancellation)
     {
-        if (file != "-" && !File.Exists(file))
-            throw new FileNotFoundException($"{file}: no such file; perplexity takes a text file, or - for standard input");
-        string text = file == "-" ? terminal.Input.ReadToEnd() : File.ReadAllText(file);
+        string text = await TextInput.ReadAsync(file, "perplexity", terminal, cancellation).ConfigureAwait(false);
         return text.Length > 0 ? text : throw TooShort(file, 0);
     }
 
     private static InvalidDataException TooShort(string file, int tokens) => new(
-        $"{(file == "-" ? "standard input" : file)}: the number of tokens is {tokens}; perplexity takes at least 2, as nothing comes before the first");
+        $"{TextInput.NameOf(file)}: the number of tokens is {tokens}; perplexity takes at least 2, as nothing comes before the first");
+
+    /// <summary>Windows of a context that share the engine, whose steps take so many tokens: what fills a step, within limits.</summary>
+    public static int WindowsAtOnce(int context, int stepTokens) => Math.Clamp(stepTokens / context, FewestAtOnce, MostAtOnce);
 
     private static int RoundedToPages(int tokens) => (tokens + Kernels.KvCache.PageTokens - 1) / Kernels.KvCache.PageTokens * Kernels.KvCache.PageTokens;
 
@@ -104,6 +106,7 @@ internal static class PerplexityCommand
                     running.Enqueue(engine.ScoreAsync(ids.AsMemory(windows[begun].Start, windows[begun].Length), cancellation));
                 float[] scores = await running.Dequeue().ConfigureAwait(false);
                 perplexity.Add(Counted(windows[i], scores, ids));
+                terminal.ThrowIfReaderHasLeft();
                 if (terminal.ErrorIsTerminal)
                     terminal.Error.Write(Invariant($"\r{i + 1} of {windows.Count} windows: perplexity {perplexity.Value:F4}"));
             }

@@ -22,10 +22,10 @@ internal static class RenderCommand
         {
             input, template.ChatTemplate,
         };
-        command.SetAction(parse =>
+        command.SetAction(async (parse, cancellation) =>
         {
             string directory = ModelDirectory.Resolve(parse, common, terminal);
-            JsonElement[] items = JsonInput.Read(parse.GetRequiredValue(input), terminal);
+            JsonElement[] items = await JsonInput.ReadAsync(parse.GetRequiredValue(input), terminal, cancellation).ConfigureAwait(false);
             ChatTemplate renderer = ChatTemplate.Load(directory, template.TemplateName(parse));
             terminal.WriteJson(new JsonArray([.. items.Select((item, i) => Rendered(renderer, item, i))]));
             return ExitCode.Done;

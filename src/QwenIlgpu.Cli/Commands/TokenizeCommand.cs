@@ -24,10 +24,10 @@ internal static class TokenizeCommand
         {
             input, special,
         };
-        command.SetAction(parse =>
+        command.SetAction(async (parse, cancellation) =>
         {
             string directory = ModelDirectory.Resolve(parse, common, terminal);
-            JsonElement[] items = JsonInput.Read(parse.GetRequiredValue(input), terminal);
+            JsonElement[] items = await JsonInput.ReadAsync(parse.GetRequiredValue(input), terminal, cancellation).ConfigureAwait(false);
             string[] texts = [.. items.Select(TextAt)];
             QwenTokenizer tokenizer = QwenTokenizer.Load(directory);
             bool parseSpecial = parse.GetValue(special);

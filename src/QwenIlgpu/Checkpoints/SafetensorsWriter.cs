@@ -2,32 +2,32 @@ using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
 
 /// <summary>
-/// Writes a safetensors file piece by piece: declare every tensor, write their bytes in that order, complete. Until it is complete
-/// the file has another name, so that no reader sees half of it.
+/// Writes a safetensors file piece by piece: declare every tensor, write their bytes in that order, complete. No reader sees half of it
+/// (<see cref="OutputFile"/>).
 /// </summary>
 internal sealed class SafetensorsWriter : IDisposable
 {
     private readonly string path;
-    private readonly string unfinishedPath;
-    private readonly FileStream stream;
+    private readonly OutputFile file;
     private readonly List<TensorEntry> tensors = [];
     private readonly HashSet<string> names = [];
     private long declaredBytes;
     private long writtenBytes;
     private bool headerWritten;
-    private bool completed;
 
     /// <summary>Begins a file that will lie at <paramref name="path"/>.</summary>
     public SafetensorsWriter(string path)
+        : this(path, OutputFile.Create(path))
     {
-        this.path = path;
-        unfinishedPath = $"{path}.{Guid.NewGuid():N}.unfinished";
-        stream = new FileStream(unfinishedPath, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1 << 16);
     }
+
+    /// <summary>Begins in a file that is open, and owns it.</summary>
+    public SafetensorsWriter(string path, OutputFile file) => (this.path, this.file) = (path, file);
 
     /// <summary>Announces the next tensor.</summary>
     public void Declare(string name, TensorType type, params ReadOnlySpan<long> shape)
@@ -54,7 +54,7 @@ internal sealed class SafetensorsWriter : IDisposable
         WriteHeader();
         if (bytes.Length > declaredBytes - writtenBytes)
             throw new ArgumentException($"{path}: {writtenBytes + bytes.Length} bytes written, the declared tensors hold {declaredBytes}");
-        stream.Write(bytes);
+        file.Write(bytes);
         writtenBytes += bytes.Length;
     }
 
@@ -68,19 +68,11 @@ internal sealed class SafetensorsWriter : IDisposable
         WriteHeader();
         if (writtenBytes != declaredBytes)
             throw new InvalidOperationException($"{path}: {writtenBytes} bytes written, the declared tensors hold {declaredBytes}");
-        stream.Flush(flushToDisk: true);
-        stream.Dispose();
-        File.Move(unfinishedPath, path, overwrite: true);
-        completed = true;
+        file.Complete();
     }
 
     /// <summary>Drops the file unless it is complete.</summary>
-    public void Dispose()
-    {
-        stream.Dispose();
-        if (!completed)
-            File.Delete(unfinishedPath);
-    }
+    public void Dispose() => file.Dispose();
 
     private void WriteHeader()
     {
@@ -95,8 +87,8 @@ internal sealed class SafetensorsWriter : IDisposable
 
         Span<byte> length = stackalloc byte[8];
         BinaryPrimitives.WriteInt64LittleEndian(length, text.Length);
-        stream.Write(length);
-        text.WriteTo(stream);
+        file.Write(length);
+        file.Write(text.GetBuffer().AsSpan(0, (int)text.Length));
     }
 
     private void WriteEntries(Utf8JsonWriter json)

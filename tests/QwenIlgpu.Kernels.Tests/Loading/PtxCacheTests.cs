@@ -82,6 +82,19 @@ internal sealed class PtxCacheTests
         Assert.That(cache.Find(Key), Is.Null);
     }
 
+    // A device in an entry's place is neither read, which may never end, nor replaced.
+    [Test]
+    [Platform("Linux")]
+    public void TakesADeviceForNoEntry()
+    {
+        File.CreateSymbolicLink(EntryFile, "/dev/zero");
+        var cache = new PtxCache(directory.Path);
+        cache.Store(Key, "text");
+
+        Assert.That(cache.Find(Key), Is.Null);
+        Assert.That(new FileInfo(EntryFile).LinkTarget, Is.EqualTo("/dev/zero"));
+    }
+
     [Test]
     public void KeyChangesWithEachPart()
     {

@@ -34,7 +34,20 @@ internal sealed class CommandLine
         return new CommandLine(code, output.ToString(), error.ToString());
     }
 
-    public static int RunOn(Terminal terminal, params string[] args) => QwenCommand.RunAsync(args, terminal).GetAwaiter().GetResult();
+    public static int RunOn(Terminal terminal, params string[] args) => RunOn(terminal, QwenModel.LoadAsync, args);
+
+    /// <summary>A command whose model comes from the test.</summary>
+    public static int RunOn(Terminal terminal, ModelLoader load, params string[] args) => QwenCommand.RunAsync(args, terminal, load).GetAwaiter().GetResult();
+
+    /// <summary>A command that must end before its model is loaded.</summary>
+    public static CommandLine RunWithoutModel(params string[] args)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        using var terminal = new Terminal(TextReader.Null, output, error);
+        int code = RunOn(terminal, (_, _, _, _) => throw new NotSupportedException("the model was loaded"), args);
+        return new CommandLine(code, output.ToString(), error.ToString());
+    }
 
     /// <summary>Fails with everything the command said if its exit code is another.</summary>
     public CommandLine Expect(int exitCode)

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
 using QwenIlgpu.Cli;
 
@@ -12,24 +11,18 @@ internal sealed partial class ProcessTests
 {
     private const int SigInt = 2;
 
-    private static string Executable => Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "qwen.exe" : "qwen");
-
     [OneTimeSetUp]
-    public void FindExecutable()
-    {
-        if (!File.Exists(Executable))
-            Assert.Ignore($"{Executable} is not there (published tests travel without it)");
-    }
+    public void RequireExecutable() => QwenProcess.Require();
 
     [Test]
     public void PrintsOneJsonValueAndExitsWithZero()
     {
-        using Process process = Start(["generate", "What is the capital of Norwäy? 🦊", "--greedy", "--max-tokens", "3", "--json", .. CommandLine.Device]);
-        (string output, string error) = Finish(process);
+        Process process = QwenProcess.Start(["generate", "What is the capital of Norwäy? 🦊", "--greedy", "--max-tokens", "3", "--json", .. CommandLine.Device]);
+        QwenProcess run = QwenProcess.Finish(process);
 
-        Assert.That(process.ExitCode, Is.EqualTo(ExitCode.Done), error);
-        Assert.That(JsonElement.Parse(output).GetProperty("ids").GetArrayLength(), Is.EqualTo(3));
-        Assert.That(error, Does.Contain("built-in test model"));
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCode.Done), run.Error);
+        Assert.That(JsonElement.Parse(run.Output).GetProperty("ids").GetArrayLength(), Is.EqualTo(3));
+        Assert.That(run.Error, Does.Contain("built-in test model"));
     }
 
     [TestCase(ExitCode.Failed, "info", "--model", "/no/such/model")]
@@ -37,11 +30,11 @@ internal sealed partial class ProcessTests
     [TestCase(ExitCode.Done, "--version")]
     public void ExitsWithItsCode(int code, params string[] args)
     {
-        using Process process = Start(args);
-        (_, string error) = Finish(process);
+        Process process = QwenProcess.Start(args);
+        QwenProcess run = QwenProcess.Finish(process);
 
-        Assert.That(process.ExitCode, Is.EqualTo(code), error);
-        Assert.That(error, Does.Not.Contain("   at "));
+        Assert.That(run.ExitCode, Is.EqualTo(code), run.Error);
+        Assert.That(run.Error, Does.Not.Contain("   at "));
     }
 
     [Test]
@@ -49,14 +42,14 @@ internal sealed partial class ProcessTests
     public void CtrlCEndsAGenerationWith130()
     {
         RequireSigInt();
-        using Process process = Start(
+        Process process = QwenProcess.Start(
             ["generate", "Tell me a story.", "--no-thinking", "--greedy", "--ignore-eos", "--max-tokens", "4000", .. CommandLine.Device]);
         process.StandardOutput.Read();
         Assert.That(Kill(process.Id, SigInt), Is.Zero);
-        (_, string error) = Finish(process);
+        QwenProcess run = QwenProcess.Finish(process);
 
-        Assert.That(process.ExitCode, Is.EqualTo(ExitCode.Interrupted), error);
-        Assert.That(error, Does.Contain("interrupted"));
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCode.Interrupted), run.Error);
+        Assert.That(run.Error, Does.Contain("interrupted"));
     }
 
     [Test]
@@ -64,44 +57,15 @@ internal sealed partial class ProcessTests
     public void CtrlCStopsTheAnswerOfAChatOnly()
     {
         RequireSigInt();
-        using Process process = Start(["chat", "--no-thinking", "--greedy", "--ignore-eos", "--max-tokens", "4000", .. CommandLine.Device]);
+        Process process = QwenProcess.Start(["chat", "--no-thinking", "--greedy", "--ignore-eos", "--max-tokens", "4000", .. CommandLine.Device]);
         process.StandardInput.WriteLine("Tell me a story.");
         process.StandardOutput.Read();
         Assert.That(Kill(process.Id, SigInt), Is.Zero);
         process.StandardInput.WriteLine("/exit");
-        (_, string error) = Finish(process);
+        QwenProcess run = QwenProcess.Finish(process);
 
-        Assert.That(process.ExitCode, Is.EqualTo(ExitCode.Done), error);
-        Assert.That(error, Does.Contain("answer stopped"));
-    }
-
-    private static Process Start(string[] args)
-    {
-        var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
-        var start = new ProcessStartInfo(Executable, args)
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            StandardInputEncoding = utf8,
-            StandardOutputEncoding = utf8,
-            StandardErrorEncoding = utf8,
-        };
-        return Process.Start(start)!;
-    }
-
-    private static (string Output, string Error) Finish(Process process)
-    {
-        process.StandardInput.Close();
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        if (!process.WaitForExit(TimeSpan.FromMinutes(2)))
-        {
-            process.Kill();
-            Assert.Fail("the process did not end");
-        }
-
-        return (output.GetAwaiter().GetResult(), error.GetAwaiter().GetResult());
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCode.Done), run.Error);
+        Assert.That(run.Error, Does.Contain("answer stopped"));
     }
 
     // A process started with SIGINT ignored, as in the background of a script, hands that on to its children.
