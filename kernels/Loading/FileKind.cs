@@ -29,9 +29,11 @@ internal static partial class FileKinds
     {
         if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal))
             throw new ArgumentException($"'{path}' is no file name; it must have characters, and none of them NUL");
-        if (!OperatingSystem.IsLinux())
-            return Directory.Exists(path) ? FileKind.Directory : File.Exists(path) ? FileKind.Regular : FileKind.Missing;
+        return OperatingSystem.IsLinux() ? OnLinux(path) : Directory.Exists(path) ? FileKind.Directory : File.Exists(path) ? FileKind.Regular : FileKind.Missing;
+    }
 
+    private static FileKind OnLinux(string path)
+    {
         Span<byte> status = stackalloc byte[StatxBytes];
         if (Statx(CurrentDirectory, path, 0, TypeMask, status) != 0)
         {

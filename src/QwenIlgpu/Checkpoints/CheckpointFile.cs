@@ -1,7 +1,7 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Unicode;
 using Microsoft.Win32.SafeHandles;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
 
@@ -9,7 +9,7 @@ namespace QwenIlgpu;
 /// Opens the files of a checkpoint. Only regular files are opened, through links or not: a pipe or a device could keep the reader waiting
 /// or never end. What is known to be another file than it should be is refused by what it is.
 /// </summary>
-internal static partial class CheckpointFile
+internal static class CheckpointFile
 {
     private const int PrefixBytes = 1024;
 
@@ -93,40 +93,14 @@ internal static partial class CheckpointFile
     private static bool IsUtf16(ReadOnlySpan<byte> text) =>
         text is [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..] or [0, not 0, 0, not 0, ..] or [not 0, 0, not 0, 0, ..];
 
-    // Null for a regular file, for none at all, and where the system cannot be asked without opening the file.
-    private static string? Kind(string path)
+    // Null for a regular file and for none at all.
+    private static string? Kind(string path) => FileKinds.Of(path) switch
     {
-        if (Directory.Exists(path))
-            return "a directory";
-        return OperatingSystem.IsLinux() ? LinuxKind(path) : null;
-    }
-
-    private static unsafe string? LinuxKind(string path)
-    {
-        const int CurrentDirectory = -100;
-        const uint WantsType = 1;
-        const int ModeOffset = 28;              // of stx_mode in struct statx, which every architecture lays out alike
-        byte* status = stackalloc byte[256];
-        try
-        {
-            if (StatX(CurrentDirectory, path, 0, WantsType, status) != 0)
-                return null;
-        }
-        catch (EntryPointNotFoundException)
-        {
-            return null;                        // a C library from before 2018
-        }
-
-        return (*(ushort*)(status + ModeOffset) & 0xF000) switch
-        {
-            0x1000 => "a named pipe",
-            0x2000 => "a character device",
-            0x6000 => "a block device",
-            0xC000 => "a socket",
-            _ => null,
-        };
-    }
-
-    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
-    private static unsafe partial int StatX(int directory, string path, int flags, uint mask, byte* status);
+        FileKind.Regular or FileKind.Missing => null,
+        FileKind.Directory => "a directory",
+        FileKind.CharacterDevice => "a character device",
+        FileKind.BlockDevice => "a block device",
+        FileKind.Fifo => "a named pipe",
+        _ => "a socket",
+    };
 }
