@@ -2,13 +2,6 @@ using System.CommandLine;
 
 namespace QwenIlgpu.Cli;
 
-/// <summary>What a generation uses of a checkpoint.</summary>
-internal static class UsedPartsOfGeneration
-{
-    public static ModelParts UsedParts(this GenerationOptions options) =>
-        ModelParts.Tokenizer | ModelParts.Generation | (options.IgnoreEos ? ModelParts.None : ModelParts.EndIds);
-}
-
 /// <summary>
 /// Options of the commands that run a model: how its weights are loaded and how much state it gets. A command for which a context is
 /// something else than the longest conversation brings its own option.
@@ -64,10 +57,24 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
     /// Loads the model with a progress bar and makes sure that it can hold the asked context. Of the checkpoint's other parts only
     /// those that the command uses can stop it, and they do so before the weights are read.
     /// </summary>
-    public async Task<QwenModel> LoadAsync(
-        ParseResult parse, CommonOptions common, Terminal terminal, ModelParts used, CancellationToken cancellation)
+    public Task<QwenModel> LoadAsync(ParseResult parse, CommonOptions common, Terminal terminal, ModelParts used, CancellationToken cancellation) =>
+        LoadAsync(ModelDirectory.Resolve(parse, common, terminal), parse, common, terminal, used, cancellation);
+
+    /// <summary>Loads the model for a generation: sampling defaults that it would use are checked as well, before the weights are read.</summary>
+    public Task<QwenModel> LoadAsync(
+        ParseResult parse, CommonOptions common, Terminal terminal, GenerationOptions generation, bool rendersMessages,
+        CancellationToken cancellation)
     {
         string directory = ModelDirectory.Resolve(parse, common, terminal);
+        _ = ResolvedSampling.Resolve(generation.Sampling, GenerationConfig.Load(directory), int.MaxValue, static _ => true, static () => 0);
+        ModelParts used = ModelParts.Tokenizer | ModelParts.Generation
+            | (generation.IgnoreEos ? ModelParts.None : ModelParts.EndIds) | (rendersMessages ? ModelParts.ChatTemplate : ModelParts.None);
+        return LoadAsync(directory, parse, common, terminal, used, cancellation);
+    }
+
+    private async Task<QwenModel> LoadAsync(
+        string directory, ParseResult parse, CommonOptions common, Terminal terminal, ModelParts used, CancellationToken cancellation)
+    {
         var options = new ModelOptions
         {
             Device = parse.GetValue(common.Device),

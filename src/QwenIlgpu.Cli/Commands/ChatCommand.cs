@@ -32,7 +32,8 @@ internal static class ChatCommand
         command.SetAction(async (parse, cancellation) =>
         {
             GenerationOptions options = sampling.Read(parse);
-            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, options.UsedParts() | ModelParts.ChatTemplate, cancellation).ConfigureAwait(false);
+            await using QwenModel loaded = await model.LoadAsync(
+                parse, common, terminal, options, rendersMessages: true, cancellation).ConfigureAwait(false);
             LogitBiasOption.Check(options.Sampling?.LogitBias, loaded);
             await using Engine engine = model.CreateEngine(parse, loaded, maxSequences: 1);
             bool json = parse.GetValue(common.Json);

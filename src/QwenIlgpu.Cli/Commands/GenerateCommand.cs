@@ -48,8 +48,8 @@ internal static class GenerateCommand
         {
             string text = await ReadPromptAsync(parse.GetRequiredValue(prompt), parse.GetValue(raw), terminal, cancellation).ConfigureAwait(false);
             GenerationOptions options = sampling.Read(parse);
-            ModelParts used = options.UsedParts() | (parse.GetValue(raw) ? ModelParts.None : ModelParts.ChatTemplate);
-            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, used, cancellation).ConfigureAwait(false);
+            await using QwenModel loaded = await model.LoadAsync(
+                parse, common, terminal, options, rendersMessages: !parse.GetValue(raw), cancellation).ConfigureAwait(false);
             LogitBiasOption.Check(options.Sampling?.LogitBias, loaded);
             int[] ids = parse.GetValue(raw)
                 ? loaded.Tokenize(text, parseSpecial: true)

@@ -43,7 +43,7 @@ internal static class QwenConfigReader
             LinearConvKernelDim = text.RequiredInt("linear_conv_kernel_dim", 1, MaxConvKernel),
             MaxPositionEmbeddings = text.RequiredInt("max_position_embeddings", 1, int.MaxValue),
             TieWordEmbeddings = root.Bool(TieKey) ?? tiesInText ?? false,
-            MtpNumHiddenLayers = text.Int("mtp_num_hidden_layers", 0, MaxLayers) ?? 0,
+            MtpNumHiddenLayers = text.NumberOrNull("mtp_num_hidden_layers") is >= 0 and <= MaxLayers and { } mtp ? (int)mtp : 0,
         };
         CheckWidths(text, config);
         NoticeContradictions(root, text, notices);

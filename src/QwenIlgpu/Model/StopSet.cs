@@ -20,22 +20,32 @@ internal static class StopSet
     {
         HashSet<int> ids = [];
         JsonSection config = JsonSection.Load(Path.Combine(directory, "config.json"));
-        foreach (JsonSection? section in (JsonSection?[])[config, config.Section("text_config"), generation?.Json])
+        JsonSection[] sections = [.. ((JsonSection?[])[config, config.Section("text_config"), generation?.Json]).OfType<JsonSection>()];
+        foreach (JsonSection section in sections)
         {
-            foreach (int id in section?.IntOrInts(Key, 0, vocabSize - 1) ?? [])
+            foreach (int id in section.IntOrInts(Key, 0, vocabSize - 1))
             {
                 if (tokenizer.HasToken(id))
                     ids.Add(id);
                 else
-                    notice($"{section!.File}: {section.FullKey(Key)} names {id}, which no token of tokenizer.json has; nothing can end with it");
+                    notice($"{section.File}: {section.FullKey(Key)} names {id}, which no token of tokenizer.json has; nothing can end with it");
             }
         }
 
+        NoticeUnused("bos_token_id", sections, notice);
+        NoticeUnused("pad_token_id", sections, notice);
         if (OfTokenizer(directory, tokenizer) is { } eos)
             ids.Add(eos);
         if (template is not null && tokenizer.FindToken(template.EndOfTurn) is { } end)
             ids.Add(end);
         return ids.ToFrozenSet();
+    }
+
+    private static void NoticeUnused(string key, JsonSection[] sections, Action<string> notice)
+    {
+        JsonSection[] given = [.. sections.Where(section => section.Has(key))];
+        if (given.FirstOrDefault(other => !JsonElement.DeepEquals(other.Value(key)!.Value, given[0].Value(key)!.Value)) is { } differing)
+            notice($"{differing.File}: {differing.FullKey(key)} differs from {given[0].FullKey(key)} of {Path.GetFileName(given[0].File)}; neither is used");
     }
 
     // eos_token is the token's text, or an object that holds it.

@@ -78,6 +78,26 @@ internal sealed class CheckpointCommandTests
         Assert.That(CommandLine.RunModel([.. command, "--model", model.Path, "--chat-template", "qwen3.6"]).Expect(ExitCode.Failed).Error, Does.Contain("non-finite"));
     }
 
+    // As above; and what is given explicitly is not asked of the checkpoint.
+    [TestCase("top_p is 0, must be above 0 and at most 1 (off)", "--temperature", "1", "--top-k", "5")]
+    [TestCase("temperature is -1, must be a number of at least 0 (0 is greedy)")]
+    [TestCase("non-finite", "--preset", "coding", "--frequency-penalty", "0")]
+    [TestCase("non-finite", "--greedy")]
+    public void ABadDefaultIsRefusedBeforeTheWeightsWhereItIsUsed(string fault, params string[] options)
+    {
+        using ModelCopy model = Broken();
+        model.Delete("chat_template.jinja");
+        model.Put("model.language_model.layers.0.mlp.up_proj.weight", 0, 0x7FC0);
+        string error = CommandLine.RunModel(["generate", "hi", "--ignore-eos", "--model", model.Path, .. options]).Expect(ExitCode.Failed).Error;
+        Assert.That(error, Does.Contain(fault));
+        Assert.That(error, fault == "non-finite" ? Does.Not.Contain("is -1") : Does.Contain("generation_config.json: ").And.Not.Contain("non-finite"));
+    }
+
+    [Test]
+    public void InputThatIsNoJsonIsRefusedByLineAndColumn() => Assert.That(
+        CommandLine.RunWithInput("[\"é\",\n \"b\" \"c\"]", "tokenize", "--input", "-").Expect(ExitCode.Failed).Error,
+        Does.Contain("standard input: not valid JSON: line 2, column 6: a comma or ] is expected, not \"\"\""));
+
     private static ModelCopy Broken()
     {
         var model = new ModelCopy();

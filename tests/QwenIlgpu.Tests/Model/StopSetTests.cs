@@ -65,6 +65,21 @@ internal sealed class StopSetTests
         Assert.That(() => Read(tokenizer, null), Throws.TypeOf<InvalidDataException>().With.Message.EqualTo(Path.Combine(directory.Path, fault)));
     }
 
+    [TestCase("bos_token_id", "config.json: text_config.bos_token_id differs from bos_token_id of config.json; neither is used")]
+    [TestCase("pad_token_id", "config.json: text_config.pad_token_id differs from pad_token_id of config.json; neither is used")]
+    public void NamesUnusedIdsThatDiffer(string key, string notice)
+    {
+        List<string> notices = [];
+        WriteSources(null, null, null, null);
+        Write("config.json", key, "7", $"\"text_config\": {{\"{key}\": 7.0}}");
+        StopSet.Read(directory.Path, Vocabulary, null, QwenTokenizer.Load(directory.Path), null, notices.Add);
+        Assert.That(notices, Is.Empty);
+
+        Write("config.json", key, "7", $"\"text_config\": {{\"{key}\": \"none\"}}");
+        StopSet.Read(directory.Path, Vocabulary, null, QwenTokenizer.Load(directory.Path), null, notices.Add);
+        Assert.That(notices, Is.EqualTo(new[] { Path.Combine(directory.Path, notice) }));
+    }
+
     [Test]
     public void LeavesIdsOutThatNoTokenHas()
     {
