@@ -30,9 +30,9 @@ internal sealed class QwenProcess(int exitCode, string output, string error)
         _ => RunScript(directory, $"exec \"$0\" \"$@\" {behind}", args),
     };
 
-    /// <summary>Runs qwen with a pipe for its output whose reader has left before it starts.</summary>
-    public static QwenProcess RunUnread(string directory, params string[] args) =>
-        RunScript(directory, "mkfifo left; " + Piped("cat left; \"$0\" \"$@\"", "{ exec <&-; : > left; }"), args);
+    /// <summary>Runs qwen on a file for its input, with a pipe for its output whose reader has left before it starts.</summary>
+    public static QwenProcess RunUnread(string directory, string input, params string[] args) =>
+        RunScript(directory, "mkfifo left; " + Piped($"cat left; \"$0\" \"$@\" < {input}", "{ exec <&-; : > left; }"), args);
 
     /// <summary>Runs a script in which <c>"$0" "$@"</c> is the command.</summary>
     public static QwenProcess RunScript(string directory, string script, params string[] args) => Finish(StartScript(directory, script, args));

@@ -38,7 +38,7 @@ internal sealed class StandardStreamTests
     [Test]
     public void AReaderThatLeavesEndsAGenerationThatPrintsAtItsEnd()
     {
-        QwenProcess run = QwenProcess.RunUnread(directory.Path, [.. Story, "--json"]);
+        QwenProcess run = QwenProcess.RunUnread(directory.Path, "/dev/null", [.. Story, "--json"]);
 
         Assert.That(run.ExitCode, Is.EqualTo(ExitCode.Failed), run.Error);
         Assert.That(run.Error, Is.Empty);
@@ -56,7 +56,7 @@ internal sealed class StandardStreamTests
     [TestCaseSource(nameof(Printing))]
     public void AReaderThatLeavesEndsEveryCommandInSilence(string[] args)
     {
-        QwenProcess run = QwenProcess.RunUnread(directory.Path, args);
+        QwenProcess run = QwenProcess.RunUnread(directory.Path, "/dev/null", args);
 
         Assert.That(run.ExitCode, Is.EqualTo(ExitCode.Failed), run.Error);
         Assert.That(run.Error, Is.Empty);
@@ -95,6 +95,15 @@ internal sealed class StandardStreamTests
         Assert.That(run.ExitCode, Is.EqualTo(ExitCode.Failed), run.Error);
         Assert.That(Directory.GetFileSystemEntries(directory.Path), Is.EqualTo(new[] { input }));
         Assert.That(File.ReadAllText(input), Does.StartWith("[").And.EndsWith("]"));
+    }
+
+    [Test]
+    public void AReaderThatLeavesEndsAChatInSilence()
+    {
+        File.WriteAllText(directory.File("lines"), "What is the capital of Norway?\n");
+        QwenProcess run = QwenProcess.RunUnread(directory.Path, "lines", ["chat", "--no-thinking", "--greedy", .. CommandLine.Device]);
+
+        Assert.That((run.ExitCode, run.Error), Is.EqualTo((ExitCode.Failed, "")));
     }
 
     [Test]
