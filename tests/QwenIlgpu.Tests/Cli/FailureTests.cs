@@ -98,6 +98,21 @@ internal sealed class FailureTests
         Assert.That(CommandLine.RunOn(terminal, ["generate", "hi", "--greedy", "--max-tokens", "3", "--model", TestData.TinyModel, .. CommandLine.Device]), Is.EqualTo(ExitCode.Failed));
     }
 
+    // The bar is drawn again and again by a thread on which an exception ends the process.
+    [Test]
+    public void ABarThatCannotBeDrawnAnyMoreThrowsNothing()
+    {
+        using var error = new FailingWriter(goodWrites: 10, 28);
+        using var terminal = new Terminal(TextReader.Null, TextWriter.Null, error) { ErrorIsTerminal = true };
+        async Task<QwenModel> LoadUntilTheBarFails(string path, ModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellation)
+        {
+            await Task.Run(() => SpinWait.SpinUntil(() => error.BadWrites > 0), cancellation);
+            throw new InvalidDataException("no");
+        }
+
+        Assert.That(CommandLine.RunOn(terminal, LoadUntilTheBarFails, "generate", "hi", "--model", TestData.TinyModel), Is.EqualTo(ExitCode.Failed));
+    }
+
     // It may be the engine that logs, on a thread where an exception ends the process.
     [Test]
     public void ALogLineThatCannotBeWrittenThrowsNothing()
