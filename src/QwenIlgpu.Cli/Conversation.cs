@@ -12,8 +12,6 @@ internal sealed class Conversation(
 
     public async Task RunAsync()
     {
-        terminal.ShowNotices();
-
         // At the prompt there is nothing to stop.
         using IDisposable listening = terminal.Interrupts.Listen(() =>
         {
@@ -31,16 +29,23 @@ internal sealed class Conversation(
                 case "/clear":
                     messages.Clear();
                     messages.AddRange(Opening(system));
-                    terminal.Note("the conversation begins anew");
+                    Tell("the conversation begins anew");
                     break;
                 case ['/', ..] command when !command.Contains(' ', StringComparison.Ordinal):
-                    terminal.Note($"{command} is no command; there are /exit and /clear");
+                    Tell($"{command} is no command; there are /exit and /clear");
                     break;
                 case { } line when line.Trim().Length > 0:
                     await AnswerAsync(line).ConfigureAwait(false);
                     break;
             }
         }
+    }
+
+    // Whoever talks is answered at once; what was noted before the first answer came is told then.
+    private void Tell(string message)
+    {
+        terminal.ShowNotices();
+        terminal.Note(message);
     }
 
     private void Prompt()
@@ -62,16 +67,16 @@ internal sealed class Conversation(
                 return true;
             });
             await answer.ReadAsync(engine.GenerateAsync(messages, template, options, stopped.Token)).ConfigureAwait(false);
-            terminal.Note(answer.Usage!.ToLine(answer.FinishReason));
+            Tell(answer.Usage!.ToLine(answer.FinishReason));
         }
         catch (OperationCanceledException) when (stopped.IsCancellationRequested)
         {
-            terminal.Note("answer stopped");
+            Tell("answer stopped");
         }
         catch (ArgumentException e)
         {
             messages.RemoveAt(messages.Count - 1);
-            terminal.Note($"{ErrorText.Of(e)} (/clear begins anew)");
+            Tell($"{ErrorText.Of(e)} (/clear begins anew)");
             return;
         }
 

@@ -1,3 +1,4 @@
+using System.Text;
 using Spectre.Console;
 
 namespace QwenIlgpu.Cli;
@@ -11,7 +12,7 @@ internal static class LoadBar
             return await load(null).ConfigureAwait(false);
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings
         {
-            Out = new AnsiConsoleOutput(terminal.Error),
+            Out = new AnsiConsoleOutput(new Canvas(terminal.Error)),
             Ansi = AnsiSupport.Yes,
             Interactive = InteractionSupport.Yes,
         });
@@ -21,6 +22,30 @@ internal static class LoadBar
                 new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new DownloadedColumn(),
                 new RemainingTimeColumn())
             .StartAsync(context => load(new Bar(context.AddTask("loading weights")))).ConfigureAwait(false);
+    }
+
+    // The bar is drawn by a thread on which an exception ends the process; the command's own next line meets the same stream.
+    private sealed class Canvas(TextWriter writer) : TextWriter
+    {
+        public override Encoding Encoding => writer.Encoding;
+
+        public override void Write(char value) => Write([value]);
+
+        public override void Write(string? value) => Write(value.AsSpan());
+
+        public override void Write(char[] buffer, int index, int count) => Write(buffer.AsSpan(index, count));
+
+        public override void Write(ReadOnlySpan<char> buffer)
+        {
+            try
+            {
+                writer.Write(buffer.ToString());
+            }
+            catch (IOException)
+            {
+                // A bar less.
+            }
+        }
     }
 
     // Progress<T> would post to the thread pool, where reports overtake each other.

@@ -12,6 +12,7 @@ internal static class QwenCommand
     public static async Task<int> RunAsync(IReadOnlyList<string> args, Terminal terminal, ModelLoader loadModel)
     {
         ParseResult? parse = null;
+        bool verbose = false;
         var common = new CommonOptions(loadModel);
         using var interrupted = new CancellationTokenSource();
         using IDisposable listening = terminal.Interrupts.Listen(() => Cancel(interrupted));
@@ -23,6 +24,9 @@ internal static class QwenCommand
             // Without this an argument that begins with @ would be taken for a file of arguments.
             parse = Create(common, terminal).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
             RefuseWrongUsage(parse);
+            verbose = parse.Errors.Count == 0 && parse.GetValue(common.Verbose);
+            if (verbose)
+                terminal.ShowNotices();
             var configuration = new InvocationConfiguration
             {
                 Output = terminal.Output,
@@ -41,7 +45,7 @@ internal static class QwenCommand
         }
         catch (UsageException e)
         {
-            terminal.Fail($"{e.Message}; run '{NameOf(parse)} --help'", DetailsOf(e));
+            terminal.Fail($"{e.Message}; run '{NameOf(parse)} --help'", verbose ? e.ToString() : null);
             return ExitCode.WrongUsage;
         }
 #pragma warning disable CA1031 // Whatever a command throws becomes one message.
@@ -50,11 +54,9 @@ internal static class QwenCommand
         {
             // Like a filter that SIGPIPE ends: nobody is left who asked for anything.
             if (!DescriptorStream.IsReaderLeft(e))
-                terminal.Fail(ErrorText.Of(e), DetailsOf(e));
+                terminal.Fail(ErrorText.Of(e), verbose ? e.ToString() : null);
             return ExitCode.Failed;
         }
-
-        string? DetailsOf(Exception e) => parse?.GetValue(common.Verbose) == true ? e.ToString() : null;
     }
 
     private static bool Cancel(CancellationTokenSource source)

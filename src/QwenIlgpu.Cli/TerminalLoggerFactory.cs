@@ -18,8 +18,16 @@ internal sealed class TerminalLoggerFactory(Terminal terminal, bool verbose) : I
     public void Log<TState>(
         LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
-        if (IsEnabled(logLevel))
+        if (!IsEnabled(logLevel))
+            return;
+        try
+        {
             terminal.Note(formatter(state, exception));
+        }
+        catch (IOException)
+        {
+            // Threads of the library log too; the command's own next line meets the same stream and ends it.
+        }
     }
 
     public void Dispose()

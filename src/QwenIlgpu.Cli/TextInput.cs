@@ -6,8 +6,8 @@ namespace QwenIlgpu.Cli;
 /// <summary>A text that an argument names: a file, or - for standard input.</summary>
 internal static class TextInput
 {
-    // Half of what a string holds; a device that never ends is stopped by it too.
-    private const int MostCharacters = 1 << 29;
+    // A quarter of what a string holds, and what stops a device that never ends.
+    private const int MostCharacters = 1 << 28;
 
     /// <summary>What messages call it.</summary>
     public static string NameOf(string file) => file == "-" ? "standard input" : file;

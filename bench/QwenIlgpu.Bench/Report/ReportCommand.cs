@@ -20,8 +20,8 @@ internal static class ReportCommand
         try
         {
             var results = ResultFiles.Read(paths);
-            Prediction prediction = Prediction.OfDecodeAsync(results.ReadBytesPerSecond ?? NodePlan.H100BytesPerSecond).GetAwaiter().GetResult();
             Directory.CreateDirectory(directory);
+            Prediction prediction = Prediction.OfDecodeAsync(results.ReadBytesPerSecond ?? NodePlan.H100BytesPerSecond).GetAwaiter().GetResult();
             string title = ValueOf("--title") ?? (results.Kernels.Count > 0 ? "Measurements" : "Qwen3.6-27B on an H100: predicted, not measured");
             foreach ((string name, string text) in new ReportPage(results, prediction, title).Write())
             {

@@ -59,4 +59,20 @@ internal sealed class KernelBenchmarksTests
         int code = KernelBenchmarks.Run(args, KernelBenchmarks.All, output, errors);
         return (code, output.ToString(), errors.ToString());
     }
+
+    [Test]
+    [Platform("Linux,MacOsX")]
+    public void ResultsGoWhereTheyCanBeWrittenOrNothingIsMeasured()
+    {
+        using var directory = new TemporaryDirectory();
+        string file = directory.File("results.json");
+        File.WriteAllText(directory.File("target"), "old");
+        File.CreateSymbolicLink(file, "target");
+        using var output = new StringWriter();
+
+        Assert.That(KernelBenchmarks.Run(["--json", file], [], TextWriter.Null, TextWriter.Null), Is.Zero);
+        Assert.That((new FileInfo(file).LinkTarget, File.ReadAllText(directory.File("target"))), Is.EqualTo(("target", "[]")));
+        Assert.Throws<DirectoryNotFoundException>(() => KernelBenchmarks.Run(["--json", directory.File("no/results.json")], [], output, TextWriter.Null));
+        Assert.That(output.ToString(), Is.Empty);
+    }
 }

@@ -14,7 +14,7 @@ internal sealed class ArgumentVectors
     [
         "", " ", "-", "--", "---", "-1", "+5", "0", "NaN", "Infinity", "-inf", "1e999", "1e-999", "99999999999999999999", "2147483648", "٣", "0x10", "1_000", "0,5",
         "ä\u0301", "🦊", "a\0b", "\ud800", "\udc00x", "\u202e", "\u2028", "a\nb", "a\r\nb", "\t", "\e[31mred", "\a\u0085", "'\"`$(false)", "%s%n{0}", "{}", "[]", "[suggest]", "[diagram]",
-        "@", "@no-such-file", "=", ":", "5=", "=5", "5=1=2", "/", "//", ".", "..", "~", "CON", "--help", "-h", "-?", "--version", "--model", "--json=", "--json=maybe", "64,", ",", "64,64,64",
+        "@", "@no-such-file", "=", ":", "5=", "=5", "5=1=2", "/", "//", ".", "..", "~", "CON", "--help", "-h", "-?", "--version", "--model", "--json=", "--json=maybe", "--verbose=maybe", "64,", ",", "64,64,64",
         new string('x', 5000), new string('9', 400), new string('n', 300),
     ];
 
@@ -28,7 +28,7 @@ internal sealed class ArgumentVectors
     public ArgumentVectors(int seed, string directory)
     {
         (random, this.directory) = (new Random(seed), directory);
-        files = [.. Directory.GetFileSystemEntries(directory), "/dev/null", "/dev/full", "/no/such/file", directory + "/", Path.Combine(directory, "new", "file")];
+        files = [.. Directory.GetFileSystemEntries(directory).Order(StringComparer.Ordinal), "/dev/null", "/dev/full", "/no/such/file", directory + "/", Path.Combine(directory, "new", "file")];
         using var terminal = new Terminal(TextReader.Null, TextWriter.Null, TextWriter.Null);
         root = QwenCommand.Create(new CommonOptions((_, _, _, _) => throw new NotSupportedException()), terminal);
     }

@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.Extensions.Logging;
 using QwenIlgpu.Cli;
 
 namespace QwenIlgpu.Tests.Cli;
@@ -22,6 +23,11 @@ internal sealed class FailureTests
     [Test]
     public void ControlCharactersOfAnArgumentAreSpelledOut() =>
         Assert.That(CommandLine.Run("info", "--device", "a\nb\e\u2028").Error, Does.StartWith(@"qwen: --device is 'a\nb\u001b\u2028'; it must be"));
+
+    [TestCase("info", "--verbose=maybe")]
+    [TestCase("--verbose=maybe")]
+    public void AWrongVerboseIsWrongUsage(params string[] args) =>
+        Assert.That(CommandLine.Run(args).Expect(ExitCode.WrongUsage).Error, Does.Match(@"\Aqwen: [^\n]*maybe[^\n]*\n\z"));
 
     // They would stand before the one line; who watches sees them as they come.
     [TestCase(false)]
@@ -90,6 +96,33 @@ internal sealed class FailureTests
         using var terminal = new Terminal(TextReader.Null, TextWriter.Null, error) { ErrorIsTerminal = watched };
 
         Assert.That(CommandLine.RunOn(terminal, ["generate", "hi", "--greedy", "--max-tokens", "3", "--model", TestData.TinyModel, .. CommandLine.Device]), Is.EqualTo(ExitCode.Failed));
+    }
+
+    // The bar is drawn again and again by a thread on which an exception ends the process.
+    [Test]
+    public void ABarThatCannotBeDrawnAnyMoreThrowsNothing()
+    {
+        using var error = new FailingWriter(goodWrites: 10, 28);
+        using var terminal = new Terminal(TextReader.Null, TextWriter.Null, error) { ErrorIsTerminal = true };
+        async Task<QwenModel> LoadUntilTheBarFails(string path, ModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellation)
+        {
+            await Task.Run(() => SpinWait.SpinUntil(() => error.BadWrites > 0), cancellation);
+            throw new InvalidDataException("no");
+        }
+
+        Assert.That(CommandLine.RunOn(terminal, LoadUntilTheBarFails, "generate", "hi", "--model", TestData.TinyModel), Is.EqualTo(ExitCode.Failed));
+    }
+
+    // It may be the engine that logs, on a thread where an exception ends the process.
+    [Test]
+    public void ALogLineThatCannotBeWrittenThrowsNothing()
+    {
+        using var error = new FailingWriter(goodWrites: 0, 28);
+        using var terminal = new Terminal(TextReader.Null, TextWriter.Null, error) { ErrorIsTerminal = true };
+        using var log = new TerminalLoggerFactory(terminal, verbose: true);
+
+        Assert.That(() => log.CreateLogger("engine").Log(LogLevel.Warning, default, "a step failed", null, (text, _) => text), Throws.Nothing);
+        Assert.That(error.BadWrites, Is.EqualTo(1), "or nothing was tried");
     }
 
     [TestCase("generate", "-")]

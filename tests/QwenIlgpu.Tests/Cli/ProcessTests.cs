@@ -68,6 +68,40 @@ internal sealed partial class ProcessTests
         Assert.That(run.Error, Does.Contain("answer stopped"));
     }
 
+    // Its notice, which a terminal shows at once, says that it has begun.
+    [Test]
+    [Platform("Linux")]
+    public void TheFirstCtrlCEndsACommandThatReadsATerminal()
+    {
+        RequireSigInt();
+        using var terminal = new PseudoTerminal();
+        Process process = QwenProcess.StartScript(Path.GetTempPath(), $"exec \"$0\" \"$@\" <{terminal.Path} 2>{terminal.Path}", "tokenize", "--input", "-");
+        terminal.WaitFor("built-in test model");
+        Assert.That(Kill(process.Id, SigInt), Is.Zero);
+        terminal.WaitFor("qwen: interrupted");
+
+        Assert.That(QwenProcess.Finish(process).ExitCode, Is.EqualTo(ExitCode.Interrupted));
+    }
+
+    [Test]
+    [Platform("Linux")]
+    public void CtrlCAtThePromptOfAChatLeavesItThere()
+    {
+        RequireSigInt();
+        using var terminal = new PseudoTerminal();
+        string script = $"exec \"$0\" \"$@\" <{terminal.Path} 2>{terminal.Path}";
+        Process process = QwenProcess.StartScript(Path.GetTempPath(), script, ["chat", "--no-thinking", "--greedy", .. CommandLine.Device]);
+        terminal.WaitFor("> ");
+        Assert.That(Kill(process.Id, SigInt), Is.Zero);
+        terminal.WaitFor("(/exit leaves)");
+        terminal.Type("What is the capital of Norway?\n");
+        terminal.WaitFor("tok/s");
+        terminal.Type("/exit\n");
+        QwenProcess run = QwenProcess.Finish(process);
+
+        Assert.That((run.ExitCode, run.Output), Is.EqualTo((ExitCode.Done, "The capital of Norway is Oslo.\n")));
+    }
+
     // A process started with SIGINT ignored, as in the background of a script, hands that on to its children.
     private static void RequireSigInt()
     {

@@ -30,13 +30,15 @@ internal sealed class QwenProcess(int exitCode, string output, string error)
         _ => RunScript(directory, $"exec \"$0\" \"$@\" {behind}", args),
     };
 
-    /// <summary>Runs qwen with a pipe for its output whose reader has left before it starts.</summary>
-    public static QwenProcess RunUnread(string directory, params string[] args) =>
-        RunScript(directory, "mkfifo left; " + Piped("cat left; \"$0\" \"$@\"", "{ exec <&-; : > left; }"), args);
+    /// <summary>Runs qwen on a file for its input, with a pipe for its output whose reader has left before it starts.</summary>
+    public static QwenProcess RunUnread(string directory, string input, params string[] args) =>
+        RunScript(directory, "mkfifo left; " + Piped($"cat left; \"$0\" \"$@\" < {input}", "{ exec <&-; : > left; }"), args);
 
     /// <summary>Runs a script in which <c>"$0" "$@"</c> is the command.</summary>
-    public static QwenProcess RunScript(string directory, string script, params string[] args) =>
-        Finish(Start(new ProcessStartInfo("/bin/sh", ["-c", script, Executable, .. args]) { WorkingDirectory = directory }));
+    public static QwenProcess RunScript(string directory, string script, params string[] args) => Finish(StartScript(directory, script, args));
+
+    public static Process StartScript(string directory, string script, params string[] args) =>
+        Start(new ProcessStartInfo("/bin/sh", ["-c", script, Executable, .. args]) { WorkingDirectory = directory });
 
     private static string Piped(string writer, string reader) =>
         $"{{ code=$( {{ {{ {writer}; echo $? >&4; }} | {reader} >&3; }} 4>&1 ); exit $code; }} 3>&1";

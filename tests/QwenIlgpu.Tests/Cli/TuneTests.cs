@@ -26,6 +26,28 @@ internal sealed class TuneTests
         }
     }
 
+    [Test]
+    [Platform("Linux,MacOsX")]
+    public void ATableBehindALinkIsReplacedAndADeviceIsNot()
+    {
+        using var directory = new TemporaryDirectory();
+        Directory.CreateDirectory(directory.File("folder"));
+        File.WriteAllText(directory.File("file"), "");
+        string table = directory.File("folder/sm_90.json");
+        File.CreateSymbolicLink(table, "../elsewhere.json");
+        string[] tune = ["bench", "--tune", "--plan", "--output"];
+
+        CommandLine.Run([.. tune, directory.File("folder")]).Expect(ExitCode.Done);
+        Assert.That(new FileInfo(table).LinkTarget, Is.EqualTo("../elsewhere.json"));
+        Assert.That(File.ReadAllText(directory.File("elsewhere.json")), Does.StartWith("{"));
+
+        File.Delete(table);
+        File.CreateSymbolicLink(table, "/dev/null");
+        Assert.That(CommandLine.Run([.. tune, directory.File("folder")]).Expect(ExitCode.Failed).Error, Is.EqualTo($"qwen: {table} is no file; move it away\n"));
+        Assert.That(new FileInfo(table).LinkTarget, Is.EqualTo("/dev/null"));
+        Assert.That(CommandLine.Run([.. tune, directory.File("file")]).Expect(ExitCode.Failed).Error, Does.Contain("is no directory"));
+    }
+
     // Of the layers and the head of all four models, as their prefill steps are recorded.
     [Test]
     public async Task EveryMatMulOfASyntheticModelHasTiles()

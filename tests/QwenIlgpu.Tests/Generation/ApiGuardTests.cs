@@ -101,7 +101,7 @@ internal sealed class ApiGuardTests
         if (beforehand)
             await cancelled.CancelAsync();
 
-        Task<float[]> scores = engine.ScoreAsync(new int[4000], cancelled.Token);
+        Task<float[]> scores = engine.ScoreAsync(new int[700], cancelled.Token);
         await cancelled.CancelAsync();
 
         OperationCanceledException? error = await Assert.CatchAsync<OperationCanceledException>(async () => await scores);

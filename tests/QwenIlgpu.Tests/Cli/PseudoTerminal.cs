@@ -1,0 +1,50 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+
+namespace QwenIlgpu.Tests.Cli;
+
+/// <summary>A terminal for a process, seen from the side of its keyboard and screen.</summary>
+internal sealed partial class PseudoTerminal : IDisposable
+{
+    private const int ReadWriteNoControl = 2 | 0x100;
+
+    private readonly FileStream keyboardAndScreen;
+    private readonly StringBuilder screen = new();
+
+    public PseudoTerminal()
+    {
+        int descriptor = Open(ReadWriteNoControl);
+        if (descriptor < 0 || Grant(descriptor) != 0 || Unlock(descriptor) != 0)
+            Assert.Ignore("there are no pseudo-terminals here");
+        keyboardAndScreen = new FileStream(new SafeFileHandle(descriptor, ownsHandle: true), FileAccess.ReadWrite, bufferSize: 0);
+        Path = Marshal.PtrToStringUTF8(Name(descriptor))!;
+    }
+
+    /// <summary>The device that the process opens.</summary>
+    public string Path { get; }
+
+    public void Type(string text) => keyboardAndScreen.Write(Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Reads the screen until it shows a text.</summary>
+    public void WaitFor(string text)
+    {
+        byte[] bytes = new byte[4096];
+        while (!screen.ToString().Contains(text, StringComparison.Ordinal))
+            screen.Append(Encoding.UTF8.GetString(bytes.AsSpan(0, keyboardAndScreen.Read(bytes))));
+    }
+
+    public void Dispose() => keyboardAndScreen.Dispose();
+
+    [LibraryImport("libc", EntryPoint = "posix_openpt")]
+    private static partial int Open(int flags);
+
+    [LibraryImport("libc", EntryPoint = "grantpt")]
+    private static partial int Grant(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "unlockpt")]
+    private static partial int Unlock(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "ptsname")]
+    private static partial nint Name(int descriptor);
+}
