@@ -149,7 +149,9 @@ internal sealed class Checkpoint : IDisposable
             return Config.TieWordEmbeddings;
         if (Find(Head) is { } head && Find("embed_tokens.weight") is { } embedding && HoldSameBytes(head, embedding))
             return true;
-        notices.Add($"{DirectoryPath}: config.json says tie_word_embeddings, but the files hold an lm_head that differs from the embedding; the lm_head counts");
+        notices.Add(
+            $"{DirectoryPath}: config.json says tie_word_embeddings, but the files hold an lm_head that differs from the embedding; "
+            + "the lm_head counts");
         return false;
     }
 

@@ -11,8 +11,8 @@ internal static class SamplingRules
 
     public static Rule<int> TopK { get; } = new(
         nameof(SamplingOptions.TopK), "top_k", 0, v => v is >= 0 and <= SamplingOptions.MaxTopK, "from 0 (off) to 1024",
-        // Others write -1 for off, or more than the vocabulary has.
-        meaning: v => v is -1 or > SamplingOptions.MaxTopK ? 0 : v);
+        // Others write -1 for off, or more than there are tokens.
+        meaning: v => v == -1 ? 0 : v, leavesOut: v => v > SamplingOptions.MaxTopK);
 
     public static Rule<float> TopP { get; } = new(
         nameof(SamplingOptions.TopP), "top_p", 1, v => v is > 0 and <= 1, "above 0 and at most 1 (off)");
@@ -67,7 +67,9 @@ internal static class SamplingRules
         where T : struct, INumber<T> => value.ToString(null, CultureInfo.InvariantCulture);
 
     /// <summary>One option's range in words and as a test, and what a checkpoint calls it.</summary>
-    internal sealed class Rule<T>(string name, string key, T neutral, Func<T, bool> holds, string range, Func<double, double>? meaning = null)
+    internal sealed class Rule<T>(
+        string name, string key, T neutral, Func<T, bool> holds, string range, Func<double, double>? meaning = null,
+        Func<double, bool>? leavesOut = null)
         where T : struct, INumber<T>
     {
         /// <summary>The range in words that complete "must be …".</summary>
@@ -88,7 +90,8 @@ internal static class SamplingRules
                 return neutral;
             if (Configured(defaults) is { } configured)
                 return configured;
-            if (!leavesOutBad)
+            bool isLeftOut = leavesOutBad || (defaults.Json.NumberOrNull(key) is { } number && leavesOut?.Invoke(number) == true);
+            if (!isLeftOut)
                 throw defaults.Json.Invalid(key, range);
             defaults.NoticeOnce(key, range);
             return neutral;

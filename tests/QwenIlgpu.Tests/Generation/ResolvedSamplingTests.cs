@@ -161,15 +161,19 @@ internal sealed class ResolvedSamplingTests
         Assert.That(Resolve(everything, config).Temperature, Is.EqualTo(0.7f));
     }
 
-    [TestCase("-1", 0)]
-    [TestCase("0", 0)]
-    [TestCase("20.0", 20)]
-    [TestCase("1024", 1024)]
-    [TestCase("1025", 0)]
-    [TestCase("100000", 0)]
-    [TestCase("null", 0)]
-    public void TopKOfAConfigurationIsReadAsOthersWriteIt(string value, int expected) =>
-        Assert.That(Resolve(null, With("top_k", value)).TopK, Is.EqualTo(expected));
+    [TestCase("-1", 0, 0)]
+    [TestCase("0", 0, 0)]
+    [TestCase("20.0", 20, 0)]
+    [TestCase("1024", 1024, 0)]
+    [TestCase("1025", 0, 1)]
+    [TestCase("100000", 0, 1)]
+    [TestCase("null", 0, 0)]
+    public void TopKOfAConfigurationIsReadAsOthersWriteIt(string value, int expected, int noticeCount)
+    {
+        List<string> notices = [];
+        Assert.That(Resolve(null, With("top_k", value), notices).TopK, Is.EqualTo(expected));
+        Assert.That(notices, Has.Exactly(noticeCount).Items.And.All.EndsWith("must be from 0 (off) to 1024: it is left out"));
+    }
 
     [Test]
     public void UnknownKeysOfAConfigurationAreNotRead() =>
