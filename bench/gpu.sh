@@ -97,8 +97,8 @@ stamp=$(date -u +%Y-%m-%d)
 commit=$(git rev-parse --short HEAD 2>/dev/null || cat .commit 2>/dev/null || echo unknown)
 
 run doctor 60 "$folder/qwen" doctor --device cuda
-run kernel-tests 240 "$folder/QwenIlgpu.Kernels.Tests" --test-parameter device=cuda
-run golden-tests 180 "$folder/QwenIlgpu.Tests" --test-parameter device=cuda \
+run kernel-tests 240 "$folder/QwenIlgpu.Kernels.Tests" --exhaustive --test-parameter device=cuda
+run golden-tests 180 "$folder/QwenIlgpu.Tests" --exhaustive --test-parameter device=cuda \
     --filter "FullyQualifiedName~Golden|FullyQualifiedName~PathEquality|FullyQualifiedName~EngineTests|FullyQualifiedName~OtherShapes"
 run answer 60 "$folder/qwen" generate "What is the capital of Norway?" --device cuda --greedy --no-thinking
 if command -v compute-sanitizer >/dev/null; then

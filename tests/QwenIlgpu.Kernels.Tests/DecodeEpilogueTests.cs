@@ -44,7 +44,7 @@ internal sealed class DecodeEpilogueTests
 
     // Rows of four projections, a plain one among them, as each projection alone.
     [TestCase(1)]
-    [TestCase(9)]
+    [TestCase(9, Category = "Exhaustive")]
     public void ProjectionsOfALaunchAreEachAlone(int m)
     {
         int[] rows = [N, 101, 6, 16];

@@ -16,10 +16,17 @@ internal sealed class DecodeMatMulTests
     ];
 
     private static IEnumerable<TestCaseData> Shapes() => Weights.SelectMany(w =>
-        (w.K > 2000 ? new[] { 1, 9 } : [1, 2, 3, 8, 9, 17]).Select(m => new TestCaseData(w.Format, w.N, w.K, w.Group, w.Scales, m)));
+        (w.K > 2000 ? new[] { 1, 9 } : [1, 2, 3, 8, 9, 17]).Select(m => QuickIfFew(m, w.Format, w.N, w.K, w.Group, w.Scales, m)));
 
     private static IEnumerable<TestCaseData> Batches() => Weights.Where(w => w.K < 2000)
-        .Select(w => new TestCaseData(w.Format, w.N, w.K, w.Group, w.Scales));
+        .Select(w => QuickIfFew(64, w.Format, w.N, w.K, w.Group, w.Scales));
+
+    // Nine tokens and more take kernels of packed x: in the quick suite of the formats int4 and bf16.
+    private static TestCaseData QuickIfFew(int tokens, string format, params object[] others)
+    {
+        var data = new TestCaseData([format, .. others]);
+        return tokens > 8 && format is ("int4z" or "int8") ? data.SetCategory("Exhaustive") : data;
+    }
 
     [TearDown]
     public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
@@ -88,6 +95,7 @@ internal sealed class DecodeMatMulTests
         }
     }
 
+    [Category("Exhaustive")]
     [Test]
     public void IsWrongWithANibbleOfAnotherRegister() => Assert.That(Fault<ShiftedWord>("int4", 192, 64), Is.GreaterThan(10));
 

@@ -29,9 +29,9 @@ internal sealed class DeltaPrefillTests
     [TestCase(2, 6, 64, 65, 37)]
     [TestCase(1, 1, 64, 129, 0)]
     [TestCase(1, 1, 64, 1000, 0)]
-    [TestCase(1, 3, 128, 1, 37)]
-    [TestCase(1, 3, 128, 17, 0)]
-    [TestCase(1, 3, 128, 129, 37)]
+    [TestCase(1, 3, 128, 1, 37, Category = "Exhaustive")]
+    [TestCase(1, 3, 128, 17, 0, Category = "Exhaustive")]
+    [TestCase(1, 3, 128, 129, 37, Category = "Exhaustive")]
     public void MatchesReference(int keyHeads, int valueHeads, int headDim, int rows, int position)
     {
         var shape = new DeltaShape(keyHeads, valueHeads, headDim, headDim);

@@ -84,7 +84,7 @@ internal sealed class DeltaStepTests
     }
 
     [TestCase(false)]
-    [TestCase(true)]
+    [TestCase(true, Category = "Exhaustive")]
     public void RowsInOneStepEqualRowsInMany(bool f16)
     {
         var sequence = new DeltaStepSequence(Tiny, 8, 3, 8);
@@ -129,8 +129,8 @@ internal sealed class DeltaStepTests
     }
 
     // A prompt by the portable chunked kernels, then steps; the same rows by the portable kernels alone.
-    [TestCase(false, Category = "Exhaustive")]
-    [TestCase(true)]
+    [TestCase(false)]
+    [TestCase(true, Category = "Exhaustive")]
     public void ContinuesAPrefillOfThePortableKernels(bool f16)
     {
         const int Prompt = 21;

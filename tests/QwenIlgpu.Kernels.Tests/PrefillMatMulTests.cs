@@ -156,6 +156,7 @@ internal sealed class PrefillMatMulTests
         Assert.That(Fault<StageNotAwaited, DecodeSteps>(WarpDevice.Named("cpu")), Is.EqualTo(double.PositiveInfinity));
     }
 
+    [Category("Exhaustive")]
     [Test]
     public void IsWrongWithSwappedFragmentTokens() => Assert.That(Fault<SwappedFragmentToken, DecodeSteps>(Device), Is.GreaterThan(10));
 

@@ -23,9 +23,9 @@ internal sealed class WarpDecodeTests
         Assert.That(worst, Is.LessThanOrEqualTo(OperandBound));
     }
 
-    [TestCase(0)]
-    [TestCase(3, Category = "Exhaustive")]
-    public async Task GreedyTokensAreGolden(int index)
+    [Category("Exhaustive")]
+    [Test]
+    public async Task GreedyTokensAreGolden([Values(0, 3)] int index)
     {
         using GoldenData golden = GoldenData.Open("tiny-qwen3.6");
         GoldenPrompt prompt = golden.Prompts[index];
