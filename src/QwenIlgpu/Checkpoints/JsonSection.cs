@@ -151,5 +151,12 @@ internal sealed class JsonSection
         return whole ? (int)value.GetDouble() : throw Invalid(key, $"a whole number from {min} to {max}");
     }
 
-    private string Shown(string key) => JsonText.Shown(element.TryGetProperty(key, out JsonElement value) ? value.GetRawText() : "missing");
+    // Written over several lines, an array would fill the message with blanks.
+    private string Shown(string key)
+    {
+        string raw = element.TryGetProperty(key, out JsonElement value) ? value.GetRawText() : "missing";
+        return JsonText.Shown(value.ValueKind is JsonValueKind.Array or JsonValueKind.Object
+            ? string.Join(' ', raw.Split((char[])[' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries))
+            : raw);
+    }
 }

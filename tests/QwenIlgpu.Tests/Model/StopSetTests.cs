@@ -52,6 +52,7 @@ internal sealed class StopSetTests
     [TestCase(null, "[3, -1]", null, null, "config.json: text_config.eos_token_id is [3, -1], must be a whole number from 0 to 299")]
     [TestCase(null, "\"7\"", null, null, "config.json: text_config.eos_token_id is \"7\", must be a whole number from 0 to 299")]
     [TestCase(null, "[7, null]", null, null, "config.json: text_config.eos_token_id is [7, null], must be a whole number from 0 to 299")]
+    [TestCase(null, "[\n  3,\n  300\n]", null, null, "config.json: text_config.eos_token_id is [ 3, 300 ], must be a whole number from 0 to 299")]
     [TestCase(null, "[7.5]", null, null, "config.json: text_config.eos_token_id is [7.5], must be a whole number from 0 to 299")]
     [TestCase(null, null, "248046", null, "generation_config.json: eos_token_id is 248046, must be a whole number from 0 to 299")]
     [TestCase(null, null, null, "\"</s>\"", "tokenizer_config.json: eos_token is \"</s>\", which is no token of tokenizer.json")]
