@@ -54,6 +54,7 @@ public sealed class Engine : IAsyncDisposable
     /// <see cref="InvalidDataException"/> where the model yields logits that are NaN or infinite.
     /// </returns>
     /// <exception cref="ArgumentException">The prompt is empty, holds an unknown id or does not fit the context, or an option is invalid; thrown by the call itself.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint's end ids or sampling defaults are at fault, and the options leave them to it.</exception>
     /// <exception cref="ObjectDisposedException">The engine has been disposed.</exception>
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(
         ReadOnlyMemory<int> promptIds, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -73,6 +74,7 @@ public sealed class Engine : IAsyncDisposable
     /// <param name="options">Limits, sampling, stop strings; null takes the defaults.</param>
     /// <param name="cancellationToken">Ends the generation.</param>
     /// <exception cref="ArgumentException">The template refuses the messages, or as for token ids.</exception>
+    /// <exception cref="NotSupportedException">The checkpoint's chat template is not one that is known.</exception>
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(
         IReadOnlyList<PromptMessage> messages, ChatTemplateOptions? template = null, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
