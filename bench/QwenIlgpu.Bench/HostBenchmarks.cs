@@ -15,6 +15,9 @@ public class HostBenchmarks
     private QwenTokenizer tokenizer = null!;
     private int[] ids = null!;
 
+    // 16 MiB, as weights are read, of numbers that are all finite.
+    private readonly byte[] weights = [.. Enumerable.Repeat((byte)0x3c, 16 << 20)];
+
     internal static int Run(string[] args)
     {
         IConfig config = DefaultConfig.Instance.AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance));
@@ -55,6 +58,10 @@ public class HostBenchmarks
         using Checkpoint checkpoint = Checkpoint.Open(ModelDirectory);
         return checkpoint.WeightBytes;
     }
+
+    /// <summary>The search for NaN and infinities in a block of bf16 weights that is being loaded: 16 MiB.</summary>
+    [Benchmark]
+    public int FindNonFiniteBf16() => NonFiniteWeights.IndexIn(weights, TensorType.BF16);
 
     private static string ModelDirectory => Path.Combine(AppContext.BaseDirectory, "models", "tiny-qwen3.6");
 
