@@ -88,6 +88,28 @@ internal sealed class NonFiniteLogitsTests
         }
     }
 
+    // What the broken request left in pages and states, which the next one takes over, is behind every key that it may read.
+    [TestCase(false)]
+    [TestCase(true, Category = "Exhaustive")]
+    public async Task ATokenWhoseEmbeddingIsBrokenBreaksOnlyTheRequestsThatHoldIt(bool onWarps)
+    {
+        if (onWarps)
+            _ = TestModels.TinyOnWarps;                 // skips the test where there is no device for them
+        using var copy = new TinyCopy();
+        copy.BytesOf(Embedding).AsSpan(777 * BytesPerRow, BytesPerRow).Fill(0xff);
+        copy.Save();
+        await using QwenModel model = await QwenModel.LoadAsync(
+            copy.Path, onWarps ? new ModelOptions { Device = DeviceSelection.OpenCl, EmulatesWarps = true } : new ModelOptions { Device = TestModels.Device });
+        await using var engine = new Engine(model, new EngineOptions { MaxSequences = 1, ContextTokens = 256 });
+        int[] expected = await Collect(engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy }));
+
+        Assert.That(
+            async () => await Collect(engine.GenerateAsync(Enumerable.Repeat(777, 130).ToArray(), new GenerationOptions { Sampling = Greedy })),
+            Throws.TypeOf<InvalidDataException>().With.Message.Contains("embed_tokens.weight in model.safetensors holds NaN at [777, 0]"));
+
+        Assert.That(await Collect(engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy })), Is.EqualTo(expected));
+    }
+
     // 52 ids in the middle and 11 behind the last that no token has, likelier than every other or broken.
     [TestCase(4f)]
     [TestCase(float.NaN)]
