@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Text.Json;
 
@@ -14,7 +15,9 @@ internal sealed class JsonSection
 
     private readonly JsonElement element;
     private readonly string prefix;
-    private readonly HashSet<string> asked = [];
+
+    // Requests on many threads read the same generation_config.json.
+    private readonly ConcurrentDictionary<string, bool> asked = new();
 
     private JsonSection(string file, string prefix, JsonElement element)
     {
@@ -30,7 +33,7 @@ internal sealed class JsonSection
     public IEnumerable<string> Keys => element.EnumerateObject().Select(static member => member.Name);
 
     /// <summary>Names of the members that were asked for so far, there or not.</summary>
-    public IReadOnlySet<string> Asked => asked;
+    public ICollection<string> Asked => asked.Keys;
 
     /// <summary>Reads a file that is one JSON object.</summary>
     public static JsonSection Load(string file)
@@ -125,7 +128,7 @@ internal sealed class JsonSection
 
     private JsonElement? Find(string key)
     {
-        asked.Add(key);
+        asked.TryAdd(key, true);
         JsonElement? found = null;
         foreach (JsonProperty member in element.EnumerateObject())
         {

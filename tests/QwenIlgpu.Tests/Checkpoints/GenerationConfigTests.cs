@@ -28,6 +28,19 @@ internal sealed class GenerationConfigTests
         () => Load("""{"top_k": 20, "top_k": 40}""")!.Raw("top_k"),
         Throws.TypeOf<InvalidDataException>().With.Message.EndsWith("top_k is given twice, as 20 and as 40"));
 
+    // Every request reads the model's one, on its caller's thread.
+    [Test]
+    public void MayBeReadByManyThreadsAtOnce()
+    {
+        const int Keys = 50_000;
+        GenerationConfig config = Load("""{"top_k": 20}""")!;
+
+        Parallel.For(0, Keys, i => config.Raw($"key {i}"));
+
+        Assert.That(config.Raw("top_k")!.Value.GetInt32(), Is.EqualTo(20));
+        Assert.That(config.Json.Asked, Has.Count.EqualTo(Keys + 1));
+    }
+
     private GenerationConfig? Load(string json)
     {
         File.WriteAllText(directory.File("generation_config.json"), json);
