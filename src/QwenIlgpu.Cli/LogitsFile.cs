@@ -51,13 +51,12 @@ internal sealed class LogitsFile(QwenModel model, PageType pageType)
     private int? FirstBrokenRow(float[] logits)
     {
         int columns = model.Config.VocabSize;
-        var others = new HashSet<int>(model.IdsWithoutToken);
         for (int row = 0; row < logits.Length / columns; row++)
         {
             ReadOnlySpan<float> tokens = logits.AsSpan(row * columns, model.VocabularySize);
             for (int id = 0; id < tokens.Length; id++)
             {
-                if (!float.IsFinite(tokens[id]) && !others.Contains(id))
+                if (!float.IsFinite(tokens[id]) && model.HasToken(id))
                     return row;
             }
         }

@@ -148,7 +148,7 @@ internal static class DoctorCommand
             };
             return true;
         }
-        catch (Exception e) when (e is IOException or InvalidDataException or NotSupportedException or UnauthorizedAccessException)
+        catch (Exception e) when (CheckpointFile.IsFault(e))
         {
             model["state"] = e.Message;
             return false;

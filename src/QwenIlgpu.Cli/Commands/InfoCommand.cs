@@ -91,7 +91,7 @@ internal static class InfoCommand
         {
             return read();
         }
-        catch (Exception e) when (IsFaultOfFile(e))
+        catch (Exception e) when (CheckpointFile.IsFault(e))
         {
             terminal.Note(e.Message);
             return null;
@@ -104,13 +104,11 @@ internal static class InfoCommand
         {
             return ChatTemplate.Load(directory).Name;
         }
-        catch (Exception e) when (IsFaultOfFile(e))
+        catch (Exception e) when (CheckpointFile.IsFault(e))
         {
             return e.Message;
         }
     }
-
-    private static bool IsFaultOfFile(Exception e) => e is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException;
 
     private static JsonObject? Generation(GenerationConfig? g)
     {

@@ -16,6 +16,9 @@ internal static class CheckpointFile
     /// <summary>Whether anything lies at the path, be it no file or a link to nothing: opening it says so.</summary>
     public static bool Exists(string path) => Path.Exists(path);
 
+    /// <summary>Whether an exception says that a file is at fault: it cannot be read, is damaged, or holds a variant that is not supported.</summary>
+    public static bool IsFault(Exception error) => error is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException;
+
     /// <summary>Opens a regular file to be read.</summary>
     public static SafeFileHandle Open(string path)
     {

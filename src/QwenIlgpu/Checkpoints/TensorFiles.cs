@@ -99,7 +99,7 @@ internal sealed class TensorFiles : IDisposable
         {
             return SafetensorsFile.Open(path, number);
         }
-        catch (Exception error) when (!holdsText && error is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException)
+        catch (Exception error) when (!holdsText && CheckpointFile.IsFault(error))
         {
             notices.Add($"{error.Message}; it holds no tensor of the text model, and is left out");
             return null;

@@ -122,12 +122,10 @@ public sealed class QwenModel : IAsyncDisposable
     }
 
     /// <summary>What a request's reader is told of an error: of non-finite logits, what of the checkpoint may have made them.</summary>
-    internal async ValueTask<Exception> ExplainAsync(Exception error, CancellationToken cancellationToken)
-    {
-        return error is NonFiniteLogitsException nonFinite
+    internal async ValueTask<Exception> ExplainAsync(Exception error, CancellationToken cancellationToken) =>
+        error is NonFiniteLogitsException nonFinite
             ? await Task.Run(() => Explain(nonFinite, cancellationToken), cancellationToken).ConfigureAwait(false)
             : error;
-    }
 
     /// <summary>That logits are non-finite, and what of the checkpoint may have made them so: reads all of its weights.</summary>
     internal InvalidDataException Explain(NonFiniteLogitsException error, CancellationToken cancellationToken) =>
@@ -149,7 +147,7 @@ public sealed class QwenModel : IAsyncDisposable
             using Checkpoint checkpoint = Checkpoint.Open(Path);
             return NonFiniteWeights.FirstIn(checkpoint, cancellationToken)?.ToString() ?? "no tensor of the checkpoint holds a non-finite value";
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException)
+        catch (Exception error) when (CheckpointFile.IsFault(error))
         {
             return $"the checkpoint cannot be read again to look for it: {error.Message}";
         }
@@ -204,3 +202,6 @@ public sealed class QwenModel : IAsyncDisposable
         }
     }
 }
+
+/// <summary>A request met logits that are NaN or infinite; its reader says what of the model may have made them.</summary>
+internal sealed class NonFiniteLogitsException(int tokens) : Exception($"the logits after {tokens} tokens are non-finite");

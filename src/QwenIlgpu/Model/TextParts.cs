@@ -110,7 +110,7 @@ internal sealed class TextParts
             {
                 return new(read(), null);
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException)
+            catch (Exception e) when (CheckpointFile.IsFault(e))
             {
                 return new(default, e);
             }

@@ -81,7 +81,7 @@ internal sealed class ChatTemplate
         {
             return ReadConfig(path);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
+        catch (Exception error) when (CheckpointFile.IsFault(error))
         {
             return null;
         }

@@ -51,6 +51,15 @@ internal sealed class PtxBuild : IDisposable
         }
     }
 
+    /// <summary>The assembler keeps every variable of a kernel in registers; skips where there is no assembler.</summary>
+    public static void AssertNoSpills(KernelEntry kernel, CudaArchitecture architecture)
+    {
+        AssembledKernel used = Ptxas.FindOrSkip().Assemble(PtxBuild.Shared.Text(kernel, architecture), architecture);
+
+        TestContext.Out.WriteLine($"{used.Registers} registers, {used.LocalBytes} bytes of stack and spills, {used.SharedBytes} shared");
+        Assert.That(used.LocalBytes, Is.Zero, "stack and spills");
+    }
+
     /// <summary><c>sm_80</c></summary>
     public static string NameOf(CudaArchitecture architecture) => $"sm_{architecture.Major}{architecture.Minor}";
 
