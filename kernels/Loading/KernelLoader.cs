@@ -7,16 +7,28 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// Compiles each kernel once for one accelerator and binds operands to it. CUDA devices go a way of our own, through PTX that is
-/// rewritten and cached in a directory (null: nowhere); the others go ILGPU's.
+/// rewritten and cached in a directory (null: nowhere); the others go ILGPU's. On the CPU portable kernels are C# that its threads call,
+/// as many of them as given (0: all that the accelerator has).
 /// </summary>
-internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDirectory = null) : IDisposable
+internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDirectory = null, int cpuThreads = 0) : IDisposable
 {
     private readonly Lock gate = new();
     private readonly Dictionary<MethodInfo, Delegate> loaded = [];
     private readonly CudaKernels? cuda =
         accelerator is CudaAccelerator device ? new CudaKernels(device, KernelDriver.Load(), new PtxCache(ptxCacheDirectory)) : null;
 
+    private readonly CpuThreads? cpu = accelerator.AcceleratorType == AcceleratorType.CPU
+        ? new CpuThreads(accelerator, cpuThreads == 0 ? accelerator.MaxNumThreads : cpuThreads)
+        : null;
+
     public Accelerator Accelerator { get; } = accelerator;
+
+    /// <summary>The threads of a CPU accelerator.</summary>
+    /// <exception cref="InvalidOperationException">The accelerator is another.</exception>
+    public CpuThreads Cpu => cpu ?? throw new InvalidOperationException($"a {Accelerator.AcceleratorType} accelerator has no CPU threads");
+
+    /// <summary>On the CPU, whether kernels run as their shares where they have one; if not, as their plain loops.</summary>
+    public bool UsesShares { get; init; } = CpuVectors.AreSupported;
 
     /// <summary>
     /// Whether kernels of warps and tensor cores are chosen where there are any: on CUDA; elsewhere they are emulated, which is for tests.
@@ -47,11 +59,18 @@ internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDire
                 new Index1D(kernel.Items), kernel.Items, kernel);
         }
 
+        int items = kernel.Items;
+        if (cpu is not null)
+        {
+            Action<int, int> part = UsesShares && kernel is ICpuShare { TakesShape: true } share
+                ? share.Share
+                : (thread, threads) => entry(thread, threads, kernel);
+            CpuSequence sequence = CpuSequence.Of(part);
+            return new Launch(entry.Method.Name, items, stream => cpu.Run(stream, sequence)) { CpuPart = part };
+        }
+
         var launch = (Action<AcceleratorStream, Index1D, int, TKernel>)Load(entry.Method, () => Accelerator.LoadAutoGroupedKernel(entry));
-        int threads = Accelerator.AcceleratorType == AcceleratorType.CPU
-            ? Math.Min(kernel.Items, Accelerator.MaxNumThreads)
-            : kernel.Items;
-        return new Launch(entry.Method.Name, threads, stream => launch(stream, threads, threads, kernel));
+        return new Launch(entry.Method.Name, items, stream => launch(stream, items, items, kernel));
     }
 
     /// <summary>
@@ -69,7 +88,10 @@ internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDire
     public void Dispose()
     {
         lock (gate)
+        {
             cuda?.Dispose();
+            cpu?.Dispose();
+        }
     }
 
     private Launch BindCuda(MethodInfo entry, Func<CudaFunction, LaunchShape> shapeOf, params object[] operands)

@@ -4,7 +4,7 @@ using ILGPU.Algorithms;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>y = silu(gate) · up. gate, up, y: [T, F] float; y may be gate or up. An item is 16 columns of a row.</summary>
-internal readonly struct SwiGluKernel(Matrix<float> gate, Matrix<float> up, Matrix<float> y) : IPortableKernel
+internal readonly partial struct SwiGluKernel(Matrix<float> gate, Matrix<float> up, Matrix<float> y) : IPortableKernel
 {
     private const int ItemColumns = 16;
 

@@ -38,6 +38,34 @@ internal abstract class KernelTests
     }
 }
 
+/// <summary>
+/// A fixture of an op that has shares: every test runs once with the plain loops, which define the op for every accelerator, and once with
+/// the shares of CPU threads.
+/// </summary>
+[TestFixture(Shares.Off)]
+[TestFixture(Shares.On)]
+internal abstract class ShareTests(Shares shares) : KernelTests
+{
+    [SetUp]
+    public void ChooseShares()
+    {
+        if (shares == Shares.On && TestDevice.Kind != "cpu")
+            Assert.Ignore("shares are for the CPU");
+        Assume.That(shares == Shares.Off || CpuVectors.AreSupported, "shares need AVX2 and FMA");
+        Device.UsesShares = shares == Shares.On;
+    }
+
+    [TearDown]
+    public void ChooseNone() => Device.UsesShares = false;
+}
+
+/// <summary>Whether kernels run as shares of CPU threads.</summary>
+internal enum Shares
+{
+    Off,
+    On,
+}
+
 /// <summary>Gives the shared devices back after the last test.</summary>
 [SetUpFixture]
 internal sealed class SharedDeviceTeardown

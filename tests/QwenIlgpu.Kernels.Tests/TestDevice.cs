@@ -15,6 +15,8 @@ internal sealed class TestDevice : IDisposable
     private static readonly Lazy<TestDevice> SharedDevice = new(() => Create(Kind));
 
     private readonly Context context;
+    private readonly KernelLoader plain;
+    private readonly KernelLoader sharing;
     private readonly List<MemoryBuffer> buffers = [];
 
     /// <summary>Takes the context over; its intrinsics are registered here, before the accelerator is made.</summary>
@@ -24,7 +26,8 @@ internal sealed class TestDevice : IDisposable
         Kernels.Intrinsics.Register(context);
         Accelerator = create(context);
         Stream = Accelerator.CreateStream();
-        Loader = new KernelLoader(Accelerator);
+        plain = new KernelLoader(Accelerator) { UsesShares = false };
+        sharing = new KernelLoader(Accelerator);
     }
 
     /// <summary>cpu or cuda.</summary>
@@ -42,7 +45,10 @@ internal sealed class TestDevice : IDisposable
 
     public AcceleratorStream Stream { get; }
 
-    public KernelLoader Loader { get; }
+    /// <summary>Whether kernels bound from now on run as their shares, where they have one.</summary>
+    public bool UsesShares { get; set; }
+
+    public KernelLoader Loader => UsesShares ? sharing : plain;
 
     public ArrayView<T> Upload<T>(params T[] values)
         where T : unmanaged
@@ -107,7 +113,8 @@ internal sealed class TestDevice : IDisposable
     {
         Release();
         Stream.Dispose();
-        Loader.Dispose();
+        plain.Dispose();
+        sharing.Dispose();
         Accelerator.Dispose();
         context.Dispose();
     }

@@ -1,0 +1,116 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// What the shares of CPU threads have in common. They are written once, over vectors of sixteen floats: one register with AVX-512, two
+/// with AVX2, as .NET splits them. Where the two need different instructions, a share asks for <see cref="Avx512F"/>.
+/// </summary>
+internal static unsafe class CpuVectors
+{
+    /// <summary>Floats of a vector.</summary>
+    public const int Width = 16;
+
+    // Floats and whole alignment behind what is asked for.
+    private const int AlignmentFloats = 16;
+
+    [ThreadStatic]
+    private static float[]? scratch;
+
+    /// <summary>Whether shares run on this machine; where not, plain loops do.</summary>
+    public static bool AreSupported => Avx2.IsSupported && Fma.IsSupported;
+
+    /// <summary>
+    /// Memory of this thread for so many floats, at a multiple of 64 bytes, until the thread asks again. What was in it is lost.
+    /// </summary>
+    public static float* Scratch(long floats)
+    {
+        if (scratch is null || scratch.Length < floats + AlignmentFloats)
+            scratch = GC.AllocateUninitializedArray<float>(checked((int)floats + AlignmentFloats), pinned: true);
+        return (float*)(((nint)Unsafe.AsPointer(ref scratch[0]) + 63) & ~63);
+    }
+
+    /// <summary>
+    /// e^x, within 2 units in the last place of float; 0 below −87.3, where results would be subnormal, ∞ above 88.7; NaN stays NaN.
+    /// </summary>
+    /// <remarks>x = n·ln 2 + r, |r| ≤ ln 2 / 2; e^r by its Taylor polynomial of degree 7, whose rest is below 2^-27.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Exp(Vector512<float> x)
+    {
+        // 1.5 · 2^23: adding it rounds to an integer, which the last bits of the sum hold.
+        Vector512<float> rounder = Vector512.Create(12582912f);
+        Vector512<float> clamped = Vector512.Max(Vector512.Min(x, Vector512.Create(89f)), Vector512.Create(-88f));
+        Vector512<float> shifted = Vector512.FusedMultiplyAdd(clamped, Vector512.Create(1.442695041f), rounder);
+        Vector512<float> n = shifted - rounder;
+        Vector512<float> r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-0.693359375f), clamped);
+        r = Vector512.FusedMultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
+        Vector512<float> p = Vector512.Create(1 / 5040f);
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1 / 720f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1 / 120f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1 / 24f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1 / 6f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(0.5f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512<float>.One);
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512<float>.One);
+
+        // 2^n in two halves, so that e^88.7, whose n is 128, overflows only where the result does.
+        Vector512<int> power = shifted.AsInt32() - rounder.AsInt32();
+        Vector512<int> half = power >> 1;
+        Vector512<int> bias = Vector512.Create(127);
+        p *= ((half + bias) << 23).AsSingle();
+        p *= ((power - half + bias) << 23).AsSingle();
+        p = Vector512.ConditionalSelect(Vector512.LessThan(x, Vector512.Create(-87.33655f)), Vector512<float>.Zero, p);
+        return Vector512.ConditionalSelect(Vector512.Equals(x, x), p, x);
+    }
+
+    /// <summary>1 / (1 + e^−x).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Sigmoid(Vector512<float> x) => Vector512<float>.One / (Vector512<float>.One + Exp(-x));
+
+    /// <summary>x / (1 + e^−x): x times its sigmoid.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Silu(Vector512<float> x) => x / (Vector512<float>.One + Exp(-x));
+
+    /// <summary>Up to sixteen floats, zeros behind them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> LoadFirst(float* from, int count) => count >= Width ? Vector512.Load(from) : LoadTail(from, count);
+
+    /// <summary>The first of sixteen floats, at most all.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreFirst(Vector512<float> values, float* to, int count)
+    {
+        if (count >= Width)
+            values.Store(to);
+        else
+            StoreTail(values, to, count);
+    }
+
+    /// <summary>Where a view lies; null if it is empty, because such a view has no first element.</summary>
+    public static T* Pointer<T>(ArrayView<T> view)
+        where T : unmanaged => view.Length == 0 ? null : (T*)Unsafe.AsPointer(ref view[0]);
+
+    /// <summary>Where a row of a matrix lies.</summary>
+    public static T* Row<T>(Matrix<T> matrix, int row)
+        where T : unmanaged => Pointer(matrix.Data) + ((long)row * matrix.Stride);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Vector512<float> LoadTail(float* from, int count)
+    {
+        float* whole = stackalloc float[Width];
+        for (int i = 0; i < Width; i++)
+            whole[i] = i < count ? from[i] : 0;
+        return Vector512.Load(whole);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void StoreTail(Vector512<float> values, float* to, int count)
+    {
+        float* whole = stackalloc float[Width];
+        values.Store(whole);
+        for (int i = 0; i < count; i++)
+            to[i] = whole[i];
+    }
+}
