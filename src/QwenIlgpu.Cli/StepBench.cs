@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Diagnostics;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Cli;
 
@@ -41,7 +42,7 @@ internal sealed class StepBench : IDisposable
     public OpGraph DecodeGraph => runner.GraphOf(StepShape.Decode(1)).Graph;
 
     // Each feeds one of the spare tokens, and so does the run ahead of them; two are for steps in flight.
-    private int NodeRuns => model.Device.IsCuda ? SpareTokens - 3 : 1;
+    private const int NodeRuns = SpareTokens - 3;
 
     /// <summary>
     /// One whole pass: prompt, then tokens in parts of equal length, then, if asked for, the nodes of a decode step at that length. The
@@ -85,10 +86,11 @@ internal sealed class StepBench : IDisposable
     public double IlgpuBytesPerToken()
     {
         const int Steps = 10;
-        OpGraph graph = DecodeGraph;
+        Action run = model.Device.IsCpu ? EmptyReplay(model.Device) : runner.GraphOf(StepShape.Decode(1)).Runner.Run;
+        run();
         long bytes = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < Steps; i++)
-            StreamRunner.Run(graph, model.Device.Stream);
+            run();
         return (double)(GC.GetAllocatedBytesForCurrentThread() - bytes) / Steps;
     }
 
@@ -114,6 +116,12 @@ internal sealed class StepBench : IDisposable
     }
 
     public void Dispose() => runner.Dispose();
+
+    private static Action EmptyReplay(ComputeDevice device)
+    {
+        CpuSequence nothing = CpuSequence.Of([]);
+        return () => device.Loader.Cpu.Run(device.Stream, nothing);
+    }
 
     private void StepUntil(GenerationRequest request, int tokens, CancellationToken cancellation)
     {

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using ILGPU;
 using ILGPU.Runtime;
+using ILGPU.Runtime.CPU;
 
 namespace QwenIlgpu;
 
@@ -74,14 +75,23 @@ internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
 
     public void Dispose()
     {
-        foreach (IDisposable resource in owned)
-            resource.Dispose();
+        for (int i = owned.Count - 1; i >= 0; i--)          // a buffer goes before the pages that it lies in
+            owned[i].Dispose();
         owned.Clear();
     }
 
     private ArrayView<T> AllocateBuffer<T>(long length)
         where T : unmanaged
     {
+        long bytes = length * Unsafe.SizeOf<T>();
+        if (device.IsCpu && bytes >= HostPages.LeastBytes)
+        {
+            HostPages pages = Own(new HostPages(bytes));
+            CPUMemoryBuffer mapped = Own(CPUMemoryBuffer.Create(device.Accelerator, pages.Address, length, Unsafe.SizeOf<T>()));
+            AllocatedBytes += bytes;
+            return new ArrayView<T>(mapped, 0, length);
+        }
+
         // An empty buffer is not a thing on every accelerator.
         MemoryBuffer1D<T, Stride1D.Dense> buffer = device.Accelerator.Allocate1D<T>(Math.Max(length, 1));
         owned.Add(buffer);

@@ -13,6 +13,7 @@ internal sealed unsafe class HostBuffer<T> : IDisposable
     where T : unmanaged
 {
     private readonly ComputeDevice device;
+    private readonly HostPages? pages;
     private T* values;
 
     public HostBuffer(ComputeDevice device, int length)
@@ -24,6 +25,12 @@ internal sealed unsafe class HostBuffer<T> : IDisposable
             device.Bind();
             CudaDriver.Check(CudaDriver.MemAllocHost(out nint memory, bytes), $"cuMemAllocHost of {bytes} bytes");
             values = (T*)memory;
+        }
+        else if (bytes >= HostPages.LeastBytes)
+        {
+            pages = new HostPages((long)bytes);
+            values = (T*)pages.Address;
+            return;
         }
         else
         {
@@ -73,6 +80,10 @@ internal sealed unsafe class HostBuffer<T> : IDisposable
         {
             device.Bind();
             CudaDriver.Check(CudaDriver.MemFreeHost((nint)values), "cuMemFreeHost");
+        }
+        else if (pages is not null)
+        {
+            pages.Dispose();
         }
         else
         {

@@ -166,8 +166,7 @@ internal sealed class StepRunner : IDisposable
         (OpGraph graph, RecordedStep recorded, StepFields fields) = Record(shape);
         GrowArena(graph.ArenaBytes);
         graph.Bind(arena);
-        bool replays = options.Graphs && model.Device.IsCuda && shape.Kind == StepKind.Decode;
-        var step = new BoundStep(graph, recorded, fields, replays ? new CudaGraphRunner(graph, model.Device) : null);
+        var step = new BoundStep(graph, recorded, fields, RunnerOf(graph, shape));
         if (shape.Kind == StepKind.Prefill)
         {
             if (prefillShapes.Count == MaxPrefillGraphs)
@@ -203,10 +202,16 @@ internal sealed class StepRunner : IDisposable
     {
         if (options.Checked)
             CheckedRunner.Run(step.Graph, model.Device.Stream, arena);
-        else if (step.Replay is { } replay)
-            replay.Run();
         else
-            StreamRunner.Run(step.Graph, model.Device.Stream);
+            step.Runner.Run();
+    }
+
+    private IGraphRunner RunnerOf(OpGraph graph, StepShape shape)
+    {
+        ComputeDevice device = model.Device;
+        if (options.Graphs && device.IsCuda && shape.Kind == StepKind.Decode)
+            return new CudaGraphRunner(graph, device);
+        return options.Graphs && device.IsCpu ? new CpuReplayRunner(graph, device) : new StreamRunner(graph, device.Stream);
     }
 
     // Graphs bound to a smaller arena are dropped and recorded again when they are next needed.
@@ -224,19 +229,19 @@ internal sealed class StepRunner : IDisposable
     private void DropGraphs()
     {
         foreach (BoundStep step in graphs.Values)
-            step.Replay?.Dispose();
+            (step.Runner as IDisposable)?.Dispose();
         graphs.Clear();
         prefillShapes.Clear();
     }
 }
 
-/// <summary>A step's graph, what it records, where its inputs lie, and what replays it if anything does.</summary>
-internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepFields Fields, CudaGraphRunner? Replay);
+/// <summary>A step's graph, what it records, where its inputs lie, and what runs it.</summary>
+internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepFields Fields, IGraphRunner Runner);
 
 /// <summary>How a runner runs its graphs.</summary>
 /// <param name="Checked">Poison the arena and look for non-finite values after every node.</param>
 /// <param name="KeepsResiduals">Keep the residual stream of every layer readable after a run.</param>
-/// <param name="Graphs">On CUDA, capture each decode shape and replay it as one launch.</param>
+/// <param name="Graphs">Replay a step as one launch: on CUDA each decode shape, captured; on the CPU every shape.</param>
 /// <param name="StepsInFlight">Steps queued before the host waits for the oldest one's tokens, 1 or 2; 0: 2 on a GPU, 1 elsewhere.</param>
 /// <param name="ScoreBlockRows">Rows whose logits are there at a time where rows are scored; 0: as many as <see cref="ScoreOutput.MostRows"/>.</param>
 /// <param name="Tile">Of every prefill matmul whose format has it, whatever tables say; null leaves it to them.</param>

@@ -7,7 +7,7 @@ namespace QwenIlgpu;
 /// time; from then on the whole graph is one launch. The graph's memory must outlive this. Captured is a stream of its own, so that
 /// what other engines queue on the device's compute stream meanwhile stays out of the graph.
 /// </summary>
-internal sealed class CudaGraphRunner(OpGraph graph, ComputeDevice device) : IDisposable
+internal sealed class CudaGraphRunner(OpGraph graph, ComputeDevice device) : IGraphRunner, IDisposable
 {
     private readonly CudaStream stream = (CudaStream)device.Stream;
     private bool hasRun;

@@ -8,7 +8,7 @@ namespace QwenIlgpu;
 /// </summary>
 internal sealed class Node(
     string scope, string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind, long bytesPerContextToken = 0,
-    int launches = 1, PrefillShape? matMul = null)
+    int launches = 1, PrefillShape? matMul = null, long multiplyAdds = 0)
 {
     /// <summary>Where in the model the node was recorded, such as <c>layers.3.self_attn</c>.</summary>
     public string Scope { get; } = scope;
@@ -28,6 +28,9 @@ internal sealed class Node(
     /// it holds for every length.
     /// </summary>
     public long BytesPerContextToken { get; } = bytesPerContextToken;
+
+    /// <summary>Multiplications with their additions, of nodes that do more than some for every element that they move; else 0.</summary>
+    public long MultiplyAdds { get; } = multiplyAdds;
 
     /// <summary>Launches that binding yields.</summary>
     public int LaunchCount { get; } = launches;

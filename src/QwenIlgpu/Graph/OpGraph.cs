@@ -29,12 +29,12 @@ internal sealed class OpGraph(string name)
     /// <summary>
     /// Appends a node. <paramref name="otherBytes"/>: weights, state and cache that it moves; <paramref name="bytesPerContextToken"/>: cache
     /// besides, for each token of context; <paramref name="launches"/>: how many it binds; <paramref name="matMul"/>: what a prefill matmul
-    /// multiplies.
+    /// multiplies; <paramref name="multiplyAdds"/>: how many there are where there are many.
     /// </summary>
     public void Add(
         string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind, long bytesPerContextToken = 0, int launches = 1,
-        PrefillShape? matMul = null) => nodes.Add(new Node(
-            scopes.Count > 0 ? scopes.Peek() : "", op, reads, writes, otherBytes, bind, bytesPerContextToken, launches, matMul));
+        PrefillShape? matMul = null, long multiplyAdds = 0) => nodes.Add(new Node(
+            scopes.Count > 0 ? scopes.Peek() : "", op, reads, writes, otherBytes, bind, bytesPerContextToken, launches, matMul, multiplyAdds));
 
     /// <summary>Nodes recorded inside <paramref name="record"/> carry this scope.</summary>
     public T Scoped<T>(string scope, Func<T> record)

@@ -66,7 +66,7 @@ internal sealed partial class Ops
             { Int4: { } int4 } => DequantMatMul.Bind(loader, x.View, int4, y.View),
             { Int8: { } int8 } => DequantMatMul.Bind(loader, x.View, int8, y.View),
             _ => DenseMatMul.Bind(loader, x.View, weight.Dense!.Value, y.View),
-        });
+        }, multiplyAdds: (long)x.Rows * weight.Rows * weight.Columns);
         return y;
     }
 

@@ -101,8 +101,9 @@ internal sealed partial class Ops(
     // Rows that somebody reads who cannot norm them.
     private Tensor Written(NormedRows x) => x.Pending is { } norm ? NormRows(new ResidualStream(x.Rows, null), norm).Y : x.Rows;
 
-    private void Add(string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind, long bytesPerContextToken = 0) =>
-        graph.Add(op, reads, writes, otherBytes, () => [bind()], bytesPerContextToken);
+    private void Add(
+        string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind, long bytesPerContextToken = 0, long multiplyAdds = 0) =>
+        graph.Add(op, reads, writes, otherBytes, () => [bind()], bytesPerContextToken, multiplyAdds: multiplyAdds);
 
     private static DenseMatrix Dense(LinearWeight weight, string op) =>
         weight.Dense ?? throw new ArgumentException($"{op}: {weight.Name} is INT4; a table is read row by row and stays plain");

@@ -1,3 +1,5 @@
+using QwenIlgpu.Kernels;
+
 namespace QwenIlgpu.Tests;
 
 /// <summary>What a step costs the host once everything is recorded.</summary>
@@ -17,12 +19,11 @@ internal sealed class SteadyDecodeTests
         scheduler.Update();
         for (int i = 0; i < 20; i++)
             scheduler.Step();
-        StepShape shape = StepShape.Decode(1);
-        long launchBytes = BytesOfLaunchesAlone(sequences, shape);
+        long launchBytes = BytesOfALaunch();
 
         // The least of many: on a busy machine ILGPU's launches allocate a little more now and then, which is no step's doing.
         long[] bytes = [.. Enumerable.Range(0, 200).Select(_ => BytesOf(() => scheduler.Step()))];
-        Assert.That(bytes[..100].Min(), Is.EqualTo(launchBytes), "bytes per step beside those of ILGPU's own launches");
+        Assert.That(bytes[..100].Min(), Is.EqualTo(launchBytes), "bytes per step beside those of ILGPU's own launch");
         Assert.That(bytes[100..].Min(), Is.EqualTo(launchBytes), "bytes per step further on, over a page boundary");
     }
 
@@ -38,11 +39,12 @@ internal sealed class SteadyDecodeTests
         Assert.That(graph.Launches.Length, Is.EqualTo(graph.Nodes.Count + 4));
     }
 
-    // ILGPU's CPU accelerator allocates a task object a launch.
-    private static long BytesOfLaunchesAlone(SequenceRunner sequences, StepShape shape)
+    // ILGPU's CPU accelerator allocates a task object a launch, and a step is one.
+    private static long BytesOfALaunch()
     {
-        OpGraph graph = sequences.Runner.GraphOf(shape).Graph;
-        return Enumerable.Range(0, 50).Min(_ => BytesOf(() => StreamRunner.Run(graph, TestModels.Tiny.Device.Stream)));
+        ComputeDevice device = TestModels.Tiny.Device;
+        CpuSequence nothing = CpuSequence.Of([]);
+        return Enumerable.Range(0, 50).Min(_ => BytesOf(() => device.Loader.Cpu.Run(device.Stream, nothing)));
     }
 
     private static long BytesOf(Action action)
