@@ -8,15 +8,17 @@ namespace QwenIlgpu.Cli;
 /// <summary>The bandwidth that steps are judged by: how fast the device streams through memory that it only reads.</summary>
 internal static class BandwidthProbe
 {
-    // On a GPU several times its caches; elsewhere little, as nobody waits for the CPU accelerator's figure.
+    // On a GPU several times its caches; on OpenCL little, as nobody waits for its figure.
     private const long GpuBytes = 1L << 30;
     private const long OtherBytes = 1L << 24;
     private const int Rounds = 7;
     private const int LaunchesPerRound = 4;
 
-    /// <summary>Bytes a second, the median of several rounds.</summary>
+    /// <summary>Bytes a second: on the CPU of its threads' vector reads, elsewhere of a kernel, the median of several rounds.</summary>
     public static double MeasureBytesPerSecond(ComputeDevice device)
     {
+        if (device.IsCpu)
+            return StreamRead.MeasureBytesPerSecond(device.Loader.Cpu.Count);
         device.Bind();
         using var memory = new DeviceMemory(device);
         long words = (device.IsCuda ? GpuBytes : OtherBytes) / 16;

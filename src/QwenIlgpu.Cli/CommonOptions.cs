@@ -24,7 +24,7 @@ internal sealed class CommonOptions
     public Option<DeviceSelection> Device { get; } = new("--device")
     {
         Description =
-            "Where the model runs. auto: the first CUDA device that can be used; without one the CPU, but only for models under 500 MB. " +
+            "Where the model runs. auto: the first CUDA device that can be used; without one the CPU, if memory holds the model. " +
             "cuda is cuda:0; opencl is experimental. [default: auto]",
         HelpName = "auto|cpu|cuda|cuda:N|opencl",
         Arity = ArgumentArity.ExactlyOne,
@@ -37,6 +37,10 @@ internal sealed class CommonOptions
             return selection;
         },
     };
+
+    public Option<int> Threads { get; } = NumberOption.WithDefault(
+        "--threads", "On the CPU, how many threads; other devices ignore it. 0: one for each physical core.",
+        0, v => v is >= 0 and <= ComputeDevice.MaxCpuThreads, $"from 0 to {ComputeDevice.MaxCpuThreads}");
 
     public Option<bool> Json { get; } = new("--json")
     {
@@ -53,6 +57,7 @@ internal sealed class CommonOptions
     public CommonOptions(ModelLoader loadModel)
     {
         LoadModel = loadModel;
+        Threads.Recursive = true;
         Device.CompletionSources.Add("auto", "cpu", "cuda", "opencl");
     }
 
@@ -60,6 +65,7 @@ internal sealed class CommonOptions
     {
         root.Options.Add(Model);
         root.Options.Add(Device);
+        root.Options.Add(Threads);
         root.Options.Add(Json);
         root.Options.Add(Verbose);
     }

@@ -78,6 +78,7 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
         var options = new ModelOptions
         {
             Device = parse.GetValue(common.Device),
+            CpuThreads = parse.GetValue(common.Threads),
             Quantization = parse.GetValue(Quantize),
             HeadQuantization = parse.GetValue(QuantizeHead),
             ChatTemplate = TemplateName(parse),

@@ -13,11 +13,15 @@ internal sealed class SyntheticArguments
         [.. SyntheticShape.Names.Select(n => (n, (string?)n))]);
 
     public Option<int?> Layers { get; } = NumberOption.Optional<int>(
-        "--layers", "Of a synthetic model, only its first layers. Without a GPU: 4, and at most 8192 rows of the vocabulary.",
+        "--layers", "Of a synthetic model, only its first layers. [default: all; 4 where a CPU's memory cannot hold them]",
         v => v is >= 4 and <= 64 && v % 4 == 0, "a multiple of 4 up to 64");
 
+    public Option<int?> Vocabulary { get; } = NumberOption.Optional<int>(
+        "--vocabulary", "Of a synthetic model, only the first rows of the vocabulary. [default: all; 8192 where a CPU's memory cannot hold them]",
+        v => v >= 256, "at least 256");
+
     public Option<int[]?> Contexts { get; } = Lengths(
-        "--contexts", "Of a synthetic model, prompt lengths to measure. [default: 1024,8192,32768 on a GPU, else 16; --plan: 1024]", int.MaxValue);
+        "--contexts", "Of a synthetic model, prompt lengths to measure. [default: 1024,8192,32768 on a GPU, else 64; --plan: 1024]", int.MaxValue);
 
     public Option<bool> SkipPrefill { get; } = new("--skip-prefill")
     {
@@ -38,7 +42,7 @@ internal sealed class SyntheticArguments
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Shape, Layers, Contexts, SkipPrefill, Bandwidth, Plan, Prefill])
+        foreach (Option option in (Option[])[Shape, Layers, Vocabulary, Contexts, SkipPrefill, Bandwidth, Plan, Prefill])
             command.Options.Add(option);
     }
 
@@ -46,7 +50,7 @@ internal sealed class SyntheticArguments
     public void Check(ParseResult parse, bool tunes, params ReadOnlySpan<Option> notWithSynthetic)
     {
         bool synthetic = parse.GetValue(Shape) is not null;
-        foreach (Option option in (Option[])[Layers, Contexts, SkipPrefill, Plan, Prefill])
+        foreach (Option option in (Option[])[Layers, Vocabulary, Contexts, SkipPrefill, Plan, Prefill])
         {
             if (!synthetic && IsGiven(parse, option))
                 throw new UsageException($"{option.Name} goes with --synthetic only");

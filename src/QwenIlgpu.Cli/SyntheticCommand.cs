@@ -6,62 +6,56 @@ using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Cli;
 
-/// <summary>`qwen bench --synthetic`: makes the model, measures it, or lists its plan; says what a machine without a GPU leaves out.</summary>
+/// <summary>`qwen bench --synthetic`: makes the model, measures it, or lists its plan; says what a machine cannot hold of it.</summary>
 internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArguments model, CommonOptions common, Terminal terminal)
 {
-    private const int CutLayers = 4;
-    private const int CutVocabulary = 8192;
     private const uint Seed = 1;
 
     public async Task RunAsync(ParseResult parse, int? decodeTokens, bool timesNodes, int decoding, bool cudaGraphs, CancellationToken cancellation)
     {
         string name = parse.GetValue(arguments.Shape)!;
-        QwenConfig config = SyntheticShape.Of(name);
-        if (parse.GetValue(arguments.Layers) is { } layers)
-        {
-            if (layers > config.NumHiddenLayers)
-                throw new UsageException($"--layers is {layers}; {name} has {config.NumHiddenLayers}");
-            config = SyntheticShape.Cut(config, layers, config.VocabSize);
-        }
-
+        int? layers = parse.GetValue(arguments.Layers);
+        int? vocabulary = parse.GetValue(arguments.Vocabulary);
+        var cut = SyntheticCut.Of(name, layers, vocabulary);
         if (parse.GetValue(arguments.Plan) && arguments.PrefillOf(parse) is { } tokens)
         {
-            await WritePromptsAsync(parse, name, config, tokens).ConfigureAwait(false);
+            await WritePromptsAsync(parse, name, cut.Config, tokens).ConfigureAwait(false);
             return;
         }
 
         if (parse.GetValue(arguments.Plan))
         {
-            await WritePlanAsync(parse, name, config).ConfigureAwait(false);
+            await WritePlanAsync(parse, name, cut.Config).ConfigureAwait(false);
             return;
         }
 
         ComputeDevice device = ComputeDevice.Open(
-            parse.GetValue(common.Device), modelBytes: 0, terminal.Note, ModelArguments.KernelCache);
-        string? cut = device.IsCuda ? null : CutFor(ref config, name, parse.GetValue(arguments.Layers) is not null);
-        await using QwenModel made = SyntheticModel.Create($"synthetic {name}", config, device, parse.GetValue(model.QuantizeHead), Seed);
-        if (cut is not null)
-            terminal.Note(cut);
+            parse.GetValue(common.Device), measure: null, terminal.Note, ModelArguments.KernelCache, cpuThreads: parse.GetValue(common.Threads));
+        HeadQuantization head = parse.GetValue(model.QuantizeHead);
+        if (device.IsCpu)
+        {
+            long weightBytes = SyntheticModel.Measure(cut.Config, device, head).WeightBytes;
+            cut = cut.IfItFits(name, layers, vocabulary, weightBytes, AvailableMemory.Bytes());
+        }
+        else if (!device.IsCuda)
+        {
+            cut = SyntheticCut.Least(name, layers, vocabulary, "OpenCL is an experiment");
+        }
+
+        await using QwenModel made = SyntheticModel.Create($"synthetic {name}", cut.Config, device, head, Seed);
+        if (cut.IsForced)
+            terminal.Note(cut.Text!);
         var steps = new SyntheticSteps(
-            arguments.ContextsOf(parse) ?? (device.IsCuda ? [1024, 8192, 32768] : [16]),
-            decodeTokens ?? (device.IsCuda ? 64 : 4), parse.GetValue(arguments.SkipPrefill), timesNodes, decoding);
+            arguments.ContextsOf(parse) ?? (device.IsCuda ? [1024, 8192, 32768] : [64]),
+            decodeTokens ?? (device.IsCuda ? 64 : 16), parse.GetValue(arguments.SkipPrefill), timesNodes, decoding);
         double bandwidth = parse.GetValue(arguments.Bandwidth) * 1e9 ?? BandwidthProbe.MeasureBytesPerSecond(device);
         var bench = new SyntheticBench(made, model.CapacityOf(parse), bandwidth, steps, cudaGraphs);
         (JsonObject report, IReadOnlyList<NodeTable> tables) = bench.Run(cancellation);
         report["bandwidth_is"] = parse.GetValue(arguments.Bandwidth) is null ? "measured" : "given";
-        report["cut"] = cut;
+        report["cut"] = cut.Text;
         BenchCommand.Write(
             report, [.. tables.Select(t => (Length(t.ContextTokens), $"decode, one token after {t.ContextTokens}", t))],
             parse.GetValue(common.Json), terminal);
-    }
-
-    // What the portable kernels get through in seconds; every kernel and every width stays.
-    private static string? CutFor(ref QwenConfig config, string name, bool layersGiven)
-    {
-        QwenConfig whole = config;
-        config = SyntheticShape.Cut(config, layersGiven ? config.NumHiddenLayers : CutLayers, CutVocabulary);
-        return $"no GPU: {name} is cut to {config.NumHiddenLayers} of {SyntheticShape.Of(name).NumHiddenLayers} layers "
-            + $"and {config.VocabSize} of {whole.VocabSize} rows of the vocabulary; its speed says nothing of a GPU's";
     }
 
     private async Task WritePlanAsync(ParseResult parse, string name, QwenConfig config)
@@ -99,6 +93,8 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
         string line = $"qwen bench --synthetic {name} --plan";
         if (parse.GetValue(arguments.Layers) is { } layers)
             line += $" --layers {Length(layers)}";
+        if (parse.GetValue(arguments.Vocabulary) is { } vocabulary)
+            line += $" --vocabulary {Length(vocabulary)}";
         if (parse.GetValue(model.QuantizeHead) == HeadQuantization.Int8)
             line += " --quantize-head int8";
         if (arguments.ContextsOf(parse) is { } contexts)

@@ -37,7 +37,7 @@ internal sealed class TuneArguments
         bool plans = parse.GetValue(synthetic.Plan);
         if (!plans && parse.GetValue(synthetic.Shape) is null)
             throw new UsageException("--tune needs --synthetic for what to measure, or --plan to predict");
-        foreach (Option option in plans ? (Option[])[synthetic.Shape, synthetic.Layers, synthetic.Prefill] : [])
+        foreach (Option option in plans ? (Option[])[synthetic.Shape, synthetic.Layers, synthetic.Vocabulary, synthetic.Prefill] : [])
         {
             if (SyntheticArguments.IsGiven(parse, option))
                 throw new UsageException($"{option.Name} does not go with --tune --plan, which predicts every shape");

@@ -62,7 +62,7 @@ internal sealed class TuneCommand(
     private async Task MeasureAsync(ParseResult parse, string folder, CancellationToken cancellation)
     {
         string name = parse.GetValue(synthetic.Shape)!;
-        ComputeDevice device = ComputeDevice.Open(parse.GetValue(common.Device), modelBytes: 0, terminal.Note, ModelArguments.KernelCache);
+        ComputeDevice device = ComputeDevice.Open(parse.GetValue(common.Device), measure: null, terminal.Note, ModelArguments.KernelCache);
         if (device.Accelerator is not CudaAccelerator cuda)
         {
             string given = device.Accelerator.Name;
@@ -81,8 +81,7 @@ internal sealed class TuneCommand(
             throw;
         }
 
-        QwenConfig config = SyntheticShape.Of(name);
-        config = SyntheticShape.Cut(config, Math.Min(parse.GetValue(synthetic.Layers) ?? CutLayers, config.NumHiddenLayers), config.VocabSize);
+        QwenConfig config = SyntheticCut.Of(name, parse.GetValue(synthetic.Layers) ?? CutLayers, parse.GetValue(synthetic.Vocabulary)).Config;
         await using QwenModel made = SyntheticModel.Create($"synthetic {name}", config, device, parse.GetValue(model.QuantizeHead), Seed);
         int[] tokens = synthetic.PrefillOf(parse) ?? [.. PrefillTuner.TableTokens];
         IReadOnlyList<TileTime> times = PrefillTuner.Measure(made, model.PageTypeOf(parse), tokens, Runs, cancellation);
@@ -101,6 +100,8 @@ internal sealed class TuneCommand(
             line += " --quantize-head int8";
         if (parse.GetValue(synthetic.Layers) is { } layers)
             line += string.Create(CultureInfo.InvariantCulture, $" --layers {layers}");
+        if (parse.GetValue(synthetic.Vocabulary) is { } vocabulary)
+            line += string.Create(CultureInfo.InvariantCulture, $" --vocabulary {vocabulary}");
         return synthetic.PrefillOf(parse) is null ? line : $"{line} --prefill {string.Join(',', tokens)}";
     }
 

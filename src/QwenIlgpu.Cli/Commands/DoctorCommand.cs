@@ -16,6 +16,8 @@ internal static class DoctorCommand
         """;
 
     private const string Works = "works";
+    private const string Opens = "opens";
+    private const string Cpu = "cpu";
 
     public static Command Create(CommonOptions common, Terminal terminal)
     {
@@ -29,13 +31,17 @@ internal static class DoctorCommand
                 ["machine"] = Machine(),
             };
             bool gpuWorks = DescribeDevices(report, selection);
-            bool modelOpens = DescribeModel(report, ModelDirectory.Resolve(parse, common, terminal), selection, gpuWorks);
+            using ComputeDevice cpuDevice = ComputeDevice.OpenCpu(parse.GetValue(common.Threads));
+            var cpu = new CpuReport(cpuDevice);
+            report["cpu"] = cpu.ToJson();
+            JsonObject model = DescribeModel(ModelDirectory.Resolve(parse, common, terminal), selection, gpuWorks, cpuDevice, cpu);
+            report["model"] = model;
             if (parse.GetValue(common.Json))
                 terminal.WriteJson(report);
             else
                 JsonTable.Write(terminal.Output, report);
-            if (!modelOpens)
-                throw new InvalidDataException((string)report["model"]!["state"]!);
+            if ((string)model["state"]! is var state && state != Opens)
+                throw new InvalidDataException(state);
             if (selection.Kind == DeviceKind.Cuda && !gpuWorks)
                 throw new NotSupportedException($"--device {selection} cannot be used: {report["why_no_gpu"]}");
             return ExitCode.Done;
@@ -93,9 +99,9 @@ internal static class DoctorCommand
 
         devices.Add(new JsonObject
         {
-            ["name"] = "CPU accelerator",
-            ["kind"] = "cpu",
-            ["capability"] = "tests and debugging",
+            ["name"] = CpuReport.Name,
+            ["kind"] = Cpu,
+            ["capability"] = CpuReport.Instructions,
             ["memory_bytes"] = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
             ["state"] = TryDevice(() => ComputeDevice.OpenCpu()),
         });
@@ -129,29 +135,36 @@ internal static class DoctorCommand
         }
     }
 
-    private static bool DescribeModel(JsonObject report, string directory, DeviceSelection selection, bool gpuWorks)
+    private static JsonObject DescribeModel(
+        string directory, DeviceSelection selection, bool gpuWorks, ComputeDevice cpuDevice, CpuReport cpu)
     {
         var model = new JsonObject { ["directory"] = directory };
-        report["model"] = model;
         try
         {
             using Checkpoint checkpoint = Checkpoint.Open(directory);
-            model["state"] = "opens";
+            ModelFootprint footprint = WeightLoader.Measure(checkpoint, cpuDevice, new ModelOptions());
+            model["state"] = Opens;
             model["weight_bytes"] = checkpoint.WeightBytes;
-            model["runs_on"] = selection.Kind switch
-            {
-                DeviceKind.Cpu => "cpu",
-                _ when gpuWorks => "cuda",
-                DeviceKind.Cuda => "nothing: there is no working GPU",
-                _ when checkpoint.WeightBytes <= ComputeDevice.LargestCpuModelBytes => "cpu",
-                _ => "nothing: there is no working GPU, and the model is too large for the CPU unless --device cpu asks for it",
-            };
-            return true;
+            string runsOn = RunsOn(selection, gpuWorks, CpuChoice.Fits(footprint.WeightBytes, cpu.AvailableBytes));
+            model["runs_on"] = runsOn;
+            if (runsOn == Cpu && CpuChoice.Speed(footprint, () => cpu.BytesPerSecond) is { } speed)
+                model["speed"] = speed;
         }
         catch (Exception e) when (CheckpointFile.IsFault(e))
         {
             model["state"] = e.Message;
-            return false;
         }
+
+        return model;
     }
+
+    private static string RunsOn(DeviceSelection selection, bool gpuWorks, bool fitsCpu) => selection.Kind switch
+    {
+        DeviceKind.Cpu => Cpu,
+        DeviceKind.OpenCl => "opencl",
+        _ when gpuWorks => "cuda",
+        DeviceKind.Cuda => "nothing: there is no working GPU",
+        _ when fitsCpu => Cpu,
+        _ => "nothing: there is no working GPU, and memory does not hold the weights and some room; --device cpu tries all the same",
+    };
 }

@@ -12,21 +12,18 @@ namespace QwenIlgpu;
 /// <summary>One accelerator with the streams that everything of a model runs on.</summary>
 internal sealed class ComputeDevice : IDisposable
 {
-    /// <summary>Largest checkpoint that <see cref="DeviceSelection.Auto"/> runs on the CPU accelerator.</summary>
-    public const long LargestCpuModelBytes = 500_000_000;
-
-    // More threads than this gain little in the portable kernels and cost launch time each.
-    private const int MaxCpuThreads = 16;
+    /// <summary>Most threads that a CPU accelerator is opened with.</summary>
+    public const int MaxCpuThreads = 256;
 
     private readonly Context context;
 
-    private ComputeDevice(Context context, Accelerator accelerator, string? kernelCacheDirectory, bool emulateWarps = false)
+    private ComputeDevice(Context context, Accelerator accelerator, string? kernelCacheDirectory, bool emulateWarps = false, int cpuThreads = 0)
     {
         this.context = context;
         Accelerator = accelerator;
         Stream = accelerator.CreateStream();
         CopyStream = IsCuda ? accelerator.CreateStream() : Stream;
-        Loader = new KernelLoader(accelerator, kernelCacheDirectory) { RunsWarpKernels = IsCuda || emulateWarps };
+        Loader = new KernelLoader(accelerator, kernelCacheDirectory, cpuThreads) { RunsWarpKernels = IsCuda || emulateWarps };
     }
 
     public Accelerator Accelerator { get; }
@@ -43,14 +40,18 @@ internal sealed class ComputeDevice : IDisposable
 
     public bool IsCuda => Accelerator.AcceleratorType == AcceleratorType.Cuda;
 
-    /// <summary>ILGPU's CPU accelerator with one thread per core.</summary>
+    /// <summary>ILGPU's CPU accelerator.</summary>
+    /// <param name="threads">Threads that kernels run on; 0: one for each physical core.</param>
     /// <param name="recordsWarpKernels">Record steps as a GPU runs them, to look at: they cannot run here.</param>
-    public static ComputeDevice OpenCpu(bool recordsWarpKernels = false)
+    public static ComputeDevice OpenCpu(int threads = 0, bool recordsWarpKernels = false)
     {
-        int threads = Math.Clamp(Environment.ProcessorCount, 2, MaxCpuThreads);
-        Context context = Context.Create(b => b.CPU(new CPUDevice(threads, 1, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        int count = threads == 0 ? Math.Min(CpuTopology.PhysicalCores(), MaxCpuThreads) : threads;
+
+        // ILGPU's accelerator has two threads at least.
+        Context context = Context.Create(b => b.CPU(new CPUDevice(Math.Max(count, 2), 1, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2));
         Intrinsics.Register(context);
-        return new ComputeDevice(context, context.GetCPUDevice(0).CreateCPUAccelerator(context), kernelCacheDirectory: null, recordsWarpKernels);
+        return new ComputeDevice(
+            context, context.GetCPUDevice(0).CreateCPUAccelerator(context), kernelCacheDirectory: null, recordsWarpKernels, count);
     }
 
     /// <summary>One CUDA device; its compiled kernels are kept in the given directory, or nowhere.</summary>
@@ -60,7 +61,7 @@ internal sealed class ComputeDevice : IDisposable
     public static ComputeDevice OpenCuda(int ordinal, string? kernelCacheDirectory)
     {
         if (CudaProbe.Run().RefusalOf(ordinal) is { } refusal)
-            throw new NotSupportedException($"no CUDA device: {refusal}; use --device cpu for a small model, or see `qwen doctor`");
+            throw new NotSupportedException($"no CUDA device: {refusal}; --device cpu takes the CPU; see `qwen doctor`");
         Context context = Context.Create(b => b.Cuda().EnableAlgorithms().Optimize(OptimizationLevel.O2));
         Intrinsics.Register(context);
         try
@@ -106,15 +107,21 @@ internal sealed class ComputeDevice : IDisposable
         }
     }
 
-    /// <summary>Opens the device that an option names, for a model of the given size.</summary>
+    /// <summary>Opens the device that an option names.</summary>
+    /// <param name="selection">The option.</param>
+    /// <param name="measure">What the model takes of a device, asked where the CPU is to stand in for a GPU; null: it will fit.</param>
+    /// <param name="notice">Told in one line that the CPU stands in, if it does.</param>
+    /// <param name="kernelCacheDirectory">Directory of kernels compiled for CUDA; null keeps none.</param>
+    /// <param name="emulateWarps">On OpenCL, run the kernels of warps, emulated.</param>
+    /// <param name="cpuThreads">On the CPU, how many threads; 0: one for each physical core.</param>
     public static ComputeDevice Open(
-        DeviceSelection selection, long modelBytes, Action<string> notice, string? kernelCacheDirectory = null, bool emulateWarps = false) =>
-        selection.Kind switch
+        DeviceSelection selection, Func<ComputeDevice, ModelFootprint>? measure, Action<string> notice, string? kernelCacheDirectory = null,
+        bool emulateWarps = false, int cpuThreads = 0) => selection.Kind switch
     {
-        DeviceKind.Cpu => OpenCpu(),
+        DeviceKind.Cpu => OpenCpu(cpuThreads),
         DeviceKind.Cuda => OpenCuda(selection.Ordinal, kernelCacheDirectory),
         DeviceKind.OpenCl => OpenOpenCl(emulateWarps),
-        _ => OpenBest(modelBytes, notice, kernelCacheDirectory),
+        _ => OpenBest(measure, notice, kernelCacheDirectory, cpuThreads),
     };
 
     /// <summary>Makes the device's context current on the calling thread, which driver calls need; costs nothing when it is.</summary>
@@ -133,19 +140,26 @@ internal sealed class ComputeDevice : IDisposable
         context.Dispose();
     }
 
-    private static ComputeDevice OpenBest(long modelBytes, Action<string> notice, string? kernelCacheDirectory)
+    private static ComputeDevice OpenBest(
+        Func<ComputeDevice, ModelFootprint>? measure, Action<string> notice, string? kernelCacheDirectory, int cpuThreads)
     {
         (int ordinal, string? refusal) = CudaProbe.Run().FirstUsable();
         if (refusal is null)
             return OpenCuda(ordinal, kernelCacheDirectory);
-        if (modelBytes > LargestCpuModelBytes)
+        ComputeDevice device = OpenCpu(cpuThreads);
+        try
         {
-            throw new NotSupportedException(
-                $"no CUDA device: {refusal}; the model holds {modelBytes / 1_000_000} MB, and above {LargestCpuModelBytes / 1_000_000} MB " +
-                "the CPU accelerator is taken only when asked for: --device cpu");
+            ModelFootprint? model = measure?.Invoke(device);
+            if (model is { } known)
+                CpuChoice.Require(refusal, known, AvailableMemory.Bytes());
+            int threads = device.Loader.Cpu.Count;
+            notice(CpuChoice.Notice(refusal, model, threads, () => StreamRead.MeasureBytesPerSecond(threads)));
+            return device;
         }
-
-        notice($"no CUDA device ({refusal}); running on ILGPU's CPU accelerator, which is meant for tests and debugging");
-        return OpenCpu();
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
     }
 }

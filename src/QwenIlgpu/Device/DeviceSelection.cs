@@ -10,10 +10,10 @@ public readonly record struct DeviceSelection
 
     private DeviceSelection(DeviceKind kind, int ordinal) => (Kind, Ordinal) = (kind, ordinal);
 
-    /// <summary>The first usable CUDA device; without one the CPU accelerator, but only for models under 500 MB. The default.</summary>
+    /// <summary>The first usable CUDA device; without one the CPU, if the weights and some room fit into memory. The default.</summary>
     public static DeviceSelection Auto => default;
 
-    /// <summary>ILGPU's CPU accelerator: every kernel as a loop on the processor, for tests and debugging.</summary>
+    /// <summary>The processor, on as many threads as <see cref="ModelOptions.CpuThreads"/> says: vector code with AVX-512 or AVX2, plain loops elsewhere.</summary>
     public static DeviceSelection Cpu { get; } = new(DeviceKind.Cpu, 0);
 
     /// <summary>The first OpenCL device. Experimental: tested on PoCL only, and for models under 4 GB.</summary>

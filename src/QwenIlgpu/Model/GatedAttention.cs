@@ -11,6 +11,8 @@ internal sealed record GatedAttention(
     LinearWeight QProj, LinearWeight KProj, LinearWeight VProj, LinearWeight OProj,
     ArrayView<float> QNorm, ArrayView<float> KNorm, AttentionShape Heads, RotaryView Rotary, float Eps) : IMixer
 {
+    public long MatrixBytes => QProj.SizeBytes + KProj.SizeBytes + VProj.SizeBytes + OProj.SizeBytes;
+
     public ResidualStream Record(Ops ops, ResidualStream hidden, NormedRows x, ModelState state, int layer)
     {
         LayerPages pages = state.AttentionLayers[layer]!;

@@ -9,6 +9,16 @@ public sealed record ModelOptions
     /// <summary>The accelerator that holds the weights. Default <see cref="DeviceSelection.Auto"/>.</summary>
     public DeviceSelection Device { get; init; } = DeviceSelection.Auto;
 
+    /// <summary>Threads that a model on the CPU runs on, up to 256; 0 takes one for each physical core. Other devices ignore it. Default: 0.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is below 0 or above 256.</exception>
+    public int CpuThreads
+    {
+        get;
+        init => field = value is >= 0 and <= ComputeDevice.MaxCpuThreads
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, $"{nameof(CpuThreads)} must be from 0 to {ComputeDevice.MaxCpuThreads}");
+    }
+
     /// <summary>What is done with weights that the checkpoint holds in 16 or 32 bits. Default: nothing.</summary>
     public WeightQuantization Quantization { get; init; } = WeightQuantization.None;
 

@@ -180,15 +180,14 @@ public sealed class QwenModel : IAsyncDisposable
             Notice(notice);
         TextParts text = TextParts.Load(path, checkpoint.Config.VocabSize, options.ChatTemplate, options.UsedParts, Notice);
         ComputeDevice device = ComputeDevice.Open(
-            options.Device, checkpoint.WeightBytes, Notice, options.KernelCacheDirectory, options.EmulatesWarps);
+            options.Device, target => WeightLoader.Measure(checkpoint, target, options), Notice, options.KernelCacheDirectory,
+            options.EmulatesWarps, options.CpuThreads);
         var memory = new DeviceMemory(device);
         try
         {
             using var upload = new StagedUpload(device);
-            QwenWeights LoadInto(DeviceMemory target) =>
-                new WeightLoader(checkpoint, device, target, upload, options, progress, cancellation).Load();
-            memory.Reserve(DeviceMemory.Measure(device, measuring => LoadInto(measuring)));
-            QwenWeights weights = LoadInto(memory);
+            memory.Reserve(WeightLoader.Measure(checkpoint, device, options).WeightBytes);
+            QwenWeights weights = new WeightLoader(checkpoint, device, memory, upload, options, progress, cancellation).Load();
             var model = new QwenModel(path, device, memory, weights, checkpoint.Config, text, loggers);
             TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
             Log.Loaded(logger, path, model.DeviceName, memory.AllocatedBytes, elapsed);

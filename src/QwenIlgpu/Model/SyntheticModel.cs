@@ -13,7 +13,7 @@ internal static class SyntheticModel
         var memory = new DeviceMemory(device);
         try
         {
-            memory.Reserve(WeightBytes(config, device, headQuantization));
+            memory.Reserve(Measure(config, device, headQuantization).WeightBytes);
             QwenWeights weights = new SyntheticWeights(config, device, memory, memory, headQuantization, seed).Create();
             device.Synchronize();
             return new QwenModel(name, device, memory, weights, config, loggers ?? NullLoggerFactory.Instance);
@@ -35,7 +35,11 @@ internal static class SyntheticModel
         return new QwenModel(name, device, memory, weights, config, NullLoggerFactory.Instance);
     }
 
-    /// <summary>Bytes on the device of a shape's weights.</summary>
-    public static long WeightBytes(QwenConfig config, ComputeDevice device, HeadQuantization headQuantization) => DeviceMemory.Measure(
-        device, measuring => _ = new SyntheticWeights(config, device, measuring, measuring, headQuantization, 0).Create());
+    /// <summary>What a shape takes of a device.</summary>
+    public static ModelFootprint Measure(QwenConfig config, ComputeDevice device, HeadQuantization headQuantization)
+    {
+        using var measuring = new DeviceMemory(device) { IsMeasuring = true };
+        QwenWeights weights = new SyntheticWeights(config, device, measuring, measuring, headQuantization, 0).Create();
+        return new ModelFootprint(measuring.AllocatedBytes, weights.BytesPerToken);
+    }
 }

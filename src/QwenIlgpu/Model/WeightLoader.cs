@@ -8,8 +8,8 @@ namespace QwenIlgpu;
 
 /// <summary>
 /// Brings a checkpoint's tensors to the device in blocks of bounded size: plain weights as they are, GPTQ weights and weights to
-/// quantise through packing kernels, small vectors as float. With memory that only measures, it reads nothing and adds up what the
-/// weights take.
+/// quantise through packing kernels, small vectors as float. With memory that only measures, and no upload, it reads nothing and adds up
+/// what the weights take.
 /// </summary>
 internal sealed class WeightLoader
 {
@@ -23,12 +23,12 @@ internal sealed class WeightLoader
     private readonly HeadQuantization headQuantization;
     private readonly IProgress<LoadProgress>? progress;
     private readonly CancellationToken cancellation;
-    private readonly StagedUpload upload;
+    private readonly StagedUpload? upload;
     private readonly HashSet<string> uncheckedTensors;
     private long loadedBytes;
 
     public WeightLoader(
-        Checkpoint checkpoint, ComputeDevice device, DeviceMemory memory, StagedUpload upload, ModelOptions options,
+        Checkpoint checkpoint, ComputeDevice device, DeviceMemory memory, StagedUpload? upload, ModelOptions options,
         IProgress<LoadProgress>? progress, CancellationToken cancellation)
     {
         (this.checkpoint, this.device, this.memory, this.upload) = (checkpoint, device, memory, upload);
@@ -38,6 +38,16 @@ internal sealed class WeightLoader
         // Rows of the embedding and of the head may belong to ids that nobody uses.
         uncheckedTensors = [.. ((string[])["embed_tokens.weight", "lm_head.weight", "lm_head.scales"])
             .Select(name => checkpoint.Find(name)?.Name).OfType<string>()];
+    }
+
+    private StagedUpload Upload => upload ?? throw new InvalidOperationException("what only measures uploads nothing");
+
+    /// <summary>What the weights would take of a device.</summary>
+    public static ModelFootprint Measure(Checkpoint checkpoint, ComputeDevice device, ModelOptions options)
+    {
+        using var measuring = new DeviceMemory(device) { IsMeasuring = true };
+        QwenWeights weights = new WeightLoader(checkpoint, device, measuring, upload: null, options, progress: null, CancellationToken.None).Load();
+        return new ModelFootprint(measuring.AllocatedBytes, weights.BytesPerToken);
     }
 
     public QwenWeights Load()
@@ -157,7 +167,7 @@ internal sealed class WeightLoader
             Span<byte> block = Read(tensor, (long)(firstRow + row) * rowBytes, count * rowBytes);
             if (paddedRowBytes != rowBytes)
                 SpreadRows(block, count, rowBytes, paddedRowBytes);
-            upload.Send(target.SubView((long)row * paddedRowBytes, (long)count * paddedRowBytes));
+            Upload.Send(target.SubView((long)row * paddedRowBytes, (long)count * paddedRowBytes));
         }
     }
 
@@ -185,13 +195,13 @@ internal sealed class WeightLoader
             int count = Math.Min(wordsPerBlock, wordRows - word);
             ArrayView<int> words = Stage<int>(gptq.QWeight, (long)word * rows, (long)count * rows);
             GptqPack.Bind(device.Loader, new Matrix<int>(words, count, rows), word, matrix).Run(device.Stream);
-            upload.Consumed();
+            Upload.Consumed();
         }
 
         int groups = (int)gptq.Scales.Shape[0];
         ArrayView<ushort> scales = Stage<ushort>(gptq.Scales, 0, (long)groups * rows);
         GptqPack.BindScales(device.Loader, new Matrix<ushort>(scales, groups, rows), matrix).Run(device.Stream);
-        upload.Consumed();
+        Upload.Consumed();
         return new LinearWeight(module, matrix);
     }
 
@@ -223,11 +233,11 @@ internal sealed class WeightLoader
         for (int row = 0; row < rows; row += rowsPerBlock)
         {
             int count = Math.Min(rowsPerBlock, rows - row);
-            ArrayView<UInt4> data = upload.NextSource(DenseMatrix.BytesFor(type, count, columns)).Cast<UInt4>();
+            ArrayView<UInt4> data = Upload.NextSource(DenseMatrix.BytesFor(type, count, columns)).Cast<UInt4>();
             var block = new DenseMatrix(type, data, count, columns);
             UploadRows(tensor, block, row, count);
             pack(block, row).Run(device.Stream);
-            upload.Consumed();
+            Upload.Consumed();
         }
     }
 
@@ -269,7 +279,7 @@ internal sealed class WeightLoader
     {
         ArrayView<float> view = memory.Allocate<float>(values.Length);
         if (!memory.IsMeasuring)
-            upload.Send<float>(values, view);
+            Upload.Send<float>(values, view);
         return view;
     }
 
@@ -278,14 +288,14 @@ internal sealed class WeightLoader
         where T : unmanaged
     {
         int size = Marshal.SizeOf<T>();
-        ArrayView<byte> view = upload.NextSource(count * size);
+        ArrayView<byte> view = Upload.NextSource(count * size);
 
         // One 64-wide tile row of a very wide matrix can exceed a block.
         for (long done = 0; done < view.Length; done += BlockBytes)
         {
             int length = (int)Math.Min(BlockBytes, view.Length - done);
             Read(tensor, (firstElement * size) + done, length);
-            upload.Send(view.SubView(done, length));
+            Upload.Send(view.SubView(done, length));
         }
 
         return view.Cast<T>();
@@ -295,7 +305,7 @@ internal sealed class WeightLoader
     private Span<byte> Read(TensorEntry tensor, long offsetBytes, int length)
     {
         cancellation.ThrowIfCancellationRequested();
-        Span<byte> block = upload.NextBlock();
+        Span<byte> block = Upload.NextBlock();
         checkpoint.Read(tensor, offsetBytes, block[..length]);
         RefuseNonFinite(block[..length], tensor, offsetBytes);
         loadedBytes += length;

@@ -79,7 +79,7 @@ internal sealed class SyntheticModelTests
     private static async Task<(float[] Prefill, float[] Decode)> LogitsAsync(HeadQuantization head, uint seed)
     {
         QwenConfig config = SyntheticShape.Cut(SyntheticShape.Of("0.8b"), 4, 1024);
-        await using QwenModel model = SyntheticModel.Create("synthetic", config, ComputeDevice.Open(TestModels.Device, 0, _ => { }), head, seed);
+        await using QwenModel model = SyntheticModel.Create("synthetic", config, ComputeDevice.Open(TestModels.Device, null, _ => { }), head, seed);
         using var bench = new StepBench(model, new EngineOptions(), 16, cudaGraphs: false);
         return bench.LogitsOf([3, 1, 4, 1, 5, 9, 2, 6]);
     }
