@@ -17,13 +17,17 @@ internal sealed class ComputeDevice : IDisposable
 
     private readonly Context context;
 
-    private ComputeDevice(Context context, Accelerator accelerator, string? kernelCacheDirectory, bool emulateWarps = false, int cpuThreads = 0)
+    private ComputeDevice(Context context, Accelerator accelerator, string? kernelCacheDirectory, bool emulateWarps = false, int cpuThreads = 0, bool usesShares = true)
     {
         this.context = context;
         Accelerator = accelerator;
         Stream = accelerator.CreateStream();
         CopyStream = IsCuda ? accelerator.CreateStream() : Stream;
-        Loader = new KernelLoader(accelerator, kernelCacheDirectory, cpuThreads) { RunsWarpKernels = IsCuda || emulateWarps };
+        Loader = new KernelLoader(accelerator, kernelCacheDirectory, cpuThreads) 
+        {
+            RunsWarpKernels = IsCuda || emulateWarps,
+            UsesShares = usesShares && CpuVectors.AreSupported,
+        };
     }
 
     public Accelerator Accelerator { get; }
@@ -43,7 +47,8 @@ internal sealed class ComputeDevice : IDisposable
     /// <summary>ILGPU's CPU accelerator.</summary>
     /// <param name="threads">Threads that kernels run on; 0: one for each physical core.</param>
     /// <param name="recordsWarpKernels">Record steps as a GPU runs them, to look at: they cannot run here.</param>
-    public static ComputeDevice OpenCpu(int threads = 0, bool recordsWarpKernels = false)
+    /// <param name="usesShares">Run kernels as their shares, where the machine has the vectors for it.</param>
+    public static ComputeDevice OpenCpu(int threads = 0, bool recordsWarpKernels = false, bool usesShares = true)
     {
         int count = threads == 0 ? Math.Min(CpuTopology.PhysicalCores(), MaxCpuThreads) : threads;
 
@@ -51,7 +56,7 @@ internal sealed class ComputeDevice : IDisposable
         Context context = Context.Create(b => b.CPU(new CPUDevice(Math.Max(count, 2), 1, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2));
         Intrinsics.Register(context);
         return new ComputeDevice(
-            context, context.GetCPUDevice(0).CreateCPUAccelerator(context), kernelCacheDirectory: null, recordsWarpKernels, count);
+            context, context.GetCPUDevice(0).CreateCPUAccelerator(context), kernelCacheDirectory: null, recordsWarpKernels, count, usesShares);
     }
 
     /// <summary>One CUDA device; its compiled kernels are kept in the given directory, or nowhere.</summary>
@@ -114,11 +119,12 @@ internal sealed class ComputeDevice : IDisposable
     /// <param name="kernelCacheDirectory">Directory of kernels compiled for CUDA; null keeps none.</param>
     /// <param name="emulateWarps">On OpenCL, run the kernels of warps, emulated.</param>
     /// <param name="cpuThreads">On the CPU, how many threads; 0: one for each physical core.</param>
+    /// <param name="usesShares">On the CPU, run kernels as their shares.</param>
     public static ComputeDevice Open(
         DeviceSelection selection, Func<ComputeDevice, ModelFootprint>? measure, Action<string> notice, string? kernelCacheDirectory = null,
-        bool emulateWarps = false, int cpuThreads = 0) => selection.Kind switch
+        bool emulateWarps = false, int cpuThreads = 0, bool usesShares = true) => selection.Kind switch
     {
-        DeviceKind.Cpu => OpenCpu(cpuThreads),
+        DeviceKind.Cpu => OpenCpu(cpuThreads, usesShares: usesShares),
         DeviceKind.Cuda => OpenCuda(selection.Ordinal, kernelCacheDirectory),
         DeviceKind.OpenCl => OpenOpenCl(emulateWarps),
         _ => OpenBest(measure, notice, kernelCacheDirectory, cpuThreads),

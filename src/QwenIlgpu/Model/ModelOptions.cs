@@ -39,6 +39,9 @@ public sealed record ModelOptions
 
     /// <summary>On OpenCL, decode with the kernels that a GPU decodes with, their instructions emulated: for tests.</summary>
     internal bool EmulatesWarps { get; init; }
+
+    /// <summary>On the CPU, run kernels as their shares where the machine has the vectors for it; if not, as the loops that define them: for tests.</summary>
+    internal bool UsesShares { get; init; } = true;
 }
 
 /// <summary>Quantisation on load.</summary>
