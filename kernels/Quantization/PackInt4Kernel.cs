@@ -11,7 +11,7 @@ namespace QwenIlgpu.Kernels;
 [Instantiation(typeof(GptqWords))]
 [Instantiation(typeof(AwqWords))]
 [Instantiation(typeof(CompressedTensorsWords))]
-internal readonly struct PackInt4Kernel<TSource>(
+internal readonly partial struct PackInt4Kernel<TSource>(
     Matrix<int> block,
     int rows,
     int firstRowTile,

@@ -8,7 +8,7 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 [Instantiation(typeof(ScalesByGroup))]
 [Instantiation(typeof(ScalesByRow))]
-internal readonly struct PackScalesKernel<TSource>(Matrix<ushort> source, ArrayView<ushort> scales, int rows, int groups) : IPortableKernel
+internal readonly partial struct PackScalesKernel<TSource>(Matrix<ushort> source, ArrayView<ushort> scales, int rows, int groups) : IPortableKernel
     where TSource : struct, IScaleSource
 {
     public int Items => Int4Layout.RowTiles(rows) * groups;

@@ -13,7 +13,7 @@ namespace QwenIlgpu.Kernels;
 [Instantiation(typeof(F32Weights), typeof(F16Format))]
 [Instantiation(typeof(F16Weights), typeof(F16Format))]
 [Instantiation(typeof(Bf16Weights), typeof(F16Format))]
-internal readonly struct RoundToNearestInt4Kernel<TWeight, TScale>(
+internal readonly partial struct RoundToNearestInt4Kernel<TWeight, TScale>(
     Matrix<UInt4> w, int columns, int firstRowTile, int groupSize, ArrayView<UInt4> codes, ArrayView<ushort> scales) : IPortableKernel
     where TWeight : struct, IWeightFormat
     where TScale : struct, INumberFormat<ushort>

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class RoundToNearestInt8Tests : KernelTests
+internal sealed class RoundToNearestInt8Tests(Shares shares) : ShareTests(shares)
 {
     // Group 0: one scale a row.
     private static IEnumerable<TestCaseData> Cases() =>

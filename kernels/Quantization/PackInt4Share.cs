@@ -1,0 +1,81 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// GPTQ's words, whose neighbours are rows: eight words of sixteen rows are a tile. A thread takes neighbouring tiles of a column of tiles,
+/// so that it reads eight rows of words on and on.
+/// </summary>
+internal readonly unsafe partial struct PackInt4Kernel<TSource> : ICpuShare
+{
+    public bool TakesShape => typeof(TSource) == typeof(GptqWords);
+
+    public void Share(int thread, int threads)
+    {
+        int rowTiles = Int4Layout.RowTiles(rows);
+        CpuPart part = CpuPart.Of(rowTiles * blockColumnTiles, thread, threads);
+        for (int tile = part.From; tile < part.To; tile++)
+        {
+            int rowTile = tile % rowTiles;
+            int columnTile = tile / rowTiles;
+            UInt4* lanes = CpuVectors.Pointer(codes) + Int4Layout.TileStart(firstRowTile + rowTile, firstColumnTile + columnTile, columnTiles);
+            GptqTile.Pack(block, rowTile * Int4Layout.TileRows, columnTile * TileOctets, rows, (uint*)lanes);
+        }
+    }
+}
+
+/// <summary>One tile of INT4 codes from GPTQ's words: block [K / 8, N], bits 4j … of word (o, r) the code of k = 8o + j.</summary>
+internal static unsafe class GptqTile
+{
+    private const uint ZeroWord = 0x88888888u;
+    private const uint EvenCodes = 0x0f0f0f0fu;
+
+    /// <summary>Packs octets from <paramref name="octet"/> on of sixteen rows; what lies behind the block's last octet or row stands for zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Pack(Matrix<int> block, int row, int octet, int rows, uint* lanes)
+    {
+        for (int word = 0; word < 4; word++)
+        {
+            Vector512<uint> first = Octet(block, row, octet + (2 * word), rows);
+            Vector512<uint> second = Octet(block, row, octet + (2 * word) + 1, rows);
+            Vector256<uint> firstEven = Even(first), firstOdd = Odd(first), secondEven = Even(second), secondOdd = Odd(second);
+            for (int t = 0; t < 4; t++)
+            {
+                Vector256<uint> low = Vector256.Create(255u);
+                Vector256<uint> words = ((firstEven >> (8 * t)) & low) | (((secondEven >> (8 * t)) & low) << 8)
+                    | (((firstOdd >> (8 * t)) & low) << 16) | ((secondOdd >> (8 * t)) << 24);
+                for (int g = 0; g < 8; g++)
+                    lanes[(16 * g) + (4 * t) + word] = words[g];
+            }
+        }
+    }
+
+    // Of rows g, below them rows g + 8 in the upper four bits of each byte: codes 2t in byte t.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<uint> Even(Vector512<uint> octet) =>
+        (octet.GetLower() & Vector256.Create(EvenCodes)) | ((octet.GetUpper() & Vector256.Create(EvenCodes)) << 4);
+
+    // The same of codes 2t + 1.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<uint> Odd(Vector512<uint> octet) =>
+        ((octet.GetLower() >> 4) & Vector256.Create(EvenCodes)) | (octet.GetUpper() & Vector256.Create(~EvenCodes));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<uint> Octet(Matrix<int> block, int row, int octet, int rows)
+    {
+        if (octet >= block.Rows)
+            return Vector512.Create(ZeroWord);
+        uint* words = (uint*)CpuVectors.Row(block, octet) + row;
+        return row + Int4Layout.TileRows <= rows ? Vector512.Load(words) : Tail(words, rows - row);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Vector512<uint> Tail(uint* words, int count)
+    {
+        uint* whole = stackalloc uint[Int4Layout.TileRows];
+        for (int i = 0; i < Int4Layout.TileRows; i++)
+            whole[i] = i < count ? words[i] : ZeroWord;
+        return Vector512.Load(whole);
+    }
+}
