@@ -79,6 +79,7 @@ internal sealed class ArgumentVectors
         ("--output", _) => [Path.Combine(directory, "out"), Path.Combine(directory, "link"), "/dev/null"],
         ("--chat-template", _) => ["qwen3.6"],
         ("--runs" or "--layers", _) => ["8"],
+        ("--vocabulary", _) => ["256"],
         ("--min-p" or "--top-p", _) => ["0.5"],
         ("--context" or "--prefill-chunk", _) => ["64", "128"],
         (_, "N") => ["1", "2"],

@@ -43,6 +43,10 @@ internal sealed class ReportCommandTests
         Assert.That(report.GetProperty("versions").GetProperty("ilgpu").GetString(), Is.EqualTo("1.5.3"));
         JsonElement cpu = report.GetProperty("devices").EnumerateArray().Last();
         Assert.That((cpu.GetProperty("kind").GetString(), cpu.GetProperty("state").GetString()), Is.EqualTo(("cpu", "works")));
+        JsonElement processor = report.GetProperty("cpu");
+        Assert.That(processor.GetProperty("threads").GetInt32(), Is.EqualTo(processor.GetProperty("physical_cores").GetInt32()));
+        Assert.That(processor.GetProperty("read_gb_per_s").GetDouble(), Is.GreaterThan(0.1));
+        Assert.That(processor.GetProperty("int4_models").EnumerateArray().Select(m => m.GetProperty("name").GetString()), Is.EqualTo(new[] { "0.8b", "4b", "9b", "27b" }));
         bool gpu = report.GetProperty("devices").GetArrayLength() > 1;
         Assert.That(report.GetProperty("why_no_gpu").ValueKind, Is.EqualTo(gpu ? JsonValueKind.Null : JsonValueKind.String));
         Assert.That(report.GetProperty("model").GetProperty("runs_on").GetString(), Is.EqualTo(gpu ? "cuda" : "cpu"));
@@ -50,7 +54,11 @@ internal sealed class ReportCommandTests
 
     [Test]
     public void DoctorPrintsText() =>
-        Assert.That(CommandLine.Run("doctor").Expect(ExitCode.Done).Output, Does.Contain("CPU accelerator").And.Contain("dotnet").And.Contain("why no gpu"));
+        Assert.That(CommandLine.Run("doctor").Expect(ExitCode.Done).Output, Does.Contain("read gb per s").And.Contain("dotnet").And.Contain("why no gpu"));
+
+    [Test]
+    public void DoctorTakesTheThreadsItIsGiven() =>
+        Assert.That(CommandLine.Run("doctor", "--threads", "1", "--json").Expect(ExitCode.Done).Json.GetProperty("cpu").GetProperty("threads").GetInt32(), Is.EqualTo(1));
 
     [Test]
     public void DoctorFailsForADeviceThatIsAskedForAndNotThere()

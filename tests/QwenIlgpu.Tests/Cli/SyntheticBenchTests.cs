@@ -13,11 +13,12 @@ internal sealed class SyntheticBenchTests
     {
         string[] skip = skipsPrefill ? ["--skip-prefill"] : [];
         CommandLine run = CommandLine.RunModel(
-            ["bench", "--synthetic", "0.8b", "--layers", "4", "--contexts", "5,70", "--decode-tokens", "3", "--nodes", "--bandwidth", "20", "--json", .. skip]).Expect(ExitCode.Done);
+            ["bench", "--synthetic", "0.8b", "--layers", "4", "--vocabulary", "8192", "--contexts", "5,70", "--decode-tokens", "3", "--nodes", "--bandwidth", "20", "--json", .. skip]).Expect(ExitCode.Done);
         JsonElement report = run.Json;
 
         Assert.That(report.GetProperty("logits_standard_deviation").GetDouble(), Is.InRange(1, 10));
         Assert.That(report.GetProperty("layers").GetInt32(), Is.EqualTo(4));
+        Assert.That(report.GetProperty("cut").GetString(), Does.StartWith("0.8b is cut to 4 of 24 layers and 8192 of 248320 rows of the vocabulary (as asked)"));
         Assert.That(report.GetProperty("bandwidth_is").GetString(), Is.EqualTo("given"));
         JsonElement[] contexts = [.. report.GetProperty("contexts").EnumerateArray()];
         Assert.That(contexts.Select(c => c.GetProperty("context_tokens").GetInt32()), Is.EqualTo(new[] { 5, 70 }));
@@ -40,14 +41,34 @@ internal sealed class SyntheticBenchTests
     }
 
     [Test]
-    public void SaysWhatAMachineWithoutAGpuLeavesOut()
+    public void PrintsNodesBesideTheirPredictions()
     {
-        if (TestModels.Device != DeviceSelection.Cpu)
-            Assert.Ignore("a GPU leaves nothing out");
-        CommandLine run = CommandLine.RunModel("bench", "--synthetic", "0.8b", "--contexts", "2", "--decode-tokens", "1", "--nodes").Expect(ExitCode.Done);
+        CommandLine run = CommandLine.RunModel(
+            "bench", "--synthetic", "0.8b", "--layers", "4", "--vocabulary", "256", "--quantize-head", "int8", "--contexts", "2", "--decode-tokens", "1", "--nodes", "--threads", "1").Expect(ExitCode.Done);
 
-        Assert.That(run.Error, Does.Contain("no GPU: 0.8b is cut to 4 of 24 layers and 8192 of 248320 rows of the vocabulary"));
         Assert.That(run.Output, Does.Contain("percent of roofline").And.Contain("predicted").And.Contain("gap").And.Contain("layers.3.self_attn"));
+        Assert.That(run.Error, Does.Not.Contain("cut"), "who asks for a cut knows");
+    }
+
+    [Test]
+    public void AShapeIsWholeWhereMemoryHoldsIt()
+    {
+        SyntheticCut whole = SyntheticCut.Of("27b", layers: null, vocabulary: null);
+
+        Assert.That(whole.IfItFits("27b", null, null, 15_000_000_000, 20_000_000_000), Is.SameAs(whole));
+        Assert.That((whole.Text, whole.Config.NumHiddenLayers, whole.Config.VocabSize), Is.EqualTo(((string?)null, 64, 248320)));
+    }
+
+    [TestCase(null, null, "4 of 64 layers and 8192 of 248320")]
+    [TestCase(16, null, "16 of 64 layers and 8192 of 248320")]
+    [TestCase(null, 1000, "4 of 64 layers and 1000 of 248320")]
+    public void AShapeThatDoesNotFitIsCutAndSaysWhy(int? layers, int? vocabulary, string parts)
+    {
+        SyntheticCut cut = SyntheticCut.Of("27b", layers, vocabulary).IfItFits("27b", layers, vocabulary, 15_000_000_000, 8_000_000_000);
+
+        Assert.That(cut.IsForced);
+        Assert.That(cut.Text, Is.EqualTo(
+            $"27b is cut to {parts} rows of the vocabulary (its weights take 15.00 GB and 1.50 GB of room, 8.00 GB of memory are available); its speed is not the whole model's"));
     }
 
     [Test]
@@ -78,10 +99,13 @@ internal sealed class SyntheticBenchTests
 
     [TestCase("--plan goes with --synthetic only", "--plan")]
     [TestCase("--layers goes with --synthetic only", "--layers", "4")]
+    [TestCase("--vocabulary goes with --synthetic only", "--vocabulary", "8192")]
     [TestCase("--contexts goes with --synthetic only", "--contexts", "5")]
     [TestCase("--synthetic is '7b'", "--synthetic", "7b")]
     [TestCase("--contexts is '5,x'", "--synthetic", "4b", "--contexts", "5,x")]
     [TestCase("--layers is '6'", "--synthetic", "4b", "--layers", "6")]
+    [TestCase("--vocabulary is '100'; it must be at least 256", "--synthetic", "4b", "--vocabulary", "100")]
+    [TestCase("--vocabulary is 300000; 4b has 248320", "--synthetic", "4b", "--vocabulary", "300000", "--plan")]
     [TestCase("--layers is 36; 4b has 32", "--synthetic", "4b", "--layers", "36", "--plan")]
     [TestCase("--prompt-tokens does not go with --synthetic", "--synthetic", "4b", "--prompt-tokens", "5")]
     [TestCase("--model does not go with --synthetic", "--synthetic", "4b", "--model", "/no/such")]

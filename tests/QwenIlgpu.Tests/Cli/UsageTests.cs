@@ -19,6 +19,8 @@ internal sealed class UsageTests
     [TestCase("generate", "hello", "--model")]
     [TestCase("generate", "hello", "--model", "")]
     [TestCase("generate", "hello", "--device", "tpu")]
+    [TestCase("generate", "hello", "--threads", "-1")]
+    [TestCase("generate", "hello", "--threads", "257")]
     [TestCase("generate", "hello", "--quantize", "int8")]
     [TestCase("generate", "hello", "--page-type", "int8")]
     [TestCase("generate", "hello", "--context", "-1")]
@@ -74,6 +76,7 @@ internal sealed class UsageTests
 
         Assert.That(Error("hi", "--top-p", "7"), Does.Contain("--top-p is '7'").And.Contain("above 0 and at most 1"));
         Assert.That(Error("hi", "--preset", "poetry"), Does.Contain("'poetry'").And.Contain("thinking or coding or non-thinking"));
+        Assert.That(Error("hi", "--threads", "many"), Does.Contain("--threads is 'many'; it must be from 0 to 256"));
         Assert.That(Error("--gredy"), Does.Contain("unknown option --gredy"));
         Assert.That(Error("hi", "--device", "tpu"), Does.Contain("'tpu'").And.Contain("auto, cpu, cuda, cuda:N with N from 0, or opencl"));
     }
