@@ -25,16 +25,9 @@ internal static unsafe class StreamRead
     public static double MeasureBytesPerSecond(int threads, long bytes)
     {
         int blocks = (int)(bytes / BlockBytes);
-        byte* memory = (byte*)NativeMemory.AlignedAlloc((nuint)blocks * BlockBytes, BlockBytes);
-        try
-        {
-            using var passes = new Passes(memory, blocks, threads);
-            return (double)blocks * BlockBytes / passes.BestSeconds();
-        }
-        finally
-        {
-            NativeMemory.AlignedFree(memory);
-        }
+        using var memory = new HostPages((long)blocks * BlockBytes);
+        using var passes = new Passes((byte*)memory.Address, blocks, threads);
+        return (double)blocks * BlockBytes / passes.BestSeconds();
     }
 
     /// <summary>As much memory as makes caches small, a quarter of what is available at most.</summary>
@@ -111,7 +104,7 @@ internal static unsafe class StreamRead
             }
         }
 
-        // Pages that nobody has written are all the same page; each thread's lie near it.
+        // Pages that nobody has written may all be the same page; each thread's lie near it.
         private void Touch(int thread)
         {
             CpuPart part = CpuPart.Of(blocks, thread, sums.Length);
