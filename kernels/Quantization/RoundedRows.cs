@@ -59,7 +59,7 @@ internal static unsafe class RoundedRows
         return Math.Max(Math.Max(quarter[0], quarter[1]), Math.Max(quarter[2], quarter[3]));
     }
 
-    /// <summary>Sixteen weights in whole steps of a scale, ties to even, from −most − 1 or −most on up to most; zeros if the scale is 0.</summary>
+    /// <summary>Sixteen weights in whole steps of a scale, ties to even, none below least (NaN is least) or above most; zeros if the scale is 0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> Steps(float* weights, float scale, float least, float most)
     {
