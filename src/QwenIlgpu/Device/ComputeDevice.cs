@@ -23,7 +23,7 @@ internal sealed class ComputeDevice : IDisposable
         Accelerator = accelerator;
         Stream = accelerator.CreateStream();
         CopyStream = IsCuda ? accelerator.CreateStream() : Stream;
-        Loader = new KernelLoader(accelerator, kernelCacheDirectory, cpuThreads) 
+        Loader = new KernelLoader(accelerator, kernelCacheDirectory, cpuThreads)
         {
             RunsWarpKernels = IsCuda || emulateWarps,
             UsesShares = usesShares && CpuVectors.AreSupported,
@@ -39,6 +39,11 @@ internal sealed class ComputeDevice : IDisposable
     public AcceleratorStream CopyStream { get; }
 
     public KernelLoader Loader { get; }
+
+    /// <summary>A GPU's name; of the CPU the processor's, with the threads that kernels run on.</summary>
+    public string Name => IsCpu
+        ? $"{CpuTopology.ModelName() ?? "CPU"}, {Loader.Cpu.Count} {(Loader.Cpu.Count == 1 ? "thread" : "threads")}"
+        : Accelerator.Name;
 
     public bool IsCpu => Accelerator.AcceleratorType == AcceleratorType.CPU;
 
@@ -127,7 +132,7 @@ internal sealed class ComputeDevice : IDisposable
         DeviceKind.Cpu => OpenCpu(cpuThreads, usesShares: usesShares),
         DeviceKind.Cuda => OpenCuda(selection.Ordinal, kernelCacheDirectory),
         DeviceKind.OpenCl => OpenOpenCl(emulateWarps),
-        _ => OpenBest(measure, notice, kernelCacheDirectory, cpuThreads),
+        _ => OpenBest(measure, notice, kernelCacheDirectory, cpuThreads, usesShares),
     };
 
     /// <summary>Makes the device's context current on the calling thread, which driver calls need; costs nothing when it is.</summary>
@@ -147,12 +152,12 @@ internal sealed class ComputeDevice : IDisposable
     }
 
     private static ComputeDevice OpenBest(
-        Func<ComputeDevice, ModelFootprint>? measure, Action<string> notice, string? kernelCacheDirectory, int cpuThreads)
+        Func<ComputeDevice, ModelFootprint>? measure, Action<string> notice, string? kernelCacheDirectory, int cpuThreads, bool usesShares)
     {
         (int ordinal, string? refusal) = CudaProbe.Run().FirstUsable();
         if (refusal is null)
             return OpenCuda(ordinal, kernelCacheDirectory);
-        ComputeDevice device = OpenCpu(cpuThreads);
+        ComputeDevice device = OpenCpu(cpuThreads, usesShares: usesShares);
         try
         {
             ModelFootprint? model = measure?.Invoke(device);

@@ -35,8 +35,8 @@ public sealed class QwenModel : IAsyncDisposable
     /// <summary>Directory the model was loaded from.</summary>
     public string Path { get; }
 
-    /// <summary>Name of the accelerator that holds the weights.</summary>
-    public string DeviceName => Device.Accelerator.Name;
+    /// <summary>The GPU that holds the weights, or the processor with its threads.</summary>
+    public string DeviceName => Device.Name;
 
     /// <summary>Longest sequence the model was made for, in tokens (`max_position_embeddings`).</summary>
     public int MaxContextTokens => Config.MaxPositionEmbeddings;
