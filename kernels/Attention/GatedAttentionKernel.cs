@@ -10,7 +10,7 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 [Instantiation(typeof(Float4), typeof(F32PageFormat))]
 [Instantiation(typeof(UInt4), typeof(Bf16PageFormat))]
-internal readonly struct GatedAttentionKernel<TWord, TPageFormat>(
+internal readonly partial struct GatedAttentionKernel<TWord, TPageFormat>(
     Matrix<Float4> q,
     KvPages<TWord> pages,
     ArrayView<int> rowSlot,

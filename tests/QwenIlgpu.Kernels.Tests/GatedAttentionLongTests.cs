@@ -3,9 +3,9 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>What must not change with the position: the result's accuracy and what a launch allocates.</summary>
-internal sealed class GatedAttentionLongTests : KernelTests
+internal sealed class GatedAttentionLongTests(Shares shares) : ShareTests(shares)
 {
-    private const int HeadDim = 8;
+    private const int HeadDim = 32;
 
     // 4,096 pages are added one after the other; the mean of values in [−1, 1) keeps 1e-6 and better.
     private const double Tolerance = 1e-5;

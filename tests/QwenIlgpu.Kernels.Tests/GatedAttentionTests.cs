@@ -2,9 +2,11 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-[TestFixture(typeof(float), typeof(F32Format))]
-[TestFixture(typeof(ushort), typeof(Bf16Format))]
-internal sealed class GatedAttentionTests<TStorage, TFormat> : KernelTests
+[TestFixture(Shares.Off, TypeArgs = [typeof(float), typeof(F32Format)])]
+[TestFixture(Shares.Off, TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
+[TestFixture(Shares.On, TypeArgs = [typeof(float), typeof(F32Format)])]
+[TestFixture(Shares.On, TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
+internal sealed class GatedAttentionTests<TStorage, TFormat>(Shares shares) : ShareTests(shares)
     where TStorage : unmanaged
     where TFormat : struct, INumberFormat<TStorage>
 {
@@ -17,6 +19,7 @@ internal sealed class GatedAttentionTests<TStorage, TFormat> : KernelTests
     [TestCase(2, 2, 48)]
     [TestCase(3, 1, 64)]
     [TestCase(8, 2, 48)]
+    [TestCase(5, 1, 32)]
     [TestCase(6, 1, 256)]
     [TestCase(24, 4, 256)]
     public void MatchesReference(int heads, int kvHeads, int headDim)
@@ -28,22 +31,22 @@ internal sealed class GatedAttentionTests<TStorage, TFormat> : KernelTests
         AssertClose(paged.Attend(q, rows), paged.Reference(q, rows), Tolerance);
     }
 
-    [Test]
-    public void GivesPrefillTheBitsOfDecode()
+    [TestCase(6, 48)]
+    [TestCase(6, 64)]
+    [TestCase(10, 64)]
+    public void GivesPrefillTheBitsOfDecode(int heads, int headDim)
     {
-        const int Heads = 6;
         const int KvHeads = 2;
-        const int HeadDim = 48;
         const int Length = 131;
-        (float[] K, float[] V)[] sequences = Sequences(KvHeads, HeadDim, [Length]);
+        (float[] K, float[] V)[] sequences = Sequences(KvHeads, headDim, [Length]);
         (int, int)[] rows = PagedSequences<TStorage, TFormat>.Rows(0, 0, Length);
-        float[] q = Queries(Length, Heads, HeadDim);
-        var prefilled = new PagedSequences<TStorage, TFormat>(Device, Heads, KvHeads, HeadDim, sequences, seed: 1);
+        float[] q = Queries(Length, heads, headDim);
+        var prefilled = new PagedSequences<TStorage, TFormat>(Device, heads, KvHeads, headDim, sequences, seed: 1);
         prefilled.Append(rows);
         float[] expected = prefilled.Attend(q, rows);
         Device.Release();
 
-        var decoded = new PagedSequences<TStorage, TFormat>(Device, Heads, KvHeads, HeadDim, sequences, seed: 2);
+        var decoded = new PagedSequences<TStorage, TFormat>(Device, heads, KvHeads, headDim, sequences, seed: 2);
         for (int position = 0; position < Length; position++)
         {
             decoded.Append((0, position));
@@ -69,6 +72,67 @@ internal sealed class GatedAttentionTests<TStorage, TFormat> : KernelTests
         {
             Assert.That(
                 paged.Attend(Row(q, row, rows.Length), rows[row]), Is.EqualTo(Row(y, row, rows.Length)), $"row {row}, {rows[row]}");
+        }
+    }
+
+    // Blocks of rows, and one row whose heads several threads take.
+    [TestCase(1)]
+    [TestCase(4)]
+    [TestCase(7)]
+    [TestCase(40)]
+    public void GivesPartsOfALaunchTheBitsOfTheWhole(int rowCount)
+    {
+        PagedSequences<TStorage, TFormat> paged = Filled(8, 2, 64, Lengths);
+        (int, int)[] rows = PagedSequences<TStorage, TFormat>.Rows(4, 257 - rowCount, rowCount);
+        float[] q = Queries(rowCount, 8, 64);
+
+        float[] y = paged.AttendInParts(RunInParts, q, rows);
+
+        AssertClose(y, paged.Reference(q, rows), Tolerance);
+        for (int row = 0; row < rowCount; row++)
+            Assert.That(paged.Attend(Row(q, row, rowCount), rows[row]), Is.EqualTo(Row(y, row, rowCount)), $"row {row}");
+    }
+
+    // The value behind a row's own key is another row's: whatever it is, it does not count.
+    [Test]
+    public void LeavesOutWhatComesAfterARow()
+    {
+        const int Length = 70;
+        float[] v = RandomFloats(2, Length * 64);
+        var finite = new PagedSequences<TStorage, TFormat>(Device, 4, 1, 64, [(RandomFloats(1, Length * 64), v)], seed: 3);
+        float[] broken = [.. v];
+        Array.Fill(broken, float.NaN, (Length - 1) * 64, 64);
+        var breaking = new PagedSequences<TStorage, TFormat>(Device, 4, 1, 64, [(RandomFloats(1, Length * 64), broken)], seed: 3);
+        (int, int)[] rows = PagedSequences<TStorage, TFormat>.Rows(0, 0, Length);
+        finite.Append(rows);
+        breaking.Append(rows);
+        float[] q = Queries(Length, 4, 64);
+
+        float[] y = breaking.Attend(q, rows);
+
+        Assert.That(y[..^(4 * 64)], Is.EqualTo(finite.Attend(q, rows)[..^(4 * 64)]));
+        Assert.That(y[^(4 * 64)..], Is.All.NaN);
+    }
+
+    // What a share with a wrong index would read.
+    [Test]
+    public void NoticesAWrongHeadKeyOrElement()
+    {
+        PagedSequences<TStorage, TFormat> paged = Filled(8, 2, 64, Lengths);
+        (int, int)[] rows = [(4, 256)];
+        float[] q = Queries(1, 8, 64);
+        double[] expected = paged.Reference(q, rows);
+        float[] halves = [.. q.Chunk(32).SelectMany((chunk, i) => i % 4 < 2 ? [.. chunk.Where((_, e) => e % 2 == 0), .. chunk.Where((_, e) => e % 2 == 1)] : chunk)];
+
+        foreach ((string fault, double[] bent) in new[]
+        {
+            ("the next head's query", ToDouble(paged.Attend([.. q[128..], .. q[..128]], rows))),
+            ("one key less", ToDouble(paged.Attend(q, (4, 255)))),
+            ("another page", ToDouble(paged.Attend(q, (3, 64)))),
+            ("even and odd elements exchanged for halves", ToDouble(paged.Attend(halves, rows))),
+        })
+        {
+            Assert.That(bent.Zip(expected, (b, e) => Math.Abs(b - e)).Max(), Is.GreaterThan(20 * Tolerance), fault);
         }
     }
 

@@ -57,6 +57,28 @@ internal abstract class ShareTests(Shares shares) : KernelTests
 
     [TearDown]
     public void ChooseNone() => Device.UsesShares = false;
+
+    /// <summary>What launches leave, bit for bit the same whether one thread does them, two or three, each its part in turn.</summary>
+    protected static T[] RunInParts<T>(Func<Launch[]> bind, Func<T[]> result)
+    {
+        Assume.That(TestDevice.Kind, Is.EqualTo("cpu"), "parts are of CPU threads");
+        T[] alone = [];
+        for (int threads = 1; threads <= 3; threads++)
+        {
+            foreach (Launch launch in bind())
+            {
+                for (int thread = 0; thread < threads; thread++)
+                    launch.CpuPart!(thread, threads);
+            }
+
+            T[] left = result();
+            if (threads == 1)
+                alone = left;
+            Assert.That(left, Is.EqualTo(alone), $"{threads} threads");
+        }
+
+        return alone;
+    }
 }
 
 /// <summary>Whether kernels run as shares of CPU threads.</summary>

@@ -76,12 +76,17 @@ internal sealed class PagedSequences<TStorage, TFormat>
     /// <summary>Attention of rows in one launch. q: [T, H · 2 · Hd]; returns [T, H · Hd].</summary>
     public float[] Attend(float[] q, params (int Sequence, int Position)[] rows)
     {
-        (int scratchRows, int scratchColumns) = GatedAttention.ScratchShape(rows.Length, heads);
         Matrix<float> y = device.Poisoned<float>(rows.Length, heads * headDim);
-        device.Run(GatedAttention.Bind<TStorage, TFormat>(
-            device.Loader, device.Upload(q, rows.Length, heads * 2 * headDim), Pages, Slots(rows), Positions(rows), PageTable,
-            heads, headDim, device.Poisoned<float>(scratchRows, scratchColumns), y));
+        device.Run(BindAttention(q, rows, y));
         return device.Download(y);
+    }
+
+    /// <summary>The same by whoever runs launches in parts and compares what they leave.</summary>
+    public float[] AttendInParts(Func<Func<Launch[]>, Func<float[]>, float[]> run, float[] q, params (int Sequence, int Position)[] rows)
+    {
+        Matrix<float> y = default;
+        return run(
+            () => [BindAttention(q, rows, y = device.Poisoned<float>(rows.Length, heads * headDim))], () => device.Download(y));
     }
 
     /// <summary>
@@ -149,6 +154,14 @@ internal sealed class PagedSequences<TStorage, TFormat>
     public ArrayView<int> Slots((int Sequence, int Position)[] rows) => device.Upload(Array.ConvertAll(rows, r => r.Sequence + 1));
 
     public ArrayView<int> Positions((int Sequence, int Position)[] rows) => device.Upload(Array.ConvertAll(rows, r => r.Position));
+
+    private Launch BindAttention(float[] q, (int Sequence, int Position)[] rows, Matrix<float> y)
+    {
+        (int scratchRows, int scratchColumns) = GatedAttention.ScratchShape(rows.Length, heads);
+        return GatedAttention.Bind<TStorage, TFormat>(
+            device.Loader, device.Upload(q, rows.Length, heads * 2 * headDim), Pages, Slots(rows), Positions(rows), PageTable,
+            heads, headDim, device.Poisoned<float>(scratchRows, scratchColumns), y);
+    }
 
     private static double[] ToDouble(float[] values) => Array.ConvertAll(values, x => (double)x);
 

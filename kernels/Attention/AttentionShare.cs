@@ -1,0 +1,101 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// Rows of one sequence and the query heads of one kv head together, one page after the other, so that a page is read once for all of
+/// them. A query's sums depend on its own keys alone, in an order that the head size fixes: over a key's elements lane by lane, over the
+/// keys of a page and over pages one after the other.
+/// </summary>
+internal static unsafe class AttentionShare
+{
+    /// <summary>Elements that are loaded together.</summary>
+    public const int PairDims = 2 * CpuVectors.Width;
+
+    // Queries, a row's head each, that go through a page together: with their sums they and the page stay in the second-level cache.
+    private const int MostQueries = 32;
+
+    public static void Run<TPairs>(in AttentionOperands operands, int thread, int threads)
+        where TPairs : struct, IPagePairs
+    {
+        int group = operands.Heads / operands.KvHeads;
+        int blockRows = Math.Max(1, MostQueries / group);
+        int blocks = (operands.Rows + blockRows - 1) / blockRows;
+        int pieces = PiecesOfGroup(blocks * operands.KvHeads, group, threads);
+
+        // Later rows have more keys: turn by turn every thread gets some of them.
+        for (int item = thread; item < blocks * operands.KvHeads * pieces; item += threads)
+        {
+            int block = item / pieces / operands.KvHeads;
+            int kvHead = item / pieces % operands.KvHeads;
+            CpuPart heads = CpuPart.Of(group, item % pieces, pieces);
+            int end = Math.Min((block + 1) * blockRows, operands.Rows);
+            for (int row = block * blockRows; row < end;)
+            {
+                int rows = 1;
+                while (row + rows < end && operands.RowSlot[row + rows] == operands.RowSlot[row])
+                    rows++;
+                Attend<TPairs>(operands, row, rows, kvHead, (kvHead * group) + heads.From, heads.To - heads.From);
+                row += rows;
+            }
+        }
+    }
+
+    /// <summary>Into how many parts a kv head's query heads are cut where there is too little for all threads: what takes least time.</summary>
+    private static int PiecesOfGroup(int items, int group, int threads)
+    {
+        int best = 1;
+        if (items >= 2 * threads)
+            return best;
+        int least = int.MaxValue;
+        for (int pieces = 1; pieces <= group; pieces++)
+        {
+            int longest = ((items * pieces) + threads - 1) / threads * ((group + pieces - 1) / pieces);
+            if (longest < least)
+                (best, least) = (pieces, longest);
+        }
+
+        return best;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Attend<TPairs>(in AttentionOperands operands, int firstRow, int rows, int kvHead, int firstHead, int heads)
+        where TPairs : struct, IPagePairs
+    {
+        var queries = new AttentionQueries(operands.HeadDim, rows * heads);
+        int longest = 0;
+        for (int i = 0; i < queries.Count; i++)
+        {
+            int row = firstRow + (i / heads);
+            queries.Load<TPairs>(i, Query(operands, row, firstHead + (i % heads)), operands.Positions[row] + 1);
+            longest = Math.Max(longest, queries.Lengths[i]);
+        }
+
+        int* table = operands.Table(firstRow);
+        for (int first = 0; first < longest; first += KvCache.PageTokens)
+        {
+            long offset = operands.BlockOffset(table[first / KvCache.PageTokens], kvHead);
+            long next = first + KvCache.PageTokens < longest
+                ? operands.BlockOffset(table[(first / KvCache.PageTokens) + 1], kvHead)
+                : offset;
+            queries.BeginPage(first);
+            AttentionScores.Score<TPairs>(queries, operands.Keys + offset, operands.TokenBytes, operands.Values + offset);
+            for (int i = 0; i < queries.Count; i++)
+                AttentionScores.Weigh(queries, i);
+            AttentionValues.Add<TPairs>(queries, operands.Values + offset, operands.TokenBytes, operands.Keys + next);
+        }
+
+        for (int i = 0; i < queries.Count; i++)
+        {
+            int row = firstRow + (i / heads);
+            int head = firstHead + (i % heads);
+            queries.Gate<TPairs>(
+                i, Query(operands, row, head) + operands.HeadDim,
+                operands.Y + (row * operands.YStride) + ((long)head * operands.HeadDim));
+        }
+    }
+
+    private static float* Query(in AttentionOperands operands, int row, int head) =>
+        operands.Q + (row * operands.QStride) + (2L * head * operands.HeadDim);
+}

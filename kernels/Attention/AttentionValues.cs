@@ -1,0 +1,163 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// sums = shrink · sums + Σ weight[j] · v[j] over a page's keys, one after the other. A query's keys past those of the others in its tile
+/// follow alone: what lies in a page behind a query's own key is never read for it.
+/// </summary>
+internal static unsafe class AttentionValues
+{
+    private const int Tile = 4;
+
+    /// <summary>Adds the page's values; the next page's keys are fetched meanwhile.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Add<TPairs>(in AttentionQueries queries, byte* values, long tokenBytes, byte* next)
+        where TPairs : struct, IPagePairs
+    {
+        for (int i = 0; i < queries.Count; i += Tile)
+        {
+            int tile = Math.Min(Tile, queries.Count - i);
+            int common = KvCache.PageTokens;
+            for (int n = i; n < i + tile; n++)
+                common = Math.Min(common, queries.Keys[n]);
+            byte* ahead = i == 0 ? next : null;
+            bool together = tile == Tile && common > 0;
+            if (together && Avx512F.IsSupported)
+            {
+                Four<TPairs>(queries, i, values, tokenBytes, common, ahead);
+            }
+            else if (together)
+            {
+                Two<TPairs>(queries, i, values, tokenBytes, common, ahead);
+                Two<TPairs>(queries, i + 2, values, tokenBytes, common, null);
+            }
+
+            for (int n = i; n < i + tile; n++)
+            {
+                int from = together ? common : 0;
+                if (from < queries.Keys[n])
+                    One<TPairs>(queries, n, values, tokenBytes, from, queries.Keys[n], n == i && !together ? ahead : null);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Four<TPairs>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int keys, byte* ahead)
+        where TPairs : struct, IPagePairs
+    {
+        int headDim = queries.HeadDim;
+        float* weights = queries.Weights + (i * KvCache.PageTokens);
+        float* shrink = queries.Shrink + i;
+        for (int d = 0; d < headDim; d += AttentionShare.PairDims)
+        {
+            float* y0 = queries.Sums + ((long)i * headDim) + d;
+            float* y1 = y0 + headDim;
+            float* y2 = y1 + headDim;
+            float* y3 = y2 + headDim;
+            Vector512<float> a0 = Vector512.Load(y0) * shrink[0], b0 = Vector512.Load(y0 + CpuVectors.Width) * shrink[0];
+            Vector512<float> a1 = Vector512.Load(y1) * shrink[1], b1 = Vector512.Load(y1 + CpuVectors.Width) * shrink[1];
+            Vector512<float> a2 = Vector512.Load(y2) * shrink[2], b2 = Vector512.Load(y2 + CpuVectors.Width) * shrink[2];
+            Vector512<float> a3 = Vector512.Load(y3) * shrink[3], b3 = Vector512.Load(y3 + CpuVectors.Width) * shrink[3];
+            byte* value = values + (d * TPairs.ElementBytes);
+            for (int j = 0; j < keys; j++)
+            {
+                (Vector512<float> a, Vector512<float> b) = TPairs.Load(value);
+                value += tokenBytes;
+                if (ahead != null)
+                    ahead = Fetch<TPairs>(ahead);
+                AddProducts(weights[j], a, b, ref a0, ref b0);
+                AddProducts(weights[j + KvCache.PageTokens], a, b, ref a1, ref b1);
+                AddProducts(weights[j + (2 * KvCache.PageTokens)], a, b, ref a2, ref b2);
+                AddProducts(weights[j + (3 * KvCache.PageTokens)], a, b, ref a3, ref b3);
+            }
+
+            Store(a0, b0, y0);
+            Store(a1, b1, y1);
+            Store(a2, b2, y2);
+            Store(a3, b3, y3);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Two<TPairs>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int keys, byte* ahead)
+        where TPairs : struct, IPagePairs
+    {
+        int headDim = queries.HeadDim;
+        float* weights = queries.Weights + (i * KvCache.PageTokens);
+        float* shrink = queries.Shrink + i;
+        for (int d = 0; d < headDim; d += AttentionShare.PairDims)
+        {
+            float* y0 = queries.Sums + ((long)i * headDim) + d;
+            float* y1 = y0 + headDim;
+            Vector512<float> a0 = Vector512.Load(y0) * shrink[0], b0 = Vector512.Load(y0 + CpuVectors.Width) * shrink[0];
+            Vector512<float> a1 = Vector512.Load(y1) * shrink[1], b1 = Vector512.Load(y1 + CpuVectors.Width) * shrink[1];
+            byte* value = values + (d * TPairs.ElementBytes);
+            for (int j = 0; j < keys; j++)
+            {
+                (Vector512<float> a, Vector512<float> b) = TPairs.Load(value);
+                value += tokenBytes;
+                if (ahead != null)
+                    ahead = Fetch<TPairs>(ahead);
+                AddProducts(weights[j], a, b, ref a0, ref b0);
+                AddProducts(weights[j + KvCache.PageTokens], a, b, ref a1, ref b1);
+            }
+
+            Store(a0, b0, y0);
+            Store(a1, b1, y1);
+        }
+    }
+
+    // Keys that are not the page's first find the sums shrunk.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void One<TPairs>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int from, int to, byte* ahead)
+        where TPairs : struct, IPagePairs
+    {
+        int headDim = queries.HeadDim;
+        float* weights = queries.Weights + (i * KvCache.PageTokens);
+        float shrink = from == 0 ? queries.Shrink[i] : 1;
+        for (int d = 0; d < headDim; d += AttentionShare.PairDims)
+        {
+            float* y = queries.Sums + ((long)i * headDim) + d;
+            Vector512<float> a0 = Vector512.Load(y) * shrink, b0 = Vector512.Load(y + CpuVectors.Width) * shrink;
+            byte* value = values + (from * tokenBytes) + (d * TPairs.ElementBytes);
+            for (int j = from; j < to; j++)
+            {
+                (Vector512<float> a, Vector512<float> b) = TPairs.Load(value);
+                value += tokenBytes;
+                if (ahead != null)
+                    ahead = Fetch<TPairs>(ahead);
+                AddProducts(weights[j], a, b, ref a0, ref b0);
+            }
+
+            Store(a0, b0, y);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddProducts(float weight, Vector512<float> a, Vector512<float> b, ref Vector512<float> sumA, ref Vector512<float> sumB)
+    {
+        var weights = Vector512.Create(weight);
+        sumA = Vector512.FusedMultiplyAdd(weights, a, sumA);
+        sumB = Vector512.FusedMultiplyAdd(weights, b, sumB);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(Vector512<float> a, Vector512<float> b, float* to)
+    {
+        a.Store(to);
+        b.Store(to + CpuVectors.Width);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static byte* Fetch<TPairs>(byte* line)
+        where TPairs : struct, IPagePairs
+    {
+        Sse.Prefetch1(line);
+        if (TPairs.ElementBytes > 2)
+            Sse.Prefetch1(line + 64);
+        return line + (AttentionShare.PairDims * TPairs.ElementBytes);
+    }
+}
