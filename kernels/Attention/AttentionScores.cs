@@ -56,34 +56,41 @@ internal static unsafe class AttentionScores
         float* scores = queries.Weights + (i * KvCache.PageTokens);
         for (int j = keys; j < KvCache.PageTokens; j++)
             scores[j] = float.NegativeInfinity;
-        Vector512<float> s0 = Vector512.Load(scores);
-        Vector512<float> s1 = Vector512.Load(scores + 16);
-        Vector512<float> s2 = Vector512.Load(scores + 32);
-        Vector512<float> s3 = Vector512.Load(scores + 48);
         float before = queries.Max[i];
-        float max = Math.Max(before, Largest(Vector512.Max(Vector512.Max(s0, s1), Vector512.Max(s2, s3))));
-        var highest = Vector512.Create(max);
-        s0 = CpuVectors.Exp(s0 - highest);
-        s1 = CpuVectors.Exp(s1 - highest);
-        s2 = CpuVectors.Exp(s2 - highest);
-        s3 = CpuVectors.Exp(s3 - highest);
-        s0.Store(scores);
-        s1.Store(scores + 16);
-        s2.Store(scores + 32);
-        s3.Store(scores + 48);
-        float shrink = before == max ? 1 : CpuVectors.Exp(Vector512.Create(before - max)).ToScalar();
-        queries.Mass[i] = (queries.Mass[i] * shrink) + Vector512.Sum((s0 + s1) + (s2 + s3));
+        float max = Math.Max(before, Largest(scores));
+        float shrink = before == max ? 1 : Exp(before - max);
+        queries.Mass[i] = (queries.Mass[i] * shrink) + ToWeights(scores, max);
         queries.Max[i] = max;
         queries.Shrink[i] = shrink;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Largest(Vector512<float> v)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Largest(float* scores)
     {
-        Vector256<float> eight = Vector256.Max(v.GetLower(), v.GetUpper());
+        Vector512<float> max = Vector512.Load(scores);
+        for (int j = CpuVectors.Width; j < KvCache.PageTokens; j += CpuVectors.Width)
+            max = Vector512.Max(max, Vector512.Load(scores + j));
+        Vector256<float> eight = Vector256.Max(max.GetLower(), max.GetUpper());
         Vector128<float> four = Vector128.Max(eight.GetLower(), eight.GetUpper());
         return Math.Max(Math.Max(four[0], four[1]), Math.Max(four[2], four[3]));
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float ToWeights(float* scores, float max)
+    {
+        Vector512<float> sum = default;
+        for (int j = 0; j < KvCache.PageTokens; j += CpuVectors.Width)
+        {
+            Vector512<float> weights = CpuVectors.Exp(Vector512.Load(scores + j) - Vector512.Create(max));
+            weights.Store(scores + j);
+            sum += weights;
+        }
+
+        return Vector512.Sum(sum);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Exp(float x) => CpuVectors.Exp(Vector512.Create(x)).ToScalar();
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FourByFour<TPairs>(in AttentionQueries queries, int i, byte* k0, long tokenBytes, int j, float scale, nint ahead)
@@ -104,10 +111,10 @@ internal static unsafe class AttentionScores
         for (int d = 0; d < headDim; d += AttentionShare.PairDims)
         {
             int bytes = d * TPairs.ElementBytes;
-            (Vector512<float> a0, Vector512<float> b0) = TPairs.Load(k0 + bytes);
-            (Vector512<float> a1, Vector512<float> b1) = TPairs.Load(k1 + bytes);
-            (Vector512<float> a2, Vector512<float> b2) = TPairs.Load(k2 + bytes);
-            (Vector512<float> a3, Vector512<float> b3) = TPairs.Load(k3 + bytes);
+            Vector512<float> a0 = TPairs.First(k0 + bytes), b0 = TPairs.Second(k0 + bytes);
+            Vector512<float> a1 = TPairs.First(k1 + bytes), b1 = TPairs.Second(k1 + bytes);
+            Vector512<float> a2 = TPairs.First(k2 + bytes), b2 = TPairs.Second(k2 + bytes);
+            Vector512<float> a3 = TPairs.First(k3 + bytes), b3 = TPairs.Second(k3 + bytes);
             if (ahead != 0)
             {
                 Fetch<TPairs>(k0 + bytes + ahead);
@@ -116,14 +123,46 @@ internal static unsafe class AttentionScores
                 Fetch<TPairs>(k3 + bytes + ahead);
             }
 
-            AddProducts(Vector512.Load(q0 + d), a0, a1, a2, a3, ref s00, ref s01, ref s02, ref s03);
-            AddProducts(Vector512.Load(q1 + d), a0, a1, a2, a3, ref s10, ref s11, ref s12, ref s13);
-            AddProducts(Vector512.Load(q2 + d), a0, a1, a2, a3, ref s20, ref s21, ref s22, ref s23);
-            AddProducts(Vector512.Load(q3 + d), a0, a1, a2, a3, ref s30, ref s31, ref s32, ref s33);
-            AddProducts(Vector512.Load(q0 + d + CpuVectors.Width), b0, b1, b2, b3, ref s00, ref s01, ref s02, ref s03);
-            AddProducts(Vector512.Load(q1 + d + CpuVectors.Width), b0, b1, b2, b3, ref s10, ref s11, ref s12, ref s13);
-            AddProducts(Vector512.Load(q2 + d + CpuVectors.Width), b0, b1, b2, b3, ref s20, ref s21, ref s22, ref s23);
-            AddProducts(Vector512.Load(q3 + d + CpuVectors.Width), b0, b1, b2, b3, ref s30, ref s31, ref s32, ref s33);
+            Vector512<float> x0 = Vector512.Load(q0 + d);
+            s00 = Vector512.FusedMultiplyAdd(x0, a0, s00);
+            s01 = Vector512.FusedMultiplyAdd(x0, a1, s01);
+            s02 = Vector512.FusedMultiplyAdd(x0, a2, s02);
+            s03 = Vector512.FusedMultiplyAdd(x0, a3, s03);
+            Vector512<float> x1 = Vector512.Load(q1 + d);
+            s10 = Vector512.FusedMultiplyAdd(x1, a0, s10);
+            s11 = Vector512.FusedMultiplyAdd(x1, a1, s11);
+            s12 = Vector512.FusedMultiplyAdd(x1, a2, s12);
+            s13 = Vector512.FusedMultiplyAdd(x1, a3, s13);
+            Vector512<float> x2 = Vector512.Load(q2 + d);
+            s20 = Vector512.FusedMultiplyAdd(x2, a0, s20);
+            s21 = Vector512.FusedMultiplyAdd(x2, a1, s21);
+            s22 = Vector512.FusedMultiplyAdd(x2, a2, s22);
+            s23 = Vector512.FusedMultiplyAdd(x2, a3, s23);
+            Vector512<float> x3 = Vector512.Load(q3 + d);
+            s30 = Vector512.FusedMultiplyAdd(x3, a0, s30);
+            s31 = Vector512.FusedMultiplyAdd(x3, a1, s31);
+            s32 = Vector512.FusedMultiplyAdd(x3, a2, s32);
+            s33 = Vector512.FusedMultiplyAdd(x3, a3, s33);
+            Vector512<float> x4 = Vector512.Load(q0 + d + CpuVectors.Width);
+            s00 = Vector512.FusedMultiplyAdd(x4, b0, s00);
+            s01 = Vector512.FusedMultiplyAdd(x4, b1, s01);
+            s02 = Vector512.FusedMultiplyAdd(x4, b2, s02);
+            s03 = Vector512.FusedMultiplyAdd(x4, b3, s03);
+            Vector512<float> x5 = Vector512.Load(q1 + d + CpuVectors.Width);
+            s10 = Vector512.FusedMultiplyAdd(x5, b0, s10);
+            s11 = Vector512.FusedMultiplyAdd(x5, b1, s11);
+            s12 = Vector512.FusedMultiplyAdd(x5, b2, s12);
+            s13 = Vector512.FusedMultiplyAdd(x5, b3, s13);
+            Vector512<float> x6 = Vector512.Load(q2 + d + CpuVectors.Width);
+            s20 = Vector512.FusedMultiplyAdd(x6, b0, s20);
+            s21 = Vector512.FusedMultiplyAdd(x6, b1, s21);
+            s22 = Vector512.FusedMultiplyAdd(x6, b2, s22);
+            s23 = Vector512.FusedMultiplyAdd(x6, b3, s23);
+            Vector512<float> x7 = Vector512.Load(q3 + d + CpuVectors.Width);
+            s30 = Vector512.FusedMultiplyAdd(x7, b0, s30);
+            s31 = Vector512.FusedMultiplyAdd(x7, b1, s31);
+            s32 = Vector512.FusedMultiplyAdd(x7, b2, s32);
+            s33 = Vector512.FusedMultiplyAdd(x7, b3, s33);
         }
 
         float* scores = queries.Weights + (i * KvCache.PageTokens) + j;
@@ -146,7 +185,7 @@ internal static unsafe class AttentionScores
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         for (int d = 0; d < headDim; d += AttentionShare.PairDims)
         {
-            (Vector512<float> a, Vector512<float> b) = TPairs.Load(key + (d * TPairs.ElementBytes));
+            Vector512<float> a = TPairs.First(key + (d * TPairs.ElementBytes)), b = TPairs.Second(key + (d * TPairs.ElementBytes));
             if (ahead != 0)
                 Fetch<TPairs>(key + (d * TPairs.ElementBytes) + ahead);
             s0 = Vector512.FusedMultiplyAdd(Vector512.Load(q0 + d), a, s0);
@@ -180,10 +219,10 @@ internal static unsafe class AttentionScores
         for (int d = 0; d < headDim; d += AttentionShare.PairDims)
         {
             int bytes = d * TPairs.ElementBytes;
-            (Vector512<float> a0, Vector512<float> b0) = TPairs.Load(k0 + bytes);
-            (Vector512<float> a1, Vector512<float> b1) = TPairs.Load(k1 + bytes);
-            (Vector512<float> a2, Vector512<float> b2) = TPairs.Load(k2 + bytes);
-            (Vector512<float> a3, Vector512<float> b3) = TPairs.Load(k3 + bytes);
+            Vector512<float> a0 = TPairs.First(k0 + bytes), b0 = TPairs.Second(k0 + bytes);
+            Vector512<float> a1 = TPairs.First(k1 + bytes), b1 = TPairs.Second(k1 + bytes);
+            Vector512<float> a2 = TPairs.First(k2 + bytes), b2 = TPairs.Second(k2 + bytes);
+            Vector512<float> a3 = TPairs.First(k3 + bytes), b3 = TPairs.Second(k3 + bytes);
             if (ahead != 0)
             {
                 Fetch<TPairs>(k0 + bytes + ahead);
@@ -192,22 +231,19 @@ internal static unsafe class AttentionScores
                 Fetch<TPairs>(k3 + bytes + ahead);
             }
 
-            AddProducts(Vector512.Load(q + d), a0, a1, a2, a3, ref s0, ref s1, ref s2, ref s3);
-            AddProducts(Vector512.Load(q + d + CpuVectors.Width), b0, b1, b2, b3, ref s0, ref s1, ref s2, ref s3);
+            Vector512<float> x8 = Vector512.Load(q + d);
+            s0 = Vector512.FusedMultiplyAdd(x8, a0, s0);
+            s1 = Vector512.FusedMultiplyAdd(x8, a1, s1);
+            s2 = Vector512.FusedMultiplyAdd(x8, a2, s2);
+            s3 = Vector512.FusedMultiplyAdd(x8, a3, s3);
+            Vector512<float> x9 = Vector512.Load(q + d + CpuVectors.Width);
+            s0 = Vector512.FusedMultiplyAdd(x9, b0, s0);
+            s1 = Vector512.FusedMultiplyAdd(x9, b1, s1);
+            s2 = Vector512.FusedMultiplyAdd(x9, b2, s2);
+            s3 = Vector512.FusedMultiplyAdd(x9, b3, s3);
         }
 
         (SumsOf(s0, s1, s2, s3) * scale).Store(queries.Weights + (i * KvCache.PageTokens) + j);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddProducts(
-        Vector512<float> q, Vector512<float> k0, Vector512<float> k1, Vector512<float> k2, Vector512<float> k3,
-        ref Vector512<float> s0, ref Vector512<float> s1, ref Vector512<float> s2, ref Vector512<float> s3)
-    {
-        s0 = Vector512.FusedMultiplyAdd(q, k0, s0);
-        s1 = Vector512.FusedMultiplyAdd(q, k1, s1);
-        s2 = Vector512.FusedMultiplyAdd(q, k2, s2);
-        s3 = Vector512.FusedMultiplyAdd(q, k3, s3);
     }
 
     // The sum of each of four vectors: halves, then neighbours, then halves.

@@ -64,14 +64,22 @@ internal static unsafe class AttentionValues
             byte* value = values + (d * TPairs.ElementBytes);
             for (int j = 0; j < keys; j++)
             {
-                (Vector512<float> a, Vector512<float> b) = TPairs.Load(value);
+                Vector512<float> a = TPairs.First(value), b = TPairs.Second(value);
                 value += tokenBytes;
                 if (ahead != null)
                     ahead = Fetch<TPairs>(ahead);
-                AddProducts(weights[j], a, b, ref a0, ref b0);
-                AddProducts(weights[j + KvCache.PageTokens], a, b, ref a1, ref b1);
-                AddProducts(weights[j + (2 * KvCache.PageTokens)], a, b, ref a2, ref b2);
-                AddProducts(weights[j + (3 * KvCache.PageTokens)], a, b, ref a3, ref b3);
+                var w0 = Vector512.Create(weights[j]);
+                a0 = Vector512.FusedMultiplyAdd(w0, a, a0);
+                b0 = Vector512.FusedMultiplyAdd(w0, b, b0);
+                var w1 = Vector512.Create(weights[j + KvCache.PageTokens]);
+                a1 = Vector512.FusedMultiplyAdd(w1, a, a1);
+                b1 = Vector512.FusedMultiplyAdd(w1, b, b1);
+                var w2 = Vector512.Create(weights[j + (2 * KvCache.PageTokens)]);
+                a2 = Vector512.FusedMultiplyAdd(w2, a, a2);
+                b2 = Vector512.FusedMultiplyAdd(w2, b, b2);
+                var w3 = Vector512.Create(weights[j + (3 * KvCache.PageTokens)]);
+                a3 = Vector512.FusedMultiplyAdd(w3, a, a3);
+                b3 = Vector512.FusedMultiplyAdd(w3, b, b3);
             }
 
             Store(a0, b0, y0);
@@ -97,12 +105,16 @@ internal static unsafe class AttentionValues
             byte* value = values + (d * TPairs.ElementBytes);
             for (int j = 0; j < keys; j++)
             {
-                (Vector512<float> a, Vector512<float> b) = TPairs.Load(value);
+                Vector512<float> a = TPairs.First(value), b = TPairs.Second(value);
                 value += tokenBytes;
                 if (ahead != null)
                     ahead = Fetch<TPairs>(ahead);
-                AddProducts(weights[j], a, b, ref a0, ref b0);
-                AddProducts(weights[j + KvCache.PageTokens], a, b, ref a1, ref b1);
+                var w4 = Vector512.Create(weights[j]);
+                a0 = Vector512.FusedMultiplyAdd(w4, a, a0);
+                b0 = Vector512.FusedMultiplyAdd(w4, b, b0);
+                var w5 = Vector512.Create(weights[j + KvCache.PageTokens]);
+                a1 = Vector512.FusedMultiplyAdd(w5, a, a1);
+                b1 = Vector512.FusedMultiplyAdd(w5, b, b1);
             }
 
             Store(a0, b0, y0);
@@ -125,23 +137,17 @@ internal static unsafe class AttentionValues
             byte* value = values + (from * tokenBytes) + (d * TPairs.ElementBytes);
             for (int j = from; j < to; j++)
             {
-                (Vector512<float> a, Vector512<float> b) = TPairs.Load(value);
+                Vector512<float> a = TPairs.First(value), b = TPairs.Second(value);
                 value += tokenBytes;
                 if (ahead != null)
                     ahead = Fetch<TPairs>(ahead);
-                AddProducts(weights[j], a, b, ref a0, ref b0);
+                var w6 = Vector512.Create(weights[j]);
+                a0 = Vector512.FusedMultiplyAdd(w6, a, a0);
+                b0 = Vector512.FusedMultiplyAdd(w6, b, b0);
             }
 
             Store(a0, b0, y);
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddProducts(float weight, Vector512<float> a, Vector512<float> b, ref Vector512<float> sumA, ref Vector512<float> sumB)
-    {
-        var weights = Vector512.Create(weight);
-        sumA = Vector512.FusedMultiplyAdd(weights, a, sumA);
-        sumB = Vector512.FusedMultiplyAdd(weights, b, sumB);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -11,8 +11,9 @@ internal unsafe interface IPagePairs
 {
     static abstract int ElementBytes { get; }
 
-    /// <summary>The vectors of elements that begin at so many bytes.</summary>
-    static abstract (Vector512<float> First, Vector512<float> Second) Load(byte* elements);
+    static abstract Vector512<float> First(byte* elements);
+
+    static abstract Vector512<float> Second(byte* elements);
 
     /// <summary>Where in its 32 elements element i of the two vectors is.</summary>
     static abstract int ElementOf(int i);
@@ -24,8 +25,10 @@ internal readonly unsafe struct F32PagePairs : IPagePairs
     public static int ElementBytes => sizeof(float);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector512<float> First, Vector512<float> Second) Load(byte* elements) =>
-        (Vector512.Load((float*)elements), Vector512.Load((float*)elements + CpuVectors.Width));
+    public static Vector512<float> First(byte* elements) => Vector512.Load((float*)elements);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Second(byte* elements) => Vector512.Load((float*)elements + CpuVectors.Width);
 
     public static int ElementOf(int i) => i;
 }
@@ -36,11 +39,10 @@ internal readonly unsafe struct Bf16PagePairs : IPagePairs
     public static int ElementBytes => sizeof(ushort);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector512<float> First, Vector512<float> Second) Load(byte* elements)
-    {
-        Vector512<uint> words = Vector512.Load((uint*)elements);
-        return ((words << 16).AsSingle(), (words & Vector512.Create(0xffff0000u)).AsSingle());
-    }
+    public static Vector512<float> First(byte* elements) => (Vector512.Load((uint*)elements) << 16).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Second(byte* elements) => (Vector512.Load((uint*)elements) & Vector512.Create(0xffff0000u)).AsSingle();
 
     public static int ElementOf(int i) => (i % CpuVectors.Width * 2) + (i / CpuVectors.Width);
 }
