@@ -6,7 +6,7 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// Greatest logit of each block of the vocabulary, lowest id of equals. Items: (row, block). logits: [R, V] float; best: [R, Blocks].
 /// </summary>
-internal readonly struct ArgMaxBlocksKernel(Matrix<float> logits, int vocabularySize, Matrix<ulong> best) : IPortableKernel
+internal readonly partial struct ArgMaxBlocksKernel(Matrix<float> logits, int vocabularySize, Matrix<ulong> best) : IPortableKernel
 {
     public int Items => logits.Rows * SamplingScratch.Blocks;
 

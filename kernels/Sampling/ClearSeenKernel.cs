@@ -6,7 +6,7 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// Forgets a slot's tokens and sets its draw index to 0. Items: blocks of the vocabulary. request: [2] = slot, number of prompt ids.
 /// </summary>
-internal readonly struct ClearSeenKernel(SamplingSlots slots, ArrayView<int> request) : IPortableKernel
+internal readonly partial struct ClearSeenKernel(SamplingSlots slots, ArrayView<int> request) : IPortableKernel
 {
     public int Items => SamplingScratch.Blocks;
 

@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// Maximum, Σ exp(logit − maximum) and most probable tokens of each block of the vocabulary, for rows that want log-probabilities.
 /// Items: (row, block). logits: [R, V] float; rowSlot: [R].
 /// </summary>
-internal readonly struct LogitMassKernel(
+internal readonly partial struct LogitMassKernel(
     Matrix<float> logits, int vocabularySize, ArrayView<int> rowSlot, SamplingSlots slots, SamplingScratch scratch) : IPortableKernel
 {
     public int Items => logits.Rows * SamplingScratch.Blocks;

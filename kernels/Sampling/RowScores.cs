@@ -26,6 +26,14 @@ internal readonly struct RowScores(
 
     public bool Adjusts => adjusts;
 
+    public ArrayView<float> Logits => logits;
+
+    public ArrayView<float> Bias => bias;
+
+    public ArrayView<uint> Allowed => allowed;
+
+    public ArrayView<int> Seen => seen;
+
     /// <summary>Neither NaN nor infinite: by its bits, because a comparison that is negated on the way to OpenCL lets NaN pass.</summary>
     public static bool IsFinite(float logit) => Exponent(logit) != ExponentBits;
 

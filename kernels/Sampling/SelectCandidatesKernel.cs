@@ -8,7 +8,7 @@ namespace QwenIlgpu.Kernels;
 /// row which blocks hold a logit that is NaN or infinite.
 /// Items: (row, block). logits: [R, V] float; rowSlot: [R].
 /// </summary>
-internal readonly struct SelectCandidatesKernel(
+internal readonly partial struct SelectCandidatesKernel(
     Matrix<float> logits, int vocabularySize, ArrayView<int> rowSlot, SamplingSlots slots, SamplingScratch scratch) : IPortableKernel
 {
     public int Items => logits.Rows * SamplingScratch.Blocks;

@@ -6,7 +6,7 @@ namespace QwenIlgpu.Kernels;
 /// Writes a slot's bias: 0 but for the pairs given. One item. request: [2] = slot, number of pairs; ids: [capacity]; values: [capacity]
 /// float.
 /// </summary>
-internal readonly struct SetBiasKernel(SamplingSlots slots, ArrayView<int> request, ArrayView<int> ids, ArrayView<float> values)
+internal readonly partial struct SetBiasKernel(SamplingSlots slots, ArrayView<int> request, ArrayView<int> ids, ArrayView<float> values)
     : IPortableKernel
 {
     public int Items => 1;

@@ -6,7 +6,7 @@ namespace QwenIlgpu.Kernels;
 /// Writes a slot's mask: the ids given are allowed, no others. One item, because ids share words. request: [2] = slot, number of ids;
 /// ids: [capacity].
 /// </summary>
-internal readonly struct SetMaskKernel(SamplingSlots slots, ArrayView<int> request, ArrayView<int> ids) : IPortableKernel
+internal readonly partial struct SetMaskKernel(SamplingSlots slots, ArrayView<int> request, ArrayView<int> ids) : IPortableKernel
 {
     public int Items => 1;
 

@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// Probability mass, relative to the row's best token, of each block of the vocabulary, for rows that draw from all that min-p keeps.
 /// Items: (row, block). logits: [R, V] float; rowSlot: [R].
 /// </summary>
-internal readonly struct SumMassKernel(
+internal readonly partial struct SumMassKernel(
     Matrix<float> logits, int vocabularySize, ArrayView<int> rowSlot, SamplingSlots slots, SamplingScratch scratch) : IPortableKernel
 {
     public int Items => logits.Rows * SamplingScratch.Blocks;

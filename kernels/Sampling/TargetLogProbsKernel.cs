@@ -4,7 +4,7 @@ using ILGPU.Algorithms;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>Log softmax of each row of logits at its target. Items: rows. logits: [R, V] float; targets, logProbs: [R].</summary>
-internal readonly struct TargetLogProbsKernel(
+internal readonly partial struct TargetLogProbsKernel(
     Matrix<float> logits, int vocabularySize, ArrayView<int> targets, ArrayView<float> logProbs) : IPortableKernel
 {
     public int Items => logits.Rows;

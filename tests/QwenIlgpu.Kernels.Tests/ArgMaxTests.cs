@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class ArgMaxTests : KernelTests
+internal sealed class ArgMaxTests(Shares shares) : ShareTests(shares)
 {
     [TestCase(1, 1)]
     [TestCase(5, 31)]

@@ -3,7 +3,7 @@ using ILGPU.Runtime;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class EmbeddingTests : KernelTests
+internal sealed class EmbeddingTests(Shares shares) : ShareTests(shares)
 {
     private static IEnumerable<TestCaseData> Cases() =>
         from type in Enum.GetValues<WeightType>()

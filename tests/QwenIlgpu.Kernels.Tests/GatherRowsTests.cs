@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class GatherRowsTests : KernelTests
+internal sealed class GatherRowsTests(Shares shares) : ShareTests(shares)
 {
     [TestCase(1)]
     [TestCase(131)]

@@ -2,9 +2,11 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-[TestFixture(typeof(float), typeof(F32Format))]
-[TestFixture(typeof(ushort), typeof(Bf16Format))]
-internal sealed class KvAppendTests<TStorage, TFormat> : KernelTests
+[TestFixture(Shares.Off, TypeArgs = [typeof(float), typeof(F32Format)])]
+[TestFixture(Shares.Off, TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
+[TestFixture(Shares.On, TypeArgs = [typeof(float), typeof(F32Format)])]
+[TestFixture(Shares.On, TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
+internal sealed class KvAppendTests<TStorage, TFormat>(Shares shares) : ShareTests(shares)
     where TStorage : unmanaged
     where TFormat : struct, INumberFormat<TStorage>
 {

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class RmsNormTests : KernelTests
+internal sealed class RmsNormTests(Shares shares) : ShareTests(shares)
 {
     private const float Eps = 1e-6f;
 

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class SlotAdmissionTests : KernelTests
+internal sealed class SlotAdmissionTests(Shares shares) : ShareTests(shares)
 {
     private const int Slots = 3;
 
