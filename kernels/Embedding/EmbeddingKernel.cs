@@ -9,7 +9,7 @@ namespace QwenIlgpu.Kernels;
 [Instantiation(typeof(F32Weights))]
 [Instantiation(typeof(F16Weights))]
 [Instantiation(typeof(Bf16Weights))]
-internal readonly struct EmbeddingKernel<TWeight>(ArrayView<int> ids, Matrix<UInt4> table, Matrix<float> y) : IPortableKernel
+internal readonly partial struct EmbeddingKernel<TWeight>(ArrayView<int> ids, Matrix<UInt4> table, Matrix<float> y) : IPortableKernel
     where TWeight : struct, IWeightFormat
 {
     private const int ItemColumns = 64;

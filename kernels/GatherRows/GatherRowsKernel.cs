@@ -3,7 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>y[i] = x[rows[i]]. x: [T, D] float; rows: [R] int; y: [R, D] float. An item is 64 columns of a row.</summary>
-internal readonly struct GatherRowsKernel(Matrix<float> x, ArrayView<int> rows, Matrix<float> y) : IPortableKernel
+internal readonly partial struct GatherRowsKernel(Matrix<float> x, ArrayView<int> rows, Matrix<float> y) : IPortableKernel
 {
     private const int ItemColumns = 64;
 

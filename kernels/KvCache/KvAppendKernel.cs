@@ -8,7 +8,7 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 [Instantiation(typeof(float), typeof(F32Format))]
 [Instantiation(typeof(ushort), typeof(Bf16Format))]
-internal readonly struct KvAppendKernel<TStorage, TFormat>(
+internal readonly partial struct KvAppendKernel<TStorage, TFormat>(
     Matrix<float> k,
     Matrix<float> v,
     KvPages<TStorage> pages,

@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// sum = x + branch; y = sum / sqrt(mean(sum²) + eps) · (1 + weight), one row an item.
 /// x, branch, sum, y: [T, D] float; weight: [D] float. sum may be x itself.
 /// </summary>
-internal readonly struct AddRmsNormKernel(
+internal readonly partial struct AddRmsNormKernel(
     Matrix<float> x, Matrix<float> branch, ArrayView<float> weight, Matrix<float> sum, Matrix<float> y, float eps) : IPortableKernel
 {
     public int Items => x.Rows;

@@ -6,7 +6,7 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// y = x / sqrt(mean(x²) + eps) · (1 + weight), one row an item. x, y: [T, D] float; weight: [D] float.
 /// </summary>
-internal readonly struct RmsNormKernel(Matrix<float> x, ArrayView<float> weight, Matrix<float> y, float eps) : IPortableKernel
+internal readonly partial struct RmsNormKernel(Matrix<float> x, ArrayView<float> weight, Matrix<float> y, float eps) : IPortableKernel
 {
     public int Items => x.Rows;
 

@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// Norm and rotation of one head of one row an item, query heads before key heads.
 /// q: [T, H · 2 · Hd], k: [T, Hkv · Hd], qNorm, kNorm: [Hd], all float in words of four; positions: [T].
 /// </summary>
-internal readonly struct QkNormRotaryKernel(
+internal readonly partial struct QkNormRotaryKernel(
     Matrix<Float4> q,
     Matrix<Float4> k,
     int heads,

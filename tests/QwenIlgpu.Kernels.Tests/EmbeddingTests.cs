@@ -24,6 +24,28 @@ internal sealed class EmbeddingTests(Shares shares) : ShareTests(shares)
         Assert.That(Device.Download(y), Is.EqualTo(ids.SelectMany(id => table.Skip(id * columns).Take(columns)).Select(v => (float)v)));
     }
 
+    [TestCase(1)]
+    [TestCase(4)]
+    [TestCase(7)]
+    public void GivesPartsTheBitsOfTheWhole(int count)
+    {
+        int[] ids = [.. Enumerable.Range(0, count).Select(i => 5 * i % 13)];
+        UInt4[] packed = DenseMatrixReference.Pack(WeightType.Bf16, RandomFloats(3, 13 * 67), 13, 67);
+        Matrix<float> y = default;
+
+        float[] rows = RunInParts(
+            () =>
+            [
+                Embedding.Bind(
+                    Device.Loader, Device.Upload(ids), new DenseMatrix(WeightType.Bf16, Device.Upload(packed), 13, 67),
+                    y = Device.Poisoned<float>(count, 67)),
+            ],
+            () => Device.Download(y));
+
+        double[] table = DenseMatrixReference.Unpack(WeightType.Bf16, packed, 13, 67);
+        Assert.That(rows, Is.EqualTo(ids.SelectMany(id => table.Skip(id * 67).Take(67)).Select(v => (float)v)));
+    }
+
     private static IEnumerable<TestCaseData> QuantizedCases() =>
         from scaleType in new[] { WeightType.F16, WeightType.Bf16 }
         from shape in new[] { (1, 32), (67, 32), (96, 32), (100, 64), (256, 128), (1000, 1024), (5120, 128), (5120, 5120) }

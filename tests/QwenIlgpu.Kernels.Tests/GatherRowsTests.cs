@@ -16,6 +16,22 @@ internal sealed class GatherRowsTests(Shares shares) : ShareTests(shares)
         Assert.That(Device.Download(y), Is.EqualTo(rows.SelectMany(r => x.AsSpan(r * columns, columns).ToArray())));
     }
 
+    [TestCase(1)]
+    [TestCase(4)]
+    [TestCase(7)]
+    public void GivesPartsTheBitsOfTheWhole(int count)
+    {
+        int[] rows = [.. Enumerable.Range(0, count).Select(i => 3 * i % 7)];
+        float[] x = RandomFloats(count, 7 * 131);
+        Matrix<float> y = default;
+
+        float[] copied = RunInParts(
+            () => [GatherRows.Bind(Device.Loader, Device.Upload(x, 7, 131), Device.Upload(rows), y = Device.Poisoned<float>(count, 131))],
+            () => Device.Download(y));
+
+        Assert.That(copied, Is.EqualTo(rows.SelectMany(r => x.AsSpan(r * 131, 131).ToArray())));
+    }
+
     [Test]
     public void RejectsAnotherWidth() => Assert.That(
         () => GatherRows.Bind(Device.Loader, Device.Poisoned<float>(3, 8), Device.Upload(1), Device.Poisoned<float>(1, 9)),

@@ -45,6 +45,51 @@ internal sealed class KvAppendTests<TStorage, TFormat>(Shares shares) : ShareTes
         }
     }
 
+    // Ties, carries into the exponent, subnormals, infinities and NaNs of both signs, in each of the places that a vector has.
+    [Test]
+    public void RoundsWhateverAFloatMayHold()
+    {
+        uint[] bits =
+        [
+            0x3f808000, 0x3f818000, 0x3f808001, 0x3f807fff, 0x3fffffff, 0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fffffff, 0, 1, 0x00008000,
+            0x00018000, 0x007fffff, 0x7fc00000, 0x3eaaaaab, 0x42280000,
+        ];
+        float[] k = [.. Enumerable.Range(0, 67).Select(i => BitConverter.UInt32BitsToSingle(bits[i % bits.Length] | (i % 2 == 0 ? 0 : 0x80000000)))];
+        var paged = new PagedSequences<TStorage, TFormat>(Device, 1, 1, 67, [(k, RandomFloats(1, 67))], seed: 2);
+
+        paged.Append((0, 0));
+
+        TStorage[] row = paged.Keys[(paged.Table[1, 0] * KvCache.PageTokens * 67)..][..67];
+        Assert.That(row, Is.EqualTo(Array.ConvertAll(k, TFormat.Store)));
+    }
+
+    [TestCase(1)]
+    [TestCase(4)]
+    [TestCase(7)]
+    public void GivesPartsTheBitsOfTheWhole(int rows)
+    {
+        const int Width = 2 * 40;
+        ArrayView<TStorage> keys = default;
+        ArrayView<TStorage> values = default;
+
+        TStorage[] parts = RunInParts<TStorage>(
+            () =>
+            {
+                keys = Device.Poisoned<TStorage>(KvCache.PageTokens * Width);
+                values = Device.Poisoned<TStorage>(KvCache.PageTokens * Width);
+                return
+                [
+                    KvAppend.Bind<TStorage, TFormat>(
+                        Device.Loader, Device.Upload(RandomFloats(1, rows * Width), rows, Width), Device.Upload(RandomFloats(2, rows * Width), rows, Width),
+                        new KvPages<TStorage>(keys, values, 1, 2, 40), Device.Upload(new int[rows]), Device.Upload([.. Enumerable.Range(9, rows)]),
+                        Device.Upload([0], 1, 1)),
+                ];
+            },
+            () => [.. Device.Download(keys), .. Device.Download(values)]);
+
+        Assert.That(parts[(9 * 40)..(10 * 40)], Is.EqualTo(Array.ConvertAll(RandomFloats(1, rows * Width)[..40], TFormat.Store)));
+    }
+
     [Test]
     public void SendsPaddingRowsToThePageKeptForThem()
     {

@@ -72,6 +72,49 @@ internal sealed class QkNormRotaryTests(Shares shares) : ShareTests(shares)
         }
     }
 
+    [TestCase(1)]
+    [TestCase(4)]
+    [TestCase(7)]
+    public void GivesPartsTheBitsOfTheWhole(int rows)
+    {
+        const int HeadDim = 64;
+        Matrix<float> q = default;
+        Matrix<float> k = default;
+
+        float[] together = RunInParts<float>(
+            () =>
+            {
+                q = Device.Upload(RandomFloats(1, rows * 3 * 2 * HeadDim), rows, 3 * 2 * HeadDim);
+                k = Device.Upload(RandomFloats(2, rows * HeadDim), rows, HeadDim);
+                ArrayView<float> weight = Device.Upload(RandomFloats(3, HeadDim));
+                ArrayView<int> positions = Device.Upload([.. Enumerable.Range(0, rows).Select(row => row * 7919)]);
+                return [QkNormRotary.Bind(Device.Loader, q, k, 3, 1, HeadDim, weight, weight, positions, Rotary(40), 40, Eps)];
+            },
+            () => [.. Device.Download(q), .. Device.Download(k)]);
+
+        Assert.That(together, Has.None.NaN);
+    }
+
+    // What a share would give that turns the wrong pairs, or by the position of the row before.
+    [Test]
+    public void NoticesAWrongPositionAndAWrongPair()
+    {
+        const int HeadDim = 64;
+        float[] q = RandomFloats(1, 2 * HeadDim);
+        float[] norm = RandomFloats(3, HeadDim);
+        double[] expected = QkNormRotaryReference.Run(ToDouble(q), 2 * HeadDim, HeadDim, ToDouble(norm), [4], 16, Theta, Eps);
+
+        foreach ((int position, int rotaryDim) in new[] { (3, 16), (4, 32) })
+        {
+            Matrix<float> x = Device.Upload(q, 1, 2 * HeadDim);
+            ArrayView<float> weight = Device.Upload(norm);
+            Device.Run(QkNormRotary.Bind(
+                Device.Loader, x, Device.Upload(RandomFloats(2, HeadDim), 1, HeadDim), 1, 1, HeadDim, weight, weight, Device.Upload(position),
+                Rotary(rotaryDim), rotaryDim, Eps));
+            Assert.That(Device.Download(x).Zip(expected, (a, e) => Math.Abs(a - e)).Max(), Is.GreaterThan(100 * Tolerance));
+        }
+    }
+
     [TestCase(2 * 2 * 8, 8, 8, 8, 4, "qk_norm_rotary: columns of q is 32, heads · 2 · head size is 16")]
     [TestCase(2 * 8, 12, 8, 8, 4, "qk_norm_rotary: columns of k is 12, key heads · head size is 8")]
     [TestCase(2 * 8, 8, 4, 8, 4, "qk_norm_rotary: length of qNorm is 4, head size is 8")]

@@ -42,6 +42,61 @@ internal sealed class RmsNormTests(Shares shares) : ShareTests(shares)
         AssertClose(Device.Download(y), RmsNormReference.Run(ToDouble(expectedSum), ToDouble(weight), rows, Eps), Tolerance);
     }
 
+    [TestCase(1)]
+    [TestCase(4)]
+    [TestCase(7)]
+    public void KeepsRowsAndPartsApart(int rows)
+    {
+        const int Columns = 1027;
+        float[] x = RandomFloats(rows, rows * Columns, 2);
+        float[] branch = RandomFloats(rows + 1, rows * Columns);
+        float[] weight = RandomFloats(3, Columns);
+        Matrix<float> y = default;
+        Matrix<float> norm = default;
+
+        float[] together = RunInParts<float>(() => Bind(x, branch, rows), () => [.. Device.Download(norm), .. Device.Download(y)]);
+
+        for (int row = 0; row < rows; row++)
+        {
+            Device.Run(Bind(RowOf(x, row), RowOf(branch, row), 1));
+            Assert.That(Device.Download(norm), Is.EqualTo(RowOf(together, row)), $"row {row} of the norm");
+            Assert.That(Device.Download(y), Is.EqualTo(RowOf(together, rows + row)), $"row {row} behind the addition");
+        }
+
+        Launch[] Bind(float[] x, float[] branch, int rows)
+        {
+            norm = Device.Poisoned<float>(rows, Columns);
+            y = Device.Poisoned<float>(rows, Columns);
+            Matrix<float> xOnDevice = Device.Upload(x, rows, Columns);
+            return
+            [
+                RmsNorm.Bind(Device.Loader, xOnDevice, Device.Upload(weight), norm, Eps),
+                RmsNorm.BindAdd(Device.Loader, xOnDevice, Device.Upload(branch, rows, Columns), Device.Upload(weight), xOnDevice, y, Eps),
+            ];
+        }
+
+        static float[] RowOf(float[] values, int row) => values[(row * Columns)..((row + 1) * Columns)];
+    }
+
+    // What a share would give that leaves out a row's last columns, or reads a weight's neighbour.
+    [Test]
+    public void NoticesAMissingColumnAndAWrongWeight()
+    {
+        const int Columns = 251;
+        float[] x = RandomFloats(1, Columns, 2);
+        float[] weight = RandomFloats(2, Columns);
+        Matrix<float> y = Device.Poisoned<float>(1, Columns);
+        float[] cut = [.. x[..^11], .. new float[11]];
+        float[] turned = [.. weight[1..], weight[0]];
+
+        foreach ((float[] bentX, float[] bentWeight) in new[] { (cut, weight), (x, turned) })
+        {
+            Device.Run(RmsNorm.Bind(Device.Loader, Device.Upload(bentX, 1, Columns), Device.Upload(bentWeight), y, Eps));
+            double[] expected = RmsNormReference.Run(ToDouble(x), ToDouble(weight), 1, Eps);
+            Assert.That(Device.Download(y).Zip(expected, (a, e) => Math.Abs(a - e)).Take(200).Max(), Is.GreaterThan(10 * Tolerance));
+        }
+    }
+
     [Test]
     public void RejectsWeightOfAnotherWidth()
     {

@@ -62,6 +62,18 @@ internal sealed class SamplingBatch
         return device.Download(ids);
     }
 
+    /// <summary>The same by so many threads' parts in turn.</summary>
+    public int[] StepInParts(int threads)
+    {
+        foreach (Launch launch in launches)
+        {
+            for (int thread = 0; thread < threads; thread++)
+                launch.CpuPart!(thread, threads);
+        }
+
+        return device.Download(ids);
+    }
+
     private void Fill(SamplingReferenceRow row, int slot, int drawIndex)
     {
         Copy(slots.Parameters.SubView(slot, 1), [row.Parameters]);
