@@ -66,7 +66,7 @@ internal sealed class KernelEntry
         return $"sm_{device.Major}{device.Minor}{(required.DeviceOnly ? "a" : "")}";
     }
 
-    /// <summary>The kernel's type as C# writes it: <c>DequantMatMulKernel&lt;Bf16Format&gt;</c>.</summary>
+    /// <summary>The kernel's type as C# writes it: <c>EmbeddingKernel&lt;Bf16Weights&gt;</c>.</summary>
     public override string ToString() => NameOf(Method.DeclaringType!);
 
     private static string NameOf(Type type)

@@ -9,9 +9,6 @@ internal interface IZeroPoint
     /// <summary>The base of the row and group whose scale has that index among the matrix's.</summary>
     static abstract float Base(ArrayView<byte> zeros, long scaleIndex);
 
-    /// <summary>The bases of a row (X), the eighth (Y), the first (Z) and the ninth after it (W) in its tile.</summary>
-    static abstract Float4 FourBases(ArrayView<byte> zeros, long scaleIndex);
-
     /// <summary>A word's nibble as the weight before its scale, exactly.</summary>
     static abstract float Unpack(uint word, int nibble, float zeroBase);
 }
@@ -23,9 +20,6 @@ internal readonly struct SymmetricZero : IZeroPoint
     public static float Base(ArrayView<byte> zeros, long scaleIndex) => Int4Layout.CodeBase + Int4Layout.Zero;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Float4 FourBases(ArrayView<byte> zeros, long scaleIndex) => default;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Unpack(uint word, int nibble, float zeroBase) =>
         Int4Layout.Unpack(word, nibble, Int4Layout.CodeBase + Int4Layout.Zero);
 }
@@ -35,10 +29,6 @@ internal readonly struct StoredZero : IZeroPoint
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Base(ArrayView<byte> zeros, long scaleIndex) => Int4Layout.CodeBase + zeros[scaleIndex];
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Float4 FourBases(ArrayView<byte> zeros, long scaleIndex) =>
-        new(Base(zeros, scaleIndex), Base(zeros, scaleIndex + 8), Base(zeros, scaleIndex + 1), Base(zeros, scaleIndex + 9));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Unpack(uint word, int nibble, float zeroBase) => Int4Layout.Unpack(word, nibble, zeroBase);

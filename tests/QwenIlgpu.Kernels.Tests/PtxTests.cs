@@ -28,13 +28,7 @@ internal sealed partial class PtxTests
         Assert.That(PtxBuild.Shared.Text(kernel, Newest), Does.Not.Contain("__local_depot"));
 
     /// <summary>What must move 16 bytes at a time, and how often it does at least.</summary>
-    [TestCase("DequantMatMulKernel<Bf16Format, SymmetricZero, DequantIndices>", "ld.global.v4.b32", 4)]
-    [TestCase("DequantMatMulKernel<F16Format, StoredZero, DequantIndices>", "ld.global.v4.b32", 4)]
-    [TestCase("HalfTileMatMulKernel<Int8Tiles, Bf16Format, DequantIndices>", "ld.global.v4.b32", 2)]
     [TestCase("QuantizedEmbeddingKernel<Int8Tiles, Bf16Format>", "ld.global.v4.b32", 1)]
-    [TestCase("DenseMatMulKernel<Bf16Weights>", "ld.global.v4.b32", 4)]
-    [TestCase("DenseMatMulKernel<F16Weights>", "ld.global.v4.b32", 4)]
-    [TestCase("DenseMatMulKernel<F32Weights>", "ld.global.v4", 8)]
     [TestCase("EmbeddingKernel<Bf16Weights>", "ld.global.v4.b32", 1)]
     [TestCase("GatedAttentionKernel<UInt4, Bf16PageFormat>", "ld.global.v4.b32", 4)]
     [TestCase("RecurrentDeltaRuleKernel<Float4, F32DeltaState>", "ld.global.v4.f32", 4)]

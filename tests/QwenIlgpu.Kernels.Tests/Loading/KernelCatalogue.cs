@@ -13,7 +13,7 @@ internal static class KernelCatalogue
             .SelectMany(Closed).Select(Entry).OrderBy(e => e.ToString(), StringComparer.Ordinal),
     ];
 
-    /// <summary>The kernel of this name: <c>DenseMatMulKernel&lt;Bf16Weights&gt;</c>.</summary>
+    /// <summary>The kernel of this name: <c>EmbeddingKernel&lt;Bf16Weights&gt;</c>.</summary>
     public static KernelEntry Named(string name) => All.Single(e => e.ToString() == name);
 
     private static IEnumerable<Type> Closed(Type type)

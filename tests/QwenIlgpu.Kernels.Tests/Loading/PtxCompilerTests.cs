@@ -66,8 +66,8 @@ internal sealed class PtxCompilerTests
         using var other = new PTXBackend(context, new CudaCapabilityContext(Ampere), Ampere, CudaInstructionSet.ISA_78, null);
         using Context slow = Context.Create(b => b.Optimize(OptimizationLevel.O1));
         using PTXBackend unoptimised = PtxBuild.CreateBackend(slow, Ampere);
-        KernelEntry dequant = KernelCatalogue.Named("DequantMatMulKernel<Bf16Format, SymmetricZero, DequantIndices>");
-        KernelEntry dequantF16 = KernelCatalogue.Named("DequantMatMulKernel<F16Format, SymmetricZero, DequantIndices>");
+        KernelEntry dequant = KernelCatalogue.Named("MatMulKernel<Int4Weights<Bf16Format, SymmetricZero>>");
+        KernelEntry dequantF16 = KernelCatalogue.Named("MatMulKernel<Int4Weights<F16Format, SymmetricZero>>");
 
         PtxKey[] keys =
         [

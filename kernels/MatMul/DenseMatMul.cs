@@ -11,12 +11,11 @@ internal static class DenseMatMul
         Require.Equal(Op, "columns of x", x.Columns, "columns of w", w.Columns);
         Require.Equal(Op, "columns of y", y.Columns, "rows of w", w.Rows);
         Require.Equal(Op, "rows of y", y.Rows, "rows of x", x.Rows);
-        var words = new Matrix<UInt4>(w.Data, w.Rows, w.StrideWords);
         return w.Type switch
         {
-            WeightType.F32 => loader.Bind(DenseMatMulKernel<F32Weights>.DenseMatMul, new DenseMatMulKernel<F32Weights>(x, words, y)),
-            WeightType.F16 => loader.Bind(DenseMatMulKernel<F16Weights>.DenseMatMul, new DenseMatMulKernel<F16Weights>(x, words, y)),
-            WeightType.Bf16 => loader.Bind(DenseMatMulKernel<Bf16Weights>.DenseMatMul, new DenseMatMulKernel<Bf16Weights>(x, words, y)),
+            WeightType.F32 => MatMul.Bind(loader, x, new DenseWeights<F32Weights>(w), y),
+            WeightType.F16 => MatMul.Bind(loader, x, new DenseWeights<F16Weights>(w), y),
+            WeightType.Bf16 => MatMul.Bind(loader, x, new DenseWeights<Bf16Weights>(w), y),
             _ => throw new NotSupportedException($"{Op}: weights of type {w.Type}"),
         };
     }

@@ -20,6 +20,9 @@ internal interface IWeightFormat
 
     /// <summary>The last four weights.</summary>
     static abstract Float4 Second(UInt4 secondWord);
+
+    /// <summary>Weight k of a row.</summary>
+    static abstract float At(ArrayView<UInt4> row, int k);
 }
 
 internal readonly struct F32Weights : IWeightFormat
@@ -37,6 +40,9 @@ internal readonly struct F32Weights : IWeightFormat
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float4 Second(UInt4 secondWord) => First(secondWord);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float At(ArrayView<UInt4> row, int k) => Interop.IntAsFloat(Int4Layout.Word(row[k >> 2], k & 3));
 }
 
 internal readonly struct F16Weights : IWeightFormat
@@ -52,6 +58,10 @@ internal readonly struct F16Weights : IWeightFormat
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float4 Second(UInt4 secondWord) => Pairs(secondWord.Z, secondWord.W);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float At(ArrayView<UInt4> row, int k) =>
+        F16.ToFloat((ushort)(Int4Layout.Word(row[k >> 3], (k >> 1) & 3) >> (16 * (k & 1))));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Float4 Pairs(uint a, uint b) => new(
@@ -71,6 +81,10 @@ internal readonly struct Bf16Weights : IWeightFormat
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float4 Second(UInt4 secondWord) => Pairs(secondWord.Z, secondWord.W);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float At(ArrayView<UInt4> row, int k) =>
+        Bf16.ToFloat((ushort)(Int4Layout.Word(row[k >> 3], (k >> 1) & 3) >> (16 * (k & 1))));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Float4 Pairs(uint a, uint b) => new(

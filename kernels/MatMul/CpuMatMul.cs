@@ -1,0 +1,152 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// y = x · Wᵀ in vectors of sixteen lanes, a row tile of sixteen outputs at a time. A few tokens are multiplied with the weights as they
+/// come out of memory, one after the other, the row tile being in a cache for the second; more of them with weights that were unpacked once.
+/// </summary>
+/// <remarks>
+/// Both ways sum an output alike. Every lane sums the products of its k, in the order that the storage gives them, with fused additions
+/// from zero over a stretch of <see cref="LaneOrder.Stretch"/> columns; the stretches' sums join the lane's total; the sixteen totals join
+/// in a tree. So an output's bits depend neither on M nor on the threads. Weights are exact: the sums alone round.
+/// </remarks>
+internal static unsafe class CpuMatMul
+{
+    /// <summary>How far ahead of the weights in use memory is asked for. Behind the matrix it is asked in vain.</summary>
+    public const int AheadBytes = 4096;
+
+    private const int DirectTokens = 3;
+    private const int BlockTokens = 96;
+
+    // Bytes of arranged x that a block of tokens may have: about a second-level cache.
+    private const long BlockBytes = 1 << 20;
+
+    public static void Run(int thread, int threads, Matrix<float> x, CpuWeights w, Matrix<float> y)
+    {
+        CpuPart tiles = CpuPart.Of((y.Columns + LaneSums.Rows - 1) / LaneSums.Rows, thread, threads);
+        if (tiles.From == tiles.To)
+            return;
+        if (y.Rows <= DirectTokens)
+        {
+            MultiplyDirectly(tiles, x, w, y);
+            return;
+        }
+
+        int blocks = (y.Rows + TokensOfBlock(x.Columns) - 1) / TokensOfBlock(x.Columns);
+        for (int block = 0; block < blocks; block++)
+        {
+            CpuPart tokens = CpuPart.Of(y.Rows, thread: block, threads: blocks);
+            MultiplyUnpacked(tiles, tokens, x, w, y);
+        }
+    }
+
+    private static int TokensOfBlock(int columns) =>
+        (int)Math.Clamp(BlockBytes / ((long)columns * sizeof(float)) / 12 * 12, 24, BlockTokens);
+
+    private static void MultiplyDirectly(CpuPart tiles, Matrix<float> x, CpuWeights w, Matrix<float> y)
+    {
+        long stretchFloats = (long)y.Rows * LaneOrder.Stretch;
+        float* totals = CpuVectors.Scratch((2 * LaneSums.Floats) + Int4Lanes.TableFloats + LaneOrder.Floats(y.Rows, x.Columns));
+        float* sums = totals + LaneSums.Floats;
+        float* tables = sums + LaneSums.Floats;
+        float* arranged = tables + Int4Lanes.TableFloats;
+        LaneOrder.Arrange(x, 0, y.Rows, w.Kind, arranged);
+        for (int tile = tiles.From; tile < tiles.To; tile++)
+        {
+            int rows = Math.Min(y.Columns - (tile * LaneSums.Rows), LaneSums.Rows);
+            for (int token = 0; token < y.Rows; token++)
+            {
+                float* xs = arranged + (token * LaneOrder.Stretch);
+                switch (w.Kind)
+                {
+                    case CpuWeightKind.Int4 when w.GroupSize < Int4Layout.TileColumns:
+                        Int4Lanes.Multiply<HalfTileNibbles>(w, tile, x.Columns, xs, stretchFloats, sums, tables, totals);
+                        break;
+                    case CpuWeightKind.Int4:
+                        Int4Lanes.Multiply<WholeTileNibbles>(w, tile, x.Columns, xs, stretchFloats, sums, tables, totals);
+                        break;
+                    case CpuWeightKind.Int8:
+                        Int8Lanes.Multiply(w, tile, x.Columns, xs, stretchFloats, sums, tables, totals);
+                        break;
+                    case CpuWeightKind.Bf16:
+                        DenseLanes.Multiply<Bf16Lanes>(w, tile, rows, x.Columns, xs, stretchFloats, totals);
+                        break;
+                    case CpuWeightKind.F16:
+                        DenseLanes.Multiply<F16DenseLanes>(w, tile, rows, x.Columns, xs, stretchFloats, totals);
+                        break;
+                    default:
+                        DenseLanes.Multiply<F32Lanes>(w, tile, rows, x.Columns, xs, stretchFloats, totals);
+                        break;
+                }
+
+                Store(totals, y, token, tile, rows);
+            }
+        }
+    }
+
+    private static void MultiplyUnpacked(CpuPart tiles, CpuPart tokens, Matrix<float> x, CpuWeights w, Matrix<float> y)
+    {
+        int count = tokens.To - tokens.From;
+        float* totals = CpuVectors.Scratch(
+            ((long)count * LaneSums.Floats) + (LaneSums.Rows * LaneOrder.Stretch) + Int4Lanes.TableFloats + LaneOrder.Floats(count, x.Columns));
+        float* weights = totals + (count * LaneSums.Floats);
+        float* tables = weights + (LaneSums.Rows * LaneOrder.Stretch);
+        float* arranged = tables + Int4Lanes.TableFloats;
+        LaneOrder.Arrange(x, tokens.From, count, w.Kind, arranged);
+        for (int tile = tiles.From; tile < tiles.To; tile++)
+        {
+            int rows = Math.Min(y.Columns - (tile * LaneSums.Rows), LaneSums.Rows);
+            for (int token = 0; token < count; token++)
+                LaneSums.Clear(totals + (token * LaneSums.Floats));
+            float* xs = arranged;
+            for (int from = 0; from < x.Columns; from += LaneOrder.Stretch)
+            {
+                int columns = Unpack(w, tile, rows, from, Math.Min(from + LaneOrder.Stretch, x.Columns), weights, tables);
+                if (Avx512F.IsSupported)
+                    TokenTile.Multiply(weights, rows, xs, count, columns, totals);
+                else
+                    HalfTokenTile.Multiply(weights, rows, xs, count, columns, totals);
+                xs += (long)count * LaneOrder.Stretch;
+            }
+
+            for (int token = 0; token < count; token++)
+                Store(totals + (token * LaneSums.Floats), y, tokens.From + token, tile, rows);
+        }
+    }
+
+    // Answers how many columns there are with the padding of the storage, to which x is 0.
+    private static int Unpack(in CpuWeights w, int tile, int rows, int from, int to, float* weights, float* tables)
+    {
+        switch (w.Kind)
+        {
+            case CpuWeightKind.Int4 when w.GroupSize < Int4Layout.TileColumns:
+                Int4Lanes.Unpack<HalfTileNibbles>(w, tile, from, to, weights, tables);
+                break;
+            case CpuWeightKind.Int4:
+                Int4Lanes.Unpack<WholeTileNibbles>(w, tile, from, to, weights, tables);
+                break;
+            case CpuWeightKind.Int8:
+                Int8Lanes.Unpack(w, tile, from, to, weights, tables);
+                break;
+            case CpuWeightKind.Bf16:
+                DenseLanes.Unpack<Bf16Lanes>(w, tile, rows, from, to, weights);
+                break;
+            case CpuWeightKind.F16:
+                DenseLanes.Unpack<F16DenseLanes>(w, tile, rows, from, to, weights);
+                break;
+            default:
+                DenseLanes.Unpack<F32Lanes>(w, tile, rows, from, to, weights);
+                break;
+        }
+
+        int padding = w.Kind == CpuWeightKind.Int4 ? Int4Layout.TileColumns : Int8Layout.TileColumns;
+        return (to - from + padding - 1) / padding * padding;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Store(float* totals, Matrix<float> y, int token, int tile, int rows) =>
+        CpuVectors.StoreFirst(LaneSums.OfRows(totals), CpuVectors.Row(y, token) + (tile * LaneSums.Rows), rows);
+}
