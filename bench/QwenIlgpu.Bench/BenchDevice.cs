@@ -11,6 +11,8 @@ namespace QwenIlgpu.Bench;
 /// <summary>The accelerator that kernel benchmarks run on, and seeded operands in its memory.</summary>
 internal sealed class BenchDevice : IDisposable
 {
+    private const long RotatedBytes = 512L << 20;
+
     private readonly Context context;
 
     public BenchDevice(string kind)
@@ -32,6 +34,12 @@ internal sealed class BenchDevice : IDisposable
     public AcceleratorStream Stream { get; }
 
     public KernelLoader Loader { get; }
+
+    /// <summary>
+    /// Copies besides the first of weights of so many bytes that a run from memory needs: on the CPU half a gigabyte in all, on a GPU none.
+    /// </summary>
+    public int FurtherCopies(long bytes) =>
+        Accelerator.AcceleratorType == AcceleratorType.CPU ? (int)((RotatedBytes + bytes - 1) / bytes) - 1 : 0;
 
     public ArrayView<T> Upload<T>(T[] values)
         where T : unmanaged

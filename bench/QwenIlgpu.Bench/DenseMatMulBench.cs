@@ -11,15 +11,20 @@ internal static class DenseMatMulBench
 
     public static KernelBenchmark Batch { get; } = new("dense_matmul", "lm_head slice bf16 [8192, 5120], M 16", device => Prepare(device, 16));
 
+    public static KernelBenchmark Prefill { get; } = new("dense_matmul", "lm_head slice bf16 [8192, 5120], M 64", device => Prepare(device, 64));
+
+    public static KernelBenchmark LongPrefill { get; } = new("dense_matmul", "lm_head slice bf16 [8192, 5120], M 512", device => Prepare(device, 512));
+
     private static PreparedKernel Prepare(BenchDevice device, int m)
     {
         const int Checked = 64;                         // rows of w, spread over all of them
         float[] x = BenchDevice.RandomFloats(m, m * K);
         float[] values = BenchDevice.RandomFloats(3, (long)N * K);
         UInt4[] packed = DenseMatrixReference.Pack(WeightType.Bf16, values, N, K);
+        Matrix<float> xs = device.Upload(x, m, K);
         Matrix<float> y = device.Poisoned<float>(m, N);
         return new PreparedKernel(
-            DenseMatMul.Bind(device.Loader, device.Upload(x, m, K), new DenseMatrix(WeightType.Bf16, device.Upload(packed), N, K), y),
+            Bind(),
             Bytes: DenseMatrix.BytesFor(WeightType.Bf16, N, K) + ((K + N) * (long)m * sizeof(float)),
             Flops: 2L * m * N * K,
             () =>
@@ -32,6 +37,11 @@ internal static class DenseMatMulBench
                 float[] actual = [.. Enumerable.Range(0, m).SelectMany(t => rows.Select(r => all[(t * N) + r]))];
                 return BenchDevice.RelativeError(actual, DenseMatMulReference.Run(Array.ConvertAll(x, v => (double)v), w, m, Checked, K));
             },
-            Tolerance: 1e-5);
+            Tolerance: 1e-5)
+        {
+            Rotation = m > 1 ? [] : [.. Enumerable.Range(0, device.FurtherCopies(DenseMatrix.BytesFor(WeightType.Bf16, N, K))).Select(_ => Bind())],
+        };
+
+        Launch Bind() => DenseMatMul.Bind(device.Loader, xs, new DenseMatrix(WeightType.Bf16, device.Upload(packed), N, K), y);
     }
 }

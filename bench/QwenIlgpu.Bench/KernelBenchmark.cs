@@ -15,10 +15,18 @@ internal sealed record PreparedKernel(Kernels.Launch Launch, long Bytes, long Fl
     /// <summary>Launches that follow the first one and are timed with it.</summary>
     public IReadOnlyList<Kernels.Launch> Further { get; init; } = [];
 
+    /// <summary>
+    /// The same launch over other copies of its weights: each run takes the next, so that none finds in a cache what an earlier one read.
+    /// </summary>
+    public IReadOnlyList<Kernels.Launch> Rotation { get; init; } = [];
+
+    private int Next { get; set; }
+
     /// <summary>Queues it all.</summary>
     public void Run(ILGPU.Runtime.AcceleratorStream stream)
     {
-        Launch.Run(stream);
+        (Next == 0 ? Launch : Rotation[Next - 1]).Run(stream);
+        Next = (Next + 1) % (Rotation.Count + 1);
         foreach (Kernels.Launch launch in Further)
             launch.Run(stream);
     }

@@ -49,10 +49,10 @@ internal static unsafe class CpuMatMul
     private static void MultiplyDirectly(CpuPart tiles, Matrix<float> x, CpuWeights w, Matrix<float> y)
     {
         long stretchFloats = (long)y.Rows * LaneOrder.Stretch;
-        float* totals = CpuVectors.Scratch((2 * LaneSums.Floats) + Int4Lanes.TableFloats + LaneOrder.Floats(y.Rows, x.Columns));
+        float* totals = CpuVectors.Scratch((2 * LaneSums.Floats) + Int4Lanes.Numbers + LaneOrder.Floats(y.Rows, x.Columns));
         float* sums = totals + LaneSums.Floats;
-        float* tables = sums + LaneSums.Floats;
-        float* arranged = tables + Int4Lanes.TableFloats;
+        float* numbers = sums + LaneSums.Floats;
+        float* arranged = numbers + Int4Lanes.Numbers;
         LaneOrder.Arrange(x, 0, y.Rows, w.Kind, arranged);
         for (int tile = tiles.From; tile < tiles.To; tile++)
         {
@@ -63,13 +63,13 @@ internal static unsafe class CpuMatMul
                 switch (w.Kind)
                 {
                     case CpuWeightKind.Int4 when w.GroupSize < Int4Layout.TileColumns:
-                        Int4Lanes.Multiply<HalfTileNibbles>(w, tile, x.Columns, xs, stretchFloats, sums, tables, totals);
+                        Int4Lanes.Multiply<HalfTileNibbles>(w, tile, x.Columns, xs, stretchFloats, sums, numbers, totals);
                         break;
                     case CpuWeightKind.Int4:
-                        Int4Lanes.Multiply<WholeTileNibbles>(w, tile, x.Columns, xs, stretchFloats, sums, tables, totals);
+                        Int4Lanes.Multiply<WholeTileNibbles>(w, tile, x.Columns, xs, stretchFloats, sums, numbers, totals);
                         break;
                     case CpuWeightKind.Int8:
-                        Int8Lanes.Multiply(w, tile, x.Columns, xs, stretchFloats, sums, tables, totals);
+                        Int8Lanes.Multiply(w, tile, x.Columns, xs, stretchFloats, sums, numbers, totals);
                         break;
                     case CpuWeightKind.Bf16:
                         DenseLanes.Multiply<Bf16Lanes>(w, tile, rows, x.Columns, xs, stretchFloats, totals);
@@ -91,10 +91,10 @@ internal static unsafe class CpuMatMul
     {
         int count = tokens.To - tokens.From;
         float* totals = CpuVectors.Scratch(
-            ((long)count * LaneSums.Floats) + (LaneSums.Rows * LaneOrder.Stretch) + Int4Lanes.TableFloats + LaneOrder.Floats(count, x.Columns));
+            ((long)count * LaneSums.Floats) + (LaneSums.Rows * LaneOrder.Stretch) + Int4Lanes.Numbers + LaneOrder.Floats(count, x.Columns));
         float* weights = totals + (count * LaneSums.Floats);
-        float* tables = weights + (LaneSums.Rows * LaneOrder.Stretch);
-        float* arranged = tables + Int4Lanes.TableFloats;
+        float* numbers = weights + (LaneSums.Rows * LaneOrder.Stretch);
+        float* arranged = numbers + Int4Lanes.Numbers;
         LaneOrder.Arrange(x, tokens.From, count, w.Kind, arranged);
         for (int tile = tiles.From; tile < tiles.To; tile++)
         {
@@ -104,7 +104,7 @@ internal static unsafe class CpuMatMul
             float* xs = arranged;
             for (int from = 0; from < x.Columns; from += LaneOrder.Stretch)
             {
-                int columns = Unpack(w, tile, rows, from, Math.Min(from + LaneOrder.Stretch, x.Columns), weights, tables);
+                int columns = Unpack(w, tile, rows, from, Math.Min(from + LaneOrder.Stretch, x.Columns), weights, numbers);
                 if (Avx512F.IsSupported)
                     TokenTile.Multiply(weights, rows, xs, count, columns, totals);
                 else
@@ -118,18 +118,18 @@ internal static unsafe class CpuMatMul
     }
 
     // Answers how many columns there are with the padding of the storage, to which x is 0.
-    private static int Unpack(in CpuWeights w, int tile, int rows, int from, int to, float* weights, float* tables)
+    private static int Unpack(in CpuWeights w, int tile, int rows, int from, int to, float* weights, float* numbers)
     {
         switch (w.Kind)
         {
             case CpuWeightKind.Int4 when w.GroupSize < Int4Layout.TileColumns:
-                Int4Lanes.Unpack<HalfTileNibbles>(w, tile, from, to, weights, tables);
+                Int4Lanes.Unpack<HalfTileNibbles>(w, tile, from, to, weights, numbers);
                 break;
             case CpuWeightKind.Int4:
-                Int4Lanes.Unpack<WholeTileNibbles>(w, tile, from, to, weights, tables);
+                Int4Lanes.Unpack<WholeTileNibbles>(w, tile, from, to, weights, numbers);
                 break;
             case CpuWeightKind.Int8:
-                Int8Lanes.Unpack(w, tile, from, to, weights, tables);
+                Int8Lanes.Unpack(w, tile, from, to, weights, numbers);
                 break;
             case CpuWeightKind.Bf16:
                 DenseLanes.Unpack<Bf16Lanes>(w, tile, rows, from, to, weights);

@@ -54,47 +54,92 @@ internal readonly unsafe struct F32Lanes : IDenseLanes
 internal static unsafe class DenseLanes
 {
     private const int Step = 2 * CpuVectors.Width;
+    private const int TailBytes = Step * sizeof(float);
 
-    /// <summary>The sixteen lanes' totals of a row tile with one token's x, whose stretches lie so far apart; rows in the order of memory.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>The sixteen lanes' totals of a row tile with one token's x, whose stretches lie so far apart; four rows side by side.</summary>
     public static void Multiply<TLanes>(in CpuWeights w, long rowTile, int rows, int columns, float* x, long stretchFloats, float* totals)
         where TLanes : IDenseLanes
     {
-        byte* tail = stackalloc byte[Step * sizeof(float)];
-        LaneSums.Clear(totals);
-        for (int row = 0; row < rows; row++)
+        for (int row = 0; row < rows; row += 4)
         {
-            byte* elements = w.Data + (((rowTile * LaneSums.Rows) + row) * w.RowBytes);
-            float* xs = x;
-            Vector512<float> total = Vector512<float>.Zero;
-            for (int start = 0; start < columns; start += LaneOrder.Stretch)
+            // Rows past the last repeat it; nobody asks for their sums.
+            byte* first = w.Data + (((rowTile * LaneSums.Rows) + row) * w.RowBytes);
+            int last = rows - 1 - row;
+            MultiplyFour<TLanes>(
+                first, first + (Math.Min(1, last) * w.RowBytes), first + (Math.Min(2, last) * w.RowBytes), first + (Math.Min(3, last) * w.RowBytes),
+                columns, x, stretchFloats, totals + (row * CpuVectors.Width));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void MultiplyFour<TLanes>(
+        byte* w0, byte* w1, byte* w2, byte* w3, int columns, float* x, long stretchFloats, float* totals)
+        where TLanes : IDenseLanes
+    {
+        byte* tails = stackalloc byte[4 * TailBytes];
+        for (int row = 0; row < 4; row++)
+            Vector512<float>.Zero.StoreAligned(totals + (row * CpuVectors.Width));
+        for (int start = 0; start < columns; start += LaneOrder.Stretch)
+        {
+            int count = Math.Min(columns - start, LaneOrder.Stretch);
+            Vector512<float> a = default, b = default, c = default, d = default;
+            int i = 0;
+            for (; i <= count - Step; i += Step)
             {
-                int count = Math.Min(columns - start, LaneOrder.Stretch);
-                int i = 0;
-                Vector512<float> sum = Vector512<float>.Zero;
-                for (; i <= count - Step; i += Step)
-                {
-                    Sse.Prefetch0(elements + CpuMatMul.AheadBytes);
-                    if (TLanes.ElementBytes == sizeof(float))
-                        Sse.Prefetch0(elements + CpuMatMul.AheadBytes + 64);
-                    sum = Vector512.FusedMultiplyAdd(TLanes.First(elements), Vector512.LoadAligned(xs + i), sum);
-                    sum = Vector512.FusedMultiplyAdd(TLanes.Second(elements), Vector512.LoadAligned(xs + i + CpuVectors.Width), sum);
-                    elements += Step * TLanes.ElementBytes;
-                }
-
-                if (i < count)
-                {
-                    CopyTail<TLanes>(elements, count - i, tail);
-                    sum = Vector512.FusedMultiplyAdd(TLanes.First(tail), Vector512.LoadAligned(xs + i), sum);
-                    sum = Vector512.FusedMultiplyAdd(TLanes.Second(tail), Vector512.LoadAligned(xs + i + CpuVectors.Width), sum);
-                }
-
-                total += sum;
-                xs += stretchFloats;
+                Prefetch<TLanes>(w0);
+                Prefetch<TLanes>(w1);
+                Prefetch<TLanes>(w2);
+                Prefetch<TLanes>(w3);
+                Vector512<float> first = Vector512.LoadAligned(x + i);
+                Vector512<float> second = Vector512.LoadAligned(x + i + CpuVectors.Width);
+                a = Add<TLanes>(a, w0, first, second);
+                b = Add<TLanes>(b, w1, first, second);
+                c = Add<TLanes>(c, w2, first, second);
+                d = Add<TLanes>(d, w3, first, second);
+                w0 += Step * TLanes.ElementBytes;
+                w1 += Step * TLanes.ElementBytes;
+                w2 += Step * TLanes.ElementBytes;
+                w3 += Step * TLanes.ElementBytes;
             }
 
-            total.StoreAligned(totals + (row * CpuVectors.Width));
+            if (i < count)
+            {
+                CopyTail<TLanes>(w0, count - i, tails);
+                CopyTail<TLanes>(w1, count - i, tails + TailBytes);
+                CopyTail<TLanes>(w2, count - i, tails + (2 * TailBytes));
+                CopyTail<TLanes>(w3, count - i, tails + (3 * TailBytes));
+                Vector512<float> first = Vector512.LoadAligned(x + i);
+                Vector512<float> second = Vector512.LoadAligned(x + i + CpuVectors.Width);
+                a = Add<TLanes>(a, tails, first, second);
+                b = Add<TLanes>(b, tails + TailBytes, first, second);
+                c = Add<TLanes>(c, tails + (2 * TailBytes), first, second);
+                d = Add<TLanes>(d, tails + (3 * TailBytes), first, second);
+            }
+
+            AddTo(totals, a);
+            AddTo(totals + CpuVectors.Width, b);
+            AddTo(totals + (2 * CpuVectors.Width), c);
+            AddTo(totals + (3 * CpuVectors.Width), d);
+            x += stretchFloats;
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Add<TLanes>(Vector512<float> sum, byte* elements, Vector512<float> first, Vector512<float> second)
+        where TLanes : IDenseLanes =>
+        Vector512.FusedMultiplyAdd(
+            TLanes.Second(elements), second, Vector512.FusedMultiplyAdd(TLanes.First(elements), first, sum));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddTo(float* total, Vector512<float> sum) => (Vector512.LoadAligned(total) + sum).StoreAligned(total);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch<TLanes>(byte* elements)
+        where TLanes : IDenseLanes
+    {
+        Sse.Prefetch0(elements + CpuMatMul.AheadBytes);
+        if (TLanes.ElementBytes == sizeof(float))
+            Sse.Prefetch0(elements + CpuMatMul.AheadBytes + 64);
     }
 
     /// <summary>The weights of a row tile's rows in the columns from … to, the rows a stretch apart.</summary>
@@ -102,7 +147,7 @@ internal static unsafe class DenseLanes
     public static void Unpack<TLanes>(in CpuWeights w, long rowTile, int rows, int from, int to, float* weights)
         where TLanes : IDenseLanes
     {
-        byte* tail = stackalloc byte[Step * sizeof(float)];
+        byte* tail = stackalloc byte[TailBytes];
         for (int row = 0; row < rows; row++)
         {
             byte* elements = w.Data + (((rowTile * LaneSums.Rows) + row) * w.RowBytes) + ((long)from * TLanes.ElementBytes);

@@ -10,29 +10,28 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 internal static unsafe class Int4Lanes
 {
-    private const int Pairs = Int4Layout.TileRows / 2;
+    /// <summary>Floats that the scales and biases of a row tile take in a stretch: of its tiles, two groups of sixteen rows, four times each.</summary>
+    public const int Numbers = LaneOrder.Stretch / Int4Layout.TileColumns * Int4Layout.TileRows * 8;
 
-    /// <summary>Floats of scratch that both methods need: two vectors a row.</summary>
-    public const int TableFloats = 2 * LaneSums.Floats;
+    private const int Pairs = Int4Layout.TileRows / 2;
+    private const int PairBytes = Int4Layout.TileBytes / Pairs;
 
     /// <summary>The sixteen lanes' totals of a row tile with one token's x, whose stretches lie so far apart; tiles in the order of memory.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply<TNibbles>(
-        in CpuWeights w, long rowTile, int columns, float* x, long stretchFloats, float* sums, float* tables, float* totals)
+        in CpuWeights w, long rowTile, int columns, float* x, long stretchFloats, float* sums, float* numbers, float* totals)
         where TNibbles : INibbleWeights
     {
         byte* lanes = w.Data + (rowTile * w.ColumnTiles * Int4Layout.TileBytes);
-        int tiles = (columns + Int4Layout.TileColumns - 1) / Int4Layout.TileColumns;
         LaneSums.Clear(totals);
-        for (int start = 0; start < tiles; start += LaneOrder.Stretch / Int4Layout.TileColumns)
+        for (int from = 0; from < columns; from += LaneOrder.Stretch)
         {
-            int end = Math.Min(start + (LaneOrder.Stretch / Int4Layout.TileColumns), tiles);
+            int to = Math.Min(from + LaneOrder.Stretch, columns);
+            TNibbles.Prepare(w, rowTile, from, to, numbers);
             LaneSums.Clear(sums);
-            for (int tile = start; tile < end; tile++)
+            for (int k = from; k < to; k += Int4Layout.TileColumns)
             {
-                if (tile * Int4Layout.TileColumns % w.GroupSize == 0 || w.GroupSize < Int4Layout.TileColumns)
-                    TNibbles.Prepare(w, rowTile, tile, tables);
-                AddTile<TNibbles>(lanes, x + ((tile - start) * Int4Layout.TileColumns), tables, sums);
+                AddTile<TNibbles>(lanes, x + (k - from), TNibbles.OfTile(w, numbers, from, k), sums);
                 lanes += Int4Layout.TileBytes;
             }
 
@@ -43,28 +42,28 @@ internal static unsafe class Int4Lanes
 
     /// <summary>The weights of a row tile in the columns from … to, the rows a stretch apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Unpack<TNibbles>(in CpuWeights w, long rowTile, int from, int to, float* weights, float* tables)
+    public static void Unpack<TNibbles>(in CpuWeights w, long rowTile, int from, int to, float* weights, float* numbers)
         where TNibbles : INibbleWeights
     {
         byte* lanes = w.Data + (((rowTile * w.ColumnTiles) + (from / Int4Layout.TileColumns)) * Int4Layout.TileBytes);
+        TNibbles.Prepare(w, rowTile, from, to, numbers);
         for (int k = from; k < to; k += Int4Layout.TileColumns)
         {
-            if (k == from || k % w.GroupSize == 0 || w.GroupSize < Int4Layout.TileColumns)
-                TNibbles.Prepare(w, rowTile, k / Int4Layout.TileColumns, tables);
+            float* tileNumbers = TNibbles.OfTile(w, numbers, from, k);
             for (int pair = 0; pair < Pairs; pair++)
             {
-                Vector512<uint> words = Vector512.Load((uint*)(lanes + (64 * pair)));
-                float* table = tables + (pair * CpuVectors.Width);
-                UnpackRow<TNibbles>(words, table, weights + (k - from) + (pair * LaneOrder.Stretch));
-                UnpackRow<TNibbles>(words >>> 4, table + (LaneSums.Floats / 2), weights + (k - from) + ((pair + Pairs) * LaneOrder.Stretch));
+                Sse.Prefetch0(lanes + CpuMatMul.AheadBytes);
+                Vector512<uint> words = Vector512.Load((uint*)lanes);
+                float* row = weights + (k - from) + (pair * LaneOrder.Stretch);
+                UnpackRow<TNibbles>(words, tileNumbers, pair, row);
+                UnpackRow<TNibbles>(words >>> 4, tileNumbers, pair + Pairs, row + (Pairs * LaneOrder.Stretch));
+                lanes += PairBytes;
             }
-
-            lanes += Int4Layout.TileBytes;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddTile<TNibbles>(byte* lanes, float* x, float* tables, float* sums)
+    private static void AddTile<TNibbles>(byte* lanes, float* x, float* numbers, float* sums)
         where TNibbles : INibbleWeights
     {
         Vector512<float> x0 = Vector512.LoadAligned(x);
@@ -73,39 +72,38 @@ internal static unsafe class Int4Lanes
         Vector512<float> x3 = Vector512.LoadAligned(x + 48);
         for (int pair = 0; pair < Pairs; pair++)
         {
-            float* table = tables + (pair * CpuVectors.Width);
+            Vector512<float> first = TNibbles.First(numbers, pair);
+            Vector512<float> second = TNibbles.Second(numbers, pair);
+            Vector512<float> firstBelow = TNibbles.First(numbers, pair + Pairs);
+            Vector512<float> secondBelow = TNibbles.Second(numbers, pair + Pairs);
             float* sum = sums + (pair * CpuVectors.Width);
-            Vector512<float> first = Vector512.LoadAligned(table);
-            Vector512<float> second = Vector512.LoadAligned(table + LaneSums.Floats);
-            Vector512<float> firstBelow = Vector512.LoadAligned(table + (LaneSums.Floats / 2));
-            Vector512<float> secondBelow = Vector512.LoadAligned(table + (LaneSums.Floats * 3 / 2));
             Sse.Prefetch0(lanes + CpuMatMul.AheadBytes);
             Vector512<uint> words = Vector512.Load((uint*)lanes);
             Vector512<float> above = Vector512.LoadAligned(sum);
             Vector512<float> below = Vector512.LoadAligned(sum + (LaneSums.Floats / 2));
-            above = Vector512.FusedMultiplyAdd(TNibbles.Of(words, first, second), x0, above);
-            below = Vector512.FusedMultiplyAdd(TNibbles.Of(words >>> 4, firstBelow, secondBelow), x0, below);
-            above = Vector512.FusedMultiplyAdd(TNibbles.Of(words >>> 8, first, second), x1, above);
-            below = Vector512.FusedMultiplyAdd(TNibbles.Of(words >>> 12, firstBelow, secondBelow), x1, below);
-            above = Vector512.FusedMultiplyAdd(TNibbles.Of(words >>> 16, first, second), x2, above);
-            below = Vector512.FusedMultiplyAdd(TNibbles.Of(words >>> 20, firstBelow, secondBelow), x2, below);
-            above = Vector512.FusedMultiplyAdd(TNibbles.Of(words >>> 24, first, second), x3, above);
-            below = Vector512.FusedMultiplyAdd(TNibbles.Of(words >>> 28, firstBelow, secondBelow), x3, below);
+            above = Vector512.FusedMultiplyAdd(TNibbles.Weights(words, first, second), x0, above);
+            below = Vector512.FusedMultiplyAdd(TNibbles.Weights(words >>> 4, firstBelow, secondBelow), x0, below);
+            above = Vector512.FusedMultiplyAdd(TNibbles.Weights(words >>> 8, first, second), x1, above);
+            below = Vector512.FusedMultiplyAdd(TNibbles.Weights(words >>> 12, firstBelow, secondBelow), x1, below);
+            above = Vector512.FusedMultiplyAdd(TNibbles.Weights(words >>> 16, first, second), x2, above);
+            below = Vector512.FusedMultiplyAdd(TNibbles.Weights(words >>> 20, firstBelow, secondBelow), x2, below);
+            above = Vector512.FusedMultiplyAdd(TNibbles.Weights(words >>> 24, first, second), x3, above);
+            below = Vector512.FusedMultiplyAdd(TNibbles.Weights(words >>> 28, firstBelow, secondBelow), x3, below);
             above.StoreAligned(sum);
             below.StoreAligned(sum + (LaneSums.Floats / 2));
-            lanes += 64;
+            lanes += PairBytes;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void UnpackRow<TNibbles>(Vector512<uint> words, float* table, float* weights)
+    private static void UnpackRow<TNibbles>(Vector512<uint> words, float* numbers, int row, float* weights)
         where TNibbles : INibbleWeights
     {
-        Vector512<float> first = Vector512.LoadAligned(table);
-        Vector512<float> second = Vector512.LoadAligned(table + LaneSums.Floats);
-        TNibbles.Of(words, first, second).StoreAligned(weights);
-        TNibbles.Of(words >>> 8, first, second).StoreAligned(weights + 16);
-        TNibbles.Of(words >>> 16, first, second).StoreAligned(weights + 32);
-        TNibbles.Of(words >>> 24, first, second).StoreAligned(weights + 48);
+        Vector512<float> first = TNibbles.First(numbers, row);
+        Vector512<float> second = TNibbles.Second(numbers, row);
+        TNibbles.Weights(words, first, second).StoreAligned(weights);
+        TNibbles.Weights(words >>> 8, first, second).StoreAligned(weights + 16);
+        TNibbles.Weights(words >>> 16, first, second).StoreAligned(weights + 32);
+        TNibbles.Weights(words >>> 24, first, second).StoreAligned(weights + 48);
     }
 }
