@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class CausalConv1dTests : KernelTests
+internal sealed class CausalConv1dTests(Shares shares) : ShareTests(shares)
 {
     private const int Slots = 4;
 

@@ -3,7 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>What the gated delta rule refuses when it is bound.</summary>
-internal sealed class GatedDeltaRuleOperandTests : KernelTests
+internal sealed class GatedDeltaRuleOperandTests(Shares shares) : ShareTests(shares)
 {
     private static readonly DeltaShape Shape = new(1, 2, 8, 8);
 

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class GatedRmsNormTests : KernelTests
+internal sealed class GatedRmsNormTests(Shares shares) : ShareTests(shares)
 {
     private const float Eps = 1e-6f;
 
