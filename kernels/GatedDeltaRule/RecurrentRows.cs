@@ -109,11 +109,16 @@ internal readonly unsafe struct RecurrentRows
     private static void Advance(
         float* s, int keys, float* qk, float* gates, int rows, float* v, long vStride, float* o, long oStride, bool isRounded)
     {
+        Vector128<float> read = Read(s, keys, qk + keys);
         for (int t = 0; t < rows; t++, qk += 2 * keys, gates += 2, v += vStride, o += oStride)
         {
-            Vector128<float> read = Read(s, keys, qk + keys);
             Vector128<float> d = (Vector128.Load(v) - (read * Vector128.Create(gates[0]))) * Vector128.Create(gates[1]);
-            Update(s, keys, qk, gates[0], d, isRounded).Store(o);
+            float* next = (t + 1 < rows ? qk + (2 * keys) : qk) + keys;
+            read = Update(s, keys, qk, next, gates[0], d, o);
+            if (!isRounded || t + 1 == rows)
+                continue;
+            Round(s, Columns * keys);
+            read = Read(s, keys, next);
         }
     }
 
@@ -137,20 +142,24 @@ internal readonly unsafe struct RecurrentRows
         return CpuVectors.Sums(sum0, sum1, sum2, sum3);
     }
 
-    // S ← e^g S + k dᵀ of four columns; returns Sᵀ q, S as it is before it is rounded.
+    // S ← e^g S + k dᵀ of four columns and o = Sᵀ q, keys behind the query. Returns Sᵀ k of the next row, summed as Read does.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> Update(float* s, int keys, float* q, float decay, Vector128<float> d, bool isRounded)
+    private static Vector128<float> Update(float* s, int keys, float* q, float* next, float decay, Vector128<float> d, float* o)
     {
-        Vector512<float> sum0 = default;
-        Vector512<float> sum1 = default;
-        Vector512<float> sum2 = default;
-        Vector512<float> sum3 = default;
+        Vector512<float> o0 = default;
+        Vector512<float> o1 = default;
+        Vector512<float> o2 = default;
+        Vector512<float> o3 = default;
+        Vector512<float> r0 = default;
+        Vector512<float> r1 = default;
+        Vector512<float> r2 = default;
+        Vector512<float> r3 = default;
         var factor = Vector512.Create(decay);
         var d0 = Vector512.Create(d.GetElement(0));
         var d1 = Vector512.Create(d.GetElement(1));
         var d2 = Vector512.Create(d.GetElement(2));
         var d3 = Vector512.Create(d.GetElement(3));
-        for (float* end = q + keys; q < end; q += CpuVectors.Width, s += CpuVectors.Width)
+        for (float* end = q + keys; q < end; q += CpuVectors.Width, next += CpuVectors.Width, s += CpuVectors.Width)
         {
             var key = Vector512.Load(q + keys);
             var query = Vector512.Load(q);
@@ -158,25 +167,30 @@ internal readonly unsafe struct RecurrentRows
             Vector512<float> s1 = Vector512.FusedMultiplyAdd(key, d1, Vector512.Load(s + keys) * factor);
             Vector512<float> s2 = Vector512.FusedMultiplyAdd(key, d2, Vector512.Load(s + (2 * keys)) * factor);
             Vector512<float> s3 = Vector512.FusedMultiplyAdd(key, d3, Vector512.Load(s + (3 * keys)) * factor);
-            sum0 = Vector512.FusedMultiplyAdd(s0, query, sum0);
-            sum1 = Vector512.FusedMultiplyAdd(s1, query, sum1);
-            sum2 = Vector512.FusedMultiplyAdd(s2, query, sum2);
-            sum3 = Vector512.FusedMultiplyAdd(s3, query, sum3);
-            if (isRounded)
-            {
-                s0 = F16Vectors.Round(s0);
-                s1 = F16Vectors.Round(s1);
-                s2 = F16Vectors.Round(s2);
-                s3 = F16Vectors.Round(s3);
-            }
-
+            o0 = Vector512.FusedMultiplyAdd(s0, query, o0);
+            o1 = Vector512.FusedMultiplyAdd(s1, query, o1);
+            o2 = Vector512.FusedMultiplyAdd(s2, query, o2);
+            o3 = Vector512.FusedMultiplyAdd(s3, query, o3);
             s0.Store(s);
             s1.Store(s + keys);
             s2.Store(s + (2 * keys));
             s3.Store(s + (3 * keys));
+            var nextKey = Vector512.Load(next);
+            r0 = Vector512.FusedMultiplyAdd(s0, nextKey, r0);
+            r1 = Vector512.FusedMultiplyAdd(s1, nextKey, r1);
+            r2 = Vector512.FusedMultiplyAdd(s2, nextKey, r2);
+            r3 = Vector512.FusedMultiplyAdd(s3, nextKey, r3);
         }
 
-        return CpuVectors.Sums(sum0, sum1, sum2, sum3);
+        CpuVectors.Sums(o0, o1, o2, o3).Store(o);
+        return CpuVectors.Sums(r0, r1, r2, r3);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Round(float* values, int count)
+    {
+        for (int i = 0; i < count; i += CpuVectors.Width)
+            F16Vectors.Round(Vector512.Load(values + i)).Store(values + i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

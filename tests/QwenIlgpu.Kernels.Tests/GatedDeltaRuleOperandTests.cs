@@ -44,6 +44,19 @@ internal sealed class GatedDeltaRuleOperandTests(Shares shares) : ShareTests(sha
     }
 
     [Test]
+    public void RejectsSnapshotsOfOtherChunks()
+    {
+        var chunks = new ChunkList(Device.Upload(0, 0), Device.Upload(3, 0), Device.Upload(0, 1));
+        Matrix<float> gates = Device.Poisoned<float>(3, 2);
+
+        ArgumentException error = Assert.Throws<ArgumentException>(() => GatedDeltaRule.BindRecurrent(
+            Device.Loader, Device.Poisoned<float>(3, 32), gates, gates, Shape, Device.Poisoned<float>(1, 128), Device.Upload(0, 3),
+            Device.Poisoned<int>(3), Device.Upload(0), Device.Poisoned<float>(3, 16), chunks, Device.Upload(-1)))!;
+
+        Assert.That(error.Message, Is.EqualTo("gated_delta_rule_recurrent: length of snapshotSlot is 1, chunks is 2"));
+    }
+
+    [Test]
     public void RejectsScratchOfAnotherShape()
     {
         ArgumentException error = Assert.Throws<ArgumentException>(() =>
