@@ -3,59 +3,81 @@ using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Bench;
 
-/// <summary>One sequence from its first token on; the state, 16/48 heads of 128, is 786,432 floats.</summary>
+/// <summary>
+/// One sequence: decode in slot after slot, as layer after layer of a model has states of its own, more than any cache holds; prefill from
+/// its first token on. A state of 16/48 heads of 128 is 786,432 floats, one of 16/16 heads 262,144.
+/// </summary>
 internal static class GatedDeltaRuleBench
 {
-    private static readonly DeltaShape Shape = new(16, 48, 128, 128);
+    private const long LeastFloats = 64L << 20;
+
+    private static readonly DeltaShape Large = new(16, 48, 128, 128);
+    private static readonly DeltaShape Small = new(16, 16, 128, 128);
 
     public static KernelBenchmark Decode { get; } =
-        new("gated_delta_rule_recurrent", "1 row, 16/48 heads of 128", device => Prepare(device, 1, chunked: false));
+        new("gated_delta_rule_recurrent", "1 row, 16/48 heads of 128", device => Prepare(device, Large, 1, chunked: false));
+
+    public static KernelBenchmark DecodeSmall { get; } =
+        new("gated_delta_rule_recurrent", "1 row, 16/16 heads of 128", device => Prepare(device, Small, 1, chunked: false));
 
     public static KernelBenchmark PrefillRecurrent { get; } =
-        new("gated_delta_rule_recurrent", "64 rows, 16/48 heads of 128", device => Prepare(device, 64, chunked: false));
+        new("gated_delta_rule_recurrent", "64 rows, 16/48 heads of 128", device => Prepare(device, Large, 64, chunked: false));
 
     public static KernelBenchmark PrefillChunked { get; } =
-        new("gated_delta_rule_chunked", "64 rows, 16/48 heads of 128", device => Prepare(device, 64, chunked: true));
+        new("gated_delta_rule_chunked", "64 rows, 16/48 heads of 128", device => Prepare(device, Large, 64, chunked: true));
 
     public static KernelBenchmark PrefillTwoChunks { get; } =
-        new("gated_delta_rule_chunked", "128 rows, 16/48 heads of 128", device => Prepare(device, 128, chunked: true));
+        new("gated_delta_rule_chunked", "128 rows, 16/48 heads of 128", device => Prepare(device, Large, 128, chunked: true));
 
-    private static PreparedKernel Prepare(BenchDevice device, int rows, bool chunked)
+    public static KernelBenchmark PrefillRecurrentSmall { get; } =
+        new("gated_delta_rule_recurrent", "64 rows, 16/16 heads of 128", device => Prepare(device, Small, 64, chunked: false));
+
+    public static KernelBenchmark PrefillChunkedSmall { get; } =
+        new("gated_delta_rule_chunked", "64 rows, 16/16 heads of 128", device => Prepare(device, Small, 64, chunked: true));
+
+    public static KernelBenchmark PrefillRecurrentLong { get; } =
+        new("gated_delta_rule_recurrent", "512 rows, 16/16 heads of 128", device => Prepare(device, Small, 512, chunked: false));
+
+    public static KernelBenchmark PrefillChunkedLong { get; } =
+        new("gated_delta_rule_chunked", "512 rows, 16/16 heads of 128", device => Prepare(device, Small, 512, chunked: true));
+
+    private static PreparedKernel Prepare(BenchDevice device, DeltaShape shape, int rows, bool chunked)
     {
-        double[] raw = ToDouble(BenchDevice.RandomFloats(1, rows * Shape.Channels));
-        float[] qkv = Array.ConvertAll(QkL2NormReference.Run(raw, Shape.Channels, Shape.KeyHeads, Shape.KeyHeadDim), v => (float)v);
-        float[] beta = [.. BenchDevice.RandomFloats(2, rows * Shape.ValueHeads).Select(MathF.Abs)];
-        float[] g = [.. BenchDevice.RandomFloats(3, rows * Shape.ValueHeads).Select(v => -MathF.Abs(v))];
-        Matrix<float> y = device.Poisoned<float>(rows, Shape.ValueChannels);
-        Launch[] launches = Bind(device, rows, chunked, qkv, beta, g, y);
-        long states = Shape.StateLength * (long)rows;
+        int slots = rows == 1 ? (int)(LeastFloats / shape.StateLength) : 1;
+        int position = rows == 1 ? 1 : 0;
+        double[] raw = ToDouble(BenchDevice.RandomFloats(1, rows * shape.Channels));
+        float[] qkv = Array.ConvertAll(QkL2NormReference.Run(raw, shape.Channels, shape.KeyHeads, shape.KeyHeadDim), v => (float)v);
+        float[] beta = [.. BenchDevice.RandomFloats(2, rows * shape.ValueHeads).Select(MathF.Abs)];
+        float[] g = [.. BenchDevice.RandomFloats(3, rows * shape.ValueHeads).Select(v => -MathF.Abs(v))];
+        float[] entered = position == 0 ? new float[shape.StateLength] : BenchDevice.RandomFloats(4, shape.StateLength);
+        Matrix<float> states = device.Upload([.. Enumerable.Repeat(entered, slots).SelectMany(s => s)], slots, shape.StateLength);
+        Matrix<float> y = device.Poisoned<float>(rows, shape.ValueChannels);
+        Launch[][] turns =
+        [
+            .. Enumerable.Range(0, slots).Select(slot => Bind(
+                device, shape, [.. Enumerable.Range(position, rows)], slot, chunked, device.Upload(qkv, rows, shape.Channels),
+                device.Upload(beta, rows, shape.ValueHeads), device.Upload(g, rows, shape.ValueHeads), states, y)),
+        ];
+        int next = 0;
         return new PreparedKernel(
-            new Launch(launches[0].Name, threads: 1, stream => Array.ForEach(launches, l => l.Run(stream))),
-            Bytes: ((2L * Shape.StateLength) + ((long)rows * (Shape.Channels + Shape.ValueChannels))) * sizeof(float),
-            Flops: 7 * states,
+            new Launch(turns[0][0].Name, threads: 1, stream => Array.ForEach(turns[next++ % slots], l => l.Run(stream))),
+            Bytes: ((2L * shape.StateLength) + ((long)rows * (shape.Channels + shape.ValueChannels))) * sizeof(float),
+            Flops: 7L * rows * shape.StateLength,
             () => BenchDevice.RelativeError(
                 device.Download(y.Data),
-                GatedDeltaRuleReference.Run(ToDouble(qkv), ToDouble(beta), ToDouble(g), Shape, new double[Shape.StateLength])),
+                GatedDeltaRuleReference.Run(ToDouble(qkv), ToDouble(beta), ToDouble(g), shape, ToDouble(entered))),
             Tolerance: chunked ? 1e-5 : 2e-6);
     }
 
-    private static Launch[] Bind(BenchDevice device, int rows, bool chunked, float[] qkv, float[] beta, float[] g, Matrix<float> y)
+    private static Launch[] Bind(
+        BenchDevice device, DeltaShape shape, int[] positions, int slot, bool chunked, Matrix<float> qkv, Matrix<float> beta, Matrix<float> g,
+        Matrix<float> state, Matrix<float> y)
     {
-        int[] positions = [.. Enumerable.Range(0, rows)];
-        Matrix<float> qkvRows = device.Upload(qkv, rows, Shape.Channels);
-        Matrix<float> betaRows = device.Upload(beta, rows, Shape.ValueHeads);
-        Matrix<float> gRows = device.Upload(g, rows, Shape.ValueHeads);
-        Matrix<float> state = device.Poisoned<float>(1, Shape.StateLength);
+        int rows = positions.Length;
         ArrayView<int> firstRow = device.Upload<int>([0, rows]);
-        ArrayView<int> stateSlot = device.Upload<int>([0]);
+        ArrayView<int> stateSlot = device.Upload<int>([slot]);
         if (!chunked)
-        {
-            return
-            [
-                GatedDeltaRule.BindRecurrent(
-                    device.Loader, qkvRows, betaRows, gRows, Shape, state, firstRow, device.Upload(positions), stateSlot, y),
-            ];
-        }
+            return [GatedDeltaRule.BindRecurrent(device.Loader, qkv, beta, g, shape, state, firstRow, device.Upload(positions), stateSlot, y)];
 
         int capacity = ChunkList.MaxChunks(rows, 1);
         var chunkFirstRow = new int[capacity];
@@ -63,17 +85,9 @@ internal static class GatedDeltaRuleBench
         var firstChunk = new int[2];
         ChunkList.Build([0, rows], positions, chunkFirstRow, chunkRows, firstChunk);
         return GatedDeltaRule.BindChunked(
-            device.Loader,
-            qkvRows,
-            betaRows,
-            gRows,
-            Shape,
-            state,
-            firstRow,
-            device.Upload(positions),
-            stateSlot,
+            device.Loader, qkv, beta, g, shape, state, firstRow, device.Upload(positions), stateSlot,
             new ChunkList(device.Upload(chunkFirstRow), device.Upload(chunkRows), device.Upload(firstChunk)),
-            new ChunkScratch(Shape, device.Poisoned<float>(rows, ChunkScratch.Columns(Shape))),
+            new ChunkScratch(shape, device.Poisoned<float>(rows, ChunkScratch.Columns(shape))),
             y);
     }
 

@@ -8,7 +8,7 @@ namespace QwenIlgpu.Kernels;
 /// x, y: [T, C] float, y may be x; weight: [C, kernel] float, kernel ≤ 4; ring: [slots, ringRows · C] float, the row of
 /// position p at index p % ringRows; firstRow: [B + 1], positions: [T], stateSlot: [B].
 /// </summary>
-internal readonly struct CausalConv1dKernel(
+internal readonly partial struct CausalConv1dKernel(
     Matrix<float> x,
     Matrix<float> weight,
     Matrix<float> ring,

@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// block of channels. x: [T, C] float; ring: [slots, ringRows · C] float, the row of position p at index p % ringRows; firstRow: [B + 1];
 /// positions: [T]; stateSlot: [B]; snapshotSlot: per chunk a slot or −1. Rows before the step come from the sequence's own ring.
 /// </summary>
-internal readonly struct ConvSnapshotKernel(
+internal readonly partial struct ConvSnapshotKernel(
     Matrix<float> x,
     Matrix<float> ring,
     int ringRows,

@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// beta = σ(b); g = −exp(aLog) · softplus(a + dtBias), one head of one row an item.
 /// b, a, beta, g: [T, Hv] float; aLog, dtBias: [Hv] float.
 /// </summary>
-internal readonly struct DeltaGatesKernel(
+internal readonly partial struct DeltaGatesKernel(
     Matrix<float> b, Matrix<float> a, ArrayView<float> aLog, ArrayView<float> dtBias, Matrix<float> beta, Matrix<float> g) : IPortableKernel
 {
     public int Items => b.Rows * b.Columns;

@@ -13,10 +13,11 @@ internal static class GatedDeltaRule
     public const int ChunkedLaunches = 3;
 
     /// <summary>
-    /// Row after row: decode. qkv: [T, 2 · Hk · Dk + Hv · Dv], blocks q | k | v, q and k normalised; beta, g: [T, Hv];
+    /// Row after row: decode, and prefill where vector code of CPU threads runs it. qkv: [T, 2 · Hk · Dk + Hv · Dv], blocks q | k | v, q and k normalised; beta, g: [T, Hv];
     /// state: [slots, Hv · Dv · Dk], float or f16, updated in place; firstRow: [B + 1]; positions: [T]; stateSlot: [B]; y: [T, Hv · Dv], not within
     /// qkv. A sequence whose first position is 0 starts from zeros and its slot is not read; one without rows keeps its slot. Rows of
-    /// no sequence are not written.
+    /// no sequence are not written. With chunks, built by <see cref="ChunkList.Build"/> for the same firstRow and positions, snapshotSlot
+    /// names per chunk a slot that takes the state after it, or −1.
     /// </summary>
     public static Launch BindRecurrent(
         KernelLoader loader,
@@ -28,21 +29,30 @@ internal static class GatedDeltaRule
         ArrayView<int> firstRow,
         ArrayView<int> positions,
         ArrayView<int> stateSlot,
-        Matrix<float> y)
+        Matrix<float> y,
+        ChunkList chunks = default,
+        ArrayView<int>? snapshotSlot = null)
     {
         const string Op = "gated_delta_rule_recurrent";
         Check(Op, qkv, beta, g, shape, state, firstRow, positions, stateSlot, y);
+        if (snapshotSlot is { } snapshots)
+            CheckChunks(Op, chunks, snapshots, stateSlot);
         return state.F32 is null
             ? Recurrent<UInt2, F16DeltaState>(state.F16Words(Op))
             : Recurrent<Float4, F32DeltaState>(state.F32Words(Op));
 
         Launch Recurrent<TWord, TState>(Matrix<TWord> words)
             where TWord : unmanaged
-            where TState : struct, IDeltaStateFormat<TWord> => loader.Bind(
-                RecurrentDeltaRuleKernel<TWord, TState>.GatedDeltaRuleRecurrent,
-                new RecurrentDeltaRuleKernel<TWord, TState>(
-                    Float4.Words(Op, "qkv", qkv), beta, g, shape, words, firstRow, positions, stateSlot, Float4.Words(Op, "y", y),
-                    (int)stateSlot.Length, WordsPerItem(loader, shape)));
+            where TState : struct, IDeltaStateFormat<TWord>
+        {
+            var rule = new RecurrentDeltaRuleKernel<TWord, TState>(
+                Float4.Words(Op, "qkv", qkv), beta, g, shape, words, firstRow, positions, stateSlot, Float4.Words(Op, "y", y),
+                (int)stateSlot.Length, WordsPerItem(loader, shape));
+            return snapshotSlot is { } kept
+                ? loader.Bind(
+                    RecurrentPrefillKernel<TWord, TState>.GatedDeltaRulePrefill, new RecurrentPrefillKernel<TWord, TState>(rule, chunks, kept))
+                : loader.Bind(RecurrentDeltaRuleKernel<TWord, TState>.GatedDeltaRuleRecurrent, rule);
+        }
     }
 
     /// <summary>
@@ -67,10 +77,7 @@ internal static class GatedDeltaRule
     {
         const string Op = "gated_delta_rule_chunked";
         Check(Op, qkv, beta, g, shape, state, firstRow, positions, stateSlot, y);
-        Require.Equal(Op, "length of the chunks' rows", chunks.Rows.Length, "of their first rows", chunks.FirstRow.Length);
-        Require.Equal(Op, "length of the chunks' firstChunk", chunks.FirstChunk.Length, "sequences + 1", stateSlot.Length + 1);
-        if (snapshotSlot is { } slots)
-            Require.Equal(Op, "length of snapshotSlot", slots.Length, "chunks", chunks.Rows.Length);
+        CheckChunks(Op, chunks, snapshotSlot, stateSlot);
         Require.Equal(Op, "rows of scratch", scratch.A.Rows, "rows of qkv", qkv.Rows);
         Require.Equal(Op, "columns of scratch U", scratch.U.Columns, "value channels", shape.ValueChannels);
         Require.Equal(Op, "columns of scratch W", scratch.W.Columns, "value heads · key head size", shape.ValueHeads * shape.KeyHeadDim);
@@ -107,6 +114,14 @@ internal static class GatedDeltaRule
     // Neighbouring GPU threads take neighbouring words; a CPU thread takes whole cache lines of y.
     private static int WordsPerItem(KernelLoader loader, DeltaShape shape) =>
         loader.Accelerator.AcceleratorType == AcceleratorType.CPU && shape.ValueHeadDim % 16 == 0 ? 4 : 1;
+
+    private static void CheckChunks(string op, ChunkList chunks, ArrayView<int>? snapshotSlot, ArrayView<int> stateSlot)
+    {
+        Require.Equal(op, "length of the chunks' rows", chunks.Rows.Length, "of their first rows", chunks.FirstRow.Length);
+        Require.Equal(op, "length of the chunks' firstChunk", chunks.FirstChunk.Length, "sequences + 1", stateSlot.Length + 1);
+        if (snapshotSlot is { } slots)
+            Require.Equal(op, "length of snapshotSlot", slots.Length, "chunks", chunks.Rows.Length);
+    }
 
     private static void Check(
         string op,

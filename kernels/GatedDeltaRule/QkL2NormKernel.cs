@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// q ← q / sqrt(Σq² + 1e-6) · Dk^−½, k ← k / sqrt(Σk² + 1e-6), in place, one head of one row an item.
 /// qkv: [T, ≥ 2 · Hk · Dk] float, blocks q | k | v.
 /// </summary>
-internal readonly struct QkL2NormKernel(Matrix<float> qkv, int keyHeads, int keyHeadDim) : IPortableKernel
+internal readonly partial struct QkL2NormKernel(Matrix<float> qkv, int keyHeads, int keyHeadDim) : IPortableKernel
 {
     private const float Eps = 1e-6f;
 

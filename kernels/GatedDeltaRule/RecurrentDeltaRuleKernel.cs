@@ -11,7 +11,7 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 [Instantiation(typeof(Float4), typeof(F32DeltaState))]
 [Instantiation(typeof(UInt2), typeof(F16DeltaState))]
-internal readonly struct RecurrentDeltaRuleKernel<TWord, TState>(
+internal readonly partial struct RecurrentDeltaRuleKernel<TWord, TState>(
     Matrix<Float4> qkv,
     Matrix<float> beta,
     Matrix<float> g,
@@ -27,6 +27,12 @@ internal readonly struct RecurrentDeltaRuleKernel<TWord, TState>(
     where TState : struct, IDeltaStateFormat<TWord>
 {
     public int Items => sequences * (y.Columns / wordsPerItem);
+
+    public int ItemsPerSequence => y.Columns / wordsPerItem;
+
+    public int WordsPerItem => wordsPerItem;
+
+    public int Sequences => sequences;
 
     public static void GatedDeltaRuleRecurrent(Index1D thread, int threads, RecurrentDeltaRuleKernel<TWord, TState> kernel) =>
         PortableLoop.Run(thread, threads, kernel);
@@ -53,7 +59,17 @@ internal readonly struct RecurrentDeltaRuleKernel<TWord, TState>(
         }
     }
 
-    private void Step(int row, int word, ArrayView<TWord> columns, int keyWords)
+    /// <summary>Where a sequence's state is.</summary>
+    public int Slot(int sequence) => stateSlot[sequence];
+
+    /// <summary>Whether a row is the first of all of its sequence, before which the state is zero.</summary>
+    public bool Starts(int row) => positions[row] == 0;
+
+    /// <summary>Four columns of Dk keys each.</summary>
+    public ArrayView<TWord> Columns(int slot, int word) => state.Row(slot).SubView(word * shape.KeyHeadDim, shape.KeyHeadDim);
+
+    /// <summary>One row's update and output of these four columns.</summary>
+    public void Step(int row, int word, ArrayView<TWord> columns, int keyWords)
     {
         int head = word / (shape.ValueHeadDim / 4);
         int keyHead = head / shape.Ratio;

@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// y = x / sqrt(mean(x²) + eps) · weight · silu(z), one head of one row an item.
 /// x, z, y: [T, H · D] float, y may be x; weight: [D] float.
 /// </summary>
-internal readonly struct GatedRmsNormKernel(
+internal readonly partial struct GatedRmsNormKernel(
     Matrix<float> x, Matrix<float> z, ArrayView<float> weight, Matrix<float> y, int headDim, float eps) : IPortableKernel
 {
     private int Heads => x.Columns / headDim;

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class CausalConv1dTests : KernelTests
+internal sealed class CausalConv1dTests(Shares shares) : ShareTests(shares)
 {
     private const int Slots = 4;
 
@@ -154,6 +154,76 @@ internal sealed class CausalConv1dTests : KernelTests
                     kept[place..(place + Channels)], Is.EqualTo(rows[(position * Channels)..((position + 1) * Channels)]),
                     $"slot {slot}, position {position}");
             }
+        }
+    }
+
+    [Test]
+    public void PartsOfThreadsChangeNothing([Values(67, 640, 1100)] int channels)
+    {
+        var step = new PackedStep((2, 61, 7), (1, 3, 0), (0, 0, 2));
+        float[] rings = RandomFloats(41, 5 * 6 * channels);
+        Matrix<float> x = Device.Upload(RandomFloats(42, step.Rows * channels, 2), step.Rows, channels);
+        Matrix<float> weight = Device.Upload(RandomFloats(43, channels * 4), channels, 4);
+        var chunks = new ChunkList(Device.Upload(0, 3, 7, 0), Device.Upload(3, 4, 2, 0), Device.Upload(0, 2, 2, 3));
+        Matrix<float> y = default;
+        Matrix<float> ring = default;
+
+        RunInParts(
+            () =>
+            {
+                y = Device.Poisoned<float>(step.Rows, channels);
+                ring = Device.Upload([.. rings], 5, 6 * channels);
+                return
+                [
+                    CausalConv1d.BindSnapshot(
+                        Device.Loader, x, 4, ring, Device.Upload(step.FirstRow), Device.Upload(step.Positions), Device.Upload(step.StateSlot),
+                        chunks, Device.Upload(3, -1, 4, -1)),
+                    Bind(step, x, weight, ring, y),
+                ];
+            },
+            () => (float[])[.. Device.Download(y), .. Device.Download(ring)]);
+    }
+
+    [TestCase(1)]
+    [TestCase(4)]
+    [TestCase(7)]
+    public void RowsInStepsEqualOneStepInTiles(int rowsPerStep)
+    {
+        const int Channels = 700;
+        const int Rows = 29;
+        float[] x = RandomFloats(51, Rows * Channels, 2);
+        float[] weight = RandomFloats(52, Channels * 4);
+        Matrix<float> ring = Device.Poisoned<float>(2, 5 * Channels);
+        float[] whole = Run(new PackedStep((0, 0, Rows)), x, weight, Channels, ring);
+
+        var y = new List<float>();
+        for (int t = 0; t < Rows; t += rowsPerStep)
+        {
+            int rows = Math.Min(rowsPerStep, Rows - t);
+            y.AddRange(Run(new PackedStep((1, t, rows)), x[(t * Channels)..((t + rows) * Channels)], weight, Channels, ring));
+        }
+
+        Assert.That(y, Is.EqualTo(whole));
+    }
+
+    // What a wrong transposition of the taps would do, and a wrong row of the ring.
+    [Test]
+    public void ToleranceNoticesAWrongIndex()
+    {
+        const int Channels = 64;
+        float[] x = RandomFloats(61, 5 * Channels, 2);
+        float[] weight = RandomFloats(62, Channels * 4);
+        double[] expected = CausalConv1dReference.Run(ToDouble(x), ToDouble(weight), Channels);
+        float[] swapped = [.. weight];
+        for (int tap = 0; tap < 4; tap++)
+            (swapped[(20 * 4) + tap], swapped[(24 * 4) + tap]) = (weight[(24 * 4) + tap], weight[(20 * 4) + tap]);
+        float[] shifted = [.. weight];
+        (shifted[8], shifted[9]) = (weight[9], weight[8]);
+
+        foreach (float[] wrong in new[] { swapped, shifted })
+        {
+            float[] y = Run(new PackedStep((0, 0, 5)), x, wrong, Channels, Device.Poisoned<float>(1, 4 * Channels));
+            Assert.That(y.Zip(expected, (a, b) => Math.Abs(a - b)).Max(), Is.GreaterThan(10 * Tolerance));
         }
     }
 

@@ -32,6 +32,39 @@ internal sealed unsafe class CpuVectorsTests
     public void SiluMatchesReference(float x, double expected) =>
         Assert.That((double)CpuVectors.Silu(Vector512.Create(x)).GetElement(0), Is.EqualTo(expected).Within(1e-6 * Math.Abs(expected)));
 
+    [Test]
+    public void SoftplusMatchesReference()
+    {
+        for (double x = -87; x < 100; x += 0.0371)
+        {
+            double e = Math.Exp((float)x);
+            double expected = e < 1e-6 ? e - (e * e / 2) : Math.Log(1 + e);
+            float actual = CpuVectors.Softplus(Vector512.Create((float)x)).GetElement(7);
+            Assert.That(actual, Is.EqualTo(expected).Within(2 * Tolerance * expected), $"softplus of {x}");
+        }
+
+        Assert.That(CpuVectors.Softplus(Vector512.Create(float.NaN)).GetElement(0), Is.NaN);
+        Assert.That(CpuVectors.Softplus(Vector512.Create(float.PositiveInfinity)).GetElement(0), Is.EqualTo(float.PositiveInfinity));
+    }
+
+    [Test]
+    public void SumsEachOfFour()
+    {
+        Vector512<float> steps = Vector512.CreateSequence(0f, 1f);
+
+        Vector128<float> sums = CpuVectors.Sums(steps, steps * 2, steps * 4, steps * 8);
+
+        Assert.That(sums, Is.EqualTo(Vector128.Create(120f, 240, 480, 960)));
+    }
+
+    [Test]
+    public void SumsSquaresOfAnyCount([Range(0, 50)] int count)
+    {
+        float[] values = [.. Enumerable.Range(1, 50).Select(i => (float)i)];
+        fixed (float* source = values)
+            Assert.That(CpuVectors.SumOfSquares(source, count), Is.EqualTo(count * (count + 1) * ((2 * count) + 1) / 6));
+    }
+
     [TestCase(0)]
     [TestCase(1)]
     [TestCase(15)]

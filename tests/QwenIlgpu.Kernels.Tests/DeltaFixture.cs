@@ -50,7 +50,7 @@ internal static class DeltaFixture
         ArrayView<int> firstRow = device.Upload(step.FirstRow);
         ArrayView<int> positions = device.Upload(step.Positions);
         ArrayView<int> stateSlot = device.Upload(step.StateSlot);
-        if (!chunked)
+        if (!chunked && snapshotSlot is null)
             return [GatedDeltaRule.BindRecurrent(device.Loader, qkv, beta, g, shape, state, firstRow, positions, stateSlot, y)];
 
         int capacity = ChunkList.MaxChunks(step.Rows, step.StateSlot.Length);
@@ -59,7 +59,13 @@ internal static class DeltaFixture
         var firstChunk = new int[step.FirstRow.Length];
         ChunkList.Build(step.FirstRow, step.Positions, chunkFirstRow, chunkRows, firstChunk);
         var chunks = new ChunkList(device.Upload(chunkFirstRow), device.Upload(chunkRows), device.Upload(firstChunk));
+        ArrayView<int>? snapshots = snapshotSlot is null
+            ? null
+            : device.Upload<int>([.. snapshotSlot, .. Enumerable.Repeat(-1, capacity - snapshotSlot.Length)]);
+        if (!chunked)
+            return [GatedDeltaRule.BindRecurrent(device.Loader, qkv, beta, g, shape, state, firstRow, positions, stateSlot, y, chunks, snapshots)];
+
         var scratch = new ChunkScratch(shape, device.Poisoned<float>(step.Rows, ChunkScratch.Columns(shape)));
-        return GatedDeltaRule.BindChunked(device.Loader, qkv, beta, g, shape, state, firstRow, positions, stateSlot, chunks, scratch, y, snapshotSlot is null ? null : device.Upload(snapshotSlot));
+        return GatedDeltaRule.BindChunked(device.Loader, qkv, beta, g, shape, state, firstRow, positions, stateSlot, chunks, scratch, y, snapshots);
     }
 }

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class DeltaGatesTests : KernelTests
+internal sealed class DeltaGatesTests(Shares shares) : ShareTests(shares)
 {
     // Relative, of beta and g: exponentials at arguments up to 40 are good to 40 · 2^-24 = 2.4e-6 where they are made by exp2.
     private const double Tolerance = 4e-6;
@@ -40,6 +40,53 @@ internal sealed class DeltaGatesTests : KernelTests
 
         Assert.That(beta, Is.EqualTo(new float[] { 0, 1 }));
         Assert.That(g, Is.EqualTo(new float[] { 0, -1e4f }));
+    }
+
+    [Test]
+    public void NeitherPartsNorOtherRowsChangeARow([Values(1, 4, 7)] int rows, [Values(3, 16, 48)] int heads)
+    {
+        float[] b = RandomFloats(rows, rows * heads, 6);
+        float[] a = RandomFloats(heads, rows * heads, 6);
+        float[] aLog = RandomFloats(rows + heads, heads, 2);
+        float[] dtBias = RandomFloats(rows - heads, heads, 3);
+        Matrix<float> beta = default;
+        Matrix<float> g = default;
+
+        float[] together = RunInParts(
+            () =>
+            {
+                beta = Device.Upload(b, rows, heads);
+                g = Device.Upload(a, rows, heads);
+                return [DeltaGates.Bind(Device.Loader, beta, g, Device.Upload(aLog), Device.Upload(dtBias), beta, g)];
+            },
+            () => (float[])[.. Device.Download(beta), .. Device.Download(g)]);
+
+        (float[] lastBeta, float[] lastG) = Run(b[^heads..], a[^heads..], aLog, dtBias);
+        Assert.That(together[((rows - 1) * heads)..(rows * heads)], Is.EqualTo(lastBeta));
+        Assert.That(together[^heads..], Is.EqualTo(lastG));
+    }
+
+    [Test]
+    public void ToleranceNoticesTheNextHead()
+    {
+        float[] aLog = RandomFloats(1, 20, 2);
+        float[] dtBias = RandomFloats(2, 20, 3);
+        float[] a = RandomFloats(3, 20, 6);
+        (_, double[] expected) = DeltaGatesReference.Run(ToDouble(a), ToDouble(a), ToDouble(aLog), ToDouble(dtBias));
+
+        (_, float[] g) = Run(a, a, [.. aLog[1..], aLog[0]], dtBias);
+        (_, float[] shifted) = Run(a, a, aLog, [.. dtBias[1..], dtBias[0]]);
+
+        Assert.That(g.Zip(expected, (x, y) => Math.Abs((x / y) - 1)).Max(), Is.GreaterThan(10 * Tolerance));
+        Assert.That(shifted.Zip(expected, (x, y) => Math.Abs((x / y) - 1)).Max(), Is.GreaterThan(10 * Tolerance));
+    }
+
+    [Test]
+    public void NaNStaysNaN()
+    {
+        (float[] beta, float[] g) = Run([float.NaN, 1], [float.NaN, 1], [0, 0], [0, 0]);
+
+        Assert.That(new[] { float.IsNaN(beta[0]), float.IsNaN(g[0]), float.IsNaN(beta[1]), float.IsNaN(g[1]) }, Is.EqualTo(new[] { true, true, false, false }));
     }
 
     [Test]

@@ -11,6 +11,7 @@ internal sealed class DeltaStateTypeTests
     [TearDown]
     public void ReleaseBuffers()
     {
+        TestDevice.Shared.UsesShares = false;
         WarpDevice.ReleaseBuffers();
         TestDevice.Shared.Release();
     }
@@ -42,10 +43,11 @@ internal sealed class DeltaStateTypeTests
         DeltaStepTests.AssertClose(slots.State(0), state, "state", DeltaStepTests.F16StateTolerance);
     }
 
-    [TestCase(false)]
-    [TestCase(true)]
-    public void PortableKernelsKeepAnF16State(bool chunked)
+    [Test]
+    public void PortableKernelsKeepAnF16State([Values] bool chunked, [Values] Shares shares)
     {
+        Assume.That(shares == Shares.Off || (TestDevice.Kind == "cpu" && CpuVectors.AreSupported), "shares are for a CPU with AVX2 and FMA");
+        TestDevice.Shared.UsesShares = shares == Shares.On;
         var shape = new DeltaShape(1, 3, 16, 16);
         const int Rows = 70;
         TestDevice device = TestDevice.Shared;

@@ -3,7 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>What the gated delta rule refuses when it is bound.</summary>
-internal sealed class GatedDeltaRuleOperandTests : KernelTests
+internal sealed class GatedDeltaRuleOperandTests(Shares shares) : ShareTests(shares)
 {
     private static readonly DeltaShape Shape = new(1, 2, 8, 8);
 
@@ -41,6 +41,19 @@ internal sealed class GatedDeltaRuleOperandTests : KernelTests
         Assert.That(
             error.Message,
             Is.EqualTo("gated_delta_rule_recurrent: qkv [3, 32] with stride 32 at byte 8 does not consist of words of four floats"));
+    }
+
+    [Test]
+    public void RejectsSnapshotsOfOtherChunks()
+    {
+        var chunks = new ChunkList(Device.Upload(0, 0), Device.Upload(3, 0), Device.Upload(0, 1));
+        Matrix<float> gates = Device.Poisoned<float>(3, 2);
+
+        ArgumentException error = Assert.Throws<ArgumentException>(() => GatedDeltaRule.BindRecurrent(
+            Device.Loader, Device.Poisoned<float>(3, 32), gates, gates, Shape, Device.Poisoned<float>(1, 128), Device.Upload(0, 3),
+            Device.Poisoned<int>(3), Device.Upload(0), Device.Poisoned<float>(3, 16), chunks, Device.Upload(-1)))!;
+
+        Assert.That(error.Message, Is.EqualTo("gated_delta_rule_recurrent: length of snapshotSlot is 1, chunks is 2"));
     }
 
     [Test]

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class GatedDeltaRuleTests : KernelTests
+internal sealed class GatedDeltaRuleTests(Shares shares) : ShareTests(shares)
 {
     // Outputs and states up to about 1; each row rounds sums of up to 128 products, and the decay forgets old errors.
     private const double RecurrentTolerance = 1e-5;
@@ -126,25 +126,138 @@ internal sealed class GatedDeltaRuleTests : KernelTests
         Assert.That(carried, Is.EqualTo(state[0]));
     }
 
+    // A sequence that begins, one without rows, and one that goes on within a chunk; a snapshot is the slot of a shorter prompt to the bit.
     [Test]
-    public void SnapshotsAreTheStatesOfShorterPrompts()
+    public void SnapshotsAreTheStatesOfShorterPrompts([Values] bool chunked)
     {
         var shape = new DeltaShape(1, 3, 16, 16);
         var whole = new DeltaSequence(shape, 150, 5);
-        Matrix<float> state = Device.Poisoned<float>(4, shape.StateLength);
+        var second = new DeltaSequence(shape, 10, 6);
+        float[] entered = [.. second.State];
+        var step = new PackedStep((1, 0, 150), (4, 7, 0), (5, 60, 10));
+        Matrix<float> state = Device.Upload(
+            [.. Enumerable.Repeat(float.NaN, 5 * shape.StateLength), .. entered, .. Enumerable.Repeat(float.NaN, shape.StateLength)], 7,
+            shape.StateLength);
 
         Device.Run(DeltaFixture.Bind(
-            Device, chunked: true, shape, new PackedStep((1, 0, 150)), Device.Upload(whole.Qkv, 150, shape.Channels),
-            Device.Upload(whole.Beta, 150, shape.ValueHeads), Device.Upload(whole.G, 150, shape.ValueHeads), state,
-            Device.Poisoned<float>(150, shape.ValueChannels), snapshotSlot: [2, -1, 3, -1]));
+            Device, chunked, shape, step, Device.Upload<float>([.. whole.Qkv, .. second.Qkv], step.Rows, shape.Channels),
+            Device.Upload<float>([.. whole.Beta, .. second.Beta], step.Rows, shape.ValueHeads),
+            Device.Upload<float>([.. whole.G, .. second.G], step.Rows, shape.ValueHeads), state,
+            Device.Poisoned<float>(step.Rows, shape.ValueChannels), snapshotSlot: [2, -1, 3, 6, -1]));
 
-        foreach ((int slot, int rows) in new[] { (2, 64), (3, 150), (1, 150) })
+        foreach ((int slot, int position, DeltaSequence rows) in new[]
         {
-            (_, float[][] expected) = DeltaFixture.Run(Device, chunked: true, shape, (0, whole.Slice(0, rows, whole.State)));
-            Assert.That(Device.Download(state.Row(slot)), Is.EqualTo(expected[0]), $"slot {slot}, after {rows} rows");
+            (2, 0, whole.Slice(0, 64, whole.State)), (3, 0, whole), (1, 0, whole), (6, 60, second.Slice(0, 4, entered)), (5, 60, second),
+        })
+        {
+            (_, float[][] expected) = DeltaFixture.Run(Device, chunked, shape, (position, rows));
+            Assert.That(Device.Download(state.Row(slot)), Is.EqualTo(expected[0]), $"slot {slot}, after {rows.Rows} rows");
         }
 
-        Assert.That(Device.Download(state.Row(0)), Has.All.NaN, "a slot that nobody asked for");
+        foreach (int slot in new[] { 0, 4 })
+            Assert.That(Device.Download(state.Row(slot)), Has.All.NaN, "a slot that nobody asked for");
+    }
+
+    // Heads of 20 columns, which no cache line and no thread's part ends with; more rows than vector code takes at a time.
+    [Test]
+    public void PartsOfThreadsChangeNothing([Values] bool f16)
+    {
+        var shape = new DeltaShape(2, 6, 48, 20);
+        var step = new PackedStep((3, 0, 70), (2, 62, 0), (1, 5, 3));
+        var rows = new DeltaSequence(shape, step.Rows, 8);
+        Matrix<float> qkv = Device.Upload(rows.Qkv, step.Rows, shape.Channels);
+        Matrix<float> beta = Device.Upload(rows.Beta, step.Rows, shape.ValueHeads);
+        Matrix<float> g = Device.Upload(rows.G, step.Rows, shape.ValueHeads);
+        ushort[] half = Array.ConvertAll(rows.State, F16.FromFloat);
+        Matrix<float> y = default;
+        DeltaStates state = default;
+
+        RunInParts(
+            () =>
+            {
+                y = Device.Poisoned<float>(step.Rows, shape.ValueChannels);
+                state = f16
+                    ? Device.Upload<ushort>([.. half, .. half, .. half, .. half], 4, shape.StateLength)
+                    : Device.Upload<float>([.. rows.State, .. rows.State, .. rows.State, .. rows.State], 4, shape.StateLength);
+                return DeltaFixture.Bind(Device, chunked: false, shape, step, qkv, beta, g, state, y, snapshotSlot: [-1, 0, -1]);
+            },
+            () => (float[])[.. Device.Download(y), .. f16 ? Array.ConvertAll(Device.Download(state.F16!.Value), F16.ToFloat) : Device.Download(state.F32!.Value)]);
+    }
+
+    // What rows left is what the same rows leave in steps of 1, 4 and 7, to the bit.
+    [Test]
+    public void RowsInStepsOfAnyLengthEqualOneStep([Values] bool f16)
+    {
+        var shape = new DeltaShape(1, 2, 128, 16);
+        var rows = new DeltaSequence(shape, 40, 21);
+        float[] y = Run([40]);
+
+        Assert.That(Run([1, 4, 7, 1, 27]), Is.EqualTo(y));
+
+        float[] Run(int[] steps)
+        {
+            DeltaStates state = f16 ? Device.Poisoned<ushort>(1, shape.StateLength) : Device.Poisoned<float>(1, shape.StateLength);
+            var outputs = new List<float>();
+            int start = 0;
+            foreach (int count in steps)
+            {
+                DeltaSequence part = rows.Slice(start, count, rows.State);
+                Matrix<float> o = Device.Poisoned<float>(count, shape.ValueChannels);
+                Device.Run(DeltaFixture.Bind(
+                    Device, chunked: false, shape, new PackedStep((0, start, count)), Device.Upload(part.Qkv, count, shape.Channels),
+                    Device.Upload(part.Beta, count, shape.ValueHeads), Device.Upload(part.G, count, shape.ValueHeads), state, o));
+                outputs.AddRange(Device.Download(o));
+                start += count;
+            }
+
+            return [.. outputs, .. f16 ? Array.ConvertAll(Device.Download(state.F16!.Value), F16.ToFloat) : Device.Download(state.F32!.Value)];
+        }
+    }
+
+    [Test]
+    public void NaNStaysInItsColumn()
+    {
+        var shape = new DeltaShape(1, 1, 16, 16);
+        var rows = new DeltaSequence(shape, 3, 4);
+        rows.Qkv[shape.Channels + (2 * shape.KeyChannels) + 5] = float.NaN;
+
+        (float[] y, float[][] state) = DeltaFixture.Run(Device, chunked: false, shape, (0, rows));
+
+        Assert.That(Enumerable.Range(0, y.Length).Where(i => float.IsNaN(y[i])), Is.EqualTo(new[] { 16 + 5, 32 + 5 }));
+        Assert.That(Enumerable.Range(0, 256).Where(i => float.IsNaN(state[0][i])), Is.EqualTo(Enumerable.Range(5 * 16, 16)));
+    }
+
+    // What a wrong index would do: another column's value, the next sixteen keys, another row's gates.
+    [TestCase("value")]
+    [TestCase("keys")]
+    [TestCase("decay")]
+    [TestCase("rate")]
+    public void ToleranceNoticesAWrongIndex(string operand)
+    {
+        var shape = new DeltaShape(1, 3, 128, 32);
+        var rows = new DeltaSequence(shape, 40, 11);
+        (double[] expected, _) = rows.Reference(3);
+        int row = 37 * shape.Channels;
+        int v = row + (2 * shape.KeyChannels);
+        switch (operand)
+        {
+            case "value":
+                (rows.Qkv[v + 2], rows.Qkv[v + 3]) = (rows.Qkv[v + 3], rows.Qkv[v + 2]);
+                break;
+            case "keys":
+                Array.Copy(rows.Qkv, row + shape.KeyChannels, rows.Qkv, row + shape.KeyChannels + 16, 16);
+                break;
+            case "decay":
+                rows.G[37 * 3] = rows.G[36 * 3];
+                break;
+            default:
+                rows.Beta[37 * 3] = rows.Beta[36 * 3];
+                break;
+        }
+
+        (float[] y, _) = DeltaFixture.Run(Device, chunked: false, shape, (3, rows));
+
+        Assert.That(y.Zip(expected, (a, b) => Math.Abs(a - b)).Max(), Is.GreaterThan(10 * RecurrentTolerance));
     }
 
     [Test]

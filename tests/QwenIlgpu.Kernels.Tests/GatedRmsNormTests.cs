@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class GatedRmsNormTests : KernelTests
+internal sealed class GatedRmsNormTests(Shares shares) : ShareTests(shares)
 {
     private const float Eps = 1e-6f;
 
@@ -34,6 +34,40 @@ internal sealed class GatedRmsNormTests : KernelTests
         Device.Run(GatedRmsNorm.Bind(Device.Loader, y, Device.Upload(z, 4, 32), Device.Upload(weight), 16, y, Eps));
 
         AssertClose(Device.Download(y), GatedRmsNormReference.Run(ToDouble(x), ToDouble(z), ToDouble(weight), Eps), 20 * Tolerance);
+    }
+
+    [Test]
+    public void NeitherPartsNorOtherRowsChangeARow([Values(1, 4, 7)] int rows, [Values(17, 40, 128)] int headDim)
+    {
+        int columns = 3 * headDim;
+        float[] x = RandomFloats(rows, rows * columns, 2);
+        float[] z = RandomFloats(headDim, rows * columns, 4);
+        float[] weight = RandomFloats(rows + headDim, headDim, 2);
+        Matrix<float> y = default;
+
+        float[] together = RunInParts(() => [Bind(rows, x, z, y = Device.Poisoned<float>(rows, columns))], () => Device.Download(y));
+
+        Matrix<float> last = Device.Poisoned<float>(1, columns);
+        Device.Run(Bind(1, x[^columns..], z[^columns..], last));
+        Assert.That(together[^columns..], Is.EqualTo(Device.Download(last)));
+
+        Launch Bind(int count, float[] some, float[] gates, Matrix<float> to) => GatedRmsNorm.Bind(
+            Device.Loader, Device.Upload(some, count, columns), Device.Upload(gates, count, columns), Device.Upload(weight), headDim, to, Eps);
+    }
+
+    [Test]
+    public void ToleranceNoticesTheNextWeight()
+    {
+        float[] x = RandomFloats(1, 64, 2);
+        float[] z = RandomFloats(2, 64, 4);
+        float[] weight = RandomFloats(3, 32, 2);
+        Matrix<float> y = Device.Poisoned<float>(2, 32);
+
+        Device.Run(GatedRmsNorm.Bind(
+            Device.Loader, Device.Upload(x, 2, 32), Device.Upload(z, 2, 32), Device.Upload<float>([.. weight[1..], weight[0]]), 32, y, Eps));
+
+        double[] expected = GatedRmsNormReference.Run(ToDouble(x), ToDouble(z), ToDouble(weight), Eps);
+        Assert.That(Device.Download(y).Zip(expected, (a, b) => Math.Abs(a - b)).Max(), Is.GreaterThan(10 * Tolerance));
     }
 
     [Test]

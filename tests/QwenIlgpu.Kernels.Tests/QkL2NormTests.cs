@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class QkL2NormTests : KernelTests
+internal sealed class QkL2NormTests(Shares shares) : ShareTests(shares)
 {
     // Sums of up to 256 squares in float, of vectors of length 1.
     private const double Tolerance = 1e-6;
@@ -30,6 +30,37 @@ internal sealed class QkL2NormTests : KernelTests
         Device.Run(QkL2Norm.Bind(Device.Loader, actual, 1, 4));
 
         AssertClose(Device.Download(actual), QkL2NormReference.Run(ToDouble(qkv), 10, 1, 4), Tolerance);
+    }
+
+    [Test]
+    public void NeitherPartsNorOtherRowsChangeARow([Values(1, 4, 7)] int rows, [Values(17, 40, 128)] int keyHeadDim)
+    {
+        int channels = (6 * keyHeadDim) + 5;
+        float[] qkv = RandomFloats(rows + keyHeadDim, rows * channels, 2);
+        Matrix<float> actual = default;
+
+        float[] together = RunInParts(
+            () => [QkL2Norm.Bind(Device.Loader, actual = Device.Upload((float[])qkv.Clone(), rows, channels), 3, keyHeadDim)],
+            () => Device.Download(actual));
+
+        Matrix<float> last = Device.Upload(qkv[^channels..], 1, channels);
+        Device.Run(QkL2Norm.Bind(Device.Loader, last, 3, keyHeadDim));
+        Assert.That(together[^channels..], Is.EqualTo(Device.Download(last)));
+    }
+
+    // As if the last value of a head were behind the last vector, or the next head's first within it.
+    [Test]
+    public void ToleranceNoticesAWrongEnd()
+    {
+        float[] qkv = RandomFloats(1, 2 * 17, 2);
+        double[] expected = QkL2NormReference.Run(ToDouble(qkv), 34, 1, 17);
+        float[] wrong = [.. qkv];
+        wrong[16] = wrong[17];
+        Matrix<float> actual = Device.Upload(wrong, 1, 34);
+
+        Device.Run(QkL2Norm.Bind(Device.Loader, actual, 1, 17));
+
+        Assert.That(Device.Download(actual).Take(16).Zip(expected, (a, b) => Math.Abs(a - b)).Max(), Is.GreaterThan(10 * Tolerance));
     }
 
     [Test]

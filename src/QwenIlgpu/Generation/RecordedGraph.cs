@@ -17,7 +17,7 @@ internal sealed record RecordedGraph(OpGraph Graph, RecordedStep Recorded, StepF
         int blockRows = options.ScoreBlockRows == 0 ? ScoreOutput.MostRows(model.Config.VocabSize) : options.ScoreBlockRows;
         var scores = new ScoreOutput(sampler.Scores, model.VocabularySize, sampler.IdsWithoutToken, blockRows);
         TensorRole residualRole = options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation;
-        var ops = new Ops(graph, model.Device.Loader, inputs, shape, residualRole, tickets, scores, options.Tile);
+        var ops = new Ops(graph, model.Device.Loader, inputs, shape, residualRole, tickets, scores, options.Tile, options.DeltaForm);
         RecordedStep recorded = QwenGraph.Record(model.Weights, ops, state);
         if (shape.Samples && recorded.Logits is { } logits)
             sampler.Record(graph, logits, inputs.Device(fields.LogitSlot));

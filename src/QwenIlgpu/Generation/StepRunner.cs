@@ -245,6 +245,7 @@ internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepField
 /// <param name="StepsInFlight">Steps queued before the host waits for the oldest one's tokens, 1 or 2; 0: 2 on a GPU, 1 elsewhere.</param>
 /// <param name="ScoreBlockRows">Rows whose logits are there at a time where rows are scored; 0: as many as <see cref="ScoreOutput.MostRows"/>.</param>
 /// <param name="Tile">Of every prefill matmul whose format has it, whatever tables say; null leaves it to them.</param>
+/// <param name="DeltaForm">Of the delta rule in prefill by portable kernels.</param>
 internal sealed record StepRunnerOptions(
     bool Checked = false, bool KeepsResiduals = false, bool Graphs = true, int StepsInFlight = 0, int ScoreBlockRows = 0,
-    PrefillTile? Tile = null);
+    PrefillTile? Tile = null, DeltaPrefillForm DeltaForm = DeltaPrefillForm.Fastest);

@@ -1,4 +1,5 @@
 using ILGPU;
+using ILGPU.Runtime;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
@@ -6,6 +7,10 @@ namespace QwenIlgpu;
 /// <summary>The operations of a gated delta net layer.</summary>
 internal sealed partial class Ops
 {
+    private bool PrefillsRowAfterRow => deltaForm == DeltaPrefillForm.Fastest
+        ? loader.UsesShares && loader.Accelerator.AcceleratorType == AcceleratorType.CPU
+        : deltaForm == DeltaPrefillForm.Recurrent;
+
     /// <summary>
     /// A layer between its projections and out_proj: [T, Hv·Dv]. On a GPU one kernel in decode, and in prefill tensor cores up to the norm,
     /// where there are such for the heads; else each part on its own.
@@ -78,15 +83,16 @@ internal sealed partial class Ops
     private void QkL2Norm(Tensor qkv, DeltaShape heads) =>
         Add("qk_l2_norm", [qkv], [qkv], 0, () => Kernels.QkL2Norm.Bind(loader, qkv.View, heads.KeyHeads, heads.KeyHeadDim));
 
-    /// <summary>The gated delta rule over q|k|v rows with the slot's state: [T, Hv·Dv]; chunked in prefill, recurrent in decode.</summary>
+    /// <summary>The gated delta rule over q|k|v rows with the slot's state: [T, Hv·Dv]; recurrent in decode, in prefill as <see cref="DeltaPrefillForm"/> says.</summary>
     private Tensor GatedDeltaRule(Tensor qkv, Tensor beta, Tensor g, DeltaShape heads, DeltaLayerState state)
     {
         Tensor y = graph.NewTensor("delta", qkv.Rows, heads.ValueHeads * heads.ValueHeadDim);
         long stateBytes = 2L * Shape.Sequences * state.State.SlotBytes;
-        if (Shape.Kind == StepKind.Decode)
+        if (Shape.Kind == StepKind.Decode || PrefillsRowAfterRow)
         {
             Add("delta_recurrent", [qkv, beta, g], [y], stateBytes, () => Kernels.GatedDeltaRule.BindRecurrent(
-                loader, qkv.View, beta.View, g.View, heads, state.State, inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), y.View));
+                loader, qkv.View, beta.View, g.View, heads, state.State, inputs.Device(fields.FirstRow), inputs.Device(fields.Positions),
+                inputs.Device(fields.SequenceSlot), y.View, Shape.Snapshots ? Chunks : default, SnapshotSlot));
             return y;
         }
 

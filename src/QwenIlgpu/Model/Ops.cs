@@ -9,7 +9,7 @@ namespace QwenIlgpu;
 /// </summary>
 internal sealed partial class Ops(
     OpGraph graph, KernelLoader loader, StepInputs inputs, StepShape shape, TensorRole residualRole, ArrayView<int> tickets, ScoreOutput scores,
-    PrefillTile? forcedTile = null)
+    PrefillTile? forcedTile = null, DeltaPrefillForm deltaForm = DeltaPrefillForm.Fastest)
 {
     private readonly StepFields fields = inputs.FieldsOf(shape);
 

@@ -1,11 +1,11 @@
 namespace QwenIlgpu;
 
 /// <summary>What a step's graph depends on; everything else of a step lies in <see cref="StepInputs"/>.</summary>
-/// <param name="Kind">Decode (one row a sequence, recurrent delta rule) or prefill (chunked delta rule).</param>
+/// <param name="Kind">Decode (one row a sequence) or prefill.</param>
 /// <param name="Rows">T: token rows, padding included.</param>
 /// <param name="Sequences">B: sequences, padding included.</param>
 /// <param name="LogitRows">R: rows whose logits are computed; 0 leaves the head out.</param>
-/// <param name="Chunks">64-token pieces of the chunked delta rule; 0 in decode.</param>
+/// <param name="Chunks">64-token pieces of the sequences, for the delta rule and its snapshots; 0 in decode.</param>
 /// <param name="Samples">Whether a token is drawn for each logit row.</param>
 /// <param name="ScoredRows">S: rows of which the log-probability of a given token is computed, and no logits are kept.</param>
 /// <param name="Snapshots">Whether other slots take states at chunks' ends.</param>

@@ -7,18 +7,22 @@ internal sealed class StateSnapshotTests
     private const int Prefix = 128;
 
     [Test]
-    public void PrefixIsReusedBitForBit([Values(PageType.F32, PageType.Bf16)] PageType pageType) => PrefixIsReused(TestModels.Tiny, pageType);
+    public void PrefixIsReusedBitForBit(
+        [Values(PageType.F32, PageType.Bf16)] PageType pageType, [Values(DeltaPrefillForm.Chunked, DeltaPrefillForm.Recurrent)] DeltaPrefillForm form) =>
+        PrefixIsReused(TestModels.Tiny, pageType, form);
 
     [Category("Exhaustive")]
     [Test]
-    public void PrefixIsReusedOnTensorCores() => PrefixIsReused(TestModels.TinyOnWarps, PageType.Bf16);
+    public void PrefixIsReusedOnTensorCores() => PrefixIsReused(TestModels.TinyOnWarps, PageType.Bf16, DeltaPrefillForm.Fastest);
 
     // Another sequence shares the step; the second snapshot is at the step's end, from where one token is decoded.
     [Test]
-    public void SnapshotsOfSeveralSequencesAtTheEndOfAStep()
+    public void SnapshotsOfSeveralSequencesAtTheEndOfAStep(
+        [Values(DeltaPrefillForm.Chunked, DeltaPrefillForm.Recurrent)] DeltaPrefillForm form)
     {
         int[] ids = Ids(203);
-        using var sequences = new SequenceRunner(TestModels.Tiny, maxSequences: 4);
+        var options = new StepRunnerOptions(DeltaForm: form);
+        using var sequences = new SequenceRunner(TestModels.Tiny, maxSequences: 4, options: options);
         sequences.Prefill(ids[..70], slot: 1);
 
         sequences.Runner.Run(
@@ -33,7 +37,7 @@ internal sealed class StateSnapshotTests
         sequences.SharePages(4, owner: 2, 64);
         float[] prefilled = sequences.PrefillFrom(64, ids[64..100], slot: 4);
 
-        using var plain = new SequenceRunner(TestModels.Tiny, maxSequences: 4);
+        using var plain = new SequenceRunner(TestModels.Tiny, maxSequences: 4, options: options);
         plain.Prefill(ids[..70], slot: 1);
         plain.PrefillFrom(70, ids[70..150], slot: 1);
         Assert.That(decoded, Is.EqualTo(plain.Decode(ids[150..151], slot: 1, firstPosition: 150)));
@@ -65,11 +69,11 @@ internal sealed class StateSnapshotTests
             Throws.ArgumentException.With.Message.Contains("slot 1"));
     }
 
-    private static void PrefixIsReused(QwenModel model, PageType pageType)
+    private static void PrefixIsReused(QwenModel model, PageType pageType, DeltaPrefillForm form)
     {
         int[] first = Ids(150);
         int[] second = [.. first[..Prefix], .. Ids(60).Select(i => i / 2)];
-        using var sequences = new SequenceRunner(model, pageType);
+        using var sequences = new SequenceRunner(model, pageType, options: new StepRunnerOptions(DeltaForm: form));
         sequences.Runner.Run(
             StepKind.Prefill, [new StepSequence(1, 0, first, LogitsWanted.None, Snapshots: [new StateSnapshot(64, 4), new StateSnapshot(Prefix, 3)])],
             samples: false);

@@ -1,0 +1,53 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// <see cref="RecurrentDeltaRuleKernel{TWord, TState}"/> chunk after chunk, leaving the states after some of them. rule: its operands;
+/// chunks: built for its firstRow and positions; snapshotSlot: per chunk a slot that takes the state after it, or −1.
+/// </summary>
+[Instantiation(typeof(Float4), typeof(F32DeltaState))]
+[Instantiation(typeof(UInt2), typeof(F16DeltaState))]
+internal readonly partial struct RecurrentPrefillKernel<TWord, TState>(
+    RecurrentDeltaRuleKernel<TWord, TState> rule, ChunkList chunks, ArrayView<int> snapshotSlot) : IPortableKernel
+    where TWord : unmanaged
+    where TState : struct, IDeltaStateFormat<TWord>
+{
+    public int Items => rule.Items;
+
+    public static void GatedDeltaRulePrefill(Index1D thread, int threads, RecurrentPrefillKernel<TWord, TState> kernel) =>
+        PortableLoop.Run(thread, threads, kernel);
+
+    public void Execute(int item)
+    {
+        int sequence = item / rule.ItemsPerSequence;
+        int firstWord = (item - (sequence * rule.ItemsPerSequence)) * rule.WordsPerItem;
+        int firstChunk = chunks.FirstChunk[sequence];
+        int endChunk = chunks.FirstChunk[sequence + 1];
+        if (firstChunk == endChunk)
+            return;
+
+        int slot = rule.Slot(sequence);
+        for (int word = firstWord; word < firstWord + rule.WordsPerItem; word++)
+        {
+            ArrayView<TWord> columns = rule.Columns(slot, word);
+            if (rule.Starts(chunks.FirstRow[firstChunk]))
+                DeltaState.Clear(columns);
+            for (int chunk = firstChunk; chunk < endChunk; chunk++)
+                Chunk(chunk, word, columns);
+        }
+    }
+
+    private void Chunk(int chunk, int word, ArrayView<TWord> columns)
+    {
+        int first = chunks.FirstRow[chunk];
+        for (int t = 0; t < chunks.Rows[chunk]; t++)
+            rule.Step(first + t, word, columns, columns.IntLength / 4);
+        int snapshot = snapshotSlot[chunk];
+        if (snapshot < 0)
+            return;
+        ArrayView<TWord> kept = rule.Columns(snapshot, word);
+        for (int c = 0; c < columns.IntLength; c++)
+            kept[c] = columns[c];
+    }
+}
