@@ -21,8 +21,8 @@ internal static unsafe class CpuMatMul
     private const int DirectTokens = 3;
     private const int BlockTokens = 96;
 
-    // Bytes of arranged x that a block of tokens may have: about a second-level cache.
-    private const long BlockBytes = 1 << 20;
+    // Bytes of arranged x that a block of tokens may have: half of a second-level cache.
+    private const long BlockBytes = 1 << 19;
 
     public static void Run(int thread, int threads, Matrix<float> x, CpuWeights w, Matrix<float> y)
     {

@@ -34,7 +34,7 @@ internal readonly unsafe struct WholeTileNibbles : INibbleWeights
 {
     private const int GroupNumbers = 2 * LaneSums.Rows;
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Prepare(in CpuWeights w, long rowTile, int from, int to, float* numbers)
     {
         for (int group = from / w.GroupSize; group * w.GroupSize < to; group++)
@@ -79,7 +79,7 @@ internal readonly unsafe struct HalfTileNibbles : INibbleWeights
     private const int RowNumbers = 8;
     private const int TileNumbers = RowNumbers * LaneSums.Rows;
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Prepare(in CpuWeights w, long rowTile, int from, int to, float* numbers)
     {
         for (int k = from; k < to; k += Int4Layout.TileColumns)

@@ -62,7 +62,8 @@ internal static unsafe class Int4Lanes
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    // By itself: with AVX2 each operation is two, which the compiler expands only in methods that are not too long.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddTile<TNibbles>(byte* lanes, float* x, float* numbers, float* sums)
         where TNibbles : INibbleWeights
     {
