@@ -1,6 +1,6 @@
 // Runs llama.cpp and this engine in turn on the CPU and writes what came out; run.sh prepares everything and calls this.
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,9 +14,11 @@ const qwen = join(root, "src/QwenIlgpu.Cli/bin/Release/net10.0/qwen");
 const MOST_STREAM_CHANGE = 0.15;
 const MOST_FAILURES = 2;
 
-const defaults = { shapes: "tiny,0.8b,4b", threads: "1,all", passes: "7", tiny: "", output: "", repeats: "1", "limit-s": "300", cache: "" };
+const defaults = { shapes: "tiny,0.8b,4b", threads: "1,all", passes: "7", tiny: "", output: "", repeats: "1", "limit-s": "300", "budget-s": "0", cache: "" };
 const options = readOptions(process.argv.slice(2));
 const limit = { timeout: Number(options["limit-s"]) * 1e3, killSignal: "SIGKILL", maxBuffer: 1 << 26 };
+const started = performance.now();
+const isOverBudget = () => options["budget-s"] !== "0" && performance.now() - started > Number(options["budget-s"]) * 1e3;
 const say = text => process.stderr.write(`== ${text}\n`);
 
 function readOptions(words) {
@@ -27,7 +29,7 @@ function readOptions(words) {
             stop(`there is no option ${words[i]}; there are ${Object.keys(defaults).map(o => `--${o}`).join(", ")}`);
         read[name] = words[i + 1];
     }
-    for (const name of ["passes", "repeats", "limit-s"]) {
+    for (const name of ["passes", "repeats", "limit-s", "budget-s"]) {
         if (!/^\d+$/.test(read[name]))
             stop(`--${name} is '${read[name]}'; it must be a whole number`);
     }
@@ -113,7 +115,7 @@ async function block(pair, threads) {
     const loadBefore = loadavg()[0];
     const passes = [];
     const failures = [];
-    for (let pass = 0; pass < Number(options.passes) && failures.length < MOST_FAILURES; pass++) {
+    for (let pass = 0; pass < Number(options.passes) && failures.length < MOST_FAILURES && !isOverBudget(); pass++) {
         const sides = [["peer", measurePeer], ["ours", measureOurs]];
         const result = {};
         try {
@@ -152,7 +154,7 @@ function rates(passes, stage, bytes) {
 
 async function steadyBlock(pair, threads) {
     let best = await block(pair, threads);
-    for (let repeat = 0; best.stream_change > MOST_STREAM_CHANGE && repeat < Number(options.repeats); repeat++) {
+    for (let repeat = 0; best.stream_change > MOST_STREAM_CHANGE && repeat < Number(options.repeats) && !isOverBudget(); repeat++) {
         say(`the stream read changed by ${(best.stream_change * 100).toFixed(0)} %: once more`);
         const again = await block(pair, threads);
         best = { ...(again.stream_change < best.stream_change && again.prefill.ratio !== null ? again : best), repeated: true };
@@ -160,6 +162,7 @@ async function steadyBlock(pair, threads) {
     return { ...best, unsteady: best.stream_change > MOST_STREAM_CHANGE };
 }
 
+const release = JSON.parse(readFileSync(join(options.cache, "node_modules/node-llama-cpp/package.json"), "utf8")).version;
 const git = (...words) => execFileSync("git", ["-C", root, ...words], { encoding: "utf8" }).trim();
 
 const about = await doctor(0);
@@ -175,22 +178,34 @@ const output = options.output || join(root, "bench/results", machine);
 const commandLine = ["bench/peers-cpu/run.sh", ...Object.keys(defaults).filter(o => !["cache", "output"].includes(o) && options[o] !== defaults[o])
     .flatMap(o => [`--${o}`, o === "tiny" ? "DIR" : options[o]])].join(" ");
 
-const blocks = [];
-for (const pair of found) {
-    for (const threads of threadCounts)
-        blocks.push(await steadyBlock(pair, threads));
+// After every block, so that a run which is cut short leaves what it has.
+function write(blocks) {
+    const results = {
+        kind: "peers-cpu", command: commandLine, commit: git("rev-parse", "HEAD"), changed_files: git("status", "--porcelain", "-uno", "--", "src", "kernels", "bench/peers-cpu") !== "",
+        date: new Date().toISOString().slice(0, 10), passes: Number(options.passes),
+        machine: { cpu: about.cpu.name, instructions: about.cpu.instructions, physical_cores: cores, processors: cpus().length, memory_bytes: about.machine.memory_bytes, system: about.machine.system },
+        dotnet: about.versions.dotnet, node: process.version, peer: { package: `node-llama-cpp ${release}`, ...blocks.find(b => b.about)?.about },
+        left_out: left, blocks: blocks.map(({ about: _, ...rest }) => rest),
+    };
+    mkdirSync(output, { recursive: true });
+    writeFileSync(join(output, "peers-cpu.json"), `${JSON.stringify(results, null, 1)}\n`);
+    writeFileSync(join(output, "peers-cpu.md"), page(results));
+    writeFileSync(join(output, "peers-cpu.svg"), picture(results));
+    return results;
 }
 
-const results = {
-    kind: "peers-cpu", command: commandLine, commit: git("rev-parse", "HEAD"), changed_files: git("status", "--porcelain", "-uno", "--", "src", "kernels", "bench/peers-cpu") !== "",
-    date: new Date().toISOString().slice(0, 10), passes: Number(options.passes),
-    machine: { cpu: about.cpu.name, instructions: about.cpu.instructions, physical_cores: cores, processors: cpus().length, memory_bytes: about.machine.memory_bytes, system: about.machine.system },
-    dotnet: about.versions.dotnet, node: process.version, peer: { package: "node-llama-cpp 3.22.1", ...blocks.find(b => b.about)?.about },
-    left_out: left, blocks: blocks.map(({ about: _, ...rest }) => rest),
-};
-mkdirSync(output, { recursive: true });
-writeFileSync(join(output, "peers-cpu.json"), `${JSON.stringify(results, null, 1)}\n`);
-writeFileSync(join(output, "peers-cpu.md"), page(results));
-writeFileSync(join(output, "peers-cpu.svg"), picture(results));
+const blocks = [];
+let results = write(blocks);
+for (const pair of found) {
+    for (const threads of threadCounts) {
+        if (isOverBudget()) {
+            left.push(`${pair.model}, ${pair.ourFormat} against ${pair.peerFormat}, ${threads} thread(s): --budget-s ${options["budget-s"]} was over`);
+            say(`left out: ${left.at(-1)}`);
+        } else {
+            blocks.push(await steadyBlock(pair, threads));
+        }
+        results = write(blocks);
+    }
+}
 process.stdout.write(summary(results));
 say(`written: ${relative(process.cwd(), output) || "."}/peers-cpu.{json,md,svg}`);

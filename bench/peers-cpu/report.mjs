@@ -35,6 +35,8 @@ function remarks(results) {
         const name = `${block.model}, ${block.our_format}, ${threadsOf(block)}`;
         if (block.unsteady)
             lines.push(`- ⚠ ${name}: the stream read changed by ${(block.stream_change * 100).toFixed(0)} % meanwhile${block.repeated ? ", also when measured again" : ""}; the machine was not quiet.`);
+        if (block.decode.ours.all.length < results.passes)
+            lines.push(`- ${name}: ${block.decode.ours.all.length} of ${results.passes} passes.`);
         for (const failure of block.failures)
             lines.push(`- ✗ ${name}: ${failure}.`);
     }
@@ -60,7 +62,7 @@ Load average ${loads.length === 0 ? "–" : `${Math.min(...loads)}–${Math.max(
 ![ours / llama.cpp](peers-cpu.svg)
 
 ${summary(results)}
-Medians of ${results.passes} passes, each a process of either side, the order swapped from pass to pass; the ratio is that of the medians, the next
+Medians of ${results.passes} passes where nothing else is said, each a process of either side, the order swapped from pass to pass; the ratio is that of the medians, the next
 column its smallest and largest value in one pass. What is compared, and what to keep in mind: [bench/peers-cpu](../../peers-cpu/README.md).
 `;
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures this engine's CPU path and llama.cpp's in turn on this machine; README.md says what is compared.
 #
-#   bench/peers-cpu/run.sh [--shapes tiny,0.8b,4b] [--threads 1,all] [--passes 7] [--tiny DIR] [--output DIR] [--repeats 1] [--limit-s 300]
+#   bench/peers-cpu/run.sh [--shapes tiny,0.8b,4b] [--threads 1,all] [--passes 7] [--tiny DIR] [--output DIR] [--repeats 1]
+#                          [--limit-s 300] [--budget-s 0]
 #
 # Needs the .NET SDK, node 20 or later, npm, and once a package registry. Everything it fetches or writes beside the
 # results lies in ~/.cache/qwenilgpu/peers-cpu.

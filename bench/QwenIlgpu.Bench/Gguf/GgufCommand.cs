@@ -6,6 +6,8 @@ namespace QwenIlgpu.Bench;
 internal static class GgufCommand
 {
     private const int Seed = 1;
+    private const int LeastLayers = 4;
+    private const int LeastVocabulary = 256;
     private static readonly string[] Options = ["--shape", "--type", "--output", "--layers", "--vocabulary"];
 
     /// <summary>0 when the file is written, 1 where it cannot be, 2 for wrong arguments.</summary>
@@ -19,7 +21,7 @@ internal static class GgufCommand
             "q8_0" => GgufType.Q8Zero,
             _ => null,
         };
-        bool isCut = NumberOf("--layers", out int layers) & NumberOf("--vocabulary", out int vocabulary);
+        bool isCut = NumberOf("--layers", LeastLayers, out int layers) & NumberOf("--vocabulary", LeastVocabulary, out int vocabulary);
         if (path is null || type is null || !isCut || !SyntheticShape.Names.Contains(shape!) || args.Where((_, i) => i % 2 == 0).Any(a => !Options.Contains(a)))
         {
             errors.WriteLine($"usage: QwenIlgpu.Bench gguf --shape {string.Join('|', SyntheticShape.Names)} --type q4_0|q8_0 --output FILE [--layers N] [--vocabulary N]");
@@ -47,10 +49,10 @@ internal static class GgufCommand
 
         string? ValueOf(string option) => args.SkipWhile(a => a != option).Skip(1).FirstOrDefault();
 
-        bool NumberOf(string option, out int number)
+        bool NumberOf(string option, int least, out int number)
         {
             number = int.MaxValue;
-            return ValueOf(option) is not { } text || (int.TryParse(text, CultureInfo.InvariantCulture, out number) && number >= 4);
+            return ValueOf(option) is not { } text || (int.TryParse(text, CultureInfo.InvariantCulture, out number) && number >= least);
         }
     }
 }

@@ -16,9 +16,9 @@ internal static class GgufBlocks
     public const int Weights = 32;
     private const int ScaleBytes = 2;
 
-    // Standard deviations of whole numbers that are uniform over −7…7 and −127…127.
-    private const double NibbleDeviation = 4.32;
-    private const double ByteDeviation = 73.3;
+    // Standard deviations of whole numbers that are uniform over −8…7 and −128…127, the lowest taken for zero.
+    private const double NibbleDeviation = 4.183;
+    private const double ByteDeviation = 73.47;
 
     /// <summary>Bytes of so many elements in a row.</summary>
     public static long Bytes(GgufType type, long elements) => type == GgufType.F32 ? elements * sizeof(float) : elements / Weights * BlockBytes(type);
