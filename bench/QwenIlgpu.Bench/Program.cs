@@ -6,6 +6,7 @@ try
     {
         ["host", .. string[] rest] => HostBenchmarks.Run(rest),
         ["report", .. string[] rest] => ReportCommand.Run(rest, Console.Out, Console.Error),
+        ["gguf", .. string[] rest] => GgufCommand.Run(rest, Console.Out, Console.Error),
         _ => KernelBenchmarks.Run(args, KernelBenchmarks.All, Console.Out, Console.Error),
     };
 }
