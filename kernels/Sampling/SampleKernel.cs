@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// Cuts each row's ranking and draws from what is left; advances the slot's draw index and counts the token. Whatever is kept is the
 /// beginning of the ranking, so that its last token names it; the draw walks it in ascending ids. Items: rows.
 /// </summary>
-internal readonly struct SampleKernel(
+internal readonly partial struct SampleKernel(
     Matrix<float> logits, int vocabularySize, ArrayView<int> rowSlot, SamplingSlots slots, SamplingScratch scratch, ArrayView<int> ids)
     : IPortableKernel
 {

@@ -22,6 +22,11 @@ internal readonly unsafe ref struct ScoreBlock
         this.padded = padded;
     }
 
+    /// <summary>The scores, <see cref="Padded"/> of them.</summary>
+    public float* Scores => scores;
+
+    public int Padded => padded;
+
     /// <summary>The scores of ids from … to − 1, and whether their logits are finite. It is the thread's scratch until the next.</summary>
     public static ScoreBlock Of(RowScores row, int from, int to, out bool isFinite)
     {

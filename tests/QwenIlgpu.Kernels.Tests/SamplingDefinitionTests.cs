@@ -112,6 +112,27 @@ internal sealed class SamplingDefinitionTests(string tierName) : KernelTests
         Assert.That(Check(row, 0, ids[0], batch.Cutoffs[0]), "decided by rounding: choose another seed");
     }
 
+    [TestCase(0, 0.5f, 0)]
+    [TestCase(3, 0.5f, 0)]
+    [TestCase(3, 0.95f, 0)]
+    [TestCase(3, 0.95f, 0.001f)]
+    [TestCase(3, 0.999f, 0)]
+    [TestCase(3, 0.999f, 0.00001f)]
+    [TestCase(30, 0.95f, 0)]
+    public void MatchesDefinitionOfANucleusOverTheRealVocabulary(float deviation, float topP, float minP)
+    {
+        const int Vocabulary = 248_320;
+        float[] logits = SamplingRandomRow.Normal(new Random(2), Vocabulary, deviation);
+        var row = new SamplingReferenceRow(logits, new SlotParameters { Temperature = 1, TopP = topP, MinP = minP, SeedLow = 6 });
+        int[] drawIndex = [0, 1, 2, 3];
+        var batch = new SamplingBatch(Tier, [.. Enumerable.Repeat(row, drawIndex.Length)], drawIndex);
+
+        int[] ids = batch.Step();
+
+        for (int r = 0; r < ids.Length; r++)
+            Assert.That(Check(row, drawIndex[r], ids[r], batch.Cutoffs[r]), "decided by rounding: choose another seed");
+    }
+
     /// <summary>False if rounding may decide this row either way and did so against the definition.</summary>
     private static bool Check(SamplingReferenceRow row, int drawIndex, int id, ulong cutoff)
     {

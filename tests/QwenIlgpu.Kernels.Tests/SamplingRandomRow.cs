@@ -34,6 +34,11 @@ internal static class SamplingRandomRow
             [.. Enumerable.Range(0, vocabulary).Select(_ => Math.Max(0, random.Next(8) - 4))]);
     }
 
+    /// <summary>Normal, as a model's logits roughly are.</summary>
+    public static float[] Normal(Random random, int length, double deviation) =>
+        [.. Enumerable.Range(0, length).Select(_ => (float)(
+            deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble())))];
+
     private static float[] Floats(Random random, int length, float scale, bool ties) =>
         [.. Enumerable.Range(0, length)
             .Select(_ => ((random.NextSingle() * 2) - 1) * scale).Select(x => ties ? MathF.Round(x * 8) / 8 : x)];

@@ -49,14 +49,46 @@ internal sealed class SamplingShareTests : KernelTests
         Assert.That(shares.Cutoffs, Is.EqualTo(plain.Cutoffs));
     }
 
+    // Cuts that lie far enough from a token's bound for the float masses of both.
+    [TestCase(0.5f)]
+    [TestCase(0.95f)]
+    [TestCase(0.999f)]
+    public void CutTheNucleusAndDrawAsThePlainLoopsDo(float topP)
+    {
+        const int Vocabulary = 248_320;
+        var plain = new SlotParameters { Temperature = 1, TopP = topP, SeedLow = 3 };
+        float[] normal = SamplingRandomRow.Normal(new Random(9), Vocabulary, 3);
+        float[] peaked = [.. normal];
+        peaked[200_000] = 40;
+        SamplingReferenceRow[] rows =
+        [
+            .. new[] { 0, 0.001f }.SelectMany(minP => new[]
+            {
+                new float[Vocabulary],
+                peaked,
+                normal,
+                [.. normal.Select(x => MathF.Round(x * 8) / 8)],       // thousands of equals at the cut
+                [.. normal.Select(x => x * 1e-30f)],                    // not equal, but for the masses
+            }.Select(logits => new SamplingReferenceRow(logits, plain with { MinP = minP }))),
+        ];
+        int[] drawIndex = [.. Enumerable.Range(0, rows.Length)];
+        var loops = new SamplingBatch(SamplingTier.Named("portable"), rows, drawIndex);
+        var shares = new SamplingBatch(Tier, rows, drawIndex);
+
+        for (int step = 0; step < 3; step++)
+            Assert.That(shares.Step(), Is.EqualTo(loops.Step()));
+        Assert.That(shares.Cutoffs, Is.EqualTo(loops.Cutoffs));
+    }
+
     // What a share with a wrong index would take: bias, mask or history of the vector beside.
-    [Test]
-    public void NoticesAnOperandOfTheVectorBeside()
+    [TestCase(20)]
+    [TestCase(0)]
+    public void NoticesAnOperandOfTheVectorBeside(int topK)
     {
         var random = new Random(4);
         SamplingReferenceRow row = SamplingRandomRow.Of(random, 2048) with
         {
-            Parameters = new SlotParameters { Temperature = 1, TopK = 20, TopP = 0.95f, RepetitionPenalty = 1.3f, PresencePenalty = 1, Flags = 7 },
+            Parameters = new SlotParameters { Temperature = 1, TopK = topK, TopP = 0.95f, RepetitionPenalty = 1.3f, PresencePenalty = 1, Flags = 7 },
         };
         double[] scores = SamplingReference.Scores(row);
         foreach ((string fault, SamplingReferenceRow bent) in new[]
