@@ -14,7 +14,7 @@ internal readonly unsafe ref struct NucleusBlock(ScoreBlock block, SlotParameter
     private const int Bounds = 9;
 
     // From this many tokens of a vector on it is weighed whole: one by one they would take longer.
-    private const int Many = 5;
+    private const int Many = 3;
     private const int Chunk = 256;
     private const int PaddedChunk = Chunk + (2 * CpuVectors.Width);
 
