@@ -18,7 +18,7 @@ internal static unsafe class StreamRead
     private const int LeastPasses = 3;
     private static readonly TimeSpan Enough = TimeSpan.FromSeconds(0.1);
 
-    /// <summary>Bytes a second of the best of the passes that a tenth of a second holds; what else runs on the machine slows the others.</summary>
+    /// <summary>Bytes a second of the median of the passes that a tenth of a second holds: what steps, of which medians are told too, can be held against.</summary>
     public static double MeasureBytesPerSecond(int threads) => MeasureBytesPerSecond(threads, BytesFor(AvailableMemory.Bytes()));
 
     /// <summary>The same through so much memory, in whole blocks of 4 KB.</summary>
@@ -27,7 +27,7 @@ internal static unsafe class StreamRead
         int blocks = (int)(bytes / BlockBytes);
         using var memory = new HostPages((long)blocks * BlockBytes);
         using var passes = new Passes((byte*)memory.Address, blocks, threads);
-        return (double)blocks * BlockBytes / passes.BestSeconds();
+        return (double)blocks * BlockBytes / passes.MedianSeconds();
     }
 
     /// <summary>As much memory as makes caches small, a quarter of what is available at most.</summary>
@@ -68,13 +68,13 @@ internal static unsafe class StreamRead
             others = [.. Enumerable.Range(1, threads - 1).Select(thread => new Thread(() => Follow(thread)) { IsBackground = true })];
         }
 
-        public double BestSeconds()
+        public double MedianSeconds()
         {
             foreach (Thread thread in others)
                 thread.Start();
             Touch(0);
             long began = 0;
-            double best = double.PositiveInfinity;
+            var passes = new List<double>();
             for (int pass = 0; pass < LeastPasses || Stopwatch.GetElapsedTime(began) < Enough; pass++)
             {
                 barrier.SignalAndWait();
@@ -82,14 +82,15 @@ internal static unsafe class StreamRead
                 began = pass == 0 ? start : began;
                 Read(0);
                 barrier.SignalAndWait();
-                best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+                passes.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
             }
 
             isOver = true;
             barrier.SignalAndWait();
             foreach (Thread thread in others)
                 thread.Join();
-            return best;
+            passes.Sort();
+            return passes[passes.Count / 2];
         }
 
         public void Dispose() => barrier.Dispose();
