@@ -21,8 +21,7 @@ internal static class QwenCommand
             if (terminal.Refusal is { } refusal)
                 throw new IOException(refusal);
 
-            // Without this an argument that begins with @ would be taken for a file of arguments.
-            parse = Create(common, terminal).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+            parse = Parse(Create(common, terminal), args);
             RefuseWrongUsage(parse);
             verbose = parse.Errors.Count == 0 && parse.GetValue(common.Verbose);
             if (verbose)
@@ -56,6 +55,20 @@ internal static class QwenCommand
             if (!DescriptorStream.IsReaderLeft(e))
                 terminal.Fail(ErrorText.Of(e), verbose ? e.ToString() : null);
             return ExitCode.Failed;
+        }
+    }
+
+    private static ParseResult Parse(RootCommand root, IReadOnlyList<string> args)
+    {
+        try
+        {
+            // Without this an argument that begins with @ would be taken for a file of arguments.
+            return root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        }
+        catch (InvalidOperationException e)
+        {
+            // A validator has asked for the value of an option that is given twice.
+            throw new UsageException(e.Message.TrimEnd('.'));
         }
     }
 

@@ -10,6 +10,7 @@ internal sealed class CommandLineFuzzTests
 {
     private const int Vectors = 2000;
     private const int Processes = 40;
+    private const string Text = "Long ago there lived a fox.";
 
     private static readonly string[] Inputs = ["", "hello\n", """[{"ids": [1, 2, 3]}]""", """["a", "b"]""", "[", "\0\ud800\n", "/exit\n"];
 
@@ -23,7 +24,7 @@ internal sealed class CommandLineFuzzTests
         File.WriteAllText(directory.File("ids.json"), """[{"ids": [1, 2, 3]}]""");
         File.WriteAllText(directory.File("texts.json"), """["a", "b"]""");
         File.WriteAllText(directory.File("chats.json"), """[{"messages": [{"role": "user", "content": "Hi"}]}]""");
-        File.WriteAllText(directory.File("text.txt"), "Long ago there lived a fox.");
+        File.WriteAllText(directory.File("text.txt"), Text);
         File.WriteAllText(directory.File("broken.json"), "[1,\n\n");
         File.WriteAllBytes(directory.File("bytes"), [0xff, 0xfe, 0, 0xd8, 0, 0]);
         File.WriteAllText(directory.File("empty"), "");
@@ -95,6 +96,10 @@ internal sealed class CommandLineFuzzTests
             QwenProcess run = QwenProcess.RunScript(directory.Path, "exec \"$0\" \"$@\"", args);
             Check(i++, args, run.ExitCode, run.Error, ExitCode.Done, ExitCode.Failed, ExitCode.WrongUsage);
             File.Delete(directory.File("out"));
+
+            // What a link names may be written to, if somebody asks for it and it succeeds.
+            if (run.ExitCode == ExitCode.Done && args.Contains(directory.File("link")))
+                File.WriteAllText(directory.File("text.txt"), Text);
         }
 
         Assert.That(Snapshot(), Is.EqualTo(before));
