@@ -21,6 +21,7 @@ internal readonly unsafe partial struct CausalConv1dKernel : ICpuShare
         for (int channel = channels.From; channel < channels.To; channel += TileChannels)
         {
             int count = Math.Min(TileChannels, channels.To - channel);
+            Prefetch(channel + count, Math.Min(TileChannels, channels.To - channel - count));
             float* taps = CpuVectors.Scratch((Taps + 3) * TileChannels);
             GatherTaps(channel, count, taps);
             for (int sequence = 0; sequence < sequences; sequence++)
@@ -28,6 +29,20 @@ internal readonly unsafe partial struct CausalConv1dKernel : ICpuShare
                 if (firstRow[sequence] < firstRow[sequence + 1])
                     Tile(sequence, channel, count, taps, taps + (Taps * TileChannels));
             }
+        }
+    }
+
+    // Of the next tile the weights and, of the first sequence, the memory: short pieces far apart, which no core foresees.
+    private void Prefetch(int channel, int count)
+    {
+        float* weights = CpuVectors.Row(weight, channel);
+        for (int i = 0; i < count * weight.Stride; i += CpuVectors.Width)
+            Sse.Prefetch0(weights + i);
+        float* slot = CpuVectors.Row(ring, stateSlot[0]) + channel;
+        for (int row = 0; row < ringRows; row++)
+        {
+            for (int i = 0; i < count; i += CpuVectors.Width)
+                Sse.Prefetch0(slot + ((long)row * x.Columns) + i);
         }
     }
 

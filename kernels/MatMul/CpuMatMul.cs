@@ -10,8 +10,9 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 /// <remarks>
 /// Both ways sum an output alike. Every lane sums the products of its k, in the order that the storage gives them, with fused additions
-/// from zero over a stretch of <see cref="LaneOrder.Stretch"/> columns; the stretches' sums join the lane's total; the sixteen totals join
-/// in a tree. So an output's bits depend neither on M nor on the threads. Weights are exact: the sums alone round.
+/// from zero over a stretch of <see cref="LaneOrder.Stretch"/> columns, or over so many INT8 codes as have one scale; these sums, times that
+/// scale, join the lane's total; the sixteen totals join in a tree. So an output's bits depend neither on M nor on the threads. Weights and
+/// codes are exact: the sums alone round.
 /// </remarks>
 internal static unsafe class CpuMatMul
 {
@@ -65,11 +66,17 @@ internal static unsafe class CpuMatMul
                     case CpuWeightKind.Int4 when w.GroupSize < Int4Layout.TileColumns:
                         Int4Lanes.Multiply<HalfTileNibbles>(w, tile, x.Columns, xs, stretchFloats, sums, numbers, totals);
                         break;
-                    case CpuWeightKind.Int4:
+                    case CpuWeightKind.Int4 when !Avx512F.IsSupported:
                         Int4Lanes.Multiply<WholeTileNibbles>(w, tile, x.Columns, xs, stretchFloats, sums, numbers, totals);
                         break;
+                    case CpuWeightKind.Int4 when w.Zeros == null:
+                        Int4Tables.Multiply<SymmetricTables>(w, tile, x.Columns, xs, stretchFloats, numbers, totals);
+                        break;
+                    case CpuWeightKind.Int4:
+                        Int4Tables.Multiply<ZeroPointTables>(w, tile, x.Columns, xs, stretchFloats, numbers, totals);
+                        break;
                     case CpuWeightKind.Int8:
-                        Int8Lanes.Multiply(w, tile, x.Columns, xs, stretchFloats, sums, numbers, totals);
+                        Int8Lanes.Multiply(w, tile, x.Columns, xs, stretchFloats, numbers, totals);
                         break;
                     case CpuWeightKind.Bf16:
                         DenseLanes.Multiply<Bf16Lanes>(w, tile, rows, x.Columns, xs, stretchFloats, totals);
@@ -104,11 +111,19 @@ internal static unsafe class CpuMatMul
             float* xs = arranged;
             for (int from = 0; from < x.Columns; from += LaneOrder.Stretch)
             {
-                int columns = Unpack(w, tile, rows, from, Math.Min(from + LaneOrder.Stretch, x.Columns), weights, numbers);
-                if (Avx512F.IsSupported)
-                    TokenTile.Multiply(weights, rows, xs, count, columns, totals);
-                else
-                    HalfTokenTile.Multiply(weights, rows, xs, count, columns, totals);
+                int to = Math.Min(from + LaneOrder.Stretch, x.Columns);
+                int columns = Unpack(w, tile, rows, from, to, weights, numbers);
+                float* scales = numbers;
+                for (int k = 0; k < columns; scales += LaneSums.Rows)
+                {
+                    int segment = w.Kind == CpuWeightKind.Int8 ? Math.Min(Int8Lanes.Segment(w, from + k), columns - k) : columns;
+                    if (Avx512F.IsSupported)
+                        TokenTile.Multiply(weights + k, rows, xs + k, count, segment, scales, totals);
+                    else
+                        HalfTokenTile.Multiply(weights + k, rows, xs + k, count, segment, scales, totals);
+                    k += segment;
+                }
+
                 xs += (long)count * LaneOrder.Stretch;
             }
 
@@ -117,7 +132,7 @@ internal static unsafe class CpuMatMul
         }
     }
 
-    // Answers how many columns there are with the padding of the storage, to which x is 0.
+    // Answers how many columns there are with the padding of the storage, to which x is 0. Their scales are the first of the numbers.
     private static int Unpack(in CpuWeights w, int tile, int rows, int from, int to, float* weights, float* numbers)
     {
         switch (w.Kind)
@@ -142,6 +157,8 @@ internal static unsafe class CpuMatMul
                 break;
         }
 
+        if (w.Kind != CpuWeightKind.Int8)
+            Vector512<float>.One.StoreAligned(numbers);
         int padding = w.Kind == CpuWeightKind.Int4 ? Int4Layout.TileColumns : Int8Layout.TileColumns;
         return (to - from + padding - 1) / padding * padding;
     }

@@ -14,7 +14,7 @@ internal static unsafe class HalfTokenTile
 
     /// <summary>All rows of a tile by all tokens.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply(float* weights, int rows, float* x, int tokens, int columns, float* totals)
+    public static void Multiply(float* weights, int rows, float* x, int tokens, int columns, float* scales, float* totals)
     {
         for (int token = 0; token < tokens;)
         {
@@ -26,9 +26,9 @@ internal static unsafe class HalfTokenTile
                     float* w = weights + (row * Next) + half;
                     float* to = totals + (row * CpuVectors.Width) + half;
                     if (count == 3)
-                        Three(w, x + half, columns, to);
+                        Three(w, x + half, columns, scales + row, to);
                     else
-                        One(w, x + half, columns, to);
+                        One(w, x + half, columns, scales + row, to);
                 }
             }
 
@@ -39,7 +39,7 @@ internal static unsafe class HalfTokenTile
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Three(float* w, float* x, int columns, float* totals)
+    private static void Three(float* w, float* x, int columns, float* scales, float* totals)
     {
         ThreeTokens row0 = default, row1 = default, row2 = default, row3 = default;
         for (float* end = w + columns; w < end; w += CpuVectors.Width, x += CpuVectors.Width)
@@ -53,14 +53,14 @@ internal static unsafe class HalfTokenTile
             row3.Add(a, b, c, Vector256.LoadAligned(w + (3 * Next)));
         }
 
-        row0.AddTo(totals);
-        row1.AddTo(totals + CpuVectors.Width);
-        row2.AddTo(totals + (2 * CpuVectors.Width));
-        row3.AddTo(totals + (3 * CpuVectors.Width));
+        row0.AddTo(scales[0], totals);
+        row1.AddTo(scales[1], totals + CpuVectors.Width);
+        row2.AddTo(scales[2], totals + (2 * CpuVectors.Width));
+        row3.AddTo(scales[3], totals + (3 * CpuVectors.Width));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One(float* w, float* x, int columns, float* totals)
+    private static void One(float* w, float* x, int columns, float* scales, float* totals)
     {
         Vector256<float> row0 = default, row1 = default, row2 = default, row3 = default;
         for (float* end = w + columns; w < end; w += CpuVectors.Width, x += CpuVectors.Width)
@@ -72,14 +72,15 @@ internal static unsafe class HalfTokenTile
             row3 = Vector256.FusedMultiplyAdd(Vector256.LoadAligned(w + (3 * Next)), a, row3);
         }
 
-        Add(row0, totals);
-        Add(row1, totals + CpuVectors.Width);
-        Add(row2, totals + (2 * CpuVectors.Width));
-        Add(row3, totals + (3 * CpuVectors.Width));
+        AddScaled(row0, scales[0], totals);
+        AddScaled(row1, scales[1], totals + CpuVectors.Width);
+        AddScaled(row2, scales[2], totals + (2 * CpuVectors.Width));
+        AddScaled(row3, scales[3], totals + (3 * CpuVectors.Width));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Vector256<float> sum, float* total) => (Vector256.LoadAligned(total) + sum).StoreAligned(total);
+    private static void AddScaled(Vector256<float> sum, float scale, float* total) =>
+        Vector256.FusedMultiplyAdd(sum, Vector256.Create(scale), Vector256.LoadAligned(total)).StoreAligned(total);
 
     /// <summary>One row's sums of three tokens.</summary>
     private struct ThreeTokens
@@ -97,11 +98,11 @@ internal static unsafe class HalfTokenTile
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void AddTo(float* totals)
+        public readonly void AddTo(float scale, float* totals)
         {
-            HalfTokenTile.Add(token0, totals);
-            HalfTokenTile.Add(token1, totals + LaneSums.Floats);
-            HalfTokenTile.Add(token2, totals + (2 * LaneSums.Floats));
+            AddScaled(token0, scale, totals);
+            AddScaled(token1, scale, totals + LaneSums.Floats);
+            AddScaled(token2, scale, totals + (2 * LaneSums.Floats));
         }
     }
 }

@@ -10,86 +10,100 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 internal static unsafe class Int8Lanes
 {
-    private const int Pairs = Int8Layout.TileRows / 2;
-    private const int StretchTiles = LaneOrder.Stretch / Int8Layout.TileColumns;
+    /// <summary>Columns that have one scale by themselves: a group, or so much of it as is in one stretch.</summary>
+    public static int Segment(in CpuWeights w, int k) =>
+        Math.Min(w.GroupSize - (k % w.GroupSize), LaneOrder.Stretch - (k % LaneOrder.Stretch));
 
-    /// <summary>The sixteen lanes' totals of a row tile with one token's x, whose stretches lie so far apart; tiles in the order of memory.</summary>
+    private const int Pairs = Int8Layout.TileRows / 2;
+    private const int PairBytes = Int8Layout.TileBytes / Pairs;
+
+    /// <summary>
+    /// The sixteen lanes' totals of a row tile with one token's x, whose stretches lie so far apart. Two row pairs at a time go through the
+    /// tiles of a scale, while memory is asked for in its order.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply(
-        in CpuWeights w, long rowTile, int columns, float* x, long stretchFloats, float* sums, float* scales, float* totals)
+    public static void Multiply(in CpuWeights w, long rowTile, int columns, float* x, long stretchFloats, float* scales, float* totals)
     {
         byte* lanes = w.Data + (rowTile * w.ColumnTiles * Int8Layout.TileBytes);
-        int tiles = (columns + Int8Layout.TileColumns - 1) / Int8Layout.TileColumns;
         LaneSums.Clear(totals);
-        for (int start = 0; start < tiles; start += StretchTiles)
+        for (int k = 0; k < columns;)
         {
-            int end = Math.Min(start + StretchTiles, tiles);
-            LaneSums.Clear(sums);
-            for (int tile = start; tile < end; tile++)
+            int tiles = (Math.Min(Segment(w, k), columns - k) + Int8Layout.TileColumns - 1) / Int8Layout.TileColumns;
+            (TileScales.Scales(w, rowTile, k / w.GroupSize) * Vector512.Create(ByteUnit)).StoreAligned(scales);
+            float* xs = x + (k / LaneOrder.Stretch * stretchFloats) + (k % LaneOrder.Stretch);
+            byte* ahead = lanes + CpuMatMul.AheadBytes;
+            for (int pair = 0; pair < Pairs; pair += 2)
             {
-                if (tile * Int8Layout.TileColumns % w.GroupSize == 0)
-                    TileScales.Scales(w, rowTile, tile * Int8Layout.TileColumns / w.GroupSize).StoreAligned(scales);
-                AddTile(lanes, x + ((tile - start) * Int8Layout.TileColumns), scales, sums);
-                lanes += Int8Layout.TileBytes;
+                AddTwoPairs(lanes + (pair * PairBytes), ahead, tiles, xs, scales + pair, totals + (pair * CpuVectors.Width));
+                ahead += 2 * PairBytes * tiles;
             }
 
-            LaneSums.Add(sums, totals);
-            x += stretchFloats;
+            lanes += tiles * Int8Layout.TileBytes;
+            k += tiles * Int8Layout.TileColumns;
         }
     }
 
-    /// <summary>The weights of a row tile in the columns from … to, the rows a stretch apart.</summary>
+    /// <summary>The codes of a row tile in the columns from … to, the rows a stretch apart, and the scales of its segments, sixteen each.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Unpack(in CpuWeights w, long rowTile, int from, int to, float* weights, float* scales)
+    public static void Unpack(in CpuWeights w, long rowTile, int from, int to, float* codes, float* scales)
     {
+        for (int k = from; k < to; k += Segment(w, k), scales += LaneSums.Rows)
+            TileScales.Scales(w, rowTile, k / w.GroupSize).StoreAligned(scales);
         byte* lanes = w.Data + (((rowTile * w.ColumnTiles) + (from / Int8Layout.TileColumns)) * Int8Layout.TileBytes);
         for (int k = from; k < to; k += Int8Layout.TileColumns)
         {
-            if (k == from || k % w.GroupSize == 0)
-                TileScales.Scales(w, rowTile, k / w.GroupSize).StoreAligned(scales);
             for (int pair = 0; pair < Pairs; pair++)
             {
-                Vector512<int> words = Vector512.Load((int*)(lanes + (64 * pair)));
-                Vector512<float> scale = Vector512.Create(scales[pair]);
-                float* row = weights + (k - from) + (pair * LaneOrder.Stretch);
-                Weights(words << 24, scale).StoreAligned(row);
-                Weights(words << 8, scale).StoreAligned(row + 16);
-                scale = Vector512.Create(scales[pair + Pairs]);
+                Vector512<int> words = Vector512.Load((int*)lanes);
+                float* row = codes + (k - from) + (pair * LaneOrder.Stretch);
+                Vector512.ConvertToSingle(words << 24 >> 24).StoreAligned(row);
+                Vector512.ConvertToSingle(words << 8 >> 24).StoreAligned(row + 16);
                 row += Pairs * LaneOrder.Stretch;
-                Weights(words << 16, scale).StoreAligned(row);
-                Weights(words, scale).StoreAligned(row + 16);
+                Vector512.ConvertToSingle(words << 16 >> 24).StoreAligned(row);
+                Vector512.ConvertToSingle(words >> 24).StoreAligned(row + 16);
+                lanes += PairBytes;
             }
-
-            lanes += Int8Layout.TileBytes;
         }
     }
+
+    // Codes are multiplied where they are cheapest to have, in the highest byte of a word: 2^24 of them, exactly.
+    private const float ByteUnit = 1f / (1 << 24);
 
     // By itself: with AVX2 each operation is two, which the compiler expands only in methods that are not too long.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddTile(byte* lanes, float* x, float* scales, float* sums)
+    private static void AddTwoPairs(byte* lanes, byte* ahead, int tiles, float* x, float* scales, float* totals)
     {
-        Vector512<float> x0 = Vector512.LoadAligned(x);
-        Vector512<float> x1 = Vector512.LoadAligned(x + 16);
-        for (int pair = 0; pair < Pairs; pair++)
+        Vector512<float> above = default, below = default, nextAbove = default, nextBelow = default;
+        for (int tile = 0; tile < tiles; tile++)
         {
-            Sse.Prefetch0(lanes + CpuMatMul.AheadBytes);
+            Sse.Prefetch0(ahead);
+            Sse.Prefetch0(ahead + PairBytes);
+            ahead += 2 * PairBytes;
+            Vector512<float> x0 = Vector512.LoadAligned(x);
+            Vector512<float> x1 = Vector512.LoadAligned(x + 16);
             Vector512<int> words = Vector512.Load((int*)lanes);
-            Vector512<float> scale = Vector512.Create(scales[pair]);
-            Vector512<float> scaleBelow = Vector512.Create(scales[pair + Pairs]);
-            float* sum = sums + (pair * CpuVectors.Width);
-            Vector512<float> above = Vector512.LoadAligned(sum);
-            Vector512<float> below = Vector512.LoadAligned(sum + (LaneSums.Floats / 2));
-            above = Vector512.FusedMultiplyAdd(Weights(words << 24, scale), x0, above);
-            below = Vector512.FusedMultiplyAdd(Weights(words << 16, scaleBelow), x0, below);
-            above = Vector512.FusedMultiplyAdd(Weights(words << 8, scale), x1, above);
-            below = Vector512.FusedMultiplyAdd(Weights(words, scaleBelow), x1, below);
-            above.StoreAligned(sum);
-            below.StoreAligned(sum + (LaneSums.Floats / 2));
-            lanes += 64;
+            above = Vector512.FusedMultiplyAdd(Highest(words << 24), x0, above);
+            below = Vector512.FusedMultiplyAdd(Highest(words << 16), x0, below);
+            above = Vector512.FusedMultiplyAdd(Highest(words << 8), x1, above);
+            below = Vector512.FusedMultiplyAdd(Highest(words), x1, below);
+            words = Vector512.Load((int*)(lanes + PairBytes));
+            nextAbove = Vector512.FusedMultiplyAdd(Highest(words << 24), x0, nextAbove);
+            nextBelow = Vector512.FusedMultiplyAdd(Highest(words << 16), x0, nextBelow);
+            nextAbove = Vector512.FusedMultiplyAdd(Highest(words << 8), x1, nextAbove);
+            nextBelow = Vector512.FusedMultiplyAdd(Highest(words), x1, nextBelow);
+            lanes += Int8Layout.TileBytes;
+            x += Int8Layout.TileColumns;
         }
+
+        LaneSums.AddScaled(above, scales[0], totals);
+        LaneSums.AddScaled(nextAbove, scales[1], totals + CpuVectors.Width);
+        totals += Pairs * CpuVectors.Width;
+        LaneSums.AddScaled(below, scales[Pairs], totals);
+        LaneSums.AddScaled(nextBelow, scales[Pairs + 1], totals + CpuVectors.Width);
     }
 
-    // The highest byte of each word.
+    // The highest byte of each word, times 2^24.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Weights(Vector512<int> words, Vector512<float> scale) => Vector512.ConvertToSingle(words >> 24) * scale;
+    private static Vector512<float> Highest(Vector512<int> words) =>
+        Vector512.ConvertToSingle(words & Vector512.Create(unchecked((int)0xff000000)));
 }

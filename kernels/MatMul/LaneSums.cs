@@ -26,6 +26,11 @@ internal static unsafe class LaneSums
             (Vector512.LoadAligned(totals + i) + Vector512.LoadAligned(sums + i)).StoreAligned(totals + i);
     }
 
+    /// <summary>A row's total and its sums times a scale, which is 1 where the weights have theirs already.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddScaled(Vector512<float> sums, float scale, float* total) =>
+        Vector512.FusedMultiplyAdd(sums, Vector512.Create(scale), Vector512.LoadAligned(total)).StoreAligned(total);
+
     /// <summary>Each row's sum: lanes 0 … 7 to 8 … 15, then neighbours, then pairs, then fours.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> OfRows(float* totals) =>

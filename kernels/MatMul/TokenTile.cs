@@ -5,7 +5,7 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// Unpacked weights of four rows times x of one to six tokens, both a stretch apart, with the sums in registers: of AVX-512's 32, six
-/// tokens take 24. What they sum joins the totals, sixteen rows of lanes a token.
+/// tokens take 24. What they sum joins the totals, sixteen rows of lanes a token, times the rows' scales: 1 where weights have theirs.
 /// </summary>
 internal static unsafe class TokenTile
 {
@@ -13,7 +13,7 @@ internal static unsafe class TokenTile
 
     /// <summary>All rows of a tile by all tokens.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply(float* weights, int rows, float* x, int tokens, int columns, float* totals)
+    public static void Multiply(float* weights, int rows, float* x, int tokens, int columns, float* scales, float* totals)
     {
         for (int token = 0; token < tokens;)
         {
@@ -24,13 +24,13 @@ internal static unsafe class TokenTile
                 float* w = weights + (row * Next);
                 float* to = totals + (row * CpuVectors.Width);
                 if (count == 6)
-                    Six(w, x, columns, to);
+                    Six(w, x, columns, scales + row, to);
                 else if (count == 4)
-                    Four(w, x, columns, to);
+                    Four(w, x, columns, scales + row, to);
                 else if (count == 2)
-                    Two(w, x, columns, to);
+                    Two(w, x, columns, scales + row, to);
                 else
-                    One(w, x, columns, to);
+                    One(w, x, columns, scales + row, to);
             }
 
             token += count;
@@ -40,7 +40,7 @@ internal static unsafe class TokenTile
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Six(float* w, float* x, int columns, float* totals)
+    private static void Six(float* w, float* x, int columns, float* scales, float* totals)
     {
         FourRows a = default, b = default, c = default, d = default, e = default, f = default;
         for (float* end = w + columns; w < end; w += CpuVectors.Width, x += CpuVectors.Width)
@@ -57,16 +57,16 @@ internal static unsafe class TokenTile
             f.Add(w0, w1, w2, w3, Vector512.LoadAligned(x + (5 * Next)));
         }
 
-        a.AddTo(totals);
-        b.AddTo(totals + LaneSums.Floats);
-        c.AddTo(totals + (2 * LaneSums.Floats));
-        d.AddTo(totals + (3 * LaneSums.Floats));
-        e.AddTo(totals + (4 * LaneSums.Floats));
-        f.AddTo(totals + (5 * LaneSums.Floats));
+        a.AddTo(scales, totals);
+        b.AddTo(scales, totals + LaneSums.Floats);
+        c.AddTo(scales, totals + (2 * LaneSums.Floats));
+        d.AddTo(scales, totals + (3 * LaneSums.Floats));
+        e.AddTo(scales, totals + (4 * LaneSums.Floats));
+        f.AddTo(scales, totals + (5 * LaneSums.Floats));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four(float* w, float* x, int columns, float* totals)
+    private static void Four(float* w, float* x, int columns, float* scales, float* totals)
     {
         FourRows a = default, b = default, c = default, d = default;
         for (float* end = w + columns; w < end; w += CpuVectors.Width, x += CpuVectors.Width)
@@ -81,14 +81,14 @@ internal static unsafe class TokenTile
             d.Add(w0, w1, w2, w3, Vector512.LoadAligned(x + (3 * Next)));
         }
 
-        a.AddTo(totals);
-        b.AddTo(totals + LaneSums.Floats);
-        c.AddTo(totals + (2 * LaneSums.Floats));
-        d.AddTo(totals + (3 * LaneSums.Floats));
+        a.AddTo(scales, totals);
+        b.AddTo(scales, totals + LaneSums.Floats);
+        c.AddTo(scales, totals + (2 * LaneSums.Floats));
+        d.AddTo(scales, totals + (3 * LaneSums.Floats));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Two(float* w, float* x, int columns, float* totals)
+    private static void Two(float* w, float* x, int columns, float* scales, float* totals)
     {
         FourRows a = default, b = default;
         for (float* end = w + columns; w < end; w += CpuVectors.Width, x += CpuVectors.Width)
@@ -101,12 +101,12 @@ internal static unsafe class TokenTile
             b.Add(w0, w1, w2, w3, Vector512.LoadAligned(x + Next));
         }
 
-        a.AddTo(totals);
-        b.AddTo(totals + LaneSums.Floats);
+        a.AddTo(scales, totals);
+        b.AddTo(scales, totals + LaneSums.Floats);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One(float* w, float* x, int columns, float* totals)
+    private static void One(float* w, float* x, int columns, float* scales, float* totals)
     {
         FourRows a = default;
         for (float* end = w + columns; w < end; w += CpuVectors.Width, x += CpuVectors.Width)
@@ -116,7 +116,7 @@ internal static unsafe class TokenTile
                 Vector512.LoadAligned(w + (3 * Next)), Vector512.LoadAligned(x));
         }
 
-        a.AddTo(totals);
+        a.AddTo(scales, totals);
     }
 
     /// <summary>One token's sums of four rows.</summary>
@@ -137,12 +137,12 @@ internal static unsafe class TokenTile
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void AddTo(float* totals)
+        public readonly void AddTo(float* scales, float* totals)
         {
-            (Vector512.LoadAligned(totals) + row0).StoreAligned(totals);
-            (Vector512.LoadAligned(totals + 16) + row1).StoreAligned(totals + 16);
-            (Vector512.LoadAligned(totals + 32) + row2).StoreAligned(totals + 32);
-            (Vector512.LoadAligned(totals + 48) + row3).StoreAligned(totals + 48);
+            LaneSums.AddScaled(row0, scales[0], totals);
+            LaneSums.AddScaled(row1, scales[1], totals + 16);
+            LaneSums.AddScaled(row2, scales[2], totals + 32);
+            LaneSums.AddScaled(row3, scales[3], totals + 48);
         }
     }
 }

@@ -5,7 +5,7 @@ namespace QwenIlgpu;
 
 /// <summary>
 /// Runs one bound graph on the CPU as one launch, what a CUDA graph is to a GPU: its threads go through all nodes and meet between them.
-/// Nodes that one thread does in less than some barriers take are left to the first thread.
+/// Neighbouring nodes that one thread does in less than some barriers take are left to the first thread.
 /// </summary>
 internal sealed class CpuReplayRunner : IGraphRunner
 {
@@ -26,14 +26,22 @@ internal sealed class CpuReplayRunner : IGraphRunner
     public CpuReplayRunner(OpGraph graph, ComputeDevice device)
     {
         (this.graph, this.device) = (graph, device);
-        sequence = CpuSequence.Of([.. graph.Nodes.SelectMany(n => n.Launches.Select(l => (l, IsShared(n))))]);
+        bool[] isShared = AreShared(graph.Nodes);
+        sequence = CpuSequence.Of([.. graph.Nodes.SelectMany((n, i) => n.Launches.Select(l => (l, isShared[i])))]);
     }
 
     /// <summary>
-    /// Whether all threads take part in a node. Attention always is shared: its work grows with the context, which a recorded step does not
-    /// know.
+    /// Whether all threads take part in each of the nodes. A small one alone between two that are shared is too: the barriers on both sides
+    /// of it stand in any case, and each thread finds in its own cache what it made of the node before.
     /// </summary>
-    public static bool IsShared(Node node) =>
+    public static bool[] AreShared(IReadOnlyList<Node> nodes)
+    {
+        bool[] isLarge = [.. nodes.Select(IsLarge)];
+        return [.. isLarge.Select((large, i) => large || (i > 0 && i + 1 < nodes.Count && isLarge[i - 1] && isLarge[i + 1]))];
+    }
+
+    // Attention always is: its work grows with the context, which a recorded step does not know.
+    private static bool IsLarge(Node node) =>
         node.BytesPerContextToken > 0 ||
         Math.Max(node.MovedBytes / BytesPerMicrosecond, node.MultiplyAdds / MultiplyAddsPerMicrosecond) >= LeastSharedMicroseconds;
 

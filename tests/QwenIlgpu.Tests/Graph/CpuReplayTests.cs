@@ -39,8 +39,15 @@ internal sealed class CpuReplayTests
         graph.Add("small_linear", [row], [row], 8192, () => [], multiplyAdds: 16 * 1024);
         graph.Add("rows_of_small_linear", [row], [row], 8192, () => [], multiplyAdds: 512 * 16 * 1024);
         graph.Add("attention", [row], [row], 0, () => [], bytesPerContextToken: 512);
+        graph.Add("swiglu_between_barriers", [row], [row], 0, () => []);
+        graph.Add("last_linear", [row], [row], 2 << 20, () => []);
+        graph.Add("sample", [row], [row], 0, () => []);
 
-        Assert.That(graph.Nodes.Where(CpuReplayRunner.IsShared).Select(n => n.Op), Is.EqualTo(new[] { "linear", "rows_of_small_linear", "attention" }));
+        bool[] isShared = CpuReplayRunner.AreShared(graph.Nodes);
+
+        Assert.That(
+            graph.Nodes.Where((_, i) => isShared[i]).Select(n => n.Op),
+            Is.EqualTo(new[] { "linear", "rows_of_small_linear", "attention", "swiglu_between_barriers", "last_linear" }));
     }
 
     private static QwenModel CpuModel(bool gptq)
