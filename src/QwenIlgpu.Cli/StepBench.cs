@@ -48,7 +48,8 @@ internal sealed class StepBench : IDisposable
     /// One whole pass: prompt, then tokens in parts of equal length, then, if asked for, the nodes of a decode step at that length. The
     /// prompt's pass draws the first token. Of a prompt that is skipped only the last block is computed; before it the cache is as it was.
     /// </summary>
-    public BenchRun Run(int[] prompt, int decodeTokens, CancellationToken cancellation, int parts = 1, bool skipsPrompt = false, bool timesNodes = false)
+    public BenchRun Run(int[] prompt, int decodeTokens, CancellationToken cancellation, int parts = 1, bool skipsPrompt = false, bool timesNodes = false,
+        Action? beforePart = null)
     {
         int wantedTokens = decodeTokens + 1 + (timesNodes ? SpareTokens : 0);
         var stream = new TokenStream(wantedTokens, -1);
@@ -60,26 +61,31 @@ internal sealed class StepBench : IDisposable
         long start = Stopwatch.GetTimestamp();
         StepUntil(request, 1, cancellation);
         TimeSpan prefill = Stopwatch.GetElapsedTime(start);
-        long bytes = GC.GetAllocatedBytesForCurrentThread();
+        long bytes = 0;
         var decode = new TimeSpan[parts];
         var rates = new double[parts];
+        var tokens = new double[parts][];
         for (int part = 0; part < parts; part++)
         {
+            beforePart?.Invoke();
             int from = request.GeneratedTokens;
+            int to = 1 + (int)((part + 1L) * decodeTokens / parts);
+            tokens[part] = new double[to - from];
+            bytes -= GC.GetAllocatedBytesForCurrentThread();
             start = Stopwatch.GetTimestamp();
-            StepUntil(request, 1 + (int)((part + 1L) * decodeTokens / parts), cancellation);
+            StepUntil(request, to, cancellation, tokens[part]);
             decode[part] = Stopwatch.GetElapsedTime(start);
+            bytes += GC.GetAllocatedBytesForCurrentThread();
             rates[part] = (request.GeneratedTokens - from) / decode[part].TotalSeconds;
         }
 
-        bytes = GC.GetAllocatedBytesForCurrentThread() - bytes;
         IReadOnlyList<NodeTime> nodes = timesNodes ? TimedRunner.Run(DecodeGraph, model.Device, NodeRuns) : [];
         request.Cancel();
         scheduler.Update();
         while (scheduler.Step())
             cancellation.ThrowIfCancellationRequested();
         TimeSpan all = decode.Aggregate((a, b) => a + b);
-        return new BenchRun(prefill, all, rates, (double)bytes / decodeTokens, nodes);
+        return new BenchRun(prefill, all, rates, tokens, (double)bytes / decodeTokens, nodes);
     }
 
     /// <summary>Managed bytes that ILGPU itself allocates for the launches of one decode step.</summary>
@@ -123,12 +129,20 @@ internal sealed class StepBench : IDisposable
         return () => device.Loader.Cpu.Run(device.Stream, nothing);
     }
 
-    private void StepUntil(GenerationRequest request, int tokens, CancellationToken cancellation)
+    // What each token took goes to the span, where one is given.
+    private void StepUntil(GenerationRequest request, int tokens, CancellationToken cancellation, Span<double> seconds = default)
     {
-        while (request.GeneratedTokens < tokens)
+        long last = Stopwatch.GetTimestamp();
+        for (int from = request.GeneratedTokens, reached = from; reached < tokens;)
         {
             cancellation.ThrowIfCancellationRequested();
             scheduler.Step();
+            if (request.GeneratedTokens == reached)
+                continue;
+            long now = Stopwatch.GetTimestamp();
+            if (!seconds.IsEmpty)
+                seconds[reached - from] = (double)(now - last) / Stopwatch.Frequency;
+            (last, reached) = (now, request.GeneratedTokens);
         }
     }
 }
@@ -137,6 +151,7 @@ internal sealed class StepBench : IDisposable
 /// <param name="Prefill">From the prompt to its first token.</param>
 /// <param name="Decode">All further tokens.</param>
 /// <param name="DecodeRates">Tokens per second of each part of them.</param>
+/// <param name="TokenSeconds">What every one of them took, part by part.</param>
 /// <param name="BytesPerToken">Managed bytes allocated per decoded token, on the thread that steps.</param>
 /// <param name="Nodes">Times of a decode step's nodes at the length reached; empty where not asked for.</param>
-internal sealed record BenchRun(TimeSpan Prefill, TimeSpan Decode, double[] DecodeRates, double BytesPerToken, IReadOnlyList<NodeTime> Nodes);
+internal sealed record BenchRun(TimeSpan Prefill, TimeSpan Decode, double[] DecodeRates, double[][] TokenSeconds, double BytesPerToken, IReadOnlyList<NodeTime> Nodes);

@@ -4,13 +4,16 @@ using System.Text.Json.Nodes;
 namespace QwenIlgpu.Cli;
 
 /// <summary>Measures a synthetic model at several lengths of context, after its logits have been found sane.</summary>
-internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, double bytesPerSecond, SyntheticSteps steps, bool cudaGraphs)
+/// <param name="bandwidth">Bytes a second; asked for before and after whatever is held against them, as a shared machine's change.</param>
+internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, Func<double> bandwidth, SyntheticSteps steps, bool cudaGraphs)
 {
     private const int DecodeParts = 5;
     private const int AlternationPasses = 3;
     private const int CheckedPromptTokens = 16;
     private const double LeastDeviation = 1;
     private const double MostDeviation = 10;
+
+    private readonly List<double> bandwidths = [];
 
     /// <summary>The report; a table of nodes for each context where they are asked for.</summary>
     public (JsonObject Report, IReadOnlyList<NodeTable> Nodes) Run(CancellationToken cancellation)
@@ -37,7 +40,7 @@ internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, do
             ["weight_bytes"] = model.WeightBytes,
             ["state_bytes"] = bench.StateBytes,
             ["logits_standard_deviation"] = JsonOutput.Rounded(deviation, 3),
-            ["bandwidth_gb_per_s"] = JsonOutput.Rounded(bytesPerSecond / 1e9, 2),
+            ["bandwidth_gb_per_s"] = JsonOutput.Rounded(Median.Of(bandwidths) / 1e9, 2),
             ["launches_per_token"] = bench.LaunchesPerToken,
             ["prefill_chunk_tokens"] = bench.PrefillChunkTokens,
             ["decode_tokens"] = steps.DecodeTokens,
@@ -84,11 +87,21 @@ internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, do
 
         // The first pass compiles, captures and loads what is loaded late; it needs only a few tokens.
         bench.Run(prompt, Math.Min(steps.DecodeTokens, 3), cancellation, skipsPrompt: true);
+        var around = new List<double>();
         BenchRun run = bench.Run(
-            prompt, steps.DecodeTokens, cancellation, Math.Min(DecodeParts, steps.DecodeTokens), steps.SkipsPrefill, timesNodes: steps.TimesNodes);
+            prompt, steps.DecodeTokens, cancellation, Math.Min(DecodeParts, steps.DecodeTokens), steps.SkipsPrefill, steps.TimesNodes,
+            beforePart: () => around.Add(bandwidth()));
+        around.Add(bandwidth());
+        bandwidths.AddRange(around);
         double[] rates = [.. run.DecodeRates.Order()];
         double median = Median.Of(rates);
+        double bytesPerSecond = Median.Of(around);
         var plan = NodePlan.Of(bench.DecodeGraph, context + (steps.DecodeTokens / 2), bytesPerSecond);
+
+        // Each part's median token against what was measured, medians too, just before and just after it.
+        double ofRoofline = Median.Of(run.TokenSeconds.Select(
+            (tokens, i) => plan.Microseconds / 1e6 / Median.Of(tokens) * bytesPerSecond / ((around[i] + around[i + 1]) / 2)));
+        double[] all = [.. run.TokenSeconds.SelectMany(t => t)];
         if (steps.TimesNodes)
             nodes.Add(new NodeTable(run.Nodes, context + steps.DecodeTokens + 1, bytesPerSecond));
         return new JsonObject
@@ -100,7 +113,11 @@ internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, do
             ["decode_max"] = JsonOutput.Rounded(rates[^1], 2),
             ["bytes_per_token"] = plan.Bytes,
             ["predicted_tokens_per_second"] = JsonOutput.Rounded(1e6 / plan.Microseconds, 2),
-            ["percent_of_roofline"] = JsonOutput.Rounded(median * plan.Microseconds / 1e4, 2),
+            ["percent_of_roofline"] = JsonOutput.Rounded(ofRoofline * 100, 2),
+            ["token_median_ms"] = JsonOutput.Rounded(Median.Of(all) * 1e3, 2),
+            ["longest_token_in_medians"] = JsonOutput.Rounded(all.Max() / Median.Of(all), 2),
+            ["bandwidth_min_gb_per_s"] = JsonOutput.Rounded(around.Min() / 1e9, 2),
+            ["bandwidth_max_gb_per_s"] = JsonOutput.Rounded(around.Max() / 1e9, 2),
         };
     }
 

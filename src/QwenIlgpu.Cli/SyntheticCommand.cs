@@ -48,7 +48,10 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
         var steps = new SyntheticSteps(
             arguments.ContextsOf(parse) ?? (device.IsCuda ? [1024, 8192, 32768] : [64]),
             decodeTokens ?? (device.IsCuda ? 64 : 16), parse.GetValue(arguments.SkipPrefill), timesNodes, decoding);
-        double bandwidth = parse.GetValue(arguments.Bandwidth) * 1e9 ?? BandwidthProbe.MeasureBytesPerSecond(device);
+        double? given = parse.GetValue(arguments.Bandwidth) * 1e9;
+        if (given is null && !device.IsCpu)
+            given = BandwidthProbe.MeasureBytesPerSecond(device);
+        Func<double> bandwidth = () => given ?? BandwidthProbe.MeasureBytesPerSecond(device);
         var bench = new SyntheticBench(made, model.CapacityOf(parse), bandwidth, steps, cudaGraphs);
         (JsonObject report, IReadOnlyList<NodeTable> tables) = bench.Run(cancellation);
         report["bandwidth_is"] = parse.GetValue(arguments.Bandwidth) is null ? "measured" : "given";
