@@ -48,8 +48,11 @@ internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDire
         }
     }
 
-    /// <summary>Binds operands to a portable kernel. The entry is the kernel's static method, named after the op.</summary>
-    public Launch Bind<TKernel>(Action<Index1D, int, TKernel> entry, TKernel kernel)
+    /// <summary>
+    /// Binds operands to a portable kernel. The entry is the kernel's static method, named after the op. Where shares run, a given one does
+    /// instead of the kernel's own.
+    /// </summary>
+    public Launch Bind<TKernel>(Action<Index1D, int, TKernel> entry, TKernel kernel, Action<int, int>? otherShare = null)
         where TKernel : struct, IPortableKernel
     {
         if (cuda is not null)
@@ -63,7 +66,7 @@ internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDire
         if (cpu is not null)
         {
             Action<int, int> part = UsesShares && kernel is ICpuShare { TakesShape: true } share
-                ? share.Share
+                ? otherShare ?? share.Share
                 : (thread, threads) => entry(thread, threads, kernel);
             CpuSequence sequence = CpuSequence.Of(part);
             return new Launch(entry.Method.Name, items, stream => cpu.Run(stream, sequence)) { CpuPart = part };

@@ -88,9 +88,10 @@ internal readonly unsafe struct HalfTileNibbles : INibbleWeights
             int next = Math.Min(group + 1, w.Groups - 1);   // K may end in the first half: there x is 0
             Vector512<float> scales = TileScales.Scales(w, rowTile, group);
             Vector512<float> nextScales = TileScales.Scales(w, rowTile, next);
-            Interleave(scales, nextScales, numbers);
+            Interleave(scales, nextScales, numbers, RowNumbers);
             Interleave(
-                scales * -TileScales.Zeros(w, rowTile, group), nextScales * -TileScales.Zeros(w, rowTile, next), numbers + (RowNumbers / 2));
+                scales * -TileScales.Zeros(w, rowTile, group), nextScales * -TileScales.Zeros(w, rowTile, next), numbers + (RowNumbers / 2),
+                RowNumbers);
             numbers += TileNumbers;
         }
     }
@@ -123,26 +124,26 @@ internal readonly unsafe struct HalfTileNibbles : INibbleWeights
         return Vector512.Create(eight, eight);
     }
 
-    // Of each row r the four floats a[r], a[r], b[r], b[r].
+    /// <summary>Of each row r the four floats a[r], a[r], b[r], b[r], the rows so many apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Interleave(Vector512<float> a, Vector512<float> b, float* numbers)
+    public static void Interleave(Vector512<float> a, Vector512<float> b, float* numbers, int rowNumbers)
     {
-        InterleaveFour(a.GetLower().GetLower(), b.GetLower().GetLower(), numbers);
-        InterleaveFour(a.GetLower().GetUpper(), b.GetLower().GetUpper(), numbers + (4 * RowNumbers));
-        InterleaveFour(a.GetUpper().GetLower(), b.GetUpper().GetLower(), numbers + (8 * RowNumbers));
-        InterleaveFour(a.GetUpper().GetUpper(), b.GetUpper().GetUpper(), numbers + (12 * RowNumbers));
+        InterleaveFour(a.GetLower().GetLower(), b.GetLower().GetLower(), numbers, rowNumbers);
+        InterleaveFour(a.GetLower().GetUpper(), b.GetLower().GetUpper(), numbers + (4 * rowNumbers), rowNumbers);
+        InterleaveFour(a.GetUpper().GetLower(), b.GetUpper().GetLower(), numbers + (8 * rowNumbers), rowNumbers);
+        InterleaveFour(a.GetUpper().GetUpper(), b.GetUpper().GetUpper(), numbers + (12 * rowNumbers), rowNumbers);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void InterleaveFour(Vector128<float> a, Vector128<float> b, float* numbers)
+    private static void InterleaveFour(Vector128<float> a, Vector128<float> b, float* numbers, int rowNumbers)
     {
         Vector128<float> twiceA = Sse.UnpackLow(a, a);
         Vector128<float> twiceB = Sse.UnpackLow(b, b);
         Sse.MoveLowToHigh(twiceA, twiceB).StoreAligned(numbers);
-        Sse.MoveHighToLow(twiceB, twiceA).StoreAligned(numbers + RowNumbers);
+        Sse.MoveHighToLow(twiceB, twiceA).StoreAligned(numbers + rowNumbers);
         twiceA = Sse.UnpackHigh(a, a);
         twiceB = Sse.UnpackHigh(b, b);
-        Sse.MoveLowToHigh(twiceA, twiceB).StoreAligned(numbers + (2 * RowNumbers));
-        Sse.MoveHighToLow(twiceB, twiceA).StoreAligned(numbers + (3 * RowNumbers));
+        Sse.MoveLowToHigh(twiceA, twiceB).StoreAligned(numbers + (2 * rowNumbers));
+        Sse.MoveHighToLow(twiceB, twiceA).StoreAligned(numbers + (3 * rowNumbers));
     }
 }

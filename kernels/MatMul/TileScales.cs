@@ -18,13 +18,16 @@ internal static unsafe class TileScales
 
     /// <summary>Their zero points.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Zeros(in CpuWeights w, long rowTile, int group)
+    public static Vector512<float> Zeros(in CpuWeights w, long rowTile, int group) =>
+        w.Zeros == null ? Vector512.Create((float)Int4Layout.Zero) : Vector512.ConvertToSingle(ZeroCodes(w, rowTile, group));
+
+    /// <summary>Their zero points as integers, of weights that store them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> ZeroCodes(in CpuWeights w, long rowTile, int group)
     {
-        if (w.Zeros == null)
-            return Vector512.Create((float)Int4Layout.Zero);
         Vector128<byte> stored = Vector128.Load(w.Zeros + (((rowTile * w.Groups) + group) * LaneSums.Rows));
         (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(stored);
         (Vector256<uint> first, Vector256<uint> last) = Vector256.Widen(Vector256.Create(low, high));
-        return Vector512.ConvertToSingle(Vector512.Create(first, last).AsInt32());
+        return Vector512.Create(first, last).AsInt32();
     }
 }

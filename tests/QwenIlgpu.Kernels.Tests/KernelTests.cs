@@ -59,7 +59,7 @@ internal abstract class ShareTests(Shares shares) : KernelTests
     public void ChooseNone() => Device.UsesShares = false;
 
     /// <summary>What launches leave, bit for bit the same whether one thread does them, two or three, each its part in turn.</summary>
-    protected static T[] RunInParts<T>(Func<Launch[]> bind, Func<T[]> result)
+    public static T[] RunInParts<T>(Func<Launch[]> bind, Func<T[]> result)
     {
         Assume.That(TestDevice.Kind, Is.EqualTo("cpu"), "parts are of CPU threads");
         T[] alone = [];

@@ -63,8 +63,8 @@ internal sealed partial class Ops
         Tensor y = graph.NewTensor(weight.ShortName, x.Rows, weight.Rows, role);
         Add(weight.Dense is null ? "dequant_mat_mul" : "mat_mul", [x], [y], weight.SizeBytes, () => weight switch
         {
-            { Int4: { } int4 } => DequantMatMul.Bind(loader, x.View, int4, y.View),
-            { Int8: { } int8 } => DequantMatMul.Bind(loader, x.View, int8, y.View),
+            { Int4: { } int4 } => DequantMatMul.Bind(loader, x.View, int4, y.View, takesFixedPoint: Shape.Kind == StepKind.Decode),
+            { Int8: { } int8 } => DequantMatMul.Bind(loader, x.View, int8, y.View, takesFixedPoint: Shape.Kind == StepKind.Decode),
             _ => DenseMatMul.Bind(loader, x.View, weight.Dense!.Value, y.View),
         }, multiplyAdds: (long)x.Rows * weight.Rows * weight.Columns);
         return y;

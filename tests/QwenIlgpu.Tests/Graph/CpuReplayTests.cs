@@ -37,6 +37,7 @@ internal sealed class CpuReplayTests
         graph.Add("norm", [row], [row], 4096, () => []);
         graph.Add("linear", [row], [row], 2 << 20, () => []);
         graph.Add("small_linear", [row], [row], 8192, () => [], multiplyAdds: 16 * 1024);
+        graph.Add("gates", [row], [row], 0, () => []);
         graph.Add("rows_of_small_linear", [row], [row], 8192, () => [], multiplyAdds: 512 * 16 * 1024);
         graph.Add("attention", [row], [row], 0, () => [], bytesPerContextToken: 512);
         graph.Add("swiglu_between_barriers", [row], [row], 0, () => []);
