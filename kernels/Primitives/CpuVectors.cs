@@ -122,7 +122,12 @@ internal static unsafe class CpuVectors
 
     /// <summary>Up to sixteen floats, zeros behind them.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> LoadFirst(float* from, int count) => count >= Width ? Vector512.Load(from) : LoadTail(from, count);
+    public static Vector512<float> LoadFirst(float* from, int count)
+    {
+        if (count >= Width)
+            return Vector512.Load(from);
+        return Avx512F.IsSupported ? Avx512F.MaskLoad(from, First(count), Vector512<float>.Zero) : LoadTail(from, count);
+    }
 
     /// <summary>The first of sixteen floats, at most all.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -130,6 +135,8 @@ internal static unsafe class CpuVectors
     {
         if (count >= Width)
             values.Store(to);
+        else if (Avx512F.IsSupported)
+            Avx512F.MaskStore(to, First(count), values);
         else
             StoreTail(values, to, count);
     }
@@ -153,6 +160,11 @@ internal static unsafe class CpuVectors
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> Pairs(Vector128<float> a, Vector128<float> b) => Sse.UnpackLow(a, b) + Sse.UnpackHigh(a, b);
 
+    // All bits of the first lanes.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> First(int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
+
+    // Only with AVX2: a vector that a call returns passes through memory, where the compiler then leaves those of the loop, too.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static Vector512<float> LoadTail(float* from, int count)
     {
