@@ -48,7 +48,7 @@ internal static class DequantMatMulBench
         };
 
         Launch Bind() => DequantMatMul.Bind(
-            device.Loader, xs, new Int8Matrix(device.Upload(codes), device.Upload(scales), WeightType.Bf16, Rows, K, Group), y);
+            device.Loader, xs, new Int8Matrix(device.Upload(codes), device.Upload(scales), WeightType.Bf16, Rows, K, Group), y, takesFixedPoint: true);
     }
 
     private static PreparedKernel Prepare(BenchDevice device, int n, int m)
@@ -95,6 +95,7 @@ internal static class DequantMatMulBench
         };
 
         Launch Bind() => DequantMatMul.Bind(
-            device.Loader, xs, new Int4Matrix(device.Upload(codes), device.Upload(scales), default, WeightType.Bf16, n, K, Group), y);
+            device.Loader, xs, new Int4Matrix(device.Upload(codes), device.Upload(scales), default, WeightType.Bf16, n, K, Group), y,
+            takesFixedPoint: m <= 16);
     }
 }

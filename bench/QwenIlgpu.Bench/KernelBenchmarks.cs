@@ -46,7 +46,7 @@ internal static class KernelBenchmarks
 
         // Before anything is measured, so that a file that cannot be written costs nothing.
         using OutputFile? json = jsonFile is null ? null : OutputFile.Create(jsonFile);
-        output.WriteLine($"{"kernel",-32} {"shape",-52} {"median µs",12} {"min",10} {"max",10} {"GB/s",8} {"GFLOP/s",8} {"error",9}");
+        output.WriteLine($"{"kernel",-32} {"shape",-52} {"median µs",12} {"min",10} {"max",10} {"GB/s",8} {"of read",8} {"GFLOP/s",8} {"error",9}");
         var results = new List<KernelResult>();
         int wrong = 0;
         foreach (KernelBenchmark benchmark in benchmarks.Where(b => names.Length == 0 || names.Contains(b.Name)))
@@ -86,17 +86,22 @@ internal static class KernelBenchmarks
             return null;
         }
 
+        // What the CPU's threads read from memory, just before and just after: a shared machine's changes.
+        Func<double?> read = () => device == "cpu" && !smoke ? StreamRead.MeasureBytesPerSecond(bench.Loader.Cpu.Count) : null;
+        double? before = read();
         double[] times = [.. Enumerable.Range(0, smoke ? 1 : TimedRuns).Select(_ => bench.TimeMicroseconds(kernel)).Order()];
         double median = times[times.Length / 2];
+        double? percent = kernel.Bytes / median / 1e3 * 100 / ((before + read()) / 2 / 1e9);
         var result = new KernelResult(
-            benchmark.Name, benchmark.Shape, median, times[0], times[^1], kernel.Bytes / median / 1e3, kernel.Flops / median / 1e3, error);
+            benchmark.Name, benchmark.Shape, median, times[0], times[^1], kernel.Bytes / median / 1e3, kernel.Flops / median / 1e3, error, percent);
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{result.Name,-32} {result.Shape,-52} {median,12:F1} {times[0],10:F1} {times[^1],10:F1} {result.GigabytesPerSecond,8:F2} {result.GigaflopsPerSecond,8:F2} {error,9:E1}"));
+            $"{result.Name,-32} {result.Shape,-52} {median,12:F1} {times[0],10:F1} {times[^1],10:F1} {result.GigabytesPerSecond,8:F2} {(percent is null ? "-" : $"{percent:F0} %"),8} {result.GigaflopsPerSecond,8:F2} {error,9:E1}"));
         return result;
     }
 }
 
-/// <summary>One measured kernel.</summary>
+/// <summary>One measured kernel; on the CPU with its bytes a second in percent of what its threads read.</summary>
 internal sealed record KernelResult(
-    string Name, string Shape, double MedianUs, double MinUs, double MaxUs, double GigabytesPerSecond, double GigaflopsPerSecond, double Error);
+    string Name, string Shape, double MedianUs, double MinUs, double MaxUs, double GigabytesPerSecond, double GigaflopsPerSecond, double Error,
+    double? PercentOfRead = null);

@@ -3,7 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>target = source, one 16-byte word an item.</summary>
-internal readonly struct CopyWordsKernel(ArrayView<UInt4> source, ArrayView<UInt4> target) : IPortableKernel
+internal readonly partial struct CopyWordsKernel(ArrayView<UInt4> source, ArrayView<UInt4> target) : IPortableKernel
 {
     public int Items => source.IntLength;
 

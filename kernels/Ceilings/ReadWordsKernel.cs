@@ -3,7 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>One item reads <see cref="WordsPerItem"/> words, neighbours side by side, and leaves the sum of their first integers.</summary>
-internal readonly struct ReadWordsKernel(ArrayView<UInt4> source, ArrayView<uint> sums) : IPortableKernel
+internal readonly partial struct ReadWordsKernel(ArrayView<UInt4> source, ArrayView<uint> sums) : IPortableKernel
 {
     public const int WordsPerItem = 8;
 

@@ -80,14 +80,8 @@ internal static unsafe class CpuMatMul
                     case CpuWeightKind.Int4 when w.GroupSize < Int4Layout.TileColumns:
                         Int4Lanes.Multiply<HalfTileNibbles>(w, tile, x.Columns, xs, stretchFloats, sums, numbers, totals);
                         break;
-                    case CpuWeightKind.Int4 when !Avx512F.IsSupported:
-                        Int4Lanes.Multiply<WholeTileNibbles>(w, tile, x.Columns, xs, stretchFloats, sums, numbers, totals);
-                        break;
-                    case CpuWeightKind.Int4 when w.Zeros == null:
-                        Int4Tables.Multiply<SymmetricTables>(w, tile, x.Columns, xs, stretchFloats, numbers, totals);
-                        break;
                     case CpuWeightKind.Int4:
-                        Int4Tables.Multiply<ZeroPointTables>(w, tile, x.Columns, xs, stretchFloats, numbers, totals);
+                        Int4Lanes.Multiply<WholeTileNibbles>(w, tile, x.Columns, xs, stretchFloats, sums, numbers, totals);
                         break;
                     case CpuWeightKind.Int8:
                         Int8Lanes.Multiply(w, tile, x.Columns, xs, stretchFloats, numbers, totals);
