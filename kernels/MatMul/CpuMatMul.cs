@@ -87,13 +87,13 @@ internal static unsafe class CpuMatMul
                         Int8Lanes.Multiply(w, tile, x.Columns, xs, stretchFloats, numbers, totals);
                         break;
                     case CpuWeightKind.Bf16:
-                        DenseLanes.Multiply<Bf16Lanes>(w, tile, rows, x.Columns, xs, stretchFloats, totals);
+                        DenseLanes.Multiply<Bf16Lanes>(w, tile, rows, x.Columns, xs, stretchFloats, numbers, totals);
                         break;
                     case CpuWeightKind.F16:
-                        DenseLanes.Multiply<F16DenseLanes>(w, tile, rows, x.Columns, xs, stretchFloats, totals);
+                        DenseLanes.Multiply<F16DenseLanes>(w, tile, rows, x.Columns, xs, stretchFloats, numbers, totals);
                         break;
                     default:
-                        DenseLanes.Multiply<F32Lanes>(w, tile, rows, x.Columns, xs, stretchFloats, totals);
+                        DenseLanes.Multiply<F32Lanes>(w, tile, rows, x.Columns, xs, stretchFloats, numbers, totals);
                         break;
                 }
 
@@ -185,13 +185,13 @@ internal static unsafe class CpuMatMul
                 Int8Lanes.Unpack(w, tile, from, to, weights, numbers);
                 break;
             case CpuWeightKind.Bf16:
-                DenseLanes.Unpack<Bf16Lanes>(w, tile, rows, from, to, weights);
+                DenseLanes.Unpack<Bf16Lanes>(w, tile, rows, from, to, weights, numbers);
                 break;
             case CpuWeightKind.F16:
-                DenseLanes.Unpack<F16DenseLanes>(w, tile, rows, from, to, weights);
+                DenseLanes.Unpack<F16DenseLanes>(w, tile, rows, from, to, weights, numbers);
                 break;
             default:
-                DenseLanes.Unpack<F32Lanes>(w, tile, rows, from, to, weights);
+                DenseLanes.Unpack<F32Lanes>(w, tile, rows, from, to, weights, numbers);
                 break;
         }
 

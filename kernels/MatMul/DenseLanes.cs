@@ -56,8 +56,15 @@ internal static unsafe class DenseLanes
     private const int Step = 2 * CpuVectors.Width;
     private const int TailBytes = Step * sizeof(float);
 
-    /// <summary>The sixteen lanes' totals of a row tile with one token's x, whose stretches lie so far apart; four rows side by side.</summary>
-    public static void Multiply<TLanes>(in CpuWeights w, long rowTile, int rows, int columns, float* x, long stretchFloats, float* totals)
+    /// <summary>What the ends of four rows take.</summary>
+    public const int TailFloats = 4 * Step;
+
+    /// <summary>
+    /// The sixteen lanes' totals of a row tile with one token's x, whose stretches lie so far apart; four rows side by side. tails: memory
+    /// for <see cref="TailFloats"/>, as memory on the stack would be cleared for every four rows.
+    /// </summary>
+    public static void Multiply<TLanes>(
+        in CpuWeights w, long rowTile, int rows, int columns, float* x, long stretchFloats, float* tails, float* totals)
         where TLanes : IDenseLanes
     {
         for (int row = 0; row < rows; row += 4)
@@ -67,16 +74,15 @@ internal static unsafe class DenseLanes
             int last = rows - 1 - row;
             MultiplyFour<TLanes>(
                 first, first + (Math.Min(1, last) * w.RowBytes), first + (Math.Min(2, last) * w.RowBytes), first + (Math.Min(3, last) * w.RowBytes),
-                columns, x, stretchFloats, totals + (row * CpuVectors.Width));
+                first + (4 * w.RowBytes), columns, x, stretchFloats, (byte*)tails, totals + (row * CpuVectors.Width));
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyFour<TLanes>(
-        byte* w0, byte* w1, byte* w2, byte* w3, int columns, float* x, long stretchFloats, float* totals)
+        byte* w0, byte* w1, byte* w2, byte* w3, byte* ahead, int columns, float* x, long stretchFloats, byte* tails, float* totals)
         where TLanes : IDenseLanes
     {
-        byte* tails = stackalloc byte[4 * TailBytes];
         for (int row = 0; row < 4; row++)
             Vector512<float>.Zero.StoreAligned(totals + (row * CpuVectors.Width));
         for (int start = 0; start < columns; start += LaneOrder.Stretch)
@@ -86,10 +92,10 @@ internal static unsafe class DenseLanes
             int i = 0;
             for (; i <= count - Step; i += Step)
             {
-                Prefetch<TLanes>(w0);
-                Prefetch<TLanes>(w1);
-                Prefetch<TLanes>(w2);
-                Prefetch<TLanes>(w3);
+                // The next four rows in the order of memory, which is not the one in which these are read.
+                for (int line = 0; line < 4 * Step * TLanes.ElementBytes; line += 64)
+                    Sse.Prefetch0(ahead + line);
+                ahead += 4 * Step * TLanes.ElementBytes;
                 Vector512<float> first = Vector512.LoadAligned(x + i);
                 Vector512<float> second = Vector512.LoadAligned(x + i + CpuVectors.Width);
                 a = Add<TLanes>(a, w0, first, second);
@@ -133,21 +139,12 @@ internal static unsafe class DenseLanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddTo(float* total, Vector512<float> sum) => (Vector512.LoadAligned(total) + sum).StoreAligned(total);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Prefetch<TLanes>(byte* elements)
-        where TLanes : IDenseLanes
-    {
-        Sse.Prefetch0(elements + CpuMatMul.AheadBytes);
-        if (TLanes.ElementBytes == sizeof(float))
-            Sse.Prefetch0(elements + CpuMatMul.AheadBytes + 64);
-    }
-
-    /// <summary>The weights of a row tile's rows in the columns from … to, the rows a stretch apart.</summary>
+    /// <summary>The weights of a row tile's rows in the columns from … to, the rows a stretch apart; tails as there.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Unpack<TLanes>(in CpuWeights w, long rowTile, int rows, int from, int to, float* weights)
+    public static void Unpack<TLanes>(in CpuWeights w, long rowTile, int rows, int from, int to, float* weights, float* tails)
         where TLanes : IDenseLanes
     {
-        byte* tail = stackalloc byte[TailBytes];
+        byte* tail = (byte*)tails;
         for (int row = 0; row < rows; row++)
         {
             byte* elements = w.Data + (((rowTile * LaneSums.Rows) + row) * w.RowBytes) + ((long)from * TLanes.ElementBytes);
