@@ -2,9 +2,13 @@
 
 const STAGES = ["decode", "prefill"];
 const ROW = 34;
-const LEFT = 330;
-const WIDTH = 900;
-const PLOT = 380;
+const LEFT = 350;
+const WIDTH = 920;
+const PLOT = 370;
+
+// The ratios that the picture's scale begins with and that it is marked at.
+const LEAST = 0.5;
+const MARKS = [0.5, 1, 2, 4, 8, 16, 32, 64];
 
 const rounded = x => x === null || x === undefined ? "–" : x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : x.toFixed(2);
 const spread = rate => rate.ratio === null ? "–" : `${rate.ratio_min.toFixed(2)}–${rate.ratio_max.toFixed(2)}`;
@@ -70,11 +74,12 @@ column its smallest and largest value in one pass. What is compared, and what to
 const escaped = text => text.replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
 const label = (x, y, text, more = "") => `<text x="${x}" y="${y}" ${more}>${escaped(text)}</text>`;
 
-/** A bar for each ratio of medians, a whisker from the smallest to the largest of single passes, a line where both are equal. */
+/** A bar for each ratio of medians, by its logarithm from where both are equal, and a whisker from the smallest to the largest of single passes. */
 export function picture(results) {
     const rows = results.blocks.flatMap(block => STAGES.map(stage => ({ block, stage, rate: block[stage] }))).filter(r => r.rate.ratio !== null);
-    const most = Math.max(1.2, ...rows.map(r => r.rate.ratio_max)) * 1.05;
-    const x = ratio => LEFT + ratio / most * PLOT;
+    const most = Math.max(2, ...rows.map(r => r.rate.ratio_max)) * 1.05;
+    const least = Math.min(LEAST, ...rows.map(r => r.rate.ratio_min));
+    const x = ratio => LEFT + Math.log(ratio / least) / Math.log(most / least) * PLOT;
     const height = 70 + rows.length * ROW;
     const parts = [
         `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
@@ -86,12 +91,16 @@ export function picture(results) {
         const middle = y + 10;
         parts.push(
             label(10, y + 14, `${block.model}, ${block.our_format.split(",")[0]} / ${block.peer_format.split(",")[0]}, ${threadsOf(block)}, ${stage}${marks(block)}`),
-            `<rect x="${LEFT}" y="${y}" width="${(x(rate.ratio) - LEFT).toFixed(1)}" height="20" fill="${stage === "decode" ? "#3b6ea5" : "#a5723b"}"/>`,
+            `<rect x="${Math.min(x(1), x(rate.ratio)).toFixed(1)}" y="${y}" width="${Math.abs(x(rate.ratio) - x(1)).toFixed(1)}" height="20" fill="${stage === "decode" ? "#3b6ea5" : "#a5723b"}"/>`,
             `<path d="M${x(rate.ratio_min).toFixed(1)} ${middle}H${x(rate.ratio_max).toFixed(1)}" stroke="black"/>`,
             label(LEFT + PLOT + 10, y + 14, `${rate.ratio.toFixed(2)}  (${rounded(rate.ours.tokens_per_second)} / ${rounded(rate.peer.tokens_per_second)} tok/s)`));
     });
-    parts.push(
-        `<path d="M${x(1).toFixed(1)} 36V${height - 22}" stroke="black" stroke-dasharray="4 3"/>`,
-        label(x(1).toFixed(1), height - 8, "equal", 'text-anchor="middle"'), "</svg>");
+    for (const ratio of MARKS.filter(m => m >= least && m <= most)) {
+        parts.push(
+            `<path d="M${x(ratio).toFixed(1)} 36V${height - 22}" stroke="${ratio === 1 ? "black" : "#ccc"}" stroke-dasharray="4 3"/>`,
+            label(x(ratio).toFixed(1), height - 8, ratio === 1 ? "equal" : `${ratio} ×`, 'text-anchor="middle"'));
+    }
+
+    parts.push("</svg>");
     return `${parts.join("\n")}\n`;
 }
