@@ -21,7 +21,8 @@ internal readonly unsafe partial struct CausalConv1dKernel : ICpuShare
         for (int channel = channels.From; channel < channels.To; channel += TileChannels)
         {
             int count = Math.Min(TileChannels, channels.To - channel);
-            Prefetch(channel + count, Math.Min(TileChannels, channels.To - channel - count));
+            if (sequences > 0 && channel + count < channels.To)
+                Prefetch(channel + count, Math.Min(TileChannels, channels.To - channel - count));
             float* taps = CpuVectors.Scratch((Taps + 3) * TileChannels);
             GatherTaps(channel, count, taps);
             for (int sequence = 0; sequence < sequences; sequence++)

@@ -25,12 +25,16 @@ internal static unsafe class CpuMatMul
     // Bytes of arranged x that a block of tokens may have: half of a second-level cache.
     private const long BlockBytes = 1 << 19;
 
-    public static void Run(int thread, int threads, Matrix<float> x, CpuWeights w, Matrix<float> y)
+    /// <summary>
+    /// What one thread does. In fixed point, for quantised weights, each token comes straight from memory with fewer instructions a weight; an
+    /// output is then within Σ |w| · 2^-23 of the largest |x| of its 128 columns of what exact x would give.
+    /// </summary>
+    public static void Run(int thread, int threads, Matrix<float> x, CpuWeights w, Matrix<float> y, bool inFixedPoint = false)
     {
         CpuPart tiles = CpuPart.Of((y.Columns + LaneSums.Rows - 1) / LaneSums.Rows, thread, threads);
         if (tiles.From == tiles.To)
             return;
-        if (y.Rows <= DirectTokens)
+        if (y.Rows <= DirectTokens && !inFixedPoint)
         {
             MultiplyDirectly(tiles, x, w, y);
             return;
@@ -40,22 +44,11 @@ internal static unsafe class CpuMatMul
         for (int block = 0; block < blocks; block++)
         {
             CpuPart tokens = CpuPart.Of(y.Rows, thread: block, threads: blocks);
-            MultiplyUnpacked(tiles, tokens, x, w, y);
+            if (inFixedPoint)
+                MultiplyInFixedPoint(tiles, tokens, x, w, y);
+            else
+                MultiplyUnpacked(tiles, tokens, x, w, y);
         }
-    }
-
-    /// <summary>
-    /// The same of quantised weights with x in fixed point, each token straight from memory: fewer instructions a weight, so that memory
-    /// alone bounds one token. An output is within Σ |w| · 2^-23 of the largest |x| of its 128 columns of what exact x would give.
-    /// </summary>
-    public static void RunInFixedPoint(int thread, int threads, Matrix<float> x, CpuWeights w, Matrix<float> y)
-    {
-        CpuPart tiles = CpuPart.Of((y.Columns + LaneSums.Rows - 1) / LaneSums.Rows, thread, threads);
-        if (tiles.From == tiles.To)
-            return;
-        int blocks = (y.Rows + TokensOfBlock(x.Columns) - 1) / TokensOfBlock(x.Columns);
-        for (int block = 0; block < blocks; block++)
-            MultiplyInFixedPoint(tiles, CpuPart.Of(y.Rows, thread: block, threads: blocks), x, w, y);
     }
 
     private static int TokensOfBlock(int columns) =>
@@ -154,7 +147,7 @@ internal static unsafe class CpuMatMul
                 float* scales = numbers;
                 for (int k = 0; k < columns; scales += LaneSums.Rows)
                 {
-                    int segment = w.Kind == CpuWeightKind.Int8 ? Math.Min(Int8Lanes.Segment(w, from + k), columns - k) : columns;
+                    int segment = w.Kind == CpuWeightKind.Int8 ? Math.Min(Int8Lanes.Segment(w, from + k, LaneOrder.Stretch), columns - k) : columns;
                     if (Avx512F.IsSupported)
                         TokenTile.Multiply(weights + k, rows, xs + k, count, segment, scales, totals);
                     else

@@ -2,7 +2,7 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// y = x · Wᵀ with quantised weights, accumulated in float. Where it takes fixed point, which decode steps do, CPU shares may round x to
-/// 24 bits of the largest of 128 neighbours and sum integers: twice as fast for a token, slower for a prompt.
+/// 24 bits of the largest of 128 neighbours and sum integers: faster for a token, slower for a prompt.
 /// </summary>
 internal static class DequantMatMul
 {

@@ -25,7 +25,7 @@ internal readonly unsafe struct WholeUnits : IInt4Units
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public static void Prepare(in CpuWeights w, long rowTile, int group, float unit, float* scales, int* zeros)
     {
-        (TileScales.Scales(w, rowTile, group) * Vector512.Create(unit)).StoreAligned(scales);
+        TileScales.Store(w, rowTile, group, unit, scales);
         if (w.Zeros != null)
             TileScales.ZeroCodes(w, rowTile, group).StoreAligned(zeros);
     }
@@ -217,7 +217,7 @@ internal static unsafe class Int4Integers
         return (upper << 8) + Avx512BW.MultiplyAddAdjacent(low, one);
     }
 
-    // The same of half the lanes, with AVX2's registers: too few to hold x, too.
+    // The same of half the lanes, with AVX2's registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddHalfTiles<TUnits, TTiles>(byte* lanes, byte* ahead, byte* x, float* scales, int* zeros, float* totals)
         where TUnits : IInt4Units

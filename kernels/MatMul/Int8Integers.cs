@@ -27,9 +27,8 @@ internal static unsafe class Int8Integers
         for (int k = 0; k < columns;)
         {
             // As many tiles as have one unit and one scale.
-            int alike = Math.Min(FixedPointRows.Block - (k % FixedPointRows.Block), w.GroupSize - (k % w.GroupSize));
-            int tiles = (Math.Min(alike, columns - k) + Int8Layout.TileColumns - 1) / Int8Layout.TileColumns;
-            Prepare(w, rowTile, k, units[k / FixedPointRows.Block] * CodeUnit, scales);
+            int tiles = (Math.Min(Int8Lanes.Segment(w, k, FixedPointRows.Block), columns - k) + Int8Layout.TileColumns - 1) / Int8Layout.TileColumns;
+            TileScales.Store(w, rowTile, k / w.GroupSize, units[k / FixedPointRows.Block] * CodeUnit, scales);
             byte* planes = (byte*)(x + (k / LaneOrder.Stretch * stretchFloats) + (k % LaneOrder.Stretch));
             if (Avx512BW.IsSupported)
             {
@@ -45,10 +44,6 @@ internal static unsafe class Int8Integers
             k += tiles * Int8Layout.TileColumns;
         }
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Prepare(in CpuWeights w, long rowTile, int k, float unit, float* scales) =>
-        (TileScales.Scales(w, rowTile, k / w.GroupSize) * Vector512.Create(unit)).StoreAligned(scales);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddTiles(byte* lanes, int tiles, byte* x, float* scales, float* totals)

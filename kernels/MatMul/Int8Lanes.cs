@@ -10,9 +10,9 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 internal static unsafe class Int8Lanes
 {
-    /// <summary>Columns that have one scale by themselves: a group, or so much of it as is in one stretch.</summary>
-    public static int Segment(in CpuWeights w, int k) =>
-        Math.Min(w.GroupSize - (k % w.GroupSize), LaneOrder.Stretch - (k % LaneOrder.Stretch));
+    /// <summary>Columns from k on that have one scale by themselves: to the end of its group, or of so long a piece of x before that.</summary>
+    public static int Segment(in CpuWeights w, int k, int pieceColumns) =>
+        Math.Min(w.GroupSize - (k % w.GroupSize), pieceColumns - (k % pieceColumns));
 
     private const int Pairs = Int8Layout.TileRows / 2;
     private const int PairBytes = Int8Layout.TileBytes / Pairs;
@@ -28,8 +28,8 @@ internal static unsafe class Int8Lanes
         LaneSums.Clear(totals);
         for (int k = 0; k < columns;)
         {
-            int tiles = (Math.Min(Segment(w, k), columns - k) + Int8Layout.TileColumns - 1) / Int8Layout.TileColumns;
-            (TileScales.Scales(w, rowTile, k / w.GroupSize) * Vector512.Create(ByteUnit)).StoreAligned(scales);
+            int tiles = (Math.Min(Segment(w, k, LaneOrder.Stretch), columns - k) + Int8Layout.TileColumns - 1) / Int8Layout.TileColumns;
+            TileScales.Store(w, rowTile, k / w.GroupSize, ByteUnit, scales);
             float* xs = x + (k / LaneOrder.Stretch * stretchFloats) + (k % LaneOrder.Stretch);
             byte* ahead = lanes + CpuMatMul.AheadBytes;
             for (int pair = 0; pair < Pairs; pair += 2)
@@ -47,7 +47,7 @@ internal static unsafe class Int8Lanes
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Unpack(in CpuWeights w, long rowTile, int from, int to, float* codes, float* scales)
     {
-        for (int k = from; k < to; k += Segment(w, k), scales += LaneSums.Rows)
+        for (int k = from; k < to; k += Segment(w, k, LaneOrder.Stretch), scales += LaneSums.Rows)
             TileScales.Scales(w, rowTile, k / w.GroupSize).StoreAligned(scales);
         byte* lanes = w.Data + (((rowTile * w.ColumnTiles) + (from / Int8Layout.TileColumns)) * Int8Layout.TileBytes);
         for (int k = from; k < to; k += Int8Layout.TileColumns)

@@ -6,5 +6,5 @@ internal static class MatMul
     public static Launch Bind<TWeights>(KernelLoader loader, Matrix<float> x, TWeights w, Matrix<float> y, bool takesFixedPoint = false)
         where TWeights : struct, IMatMulWeights => loader.Bind(
             MatMulKernel<TWeights>.MatMul, new MatMulKernel<TWeights>(x, w, y),
-            takesFixedPoint ? (thread, threads) => CpuMatMul.RunInFixedPoint(thread, threads, x, w.ForCpu(), y) : null);
+            takesFixedPoint ? (thread, threads) => CpuMatMul.Run(thread, threads, x, w.ForCpu(), y, inFixedPoint: true) : null);
 }

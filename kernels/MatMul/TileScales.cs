@@ -16,6 +16,11 @@ internal static unsafe class TileScales
         return w.HasF16Scales ? F16Lanes.Lower(words) : (words << 16).AsSingle();
     }
 
+    /// <summary>The same times a unit, left in memory. By itself: with AVX2 the compiler expands it only in methods that are not too long.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public static void Store(in CpuWeights w, long rowTile, int group, float unit, float* scales) =>
+        (Scales(w, rowTile, group) * Vector512.Create(unit)).StoreAligned(scales);
+
     /// <summary>Their zero points.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Zeros(in CpuWeights w, long rowTile, int group) =>

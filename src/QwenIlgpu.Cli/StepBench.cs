@@ -62,8 +62,6 @@ internal sealed class StepBench : IDisposable
         StepUntil(request, 1, cancellation);
         TimeSpan prefill = Stopwatch.GetElapsedTime(start);
         long bytes = 0;
-        var decode = new TimeSpan[parts];
-        var rates = new double[parts];
         var tokens = new double[parts][];
         for (int part = 0; part < parts; part++)
         {
@@ -72,11 +70,8 @@ internal sealed class StepBench : IDisposable
             int to = 1 + (int)((part + 1L) * decodeTokens / parts);
             tokens[part] = new double[to - from];
             bytes -= GC.GetAllocatedBytesForCurrentThread();
-            start = Stopwatch.GetTimestamp();
             StepUntil(request, to, cancellation, tokens[part]);
-            decode[part] = Stopwatch.GetElapsedTime(start);
             bytes += GC.GetAllocatedBytesForCurrentThread();
-            rates[part] = (request.GeneratedTokens - from) / decode[part].TotalSeconds;
         }
 
         IReadOnlyList<NodeTime> nodes = timesNodes ? TimedRunner.Run(DecodeGraph, model.Device, NodeRuns) : [];
@@ -84,8 +79,7 @@ internal sealed class StepBench : IDisposable
         scheduler.Update();
         while (scheduler.Step())
             cancellation.ThrowIfCancellationRequested();
-        TimeSpan all = decode.Aggregate((a, b) => a + b);
-        return new BenchRun(prefill, all, rates, tokens, (double)bytes / decodeTokens, nodes);
+        return new BenchRun(prefill, tokens, (double)bytes / decodeTokens, nodes);
     }
 
     /// <summary>Managed bytes that ILGPU itself allocates for the launches of one decode step.</summary>
@@ -149,9 +143,14 @@ internal sealed class StepBench : IDisposable
 
 /// <summary>What one pass took.</summary>
 /// <param name="Prefill">From the prompt to its first token.</param>
-/// <param name="Decode">All further tokens.</param>
-/// <param name="DecodeRates">Tokens per second of each part of them.</param>
-/// <param name="TokenSeconds">What every one of them took, part by part.</param>
+/// <param name="TokenSeconds">What every further token took, part by part.</param>
 /// <param name="BytesPerToken">Managed bytes allocated per decoded token, on the thread that steps.</param>
 /// <param name="Nodes">Times of a decode step's nodes at the length reached; empty where not asked for.</param>
-internal sealed record BenchRun(TimeSpan Prefill, TimeSpan Decode, double[] DecodeRates, double[][] TokenSeconds, double BytesPerToken, IReadOnlyList<NodeTime> Nodes);
+internal sealed record BenchRun(TimeSpan Prefill, double[][] TokenSeconds, double BytesPerToken, IReadOnlyList<NodeTime> Nodes)
+{
+    /// <summary>What all further tokens took.</summary>
+    public double DecodeSeconds => TokenSeconds.Sum(t => t.Sum());
+
+    /// <summary>Tokens per second of each part of them.</summary>
+    public IEnumerable<double> DecodeRates => TokenSeconds.Select(t => t.Length / t.Sum());
+}

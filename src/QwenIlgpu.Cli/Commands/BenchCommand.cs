@@ -70,7 +70,7 @@ internal static class BenchCommand
             using var bench = new StepBench(loaded, model.CapacityOf(parse), prompt + decode, !parse.GetValue(noGraphs));
             int[] ids = PromptOf(loaded, prompt);
             BenchRun warmUp = bench.Run(ids, decode, cancellation);
-            TimeSpan startToFirstToken = DateTime.Now - warmUp.Decode - ProcessStart();
+            TimeSpan startToFirstToken = DateTime.Now - TimeSpan.FromSeconds(warmUp.DecodeSeconds) - ProcessStart();
             BenchRun[] timed = [.. Enumerable.Range(0, parse.GetValue(runs)).Select(_ => bench.Run(ids, decode, cancellation))];
 
             JsonObject report = Report(loaded, bench, timed, prompt, decode);
@@ -149,7 +149,7 @@ internal static class BenchCommand
             ["decode_tokens"] = decodeTokens,
             ["runs"] = runs.Length,
             ["prefill_tokens_per_second"] = Spread([.. runs.Select(r => promptTokens / r.Prefill.TotalSeconds)]),
-            ["decode_tokens_per_second"] = Spread([.. runs.Select(r => decodeTokens / r.Decode.TotalSeconds)]),
+            ["decode_tokens_per_second"] = Spread([.. runs.Select(r => decodeTokens / r.DecodeSeconds)]),
             ["launches_per_token"] = bench.LaunchesPerToken,
             ["allocated_bytes_per_token"] = JsonOutput.Rounded(bytes, 1),
             ["of_these_by_ilgpu_itself"] = JsonOutput.Rounded(ilgpuBytes, 1),
