@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using Spectre.Console;
 
@@ -18,13 +19,14 @@ internal static class LoadBar
         });
         return await console.Progress()
             .AutoClear(true)
+            .AutoRefresh(false)   // its thread may start after the load has ended, and write where the command writes by then
             .Columns(
                 new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new DownloadedColumn(),
                 new RemainingTimeColumn())
-            .StartAsync(context => load(new Bar(context.AddTask("loading weights")))).ConfigureAwait(false);
+            .StartAsync(context => load(new Bar(context, context.AddTask("loading weights")))).ConfigureAwait(false);
     }
 
-    // The bar is drawn by a thread on which an exception ends the process; the command's own next line meets the same stream.
+    // A bar that cannot be drawn fails no load; the command's own next line meets the same stream.
     private sealed class Canvas(TextWriter writer) : TextWriter
     {
         public override Encoding Encoding => writer.Encoding;
@@ -49,13 +51,25 @@ internal static class LoadBar
     }
 
     // Progress<T> would post to the thread pool, where reports overtake each other.
-    private sealed class Bar(ProgressTask task) : IProgress<LoadProgress>
+    private sealed class Bar(ProgressContext context, ProgressTask task) : IProgress<LoadProgress>
     {
+        private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+
+        private readonly Lock drawing = new();
+        private long drawnAt;
+
         public void Report(LoadProgress value)
         {
-            task.MaxValue = Math.Max(value.TotalBytes, 1);
-            task.Value = value.LoadedBytes;
-            task.Description = Markup.Escape(value.Stage);
+            lock (drawing)
+            {
+                task.MaxValue = Math.Max(value.TotalBytes, 1);
+                task.Value = value.LoadedBytes;
+                task.Description = Markup.Escape(value.Stage);
+                if (drawnAt != 0 && Stopwatch.GetElapsedTime(drawnAt) < Interval)
+                    return;
+                drawnAt = Stopwatch.GetTimestamp();
+                context.Refresh();
+            }
         }
     }
 }

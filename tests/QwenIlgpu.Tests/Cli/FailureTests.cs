@@ -87,7 +87,7 @@ internal sealed class FailureTests
         Assert.That(asked, Is.EqualTo(2));
     }
 
-    // Thoughts, notices and a bar of progress go there; the bar is drawn by a thread of its own.
+    // Thoughts, notices and a bar of progress go there.
     [TestCase(false)]
     [TestCase(true)]
     public void AnErrorStreamThatTakesNothingIsAFailureToo(bool watched)
@@ -98,7 +98,6 @@ internal sealed class FailureTests
         Assert.That(CommandLine.RunOn(terminal, ["generate", "hi", "--greedy", "--max-tokens", "3", "--model", TestData.TinyModel, .. CommandLine.Device]), Is.EqualTo(ExitCode.Failed));
     }
 
-    // The bar is drawn again and again by a thread on which an exception ends the process.
     [Test]
     public void ABarThatCannotBeDrawnAnyMoreThrowsNothing()
     {
@@ -106,11 +105,32 @@ internal sealed class FailureTests
         using var terminal = new Terminal(TextReader.Null, TextWriter.Null, error) { ErrorIsTerminal = true };
         async Task<QwenModel> LoadUntilTheBarFails(string path, ModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellation)
         {
-            await Task.Run(() => SpinWait.SpinUntil(() => error.BadWrites > 0), cancellation);
+            for (int bytes = 0; error.BadWrites == 0; bytes++)
+            {
+                progress!.Report(new LoadProgress("loading weights", bytes, int.MaxValue));
+                await Task.Yield();
+            }
             throw new InvalidDataException("no");
         }
 
         Assert.That(CommandLine.RunOn(terminal, LoadUntilTheBarFails, "generate", "hi", "--model", TestData.TinyModel), Is.EqualTo(ExitCode.Failed));
+    }
+
+    // A command's end may close the stream; a bar that a thread of its own draws would still write there.
+    [Test]
+    public void ABarIsDrawnByNobodyAfterItsLoad()
+    {
+        for (int loads = 0; loads < 50; loads++)
+        {
+            using var error = new StringWriter();
+            using var terminal = new Terminal(TextReader.Null, TextWriter.Null, error) { ErrorIsTerminal = true };
+            CommandLine.RunOn(
+                terminal, (_, _, _, _) => throw new InvalidDataException("no"), "generate", "hi", "--model", TestData.TinyModel);
+            string drawn = error.ToString();
+            Thread.Yield();
+
+            Assert.That(error.ToString(), Is.EqualTo(drawn));
+        }
     }
 
     // It may be the engine that logs, on a thread where an exception ends the process.
