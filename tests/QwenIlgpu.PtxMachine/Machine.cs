@@ -1,0 +1,62 @@
+namespace QwenIlgpu.PtxMachine;
+
+/// <summary>
+/// A GPU in C#: it runs PTX as the driver gets it, on the memory that <see cref="Memory"/> knows of, and checks every access. A launch
+/// has ended when <see cref="Launch"/> returns. Launches of one machine run one after another.
+/// </summary>
+public sealed class Machine(MachineOptions? options = null) : IDisposable
+{
+    public MachineOptions Options { get; set; } = options ?? new MachineOptions();
+
+    public DeviceMemory Memory { get; } = new();
+
+    /// <summary>Runs a grid to its end.</summary>
+    /// <param name="kernel">What to run, of a parsed module.</param>
+    /// <param name="shape">Groups, threads and dynamic shared memory.</param>
+    /// <param name="parameters">The parameter buffer, laid out as the PTX declares; copied at once.</param>
+    /// <exception cref="FaultException">The kernel did what no kernel may; memory holds what it had written until then.</exception>
+    /// <exception cref="ArgumentException">The shape or the size of the buffer do not fit the kernel.</exception>
+    public void Launch(PtxKernel kernel, GridShape shape, ReadOnlySpan<byte> parameters)
+    {
+    }
+
+    public void Dispose() => Memory.Dispose();
+}
+
+/// <summary>How a machine runs and what it watches.</summary>
+public sealed record MachineOptions
+{
+    /// <summary>Orders groups and warps, chooses where they are interrupted and when asynchronous copies land.</summary>
+    public int Seed { get; init; }
+
+    /// <summary>Whether undefined values, races and synchronization are checked; bounds and alignment always are.</summary>
+    public bool Sanitizes { get; init; } = true;
+
+    /// <summary>How tensor cores add.</summary>
+    public TensorCoreSums TensorCoreSums { get; init; }
+
+    /// <summary>Threads that run groups; 0: one a processor.</summary>
+    public int Threads { get; init; }
+}
+
+/// <summary>How <c>mma</c> adds its products.</summary>
+public enum TensorCoreSums
+{
+    /// <summary>Exact products and an exact sum, rounded once to nearest even.</summary>
+    RoundedOnce,
+
+    /// <summary>
+    /// The least that hardware was seen to keep: products and accumulator aligned to the largest exponent among them, cut to 24 bits
+    /// toward zero, added, and the sum cut toward zero. Bounds must hold here too.
+    /// </summary>
+    Cut,
+}
+
+/// <summary>Groups of a launch, threads of a group, and its dynamic shared memory.</summary>
+public readonly record struct GridShape(
+    uint GridX, uint GridY, uint GridZ, uint GroupX, uint GroupY, uint GroupZ, uint DynamicSharedBytes)
+{
+    public long Groups => (long)GridX * GridY * GridZ;
+
+    public long GroupThreads => (long)GroupX * GroupY * GroupZ;
+}
