@@ -129,6 +129,7 @@ internal sealed class ApproximationsTests
         function(values, values, ftz);
         uint bits = float.IsNaN(expected) ? 0x7fffffffu : BitConverter.SingleToUInt32Bits(expected);
 
-        Assert.That(values.Select(BitConverter.SingleToUInt32Bits), Is.All.EqualTo(bits), $"{x:g9}, ftz {ftz}: {values[0]:g9}, not {expected:g9}");
+        Assert.That(
+            values.Select(BitConverter.SingleToUInt32Bits), Is.All.EqualTo(bits), $"{x:g9}, ftz {ftz}: {values[0]:g9}, not {expected:g9}");
     }
 }
