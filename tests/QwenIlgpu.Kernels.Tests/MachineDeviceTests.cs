@@ -1,3 +1,5 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
 using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
@@ -26,6 +28,24 @@ internal sealed class MachineDeviceTests
         Assert.That(accelerator.NumMultiprocessors, Is.EqualTo(132));
         Assert.That(accelerator.MaxNumThreadsPerGroup, Is.EqualTo(1024));
     });
+
+    [Test]
+    public void HasEveryFunctionThatIlgpuImports()
+    {
+        _ = Device;
+        nint driver = NativeLibrary.Load(DriverLibraries.CudaFile);
+        string[] imports =
+        [
+            .. typeof(CudaAccelerator).Assembly.GetTypes()
+                .SelectMany(t => t.GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
+                .Select(m => m.GetCustomAttribute<DllImportAttribute>())
+                .Where(i => i?.Value == DriverLibraries.Cuda)
+                .Select(i => i!.EntryPoint!),
+        ];
+
+        Assert.That(imports, Has.Length.GreaterThan(40));
+        Assert.That(imports.Where(i => !NativeLibrary.TryGetExport(driver, i, out _)), Is.Empty);
+    }
 
     [Test]
     public void KeepsWhatIsCopiedAndFilled()

@@ -32,6 +32,7 @@ internal static unsafe class LaunchCalls
             DriverException.ThrowUnless(parameters is null, DriverResult.NotSupported);
             DriverException.ThrowUnless(Fits(shape, launched), DriverResult.InvalidValue);
             byte[] buffer = Parameters(extra);
+            DriverException.ThrowUnless(buffer.Length == launched.Kernel.ParameterBytes, DriverResult.InvalidValue);
             DriverStream.Of(stream).Run(() => MachineDriver.Launch(launched.Kernel, shape, buffer));
         });
 

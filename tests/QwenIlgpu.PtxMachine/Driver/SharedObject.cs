@@ -21,22 +21,18 @@ internal static partial class SharedObject
 
     private const uint CloseOnExec = 1;
 
-    /// <summary>Loads an object of this name whose functions have these names; their table is its symbol <see cref="Table"/>.</summary>
+    /// <summary>
+    /// Loads an object of this name whose functions have these names; their table is its symbol <see cref="Table"/>. Its descriptor stays
+    /// open: the loader knows the object by its path as well, and would take a later file of that number for it.
+    /// </summary>
     public static nint Load(string name, IReadOnlyList<string> functions)
     {
         int descriptor = CreateMemoryFile(name, CloseOnExec);
         if (descriptor < 0)
             throw new InvalidOperationException($"memfd_create failed: {Marshal.GetLastPInvokeErrorMessage()}");
-        try
-        {
-            string path = $"/proc/self/fd/{descriptor}";
-            File.WriteAllBytes(path, Image(name, functions));
-            return NativeLibrary.Load(path);
-        }
-        finally
-        {
-            _ = Close(descriptor);
-        }
+        string path = $"/proc/self/fd/{descriptor}";
+        File.WriteAllBytes(path, Image(name, functions));
+        return NativeLibrary.Load(path);
     }
 
     /// <summary>The file: a page-aligned part that is read (headers, symbols), one that runs (jumps), one that is written (table).</summary>
@@ -146,7 +142,4 @@ internal static partial class SharedObject
 
     [LibraryImport("libc", EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int CreateMemoryFile(string name, uint flags);
-
-    [LibraryImport("libc", EntryPoint = "close")]
-    private static partial int Close(int descriptor);
 }
