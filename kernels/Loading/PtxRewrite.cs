@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace QwenIlgpu.Kernels;
 
 /// <summary>What is changed in ILGPU's PTX before a driver sees it.</summary>
@@ -33,7 +31,7 @@ internal static class PtxRewrite
         string[] views =
         [
             .. layouts.SelectMany((l, i) => l.Words.Where(w => w.IsAddress)
-                .Select(w => string.Create(CultureInfo.InvariantCulture, $"{signature.Parameters[i].Offset + w.Offset}[{w.ElementBytes}]"))),
+                .Select(w => FormattableString.Invariant($"{signature.Parameters[i].Offset + w.Offset}[{w.ElementBytes}]"))),
         ];
         return views.Length == 0
             ? ptx

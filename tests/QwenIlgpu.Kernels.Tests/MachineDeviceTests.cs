@@ -34,10 +34,11 @@ internal sealed class MachineDeviceTests
     {
         _ = Device;
         nint driver = NativeLibrary.Load(DriverLibraries.CudaFile);
+        const BindingFlags Any = BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
         string[] imports =
         [
             .. typeof(CudaAccelerator).Assembly.GetTypes()
-                .SelectMany(t => t.GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
+                .SelectMany(t => t.GetMethods(Any))
                 .Select(m => m.GetCustomAttribute<DllImportAttribute>())
                 .Where(i => i?.Value == DriverLibraries.Cuda)
                 .Select(i => i!.EntryPoint!),

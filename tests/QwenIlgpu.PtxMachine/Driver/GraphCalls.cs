@@ -41,5 +41,6 @@ internal static unsafe class GraphCalls
     public static DriverResult Destroy(nint graph) => MachineDriver.CallBound(() => Handles.Remove<DriverGraph>(graph));
 
     [UnmanagedCallersOnly(EntryPoint = "cuGraphExecDestroy")]
-    public static DriverResult DestroyExecutable(nint executable) => MachineDriver.CallBound(() => Handles.Remove<DriverExecutable>(executable));
+    public static DriverResult DestroyExecutable(nint executable) =>
+        MachineDriver.CallBound(() => Handles.Remove<DriverExecutable>(executable));
 }

@@ -35,8 +35,8 @@ internal static partial class SharedObject
         return NativeLibrary.Load(path);
     }
 
-    /// <summary>The file: a page-aligned part that is read (headers, symbols), one that runs (jumps), one that is written (table).</summary>
-    public static byte[] Image(string name, IReadOnlyList<string> functions)
+    // The file: a page-aligned part that is read (headers, symbols), one that runs (jumps), one that is written (table).
+    private static byte[] Image(string name, IReadOnlyList<string> functions)
     {
         byte[] strings = Strings([name, .. functions, Table], out int[] names);
         int hash = HeaderBytes + (Segments * SegmentBytes);
