@@ -22,13 +22,14 @@ internal static class WarpDevice
     /// <summary>Where kernels of warps are tested: emulated on both CPU devices, or on a GPU where one is asked for.</summary>
     public static string[] Names => TestDevice.Kind == "cuda" ? ["cuda"] : ["cpu", "pocl"];
 
-    /// <summary>A device of <see cref="Names"/>; one that is not there skips the test that asks.</summary>
+    /// <summary>A device of <see cref="Names"/>, or the PTX machine; one that is not there skips the test that asks.</summary>
     public static TestDevice Named(string name) => name switch
     {
         "cpu" => Shared,
         "pocl" => PoclDevice.Shared,
+        "machine" => MachineDevice.Shared,
         "cuda" => TestDevice.Shared,
-        _ => throw new ArgumentException($"device '{name}' is not cpu, pocl or cuda"),
+        _ => throw new ArgumentException($"device '{name}' is not cpu, pocl, machine or cuda"),
     };
 
     /// <summary>Frees the buffers of the test that just ran, on whichever device.</summary>
@@ -37,6 +38,7 @@ internal static class WarpDevice
         if (SharedDevice.IsValueCreated)
             SharedDevice.Value.Release();
         PoclDevice.ReleaseBuffers();
+        MachineDevice.ReleaseBuffers();
         if (TestDevice.Kind == "cuda")
             TestDevice.Shared.Release();
     }
