@@ -13,7 +13,7 @@ namespace QwenIlgpu.PtxMachine.Numbers;
 ///     tf32,   B 8 × 8:   0 (t, g), 1 (t + 4, g)
 ///     C and D 16 × 8:    0 (g, 2t), 1 (g, 2t + 1), 2 (g + 8, 2t), 3 (g + 8, 2t + 1)
 ///
-/// Subnormals are kept. A NaN, ∞ · 0 and ∞ − ∞ give <see cref="CanonicalNaN.Single"/>. A zero is −0 where all terms are. D may be C.
+/// Subnormals are kept. NaN, ∞ · 0 and ∞ − ∞ give <see cref="CanonicalNaN.Single"/>. A zero is −0 where all terms are. D may be C.
 /// </summary>
 /// <remarks>
 /// What is here of special values and fragments is written from memory of PTX ISA 8.x; it was not compared with the manual.
