@@ -13,7 +13,7 @@ namespace QwenIlgpu.Kernels.Tests;
 /// </summary>
 internal static class MachineDevice
 {
-    private static readonly Machine Machine = new();
+    private static readonly Machine Machine = new(new MachineOptions { Declared = MachineDeclarations.All });
     private static readonly Lazy<TestDevice> SharedDevice = new(Open);
 
     /// <summary>The device; where its driver is not made for the system, the test that asks is skipped.</summary>

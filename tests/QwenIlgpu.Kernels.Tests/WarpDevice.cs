@@ -20,7 +20,12 @@ internal static class WarpDevice
     }
 
     /// <summary>Where kernels of warps are tested: emulated on both CPU devices, or on a GPU where one is asked for.</summary>
-    public static string[] Names => TestDevice.Kind == "cuda" ? ["cuda"] : ["cpu", "pocl"];
+    public static string[] Names => TestDevice.Kind == "cuda" ? ["cuda"] : ["cpu", Usual];
+
+    /// <summary>
+    /// The one for shapes beyond toys: the PTX machine, with <c>--test-parameter warps=pocl</c> OpenCL, or the GPU that is asked for.
+    /// </summary>
+    public static string Usual => TestDevice.Kind == "cuda" ? "cuda" : TestContext.Parameters.Get("warps", "machine");
 
     /// <summary>A device of <see cref="Names"/>, or the PTX machine; one that is not there skips the test that asks.</summary>
     public static TestDevice Named(string name) => name switch

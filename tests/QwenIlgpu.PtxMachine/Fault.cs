@@ -49,6 +49,16 @@ public enum FaultKind
     PendingCopy,
 }
 
+/// <summary>A rule that a kernel breaks by design: such faults are not reported.</summary>
+/// <param name="Kind">
+/// The rule. <see cref="FaultKind.UndefinedValue"/> is of loads under a guard: where that is false their registers hold any bits, which
+/// then count as defined and differ with the seed.
+/// </param>
+/// <param name="Kernel">The entry's name.</param>
+/// <param name="Instruction">How the instruction begins, its guard left out.</param>
+/// <param name="Reason">Why no harm comes of it.</param>
+public sealed record Declaration(FaultKind Kind, string Kernel, string Instruction, string Reason);
+
 /// <summary>A launch that broke a rule.</summary>
 public sealed class FaultException(IReadOnlyList<Fault> faults) : Exception(string.Join('\n', faults))
 {

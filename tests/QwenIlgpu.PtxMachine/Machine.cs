@@ -66,6 +66,9 @@ public sealed record MachineOptions
     /// <summary>Whether undefined values, races and synchronization are checked; bounds and alignment always are.</summary>
     public bool Sanitizes { get; init; } = true;
 
+    /// <summary>What kernels do against the rules on purpose.</summary>
+    public IReadOnlyList<Declaration> Declared { get; init; } = [];
+
     /// <summary>Whether launches count what they do.</summary>
     public bool Counts { get; init; }
 

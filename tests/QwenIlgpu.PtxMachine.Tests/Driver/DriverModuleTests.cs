@@ -66,7 +66,7 @@ internal sealed unsafe class DriverModuleTests
         string message = Encoding.UTF8.GetString(log.AsSpan(0, log.IndexOf((byte)0)));
         Assert.That(result, Is.EqualTo(218));
         Assert.That(Marshal.PtrToStringUTF8(Driver.Name(result)), Is.EqualTo("CUDA_ERROR_INVALID_PTX"));
-        Assert.That(message, Does.StartWith("line 13: "));
+        Assert.That(message, Does.StartWith("line 14: "));
     }
 
     [Test]

@@ -22,6 +22,9 @@ internal sealed class Guarded(Instruction inner, Slot predicate, bool isNegated)
         warp.Active = active & (isNegated ? ~chosen : chosen);
         if (warp.Active != 0)
             inner.Execute(warp);
+        warp.Active = active & (isNegated ? chosen : ~chosen);
+        if (warp.Active != 0 && inner is Load load && warp.Launch.IsDeclared(FaultKind.UndefinedValue, Line))
+            load.LeaveAnything(warp);
         warp.Active = active;
     }
 }

@@ -68,16 +68,25 @@ internal sealed unsafe class Launch : IDisposable
     /// <summary>Whether lanes that part at this block run in the other order.</summary>
     public bool FlipsOrder(int block) => ((uint)HashCode.Combine(Options.Seed, block) & 1) != 0;
 
+    /// <summary>Whether an instruction of this line is known to break the rule, and may.</summary>
+    public bool IsDeclared(FaultKind kind, int line)
+    {
+        foreach (Declaration declaration in Options.Declared)
+        {
+            if (declaration.Kind == kind && declaration.Kernel == Program.Name && Instruction(line).Contains(declaration.Instruction, StringComparison.Ordinal))
+                return true;
+        }
+
+        return false;
+    }
+
     /// <summary>Notes a broken rule, once a line; the kernel goes on.</summary>
     public void Report(FaultKind kind, Warp warp, int line, uint lanes, string message)
     {
         lock (faults)
         {
-            if (faults.Count < MostFaults && reported.Add((kind, line)))
-            {
-                string text = line > 0 && line <= Program.Lines.Length ? Program.Lines[line - 1].Trim() : "";
-                faults.Add(new Fault(kind, Program.Name, line, text, ThreadName(warp, lanes), message));
-            }
+            if (faults.Count < MostFaults && reported.Add((kind, line)) && !IsDeclared(kind, line))
+                faults.Add(new Fault(kind, Program.Name, line, Instruction(line), ThreadName(warp, lanes), message));
         }
     }
 
@@ -96,6 +105,8 @@ internal sealed unsafe class Launch : IDisposable
         Access.Dispose();
         NativeMemory.AlignedFree(parameters);
     }
+
+    private string Instruction(int line) => line > 0 && line <= Program.Lines.Length ? Program.Lines[line - 1].Trim() : "";
 
     private string ThreadName(Warp warp, uint lanes)
     {

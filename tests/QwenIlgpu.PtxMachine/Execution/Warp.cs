@@ -25,6 +25,10 @@ internal sealed unsafe class Warp : IDisposable
     private int block;
     private int next;
     private int reconverge;
+    private uint unwritten;
+    private uint everUnwritten;
+    private int unwrittenLine;
+    private string unwrittenRead = "";
 
     public Warp(Launch launch, Group group, int number)
     {
@@ -96,6 +100,7 @@ internal sealed unsafe class Warp : IDisposable
         waiting.Clear();
         Copies.Clear();
         (block, next, reconverge, Epoch) = (0, 0, Program.End, 0);
+        (unwritten, everUnwritten) = (0, 0);
         (Active, Live, State) = (Existing, Existing, WarpState.Ready);
     }
 
@@ -152,7 +157,23 @@ internal sealed unsafe class Warp : IDisposable
     {
         uint bad = undefined[slot.Index] & lanes;
         if (bad != 0 && Sanitizes)
-            launch.Report(FaultKind.UndefinedValue, this, instruction.Line, bad, $"{operand} is a register that nothing wrote");
+            ReportUndefined(instruction.Line, bad, operand);
+    }
+
+    /// <summary>Notes lanes that are about to load what nothing wrote: it counts once something depends on it.</summary>
+    public void NoteUnwritten(uint lanes, int line, string what)
+    {
+        unwritten |= lanes;
+        everUnwritten |= lanes;
+        (unwrittenLine, unwrittenRead) = (line, what);
+    }
+
+    /// <summary>The lanes noted since the last call.</summary>
+    public uint TakeUnwritten()
+    {
+        uint lanes = unwritten;
+        unwritten = 0;
+        return lanes;
     }
 
     /// <summary>Reports lanes that are missing at an instruction for the whole warp.</summary>
@@ -196,7 +217,21 @@ internal sealed unsafe class Warp : IDisposable
     {
         uint bad = undefined[slot.Index] & Active;
         if (bad != 0 && Sanitizes)
-            launch.Report(FaultKind.UndefinedValue, this, line, bad, "the branch depends on a register that nothing wrote");
+            ReportUndefined(line, bad, "what the branch depends on");
+    }
+
+    private void ReportUndefined(int line, uint lanes, string operand)
+    {
+        if ((lanes & everUnwritten) != 0)
+        {
+            launch.Report(
+                FaultKind.UnwrittenMemory, this, line, lanes & everUnwritten,
+                $"{operand} depends on what nothing wrote; last so read: {unwrittenRead}, at line {unwrittenLine}");
+        }
+        else
+        {
+            launch.Report(FaultKind.UndefinedValue, this, line, lanes, $"{operand} depends on a register that nothing wrote");
+        }
     }
 
     // An index behind the list is undefined in PTX; the last target takes it here.

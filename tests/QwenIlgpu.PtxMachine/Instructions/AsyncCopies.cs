@@ -25,12 +25,13 @@ internal sealed unsafe class AsyncCopy(
         warp.RequireDefined(sourceAddress.Register, reading, this, "the global address");
         uint lanes = warp.Group.Shadow.Check(warp, target, targets, warp.Active);
         uint good = reading == 0 ? 0 : warp.Launch.Access.Check(warp, source, sources, reading);
+        uint unwritten = warp.TakeUnwritten();
         lanes &= good | ~reading;
         for (; lanes != 0; lanes &= lanes - 1)
         {
             int lane = BitOperations.TrailingZeroCount(lanes);
             int bytes = sourceBytes is { } size ? Math.Min((int)warp.Lane<uint>(size)[lane], target.Bytes) : target.Bytes;
-            warp.Copies.Start(lane, (int)targets[lane], sources[lane], target.Bytes, bytes);
+            warp.Copies.Start(lane, (int)targets[lane], sources[lane], target.Bytes, bytes, (unwritten >> lane & 1) == 0);
         }
     }
 }

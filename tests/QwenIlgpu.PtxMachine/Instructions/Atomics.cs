@@ -29,6 +29,7 @@ internal sealed unsafe class Atomic(
 
     protected override void Access(Warp warp, ulong* addresses, uint lanes)
     {
+        uint unwritten = warp.TakeUnwritten();
         lock (warp.Launch.Atomics)
         {
             for (; lanes != 0; lanes &= lanes - 1)
@@ -41,7 +42,7 @@ internal sealed unsafe class Atomic(
         }
 
         if (d is { } result)
-            warp.SetUndefined(result, 0);
+            warp.SetUndefined(result, unwritten);
     }
 
     private void Access(Warp warp, int lane, ulong at)

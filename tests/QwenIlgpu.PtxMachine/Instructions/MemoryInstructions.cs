@@ -63,6 +63,7 @@ internal sealed unsafe class Load(AccessSite site, AddressOperand address, Slot[
     protected override void Access(Warp warp, ulong* addresses, uint lanes)
     {
         int step = Site.ElementBytes;
+        uint unwritten = warp.TakeUnwritten();
         for (int i = 0; i < destinations.Length; i++)
         {
             Slot slot = destinations[i];
@@ -72,6 +73,21 @@ internal sealed unsafe class Load(AccessSite site, AddressOperand address, Slot[
                 LoadWords(warp.Lane<uint>(slot), addresses, i * step, lanes);
             else
                 LoadNarrow(warp.Lane<uint>(slot), addresses, i * step, lanes, slot.Kind == SlotKind.Half ? ushort.MaxValue : uint.MaxValue);
+            warp.SetUndefined(slot, unwritten);
+        }
+    }
+
+    /// <summary>Bits of no meaning, for lanes that load nothing.</summary>
+    public void LeaveAnything(Warp warp)
+    {
+        foreach (Slot slot in destinations.Where(s => s.Kind != SlotKind.Double))
+        {
+            for (uint left = warp.Active; left != 0; left &= left - 1)
+            {
+                int lane = BitOperations.TrailingZeroCount(left);
+                warp.Lane<uint>(slot)[lane] = (uint)HashCode.Combine(warp.Launch.Options.Seed, slot.Index, lane);
+            }
+
             warp.SetUndefined(slot, 0);
         }
     }

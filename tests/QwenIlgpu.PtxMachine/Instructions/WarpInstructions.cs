@@ -128,6 +128,7 @@ internal sealed unsafe class LoadMatrix(AccessSite site, AddressOperand address,
         uint naming = destinations.Length == 4 ? Warp.AllLanes : (1u << (8 * destinations.Length)) - 1;
         warp.RequireDefined(address.Register, naming, this, "the address of a row");
         uint good = MemoryInstruction.Check(warp, site, rows, naming);
+        uint unwritten = warp.TakeUnwritten();
         if (good != naming)
             return;
         for (int matrix = 0; matrix < destinations.Length; matrix++)
@@ -143,8 +144,19 @@ internal sealed unsafe class LoadMatrix(AccessSite site, AddressOperand address,
                     : *(uint*)(rows[(matrix * 8) + row] + (ulong)(column * 2));
             }
 
-            warp.SetUndefined(destinations[matrix], 0);
+            // An element of an unwritten row goes to other lanes than the one that named it.
+            warp.SetUndefined(destinations[matrix], unwritten == 0 ? 0 : LanesOf(unwritten >> (8 * matrix) & 0xff));
         }
+    }
+
+    private uint LanesOf(uint rows)
+    {
+        if (isTransposed)
+            return rows == 0 ? 0 : Warp.AllLanes;
+        uint lanes = 0;
+        for (int row = 0; row < 8; row++)
+            lanes |= (rows >> row & 1) * 0xfu << (4 * row);
+        return lanes;
     }
 
     private static ushort Element(ulong* rows, int matrix, int row, int column) => *(ushort*)(rows[(matrix * 8) + row] + (ulong)(column * 2));

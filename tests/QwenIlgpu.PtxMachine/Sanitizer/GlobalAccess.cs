@@ -156,11 +156,7 @@ internal sealed unsafe class GlobalAccess : IDisposable
             if (of is null || of.IsAllWritten)
                 continue;
             if (site.Kind != AccessKind.Write && !of.IsWritten(addresses[lane], site.Bytes))
-            {
-                launch.Report(
-                    FaultKind.UnwrittenMemory, warp, site.Line, 1u << lane,
-                    $"{site.Bytes} bytes at 0x{addresses[lane]:x} ({Describe(addresses[lane])}) are read and nothing wrote them");
-            }
+                warp.NoteUnwritten(1u << lane, site.Line, $"{site.Bytes} bytes at 0x{addresses[lane]:x} ({Describe(addresses[lane])})");
 
             if (site.Kind != AccessKind.Read)
                 of.MarkStored(addresses[lane], site.Bytes);

@@ -71,10 +71,10 @@ internal sealed class SharedShadow(Launch launch)
             pieces[piece].Pending += isPending ? 1 : -1;
     }
 
-    /// <summary>A copy of this thread has landed: it wrote the bytes just now.</summary>
-    public void Landed(Warp warp, int address, int bytes, int lane)
+    /// <summary>A copy of this thread has landed: it wrote the bytes just now, if its source was ever written.</summary>
+    public void Landed(Warp warp, int address, int bytes, int lane, bool isWritten)
     {
-        written.AsSpan(address, bytes).Fill(true);
+        written.AsSpan(address, bytes).Fill(isWritten);
         Stamp now = Now(warp, lane, isAtomic: false);
         for (int piece = address / pieceBytes; piece <= (address + bytes - 1) / pieceBytes; piece++)
             pieces[piece].Write = now;
@@ -130,7 +130,7 @@ internal sealed class SharedShadow(Launch launch)
         }
 
         if (site.Kind != AccessKind.Write && written.AsSpan(address, site.Bytes).Contains(false))
-            Report(FaultKind.UnwrittenMemory, warp, site, lane, address, "it is read and nothing wrote it");
+            warp.NoteUnwritten(1u << lane, site.Line, $"shared byte {address}");
         if (site.Kind != AccessKind.Read)
             written.AsSpan(address, site.Bytes).Fill(true);
     }
