@@ -33,6 +33,9 @@ public enum FaultKind
     /// <summary>Two threads of a group at one word of shared memory, one of them writing, with no barrier between them.</summary>
     SharedRace,
 
+    /// <summary>The same of two lanes of a warp, with no <c>bar.warp.sync</c> between: lockstep is no order.</summary>
+    WarpRace,
+
     /// <summary>Two groups at one word of global memory, one of them writing, with nothing that orders them.</summary>
     GlobalRace,
 

@@ -115,7 +115,7 @@ internal sealed class SharedShadow(Launch launch)
             if (piece.Pending != 0)
                 Report(FaultKind.PendingCopy, warp, site, lane, address, "an asynchronous copy may still land there: wait for it first");
             if (piece.Write.IsUnordered(now) && !(piece.Write.IsAtomic && isAtomic))
-                Report(FaultKind.SharedRace, warp, site, lane, address, $"thread {piece.Write.Thread} wrote it since the last barrier");
+                ReportRace(warp, site, lane, address, piece.Write, "wrote");
             if (site.Kind == AccessKind.Read)
             {
                 // Two readers: the one that is kept stands for both, and marks that it is not alone.
@@ -125,7 +125,7 @@ internal sealed class SharedShadow(Launch launch)
             }
 
             if (piece.Read.IsUnordered(now) || (piece.HasReaders && piece.Read.Epoch == now.Epoch && piece.Read.WarpEpoch == now.WarpEpoch))
-                Report(FaultKind.SharedRace, warp, site, lane, address, $"thread {piece.Read.Thread} read it since the last barrier");
+                ReportRace(warp, site, lane, address, piece.Read, "read");
             piece.Write = now;
         }
 
@@ -133,6 +133,12 @@ internal sealed class SharedShadow(Launch launch)
             warp.NoteUnwritten(1u << lane, site.Line, $"shared byte {address}");
         if (site.Kind != AccessKind.Read)
             written.AsSpan(address, site.Bytes).Fill(true);
+    }
+
+    private void ReportRace(Warp warp, AccessSite site, int lane, int address, Stamp other, string did)
+    {
+        FaultKind kind = other.Thread / Warp.Lanes == warp.Number ? FaultKind.WarpRace : FaultKind.SharedRace;
+        Report(kind, warp, site, lane, address, $"thread {other.Thread} {did} it since the last barrier");
     }
 
     private void Report(FaultKind kind, Warp warp, AccessSite site, int lane, int address, string message) =>
