@@ -12,8 +12,8 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 internal sealed class ArgumentLayout
 {
-    private static readonly MethodInfo ViewAddressMethod =
-        typeof(ArgumentLayout).GetMethod(nameof(ViewAddress), BindingFlags.NonPublic | BindingFlags.Static)!;
+    private static readonly MethodInfo ViewMethod =
+        typeof(ArgumentLayout).GetMethod(nameof(View), BindingFlags.NonPublic | BindingFlags.Static)!;
 
     private readonly Action<object, Span<byte>> write;
 
@@ -40,7 +40,7 @@ internal sealed class ArgumentLayout
         if (type.IsPrimitive)
             return Scalar(type);
         if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(ArrayView<>))
-            return View(type);
+            return (ArgumentLayout)ViewMethod.MakeGenericMethod(type.GetGenericArguments()).Invoke(null, null)!;
         if (!type.IsValueType)
             throw new NotSupportedException($"{type} is a reference type: it cannot be a kernel operand");
         if (!type.IsLayoutSequential || type.StructLayoutAttribute is { Pack: not (0 or 8) } or { Size: not 0 })
@@ -76,24 +76,14 @@ internal sealed class ArgumentLayout
         });
     }
 
-    private static ArgumentLayout View(Type type)
-    {
-        MethodInfo address = ViewAddressMethod.MakeGenericMethod(type.GetGenericArguments());
-        Func<object, (long Address, long Length)> read = address.CreateDelegate<Func<object, (long Address, long Length)>>();
-        return new ArgumentLayout(16, 8, [new ArgumentWord(0, 8, IsAddress: true), new ArgumentWord(8, 8)], (value, destination) =>
+    private static unsafe ArgumentLayout View<T>()
+        where T : unmanaged =>
+        new(16, 8, [new ArgumentWord(0, 8, IsAddress: true, sizeof(T)), new ArgumentWord(8, 8)], (value, destination) =>
         {
-            (long start, long length) = read(value);
-            BinaryPrimitives.WriteInt64LittleEndian(destination, start);
-            BinaryPrimitives.WriteInt64LittleEndian(destination[8..], length);
+            var view = (ArrayView<T>)value;
+            BinaryPrimitives.WriteInt64LittleEndian(destination, view.IsValid ? view.LoadEffectiveAddressAsPtr() : 0);
+            BinaryPrimitives.WriteInt64LittleEndian(destination[8..], view.Length);
         });
-    }
-
-    private static (long Address, long Length) ViewAddress<T>(object value)
-        where T : unmanaged
-    {
-        var view = (ArrayView<T>)value;
-        return (view.IsValid ? view.LoadEffectiveAddressAsPtr() : 0, view.Length);
-    }
 
     private static ArgumentLayout Scalar(Type type) => Type.GetTypeCode(type) switch
     {
@@ -117,5 +107,5 @@ internal sealed class ArgumentLayout
     private static int Align(int offset, int alignment) => (offset + alignment - 1) / alignment * alignment;
 }
 
-/// <summary>One scalar of an operand.</summary>
-internal sealed record ArgumentWord(int Offset, int Bytes, bool IsAddress = false);
+/// <summary>One scalar of an operand; of an address, the size of the elements there.</summary>
+internal sealed record ArgumentWord(int Offset, int Bytes, bool IsAddress = false, int ElementBytes = 0);

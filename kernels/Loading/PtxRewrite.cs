@@ -3,10 +3,11 @@ namespace QwenIlgpu.Kernels;
 /// <summary>What is changed in ILGPU's PTX before a driver sees it.</summary>
 internal static class PtxRewrite
 {
-    /// <summary>Part of a cached text's key: raise it with every change of <see cref="Apply"/>.</summary>
-    public const int Version = 1;
+    /// <summary>Part of a cached text's key: raise it with every change of what is done to a text.</summary>
+    public const int Version = 2;
 
     private const string TargetDirective = ".target ";
+    private const string EntryDirective = ".visible .entry";
 
     /// <summary>
     /// Drops the hint that a branch is uniform, which is always legal and without which the assembler unrolls loops and keeps
@@ -16,6 +17,26 @@ internal static class PtxRewrite
     {
         ptx = ptx.Replace("bra.uni", "bra", StringComparison.Ordinal);
         return target is null ? ptx : Retarget(ptx, target);
+    }
+
+    /// <summary>
+    /// Says above the entry where its views lie in the parameter buffer, each an address and 8 bytes behind it a number of elements, of as
+    /// many bytes as stand in brackets: <c>// views of Kernel_GatherRows: 8[4] 40[4] 56[4]</c>. Nothing is said of an entry without views.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">ILGPU lays an operand out in another way than we do.</exception>
+    public static string NameViews(string ptx, KernelEntry entry)
+    {
+        PtxSignature signature = PtxSignature.Parse(ptx);
+        ArgumentLayout[] layouts = CudaFunction.LayoutsOf(entry, signature);
+        string[] views =
+        [
+            .. layouts.SelectMany((l, i) => l.Words.Where(w => w.IsAddress)
+                .Select(w => FormattableString.Invariant($"{signature.Parameters[i].Offset + w.Offset}[{w.ElementBytes}]"))),
+        ];
+        return views.Length == 0
+            ? ptx
+            : ptx.Insert(
+                ptx.IndexOf(EntryDirective, StringComparison.Ordinal), $"// views of {signature.Name}: {string.Join(' ', views)}\n");
     }
 
     private static string Retarget(string ptx, string target)

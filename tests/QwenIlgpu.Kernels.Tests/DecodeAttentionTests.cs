@@ -14,7 +14,7 @@ internal sealed class DecodeAttentionTests
     // What a planted fault gives at least.
     private const double Wrong = 50 * Allowed;
 
-    private static string Pocl => TestDevice.Kind == "cuda" ? "cuda" : "pocl";
+    private static string Pocl => WarpDevice.Usual;
 
     // [H, Hkv, Hd] and lengths of the sequences; every sequence's last row and one before it.
     private static IEnumerable<TestCaseData> Shapes()

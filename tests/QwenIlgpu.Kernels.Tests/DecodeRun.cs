@@ -18,7 +18,7 @@ internal sealed class DecodeRun
         X = Floats(m + (7 * k), m * k);
     }
 
-    public static TestDevice Device => WarpDevice.Named(TestDevice.Kind == "cuda" ? "cuda" : "pocl");
+    public static TestDevice Device => WarpDevice.Named(WarpDevice.Usual);
 
     /// <summary>[M, K]</summary>
     public float[] X { get; init; }

@@ -8,7 +8,7 @@ internal sealed class DeltaPrefillInputsTests
 {
     private const int RingRows = 7;
 
-    private static string Device => TestDevice.Kind == "cuda" ? "cuda" : "pocl";
+    private static string Device => WarpDevice.Usual;
 
     [TearDown]
     public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();

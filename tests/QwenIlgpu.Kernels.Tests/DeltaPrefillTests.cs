@@ -13,7 +13,7 @@ internal sealed class DeltaPrefillTests
     private static readonly DeltaShape Toy = new(1, 1, 64, 64);
     private static readonly DeltaShape Tiny = new(2, 6, 64, 64);
 
-    private static string Device => TestDevice.Kind == "cuda" ? "cuda" : "pocl";
+    private static string Device => WarpDevice.Usual;
 
     [TearDown]
     public void ReleaseBuffers()

@@ -98,5 +98,6 @@ internal sealed class SharedDeviceTeardown
         TestDevice.DisposeShared();
         WarpDevice.DisposeShared();
         PoclDevice.DisposeShared();
+        MachineDevice.DisposeShared();
     }
 }

@@ -11,7 +11,7 @@ internal sealed class PrefillAttentionTests
     private static readonly (int History, int Rows)[] Steps =
         [(0, 1), (0, 17), (63, 63), (64, 64), (1, 65), (0, 129), (63, 200), (1000, 3)];
 
-    private static TestDevice Device => WarpDevice.Named(TestDevice.Kind == "cuda" ? "cuda" : "pocl");
+    private static TestDevice Device => WarpDevice.Named(WarpDevice.Usual);
 
     [TearDown]
     public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();

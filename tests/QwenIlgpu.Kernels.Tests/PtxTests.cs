@@ -50,7 +50,8 @@ internal sealed partial class PtxTests
         Dictionary<string, int> starts = signature.Parameters.ToDictionary(p => p.Name, p => p.Offset);
         ArgumentWord[] packed =
         [
-            .. layouts.SelectMany((l, i) => l.Words.Select(w => w with { Offset = w.Offset + signature.Parameters[i].Offset })),
+            .. layouts.SelectMany((l, i) => l.Words.Select(
+                w => w with { Offset = w.Offset + signature.Parameters[i].Offset, ElementBytes = 0 })),
         ];
 
         ArgumentWord[] read =

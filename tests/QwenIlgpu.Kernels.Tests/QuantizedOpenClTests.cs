@@ -10,13 +10,13 @@ internal sealed class QuantizedOpenClTests
     private const int K = 200;
 
     [TearDown]
-    public void ReleaseBuffers() => PoclDevice.ReleaseBuffers();
+    public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
 
     [TestCase(64, false)]
     [TestCase(32, true)]
     public void PacksAndMultipliesInt4(int groupSize, bool hasZeros)
     {
-        TestDevice device = PoclDevice.Shared;
+        TestDevice device = WarpDevice.Named(WarpDevice.Usual);
         CheckpointFormat format = CheckpointFormat.All[2];
         Int4Source source = format.Random(N, K, groupSize, WeightType.F16, hasZeros);
         float[] x = [.. Enumerable.Range(0, 5 * K).Select(i => MathF.Sin(i))];
@@ -32,7 +32,7 @@ internal sealed class QuantizedOpenClTests
     [Test]
     public void QuantisesReadsAndMultipliesInt8()
     {
-        TestDevice device = PoclDevice.Shared;
+        TestDevice device = WarpDevice.Named(WarpDevice.Usual);
         float[] plain = [.. Enumerable.Range(0, N * K).Select(i => MathF.Sin(i * 0.7f))];
         UInt4[] words = DenseMatrixReference.Pack(WeightType.F32, plain, N, K);
         float[] x = [.. Enumerable.Range(0, 5 * K).Select(i => MathF.Sin(i))];

@@ -3,6 +3,7 @@ using ILGPU.Algorithms;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 using ILGPU.Runtime.Cuda;
+using QwenIlgpu.PtxMachine;
 
 namespace QwenIlgpu.Kernels.Tests;
 
@@ -45,6 +46,9 @@ internal sealed class TestDevice : IDisposable
 
     public AcceleratorStream Stream { get; }
 
+    /// <summary>Whether this is the PTX machine, which knows what nobody has written.</summary>
+    public bool IsMachine { get; init; }
+
     /// <summary>Whether kernels bound from now on run as their shares, where they have one.</summary>
     public bool UsesShares { get; set; }
 
@@ -66,11 +70,16 @@ internal sealed class TestDevice : IDisposable
     public ArrayView<T> Uninitialised<T>(long length)
         where T : unmanaged => Allocate<T>(length);
 
-    /// <summary>An output: every byte 0xFF, which is NaN in each float type and −1 in each integer type.</summary>
+    /// <summary>
+    /// An output: every byte 0xFF, which is NaN in each float type and −1 in each integer type. The machine's memory is that when it is
+    /// fresh, and then a kernel that reads it is found out.
+    /// </summary>
     public ArrayView<T> Poisoned<T>(long length)
         where T : unmanaged
     {
         ArrayView<T> view = Allocate<T>(length);
+        if (IsMachine)
+            return view;
         view.MemSet(Stream, 0xff);
         Stream.Synchronize();
         return view;
@@ -91,11 +100,19 @@ internal sealed class TestDevice : IDisposable
     public T[] Download<T>(Matrix<T> matrix)
         where T : unmanaged => Download(matrix.Data);
 
+    /// <exception cref="AssertionException">On the machine: what a launch broke.</exception>
     public void Run(params Launch[] launches)
     {
-        foreach (Launch launch in launches)
-            launch.Run(Stream);
-        Stream.Synchronize();
+        try
+        {
+            foreach (Launch launch in launches)
+                launch.Run(Stream);
+            Stream.Synchronize();
+        }
+        catch (InvalidOperationException e) when (IsMachine)
+        {
+            throw new AssertionException(MachineDriver.LastFault?.Message ?? $"{e.Message}\n{MachineDriver.LastFailure}", e);
+        }
     }
 
     /// <summary>Runs a kernel of groups.</summary>

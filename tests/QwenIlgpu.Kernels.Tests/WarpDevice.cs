@@ -20,15 +20,21 @@ internal static class WarpDevice
     }
 
     /// <summary>Where kernels of warps are tested: emulated on both CPU devices, or on a GPU where one is asked for.</summary>
-    public static string[] Names => TestDevice.Kind == "cuda" ? ["cuda"] : ["cpu", "pocl"];
+    public static string[] Names => TestDevice.Kind == "cuda" ? ["cuda"] : ["cpu", Usual];
 
-    /// <summary>A device of <see cref="Names"/>; one that is not there skips the test that asks.</summary>
+    /// <summary>
+    /// The one for shapes beyond toys: the PTX machine, with <c>--test-parameter warps=pocl</c> OpenCL, or the GPU that is asked for.
+    /// </summary>
+    public static string Usual => TestDevice.Kind == "cuda" ? "cuda" : TestContext.Parameters.Get("warps", "machine");
+
+    /// <summary>A device of <see cref="Names"/>, or the PTX machine; one that is not there skips the test that asks.</summary>
     public static TestDevice Named(string name) => name switch
     {
         "cpu" => Shared,
         "pocl" => PoclDevice.Shared,
+        "machine" => MachineDevice.Shared,
         "cuda" => TestDevice.Shared,
-        _ => throw new ArgumentException($"device '{name}' is not cpu, pocl or cuda"),
+        _ => throw new ArgumentException($"device '{name}' is not cpu, pocl, machine or cuda"),
     };
 
     /// <summary>Frees the buffers of the test that just ran, on whichever device.</summary>
@@ -37,6 +43,7 @@ internal static class WarpDevice
         if (SharedDevice.IsValueCreated)
             SharedDevice.Value.Release();
         PoclDevice.ReleaseBuffers();
+        MachineDevice.ReleaseBuffers();
         if (TestDevice.Kind == "cuda")
             TestDevice.Shared.Release();
     }

@@ -33,6 +33,9 @@ public enum FaultKind
     /// <summary>Two threads of a group at one word of shared memory, one of them writing, with no barrier between them.</summary>
     SharedRace,
 
+    /// <summary>The same of two lanes of a warp, with no <c>bar.warp.sync</c> between: lockstep is no order.</summary>
+    WarpRace,
+
     /// <summary>Two groups at one word of global memory, one of them writing, with nothing that orders them.</summary>
     GlobalRace,
 
@@ -48,6 +51,16 @@ public enum FaultKind
     /// <summary>Shared memory touched while an asynchronous copy into it, or a zero fill of it, may still land.</summary>
     PendingCopy,
 }
+
+/// <summary>A rule that a kernel breaks by design: such faults are not reported.</summary>
+/// <param name="Kind">
+/// The rule. <see cref="FaultKind.UndefinedValue"/> is of loads under a guard: where that is false their registers hold any bits, which
+/// then count as defined and differ with the seed.
+/// </param>
+/// <param name="Kernel">The entry's name.</param>
+/// <param name="Instruction">How the instruction begins, its guard left out.</param>
+/// <param name="Reason">Why no harm comes of it.</param>
+public sealed record Declaration(FaultKind Kind, string Kernel, string Instruction, string Reason);
 
 /// <summary>A launch that broke a rule.</summary>
 public sealed class FaultException(IReadOnlyList<Fault> faults) : Exception(string.Join('\n', faults))

@@ -6,9 +6,14 @@ namespace QwenIlgpu.PtxMachine;
 /// </summary>
 public sealed class Machine(MachineOptions? options = null) : IDisposable
 {
+    private readonly Lock running = new();
+
     public MachineOptions Options { get; set; } = options ?? new MachineOptions();
 
     public DeviceMemory Memory { get; } = new();
+
+    /// <summary>What the last launch did; null where <see cref="MachineOptions.Counts"/> is off.</summary>
+    public LaunchCounts? Counts { get; private set; }
 
     /// <summary>Runs a grid to its end.</summary>
     /// <param name="kernel">What to run, of a parsed module.</param>
@@ -18,9 +23,38 @@ public sealed class Machine(MachineOptions? options = null) : IDisposable
     /// <exception cref="ArgumentException">The shape or the size of the buffer do not fit the kernel.</exception>
     public void Launch(PtxKernel kernel, GridShape shape, ReadOnlySpan<byte> parameters)
     {
+        Check(kernel, shape, parameters.Length);
+        lock (running)
+        {
+            LaunchCounters? counters = Options.Counts ? new LaunchCounters(kernel.Program) : null;
+            using var launch = new Launch(kernel.Program, shape, parameters, Memory, Options, counters);
+            int threads = (int)Math.Min(Options.Threads == 0 ? Environment.ProcessorCount : Options.Threads, shape.Groups);
+            var workers = new Task[threads - 1];
+            for (int i = 0; i < workers.Length; i++)
+            {
+                var worker = new Worker(launch, i + 1);
+                workers[i] = Task.Factory.StartNew(worker.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            }
+
+            new Worker(launch, 0).Run();
+            Task.WaitAll(workers);
+            Counts = counters?.Total();
+            if (launch.Faults.Count > 0)
+                throw new FaultException(launch.Faults);
+        }
     }
 
     public void Dispose() => Memory.Dispose();
+
+    private static void Check(PtxKernel kernel, GridShape shape, int parameterBytes)
+    {
+        if (parameterBytes != kernel.ParameterBytes)
+            throw new ArgumentException($"{kernel.Name} takes {kernel.ParameterBytes} bytes of parameters, and {parameterBytes} are given");
+        if (shape.Groups is 0 or > int.MaxValue)
+            throw new ArgumentException($"{kernel.Name}: a grid of {shape.GridX} × {shape.GridY} × {shape.GridZ} groups");
+        if (shape.GroupThreads == 0 || shape.GroupThreads > kernel.MaxGroupThreads)
+            throw new ArgumentException($"{kernel.Name}: a group of {shape.GroupThreads} threads, of at most {kernel.MaxGroupThreads}");
+    }
 }
 
 /// <summary>How a machine runs and what it watches.</summary>
@@ -31,6 +65,12 @@ public sealed record MachineOptions
 
     /// <summary>Whether undefined values, races and synchronization are checked; bounds and alignment always are.</summary>
     public bool Sanitizes { get; init; } = true;
+
+    /// <summary>What kernels do against the rules on purpose.</summary>
+    public IReadOnlyList<Declaration> Declared { get; init; } = [];
+
+    /// <summary>Whether launches count what they do.</summary>
+    public bool Counts { get; init; }
 
     /// <summary>How tensor cores add.</summary>
     public TensorCoreSums TensorCoreSums { get; init; }

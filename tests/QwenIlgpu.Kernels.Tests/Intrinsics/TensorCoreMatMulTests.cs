@@ -13,7 +13,7 @@ internal sealed class TensorCoreMatMulTests
         :
         [
             new("cpu", 64, 64, 32), new("cpu", 64, 64, 128), new("cpu", 65, 70, 40),
-            new("pocl", 256, 256, 256), new("pocl", 203, 130, 424), new("pocl", 64, 128, 5120),
+            new(WarpDevice.Usual, 256, 256, 256), new(WarpDevice.Usual, 203, 130, 424), new(WarpDevice.Usual, 64, 128, 5120),
         ];
 
     [TearDown]

@@ -11,7 +11,8 @@ internal sealed class ArgumentLayoutTests : KernelTests
     public void PadsLikeC()
     {
         ArgumentLayout layout = ArgumentLayout.Of(typeof(PaddedKernel));
-        ArgumentWord[] expected = [new(0, 1), new(8, 8, true), new(16, 8), new(24, 2), new(28, 4), new(32, 8), new(40, 4), new(48, 8)];
+        ArgumentWord[] expected =
+            [new(0, 1), new(8, 8, true, 2), new(16, 8), new(24, 2), new(28, 4), new(32, 8), new(40, 4), new(48, 8)];
 
         Assert.Multiple(() =>
         {

@@ -1,3 +1,6 @@
+using System.Reflection;
+using System.Text.RegularExpressions;
+
 namespace QwenIlgpu.Kernels.Tests;
 
 internal sealed class PtxRewriteTests
@@ -21,4 +24,27 @@ internal sealed class PtxRewriteTests
     public void RejectsTextWithoutTarget() => Assert.That(
         () => PtxRewrite.Apply(".version 8.4\n", "sm_90"),
         Throws.InvalidOperationException.With.Message.Contains(".target").And.Message.Contains("sm_90"));
+
+    /// <summary>A portable kernel's structure lies behind its index and the number of its threads.</summary>
+    [TestCase(typeof(PaddedKernel), nameof(PaddedKernel.Padded), "8[2]")]
+    [TestCase(typeof(ScaleGroupKernel), nameof(ScaleGroupKernel.Scale), "0[4] 16[4]")]
+    [TestCase(typeof(GatherRowsKernel), nameof(GatherRowsKernel.GatherRows), "8[4] 40[4] 56[4]")]
+    public void NamesViewsAboveTheEntry(Type kernel, string method, string views)
+    {
+        string ptx = PtxBuild.Shared.Text(new KernelEntry(kernel.GetMethod(method)!), PtxBuild.Newest);
+
+        Assert.That(ptx, Does.Contain($"\n// views of Kernel_{method}: {views}\n.visible .entry Kernel_{method}("));
+        Assert.That(Regex.Count(ptx, "// views of"), Is.EqualTo(1));
+    }
+
+    [Test]
+    public void NamesNoViewsWhereThereAreNone()
+    {
+        const string Ptx = ".version 8.4\n.visible .entry Kernel_Numbers(\n\t.param .align 4 .b8 _k[8]\n)\n{\n}\n";
+        MethodInfo entry = GetType().GetMethod(nameof(Numbers), BindingFlags.NonPublic | BindingFlags.Static)!;
+
+        Assert.That(PtxRewrite.NameViews(Ptx, new KernelEntry(entry)), Is.EqualTo(Ptx));
+    }
+
+    private static void Numbers(PaddedPart part) => _ = part;
 }

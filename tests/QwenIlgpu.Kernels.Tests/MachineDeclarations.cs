@@ -1,0 +1,20 @@
+using QwenIlgpu.PtxMachine;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>What our kernels do against the PTX machine's rules, and why no harm comes of it.</summary>
+internal static class MachineDeclarations
+{
+    private const string NoCodes =
+        "a lane without a tile has codes of any bits; each is a finite number once it is unpacked, and its scale is zero";
+
+    private const string SharedValue =
+        "what a lane writes over a value is a sum by shuffles over what the other lanes made of that value: they have read it";
+
+    public static Declaration[] All { get; } =
+    [
+        new(FaultKind.UndefinedValue, "Kernel_DecodeMatMul", "ld.global.nc", NoCodes),
+        new(FaultKind.UndefinedValue, "Kernel_PackedDecodeMatMul", "ld.global.nc", NoCodes),
+        new(FaultKind.WarpRace, "Kernel_DeltaStepRows", "st.shared.f32", SharedValue),
+    ];
+}

@@ -1,0 +1,54 @@
+using System.Runtime.InteropServices;
+using ILGPU;
+using ILGPU.Algorithms;
+using ILGPU.Runtime;
+using ILGPU.Runtime.Cuda;
+using QwenIlgpu.PtxMachine;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>
+/// The PTX machine behind ILGPU's CUDA accelerator: kernels run as a driver would get them, and what they may not do fails the test. One
+/// for the whole run.
+/// </summary>
+internal static class MachineDevice
+{
+    private static readonly Machine Machine = new(new MachineOptions { Declared = MachineDeclarations.All });
+    private static readonly Lazy<TestDevice> SharedDevice = new(Open);
+
+    /// <summary>The device; where its driver is not made for the system, the test that asks is skipped.</summary>
+    public static TestDevice Shared
+    {
+        get
+        {
+            if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
+                Assert.Ignore("the PTX machine's driver is made for x64 Linux");
+            return SharedDevice.Value;
+        }
+    }
+
+    public static void ReleaseBuffers()
+    {
+        if (SharedDevice.IsValueCreated)
+            SharedDevice.Value.Release();
+    }
+
+    public static void DisposeShared()
+    {
+        if (!SharedDevice.IsValueCreated)
+            return;
+        SharedDevice.Value.Dispose();
+        Machine.Dispose();
+    }
+
+    // From then on the process has no other CUDA driver.
+    private static TestDevice Open()
+    {
+        if (TestDevice.Kind == "cuda")
+            throw new InvalidOperationException("the PTX machine cannot stand beside the GPU that the tests were asked to run on");
+        MachineDriver.Install(Machine);
+        DriverLibraries.Register(typeof(TestDevice).Assembly);
+        Context context = Context.Create(b => b.Cuda().EnableAlgorithms().Optimize(OptimizationLevel.O2));
+        return new TestDevice(context, c => c.GetCudaDevice(0).CreateCudaAccelerator(c)) { IsMachine = true };
+    }
+}

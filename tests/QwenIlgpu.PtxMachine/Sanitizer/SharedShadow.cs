@@ -1,0 +1,162 @@
+using System.Numerics;
+
+namespace QwenIlgpu.PtxMachine;
+
+/// <summary>Where the sites of a launch may reach in shared memory: the array that an address is made from, or all of it.</summary>
+internal sealed class SharedBounds
+{
+    private readonly (int Start, int End)[][] places;
+
+    public SharedBounds(Program program, GridShape shape, int sharedBytes)
+    {
+        (int, int)[] arrays = [.. program.Shared.Places.Select(p => p.Array.IsDynamic
+            ? (p.Offset, p.Offset + (int)shape.DynamicSharedBytes)
+            : (p.Offset, p.Offset + p.Array.Bytes))];
+        places = [.. program.Sites.Select(site => site.Origins == 0
+            ? new[] { (0, sharedBytes) }
+            : arrays.Where((_, i) => (site.Origins >> i & 1) != 0).ToArray())];
+        PieceBytes = program.Sites.Where(s => s.Space == MemorySpace.Shared).Select(s => s.ElementBytes).Append(4).Min();
+    }
+
+    /// <summary>The smallest access of any site, at most 4 bytes.</summary>
+    public int PieceBytes { get; }
+
+    public ReadOnlySpan<(int Start, int End)> Of(AccessSite site) => places[site.Index];
+}
+
+/// <summary>
+/// Who wrote and read each piece of a group's shared memory since the last barrier, which bytes were ever written, and where asynchronous
+/// copies may still land.
+/// </summary>
+internal sealed class SharedShadow(Launch launch)
+{
+    private readonly int pieceBytes = launch.SharedArrays.PieceBytes;
+    private readonly Piece[] pieces = launch.Options.Sanitizes ? new Piece[(launch.SharedBytes / launch.SharedArrays.PieceBytes) + 1] : [];
+    private readonly bool[] written = launch.Options.Sanitizes ? new bool[launch.SharedBytes] : [];
+
+    public void Clear()
+    {
+        Array.Clear(pieces);
+        Array.Clear(written);
+    }
+
+    /// <summary>Checks what the lanes are about to do and notes it; yields those that may go on.</summary>
+    public unsafe uint Check(Warp warp, AccessSite site, ulong* addresses, uint lanes)
+    {
+        ReadOnlySpan<(int Start, int End)> places = launch.SharedArrays.Of(site);
+        uint good = 0;
+        for (uint left = lanes; left != 0; left &= left - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(left);
+            if (IsInside(warp, site, places, addresses[lane], lane))
+                good |= 1u << lane;
+        }
+
+        launch.Counters?.CountShared(site, addresses, good);
+        if (!launch.Options.Sanitizes)
+            return good;
+        for (uint left = good; left != 0; left &= left - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(left);
+            Note(warp, site, (int)addresses[lane], lane);
+        }
+
+        return good;
+    }
+
+    /// <summary>A copy into these bytes is under way, or has landed.</summary>
+    public void SetPending(int address, int bytes, bool isPending)
+    {
+        for (int piece = address / pieceBytes; piece <= (address + bytes - 1) / pieceBytes; piece++)
+            pieces[piece].Pending += isPending ? 1 : -1;
+    }
+
+    /// <summary>A copy of this thread has landed: it wrote the bytes just now, if its source was ever written.</summary>
+    public void Landed(Warp warp, int address, int bytes, int lane, bool isWritten)
+    {
+        written.AsSpan(address, bytes).Fill(isWritten);
+        Stamp now = Now(warp, lane, isAtomic: false);
+        for (int piece = address / pieceBytes; piece <= (address + bytes - 1) / pieceBytes; piece++)
+            pieces[piece].Write = now;
+    }
+
+    private static Stamp Now(Warp warp, int lane, bool isAtomic) =>
+        new(warp.Group.Epoch + 1, warp.Epoch, (short)((warp.Number * Warp.Lanes) + lane), isAtomic);
+
+    private bool IsInside(Warp warp, AccessSite site, ReadOnlySpan<(int Start, int End)> places, ulong address, int lane)
+    {
+        if ((address & (ulong)(site.Bytes - 1)) != 0)
+        {
+            launch.Report(
+                FaultKind.Misaligned, warp, site.Line, 1u << lane, $"shared byte {address} is no multiple of the {site.Bytes} bytes of the access");
+            return false;
+        }
+
+        foreach ((int start, int end) in places)
+        {
+            if (address >= (ulong)start && address + (ulong)site.Bytes <= (ulong)end)
+                return true;
+        }
+
+        string arrays = string.Join(" or ", places.ToArray().Select(p => $"[{p.Start}, {p.End})"));
+        launch.Report(
+            FaultKind.OutOfBounds, warp, site.Line, 1u << lane,
+            $"{site.Bytes} bytes at shared byte {(long)address} are not in the array that the address is made from: {arrays}");
+        return false;
+    }
+
+    private void Note(Warp warp, AccessSite site, int address, int lane)
+    {
+        bool isAtomic = site.Kind == AccessKind.Atomic;
+        Stamp now = Now(warp, lane, isAtomic);
+        for (int i = address / pieceBytes; i <= (address + site.Bytes - 1) / pieceBytes; i++)
+        {
+            ref Piece piece = ref pieces[i];
+            if (piece.Pending != 0)
+                Report(FaultKind.PendingCopy, warp, site, lane, address, "an asynchronous copy may still land there: wait for it first");
+            if (piece.Write.IsUnordered(now) && !(piece.Write.IsAtomic && isAtomic))
+                ReportRace(warp, site, lane, address, piece.Write, "wrote");
+            if (site.Kind == AccessKind.Read)
+            {
+                // Two readers: the one that is kept stands for both, and marks that it is not alone.
+                piece.HasReaders = piece.Read.Epoch == now.Epoch && (piece.HasReaders || piece.Read.Thread != now.Thread);
+                piece.Read = now;
+                continue;
+            }
+
+            if (piece.Read.IsUnordered(now) || (piece.HasReaders && piece.Read.Epoch == now.Epoch && piece.Read.WarpEpoch == now.WarpEpoch))
+                ReportRace(warp, site, lane, address, piece.Read, "read");
+            piece.Write = now;
+        }
+
+        if (site.Kind != AccessKind.Write && written.AsSpan(address, site.Bytes).Contains(false))
+            warp.NoteUnwritten(1u << lane, site.Line, $"shared byte {address}");
+        if (site.Kind != AccessKind.Read)
+            written.AsSpan(address, site.Bytes).Fill(true);
+    }
+
+    private void ReportRace(Warp warp, AccessSite site, int lane, int address, Stamp other, string did)
+    {
+        FaultKind kind = other.Thread / Warp.Lanes == warp.Number ? FaultKind.WarpRace : FaultKind.SharedRace;
+        Report(kind, warp, site, lane, address, $"thread {other.Thread} {did} it since the last barrier");
+    }
+
+    private void Report(FaultKind kind, Warp warp, AccessSite site, int lane, int address, string message) =>
+        launch.Report(kind, warp, site.Line, 1u << lane, $"shared byte {address}: {message}");
+
+    private struct Piece
+    {
+        public Stamp Write;
+        public Stamp Read;
+        public bool HasReaders;
+        public int Pending;
+    }
+
+    // The epoch counts from 1, so that nothing is of epoch 0.
+    private readonly record struct Stamp(int Epoch, int WarpEpoch, short Thread, bool IsAtomic)
+    {
+        /// <summary>Whether nothing orders this access before that one of the same group.</summary>
+        public bool IsUnordered(Stamp later) => Epoch == later.Epoch && Thread != later.Thread
+            && (Thread / Warp.Lanes != later.Thread / Warp.Lanes || WarpEpoch == later.WarpEpoch);
+    }
+}
