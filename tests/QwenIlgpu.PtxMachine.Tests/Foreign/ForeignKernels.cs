@@ -1,0 +1,66 @@
+using System.Buffers.Binary;
+
+namespace QwenIlgpu.PtxMachine.Tests;
+
+/// <summary>A machine and one of the PTX files beside this one, whose kernels are launched as a C++ program would.</summary>
+internal sealed unsafe class ForeignKernels(string file, int seed, TensorCoreSums sums = TensorCoreSums.RoundedOnce) : IDisposable
+{
+    private readonly Machine _machine = new(new MachineOptions { Seed = seed, TensorCoreSums = sums });
+    private readonly PtxModule _module = Parse(file);
+
+    public void Dispose() => _machine.Dispose();
+
+    /// <summary>New memory that holds these.</summary>
+    public nint Upload<T>(params ReadOnlySpan<T> values)
+        where T : unmanaged
+    {
+        nint address = Allocate<T>(values.Length);
+        values.CopyTo(new Span<T>((void*)address, values.Length));
+        _machine.Memory.MarkWritten(address, (long)values.Length * sizeof(T));
+        return address;
+    }
+
+    /// <summary>New memory that nothing has written.</summary>
+    public nint Allocate<T>(int count)
+        where T : unmanaged => _machine.Memory.Allocate((long)count * sizeof(T));
+
+    public T[] Download<T>(nint address, int count)
+        where T : unmanaged
+    {
+        Assert.That(_machine.Memory.HasUnwritten(address, (long)count * sizeof(T)), Is.False, "results that nothing wrote");
+        return new ReadOnlySpan<T>((void*)address, count).ToArray();
+    }
+
+    public void Launch(string kernel, GridShape shape, params ReadOnlySpan<object> arguments) =>
+        _machine.Launch(_module.Kernels[kernel], shape, Buffer(arguments));
+
+    /// <summary>So many groups of so many threads, of one dimension.</summary>
+    public static GridShape Line(int groups, int threads) => new((uint)groups, 1, 1, (uint)threads, 1, 1, 0);
+
+    // Every argument at a multiple of its size, as C++ lays them out.
+    private static byte[] Buffer(ReadOnlySpan<object> arguments)
+    {
+        var buffer = new List<byte>();
+        foreach (object argument in arguments)
+        {
+            byte[] bytes = new byte[argument is nint ? 8 : argument is int ? 4 : 2];
+            BinaryPrimitives.TryWriteInt64LittleEndian(bytes, argument is nint address ? address : 0);
+            if (argument is int number)
+                BinaryPrimitives.WriteInt32LittleEndian(bytes, number);
+            if (argument is ushort small)
+                BinaryPrimitives.WriteUInt16LittleEndian(bytes, small);
+            while (buffer.Count % bytes.Length != 0)
+                buffer.Add(0);
+            buffer.AddRange(bytes);
+        }
+
+        return [.. buffer];
+    }
+
+    private static PtxModule Parse(string file)
+    {
+        using Stream stream = typeof(ForeignKernels).Assembly.GetManifestResourceStream(file)!;
+        using var reader = new StreamReader(stream);
+        return PtxModule.Parse(reader.ReadToEnd());
+    }
+}
