@@ -117,7 +117,9 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
             ScoreTile weights = ScoreTile.Weights(scores, above, below);
             sumAbove = (sumAbove * shrinkAbove) + ScoreTile.SumAbove(weights);
             sumBelow = (sumBelow * shrinkBelow) + ScoreTile.SumBelow(weights);
-            if (shrinkAbove < 1 || shrinkBelow < 1)
+
+            // The warp goes one way: what stands behind, barrier and matrix instructions, is compiled into both.
+            if (WarpReduce.MinOfRows(XMath.Min(shrinkAbove, shrinkBelow)) < 1)
                 outputs = TOutputs.Scaled(outputs, shrinkAbove, shrinkBelow);
 
             TSteps.AwaitTile();
