@@ -79,7 +79,7 @@ internal readonly struct DeltaInputsKernel<THead>(
         int slot = operands.StateSlot[sequence];
         if (opens)
         {
-            int position = operands.Positions[first];
+            int position = inside ? operands.Positions[first] : 0;          // the ring's first word is another group's
             window.Before3 = Carried(slot, position - 3, source);
             window.Before2 = Carried(slot, position - 2, source);
             window.Before1 = Carried(slot, position - 1, source);
