@@ -26,7 +26,6 @@ internal sealed unsafe class Warp : IDisposable
     private int next;
     private int reconverge;
     private uint unwritten;
-    private uint everUnwritten;
     private int unwrittenLine;
     private string unwrittenRead = "";
 
@@ -81,6 +80,9 @@ internal sealed unsafe class Warp : IDisposable
 
     public PendingCopies Copies { get; }
 
+    /// <summary>Lanes that have ever loaded what nothing wrote.</summary>
+    public uint EverUnwritten { get; private set; }
+
     public bool Sanitizes => launch.Options.Sanitizes;
 
     /// <summary>Begins the entry for the group's next index.</summary>
@@ -100,7 +102,7 @@ internal sealed unsafe class Warp : IDisposable
         waiting.Clear();
         Copies.Clear();
         (block, next, reconverge, Epoch) = (0, 0, Program.End, 0);
-        (unwritten, everUnwritten) = (0, 0);
+        (unwritten, EverUnwritten) = (0, 0);
         (Active, Live, State) = (Existing, Existing, WarpState.Ready);
     }
 
@@ -164,7 +166,7 @@ internal sealed unsafe class Warp : IDisposable
     public void NoteUnwritten(uint lanes, int line, string what)
     {
         unwritten |= lanes;
-        everUnwritten |= lanes;
+        EverUnwritten |= lanes;
         (unwrittenLine, unwrittenRead) = (line, what);
     }
 
@@ -222,10 +224,10 @@ internal sealed unsafe class Warp : IDisposable
 
     private void ReportUndefined(int line, uint lanes, string operand)
     {
-        if ((lanes & everUnwritten) != 0)
+        if ((lanes & EverUnwritten) != 0)
         {
             launch.Report(
-                FaultKind.UnwrittenMemory, this, line, lanes & everUnwritten,
+                FaultKind.UnwrittenMemory, this, line, lanes & EverUnwritten,
                 $"{operand} depends on what nothing wrote; last so read: {unwrittenRead}, at line {unwrittenLine}");
         }
         else

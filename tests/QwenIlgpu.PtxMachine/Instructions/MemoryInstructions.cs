@@ -143,12 +143,14 @@ internal sealed unsafe class Store(AccessSite site, AddressOperand address, Slot
     protected override void BeforeAccess(Warp warp)
     {
         foreach (Slot slot in sources)
-            warp.RequireDefined(slot, warp.Active, this, "what is stored");
+            warp.RequireDefined(slot, warp.Active & ~Carried(warp), this, "what is stored");
     }
 
     protected override void Access(Warp warp, ulong* addresses, uint lanes)
     {
         int step = Site.ElementBytes;
+        for (uint left = lanes & Carried(warp); left != 0; left &= left - 1)
+            warp.Group.Shadow.Forget((int)(addresses[BitOperations.TrailingZeroCount(left)] - (ulong)warp.Group.Shared), Site.Bytes);
         for (int i = 0; i < sources.Length; i++)
         {
             bool isDouble = sources[i].Kind == SlotKind.Double;
@@ -174,6 +176,17 @@ internal sealed unsafe class Store(AccessSite site, AddressOperand address, Slot
                 }
             }
         }
+    }
+
+    // What came from memory that nothing wrote may go to shared memory, and is as undefined there.
+    private uint Carried(Warp warp)
+    {
+        if (Site.Space != MemorySpace.Shared || warp.EverUnwritten == 0)
+            return 0;
+        uint undefined = 0;
+        foreach (Slot slot in sources)
+            undefined |= warp.Undefined(slot);
+        return undefined & warp.EverUnwritten;
     }
 }
 

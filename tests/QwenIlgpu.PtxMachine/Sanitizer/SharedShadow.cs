@@ -71,6 +71,13 @@ internal sealed class SharedShadow(Launch launch)
             pieces[piece].Pending += isPending ? 1 : -1;
     }
 
+    /// <summary>What was just written there is as good as nothing.</summary>
+    public void Forget(int address, int bytes)
+    {
+        if (written.Length > 0)
+            written.AsSpan(address, bytes).Clear();
+    }
+
     /// <summary>A copy of this thread has landed: it wrote the bytes just now, if its source was ever written.</summary>
     public void Landed(Warp warp, int address, int bytes, int lane, bool isWritten)
     {
