@@ -171,6 +171,7 @@ internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(Ma
             rest = rest.WithoutBatch();
         }
 
+        AsyncCopy.Wait0();                              // blocks behind the last one arrive too, as zeros: never on top of what follows
         bool isLast = LastGroup.Is(work.Tickets, Grid.IdxX, work.Columns.Splits, shared.Cast<int>());     // nobody reads the stages now
         Group.Barrier();                                // the flag's place is needed
         DecodeSegment segment = work.SegmentOf(work.IsSwiGlu ? 0 : unit);
