@@ -183,7 +183,7 @@ internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(Ma
         int token = firstToken + (2 * (Group.IdxX & 3));
         for (int tokens = 0; isLast && tokens < TTile.TokenTiles; tokens++)
         {
-            int place = tokens % PrefillSums.Batch;
+            int place = tokens & (PrefillSums.Batch - 1);
             if (place == 0)
             {
                 sums.StoreBatch<TTile>(batch, Group.IdxX);      // a thread reads its own words alone
