@@ -157,10 +157,20 @@ internal sealed unsafe class GlobalAccess : IDisposable
             if (of is null || of.IsAllWritten)
                 continue;
             if (site.Kind != AccessKind.Write && !of.IsWritten(addresses[lane], site.Bytes))
-                warp.NoteUnwritten(1u << lane, site.Line, $"{site.Bytes} bytes at 0x{addresses[lane]:x} ({Describe(addresses[lane])})");
+                NoteUnwritten(warp, site, of, lane, addresses[lane]);
 
             if (site.Kind != AccessKind.Read)
                 of.MarkStored(addresses[lane], site.Bytes);
+        }
+    }
+
+    private void NoteUnwritten(Warp warp, AccessSite site, Allocation allocation, int lane, ulong address)
+    {
+        for (int element = 0; element < site.Bytes / site.ElementBytes; element++)
+        {
+            ulong at = address + (ulong)(element * site.ElementBytes);
+            if (!allocation.IsWritten(at, site.ElementBytes))
+                warp.NoteUnwritten(lane, element, site.Line, $"{site.ElementBytes} bytes at 0x{at:x} ({Describe(at)})");
         }
     }
 
