@@ -169,7 +169,7 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
         ArrayView<Float4> heads = q.Row(row);
         for (int i = Group.IdxX; i < MostHeads * HeadWords; i += GroupSize)
         {
-            int head = i / HeadWords;
+            int head = (int)((uint)i / (uint)HeadWords);
             int word = i - (head * HeadWords);
             int source = (2 * HeadQuads * ((kvHead * groupHeads) + XMath.Min(head, groupHeads - 1))) + (2 * word);
             float factor = head < groupHeads ? scale : 0;
@@ -244,7 +244,7 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
     private void Merge(ArrayView<Float4> outputs, ArrayView<Float4> stats, ArrayView<int> flag, int row, int splits)
     {
         int split = Grid.IdxZ;
-        int eight = split / SplitPlan.Eight;
+        int eight = (int)((uint)split / SplitPlan.Eight);
         int eights = SplitPlan.Eights(splits);
         int firstTicket = ((row * pages.KvHeads) + Grid.IdxY) * (1 + SplitPlan.Eight);
         MergeWarps(outputs, stats, row, split, splits == 1);
@@ -260,7 +260,7 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
     {
         for (int i = Group.IdxX; i < groupHeads * HeadQuads; i += GroupSize)
         {
-            int head = i / HeadQuads;
+            int head = (int)((uint)i / (uint)HeadQuads);
             float max = Lowest;
             for (int warp = 0; warp < Warps; warp++)
                 max = Larger(max, stats[(warp * MostHeads) + head].X);
@@ -299,7 +299,7 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
     private MergedWord MergedPart(int row, int first, int count, int turn)
     {
         int i = XMath.Min((turn * GroupSize) + Group.IdxX, (groupHeads * HeadQuads) - 1);
-        int head = i / HeadQuads;
+        int head = (int)((uint)i / (uint)HeadQuads);
         float max = Lowest;
         for (int n = 0; n < SplitPlan.Eight; n++)
             max = Larger(max, partials[Stats(row, first + XMath.Min(n, count - 1), head)].X);
@@ -322,7 +322,7 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
     {
         if (i >= groupHeads * HeadQuads)
             return;
-        int head = i / HeadQuads;
+        int head = (int)((uint)i / (uint)HeadQuads);
         int word = i - (head * HeadQuads);
         if (isWhole)
         {

@@ -46,7 +46,7 @@ internal readonly partial struct GatedAttentionKernel<TWord, TPageFormat>(
         float sum = 0;
         for (int first = 0; first < length; first += KvCache.PageTokens)
         {
-            int page = table[first / KvCache.PageTokens];
+            int page = table[(int)((uint)first / KvCache.PageTokens)];
             int keys = XMath.Min(length - first, KvCache.PageTokens);
             float pageMax = Score(query, pages.KeyBlock(page, kvHead), keys, scores);
             float higher = XMath.Max(max, pageMax);
@@ -116,7 +116,7 @@ internal readonly partial struct GatedAttentionKernel<TWord, TPageFormat>(
             sum += weight;
         }
 
-        for (int j = keys; j % 4 != 0; j++)
+        for (int j = keys; (j & 3) != 0; j++)
             scores[j] = 0;
         return sum;
     }

@@ -71,9 +71,9 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
         int kvHead = firstHead / (heads / pages.KvHeads);
         int firstRow = chunks.FirstRow[chunk];
         int position = positions[firstRow];
-        int place = position % Rows;                                    // of the first row
+        int place = position & (Rows - 1);                              // of the first row
         int end = place + chunks.Rows[chunk];                           // of rows and of keys in the last block
-        int lastBlock = position / Keys;
+        int lastBlock = (int)((uint)position / Keys);
         ArrayView<int> table = pageTable.Row(rowSlot[firstRow]);
 
         int page = table[TSteps.Block(0)];
@@ -117,7 +117,9 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
             ScoreTile weights = ScoreTile.Weights(scores, above, below);
             sumAbove = (sumAbove * shrinkAbove) + ScoreTile.SumAbove(weights);
             sumBelow = (sumBelow * shrinkBelow) + ScoreTile.SumBelow(weights);
-            if (shrinkAbove < 1 || shrinkBelow < 1)
+
+            // The warp goes one way: what stands behind, barrier and matrix instructions, is compiled into both.
+            if (WarpReduce.MinOfRows(XMath.Min(shrinkAbove, shrinkBelow)) < 1)
                 outputs = TOutputs.Scaled(outputs, shrinkAbove, shrinkBelow);
 
             TSteps.AwaitTile();
@@ -141,7 +143,7 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
         for (int down = 0; down < THeads.Count * Rows; down += GroupSize / LoadedWords)
         {
             int present = XMath.Max(place, XMath.Min(row + (down & (Rows - 1)), end - 1));
-            ArrayView<Float4> source = q.Row(firstRow - place + present).SubView((firstHead + (down / Rows)) * 4 * RowWords);
+            ArrayView<Float4> source = q.Row(firstRow - place + present).SubView((firstHead + (int)((uint)down / Rows)) * 4 * RowWords);
             for (int right = 0; right < RowWords; right += LoadedWords)
             {
                 Float4 low = source[2 * (word + right)] * scale;
@@ -247,8 +249,8 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
         bool hasBelow = row + 8 >= place && row + 8 < end;
         int rowAbove = first + (hasAbove ? row : place);
         int rowBelow = first + (hasBelow ? row + 8 : place);
-        int column = (head * TOutputs.Dim / 2) + (Group.IdxX & 3);              // in pairs
-        int gate = column + ((head + 1) * TOutputs.Dim / 2);
+        int column = (head * (TOutputs.Dim / 2)) + (Group.IdxX & 3);              // in pairs
+        int gate = column + ((head + 1) * (TOutputs.Dim / 2));
         ArrayView<Float2> targetAbove = y.Row(rowAbove).SubView(column);
         ArrayView<Float2> targetBelow = y.Row(rowBelow).SubView(column);
         ArrayView<Float2> gatesAbove = q.Row(rowAbove).Cast<Float2>().SubView(gate);

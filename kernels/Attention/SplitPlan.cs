@@ -15,14 +15,14 @@ internal readonly struct SplitPlan(int length)
     private const int LeastBlocks = 2;
 
     /// <summary>Blocks of 64 tokens.</summary>
-    public int Blocks => (length + KvCache.PageTokens - 1) / KvCache.PageTokens;
+    public int Blocks => (int)((uint)(length + KvCache.PageTokens - 1) / KvCache.PageTokens);
 
     /// <summary>Blocks of every split but the last, which may have fewer.</summary>
     public int SplitBlocks
     {
         get
         {
-            int blocks = (Blocks + MostSplits - 1) / MostSplits;
+            int blocks = (int)((uint)(Blocks + MostSplits - 1) / MostSplits);
             return blocks < LeastBlocks ? LeastBlocks : blocks;
         }
     }
@@ -32,12 +32,12 @@ internal readonly struct SplitPlan(int length)
     /// <summary>The most splits of any row of up to this many blocks.</summary>
     public static int MostOf(int blocks)
     {
-        int splits = (blocks + LeastBlocks - 1) / LeastBlocks;
+        int splits = (int)((uint)(blocks + LeastBlocks - 1) / LeastBlocks);
         return splits < MostSplits ? splits : MostSplits;
     }
 
     /// <summary>Eights of this many splits.</summary>
-    public static int Eights(int splits) => (splits + Eight - 1) / Eight;
+    public static int Eights(int splits) => (int)((uint)(splits + Eight - 1) / Eight);
 
     /// <summary>Splits of one eight.</summary>
     public static int SplitsOf(int eight, int splits)

@@ -43,7 +43,7 @@ internal readonly struct DecodeMatMulKernel<TTiles, TRiders, TOperand, TSteps>(M
         int warp = Group.IdxX >> 5;
         int run = warp & (DecodeColumns.Runs - 1);
         int weightRun = (split * DecodeColumns.Runs) + run;
-        int tile = warp / DecodeColumns.Runs;
+        int tile = (int)((uint)warp / DecodeColumns.Runs);
 
         var stagedX = new StagedX(staged, stagedQuads, x.Rows, DecodeStaging<TOperand, TSteps>.StagedBlocks(work.Columns.RunBlocks));
         int unit = Grid.IdxX;

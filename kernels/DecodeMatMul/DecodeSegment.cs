@@ -58,7 +58,7 @@ internal readonly struct DecodeColumns(
     /// <summary>Blocks of 64 k of each of the Runs · Splits runs.</summary>
     public readonly int RunBlocks = runBlocks;
 
-    public int Blocks => (Columns + BlockColumns - 1) / BlockColumns;
+    public int Blocks => (int)((uint)(Columns + BlockColumns - 1) / BlockColumns);
 
     public static int RunBlocksOf(int columns, int splits)
     {

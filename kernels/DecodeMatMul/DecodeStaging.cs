@@ -14,7 +14,7 @@ internal readonly struct DecodeStaging<TOperand, TSteps>(Matrix<Float4> x, RowNo
     private const int BlockWords = 16;                              // of four floats
 
     /// <summary>Blocks of a run in shared memory: whole steps of the weight stream.</summary>
-    public static int StagedBlocks(int runBlocks) => (runBlocks + 3) / 4 * 4;
+    public static int StagedBlocks(int runBlocks) => (runBlocks + 3) & ~3;
 
     /// <summary>Stages the runs of one split. warpSums: shared, one float a warp.</summary>
     public void Run(ArrayView<uint> staged, ArrayView<float> warpSums, int split)
@@ -66,12 +66,12 @@ internal readonly struct DecodeStaging<TOperand, TSteps>(Matrix<Float4> x, RowNo
     private void Store(ArrayView<uint> target, Float4 values, float scale, int word, int split)
     {
         int runBlocks = columns.RunBlocks;
-        int block = (word / BlockWords) - (split * DecodeColumns.Runs * runBlocks);
+        int block = (int)((uint)word / BlockWords) - (split * DecodeColumns.Runs * runBlocks);
         if (word >= x.Columns || block < 0 || block >= DecodeColumns.Runs * runBlocks)
             return;
         int run = (block >= runBlocks ? 1 : 0) + (block >= 2 * runBlocks ? 1 : 0) + (block >= 3 * runBlocks ? 1 : 0);
         int slot = (run * StagedBlocks(runBlocks)) + block - (run * runBlocks);
-        int pair = 2 * (word % BlockWords);
+        int pair = 2 * (word & (BlockWords - 1));
         Float4 normalised = norm.Apply(values, scale, word);
         target[(slot * 32) + StagedX.Place(pair)] = TOperand.Pack(normalised.X, normalised.Y);
         target[(slot * 32) + StagedX.Place(pair + 1)] = TOperand.Pack(normalised.Z, normalised.W);

@@ -24,7 +24,7 @@ internal readonly struct LargestLogitKernel(Matrix<ulong> best, ArrayView<int> i
         for (int i = Group.IdxX; i < row.Length; i += GroupSize)
             rank = row[i] > rank ? row[i] : rank;
         ranks[Group.IdxX] = rank;
-        for (int half = GroupSize / 2; half > 0; half /= 2)
+        for (int half = GroupSize / 2; half > 0; half >>= 1)
         {
             Group.Barrier();
             if (Group.IdxX < half && ranks[Group.IdxX + half] > ranks[Group.IdxX])

@@ -26,15 +26,15 @@ internal readonly struct PackRowsKernel<TOperand>(Matrix<Float4> x, RowNorm norm
         bool present = token < x.Rows;
         ArrayView<Float4> row = x.Row(present ? token : 0);
         float scale = norm.Scale(row, RowChunk.Load(row, 0), warpSums);
-        int blocks = (x.Columns + BlockWords - 1) / BlockWords;
+        int blocks = (int)((uint)(x.Columns + BlockWords - 1) / BlockWords);
         for (int word = Group.IdxX; word < blocks * BlockWords; word += RowChunk.GroupSize)
         {
             Float4 values = default;
             if (present && word < x.Columns)
                 values = norm.Apply(row[word], scale, word);
-            int pair = 2 * (word % BlockWords);
-            Store(blocks, token, word / BlockWords, pair, TOperand.Pack(values.X, values.Y));
-            Store(blocks, token, word / BlockWords, pair + 1, TOperand.Pack(values.Z, values.W));
+            int pair = 2 * (word & (BlockWords - 1));
+            Store(blocks, token, (int)((uint)word / BlockWords), pair, TOperand.Pack(values.X, values.Y));
+            Store(blocks, token, (int)((uint)word / BlockWords), pair + 1, TOperand.Pack(values.Z, values.W));
         }
     }
 
@@ -42,7 +42,7 @@ internal readonly struct PackRowsKernel<TOperand>(Matrix<Float4> x, RowNorm norm
     private void Store(int blocks, int token, int block, int pair, uint value)
     {
         int place = StagedX.Place(pair);
-        int quad = (((((token / 8) * blocks) + block) * 2) + ((place >> 2) & 1)) * 32;
-        packed[((quad + (4 * (token % 8)) + (place >> 3)) * 4) + (place & 3)] = value;
+        int quad = (((((token >> 3) * blocks) + block) * 2) + ((place >> 2) & 1)) * 32;
+        packed[((quad + (4 * (token & 7)) + (place >> 3)) * 4) + (place & 3)] = value;
     }
 }

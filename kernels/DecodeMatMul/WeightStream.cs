@@ -90,7 +90,7 @@ internal readonly struct WeightStream<TTiles>
     private static int End(WeightRows rows, int run)
     {
         int end = (run + 1) * Tiles(rows);
-        int all = (rows.Columns.Columns + TTiles.Columns - 1) / TTiles.Columns;
+        int all = (int)((uint)(rows.Columns.Columns + TTiles.Columns - 1) / (uint)TTiles.Columns);
         end = end < all ? end : all;
         return rows.Rows > 0 ? end : 0;
     }

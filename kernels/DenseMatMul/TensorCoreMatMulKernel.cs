@@ -50,7 +50,7 @@ internal readonly struct TensorCoreMatMulKernel<TOperand, TSteps>(Matrix<UInt4> 
         int bRow = warpColumn + (lane & 7) + ((lane >> 4) << 3);
         int bWord = (lane >> 3) & 1;
 
-        int stages = (x.Columns + StageWords - 1) / StageWords;
+        int stages = (int)((uint)(x.Columns + StageWords - 1) / StageWords);
         WarpTile sums = default;
         LoadStage(shared, 0, firstRow, firstColumn);
         for (int stage = 0; stage < stages; stage++)
@@ -79,8 +79,8 @@ internal readonly struct TensorCoreMatMulKernel<TOperand, TSteps>(Matrix<UInt4> 
     // Each thread brings two words of x and two of w: rows r and r + 32.
     private void LoadStage(ArrayView<UInt4> shared, int stage, int firstRow, int firstColumn)
     {
-        int row = Group.IdxX / StageWords;
-        int word = Group.IdxX % StageWords;
+        int row = (int)((uint)Group.IdxX / StageWords);
+        int word = Group.IdxX & (StageWords - 1);
         int start = (stage & 1) * Stage;
         int k = (stage * StageWords) + word;
         Load(ref shared[start + Place(row, word)], x, firstRow + row, k);

@@ -16,7 +16,7 @@ internal readonly partial struct EmbeddingKernel<TWeight>(ArrayView<int> ids, Ma
 
     public int Items => y.Rows * RowItems;
 
-    private int RowItems => (y.Columns + ItemColumns - 1) / ItemColumns;
+    private int RowItems => (int)((uint)(y.Columns + ItemColumns - 1) / ItemColumns);
 
     public static void Embedding(Index1D thread, int threads, EmbeddingKernel<TWeight> kernel) =>
         PortableLoop.Run(thread, threads, kernel);
@@ -29,9 +29,9 @@ internal readonly partial struct EmbeddingKernel<TWeight>(ArrayView<int> ids, Ma
         ArrayView<float> yRow = y.Row(token);
         for (int column = start; column < start + ItemColumns && column < y.Columns; column += 8)
         {
-            UInt4 first = TWeight.FirstWord(words, column / 8);
+            UInt4 first = TWeight.FirstWord(words, column >> 3);
             Store(yRow, column, TWeight.First(first));
-            Store(yRow, column + 4, TWeight.Second(TWeight.SecondWord(words, column / 8, first)));
+            Store(yRow, column + 4, TWeight.Second(TWeight.SecondWord(words, column >> 3, first)));
         }
     }
 

@@ -22,7 +22,7 @@ internal readonly struct QuantizedEmbeddingKernel<TTiles, TScale>(
 
     public int Items => y.Rows * RowItems;
 
-    private int RowItems => (y.Columns + ItemColumns - 1) / ItemColumns;
+    private int RowItems => (int)((uint)(y.Columns + ItemColumns - 1) / ItemColumns);
 
     public static void Embedding(Index1D thread, int threads, QuantizedEmbeddingKernel<TTiles, TScale> kernel) =>
         PortableLoop.Run(thread, threads, kernel);
@@ -32,13 +32,13 @@ internal readonly struct QuantizedEmbeddingKernel<TTiles, TScale>(
         int token = item / RowItems;
         int tile = item % RowItems;
         int id = ids[token];
-        int row = id % Int8Layout.TileRows;
+        int row = id & (Int8Layout.TileRows - 1);
         long scaleIndex = Int8Layout.ScaleIndex(id, tile * ItemColumns / groupSize, Int8Layout.Groups(y.Columns, groupSize));
         float scale = TScale.Load(scales[scaleIndex]);
         float zeroBase = TTiles.Base(zeros, scaleIndex);
-        ArrayView<UInt4> words = TTiles.RowTile(codes, id / Int8Layout.TileRows, y.Columns, groupSize);
+        ArrayView<UInt4> words = TTiles.RowTile(codes, (int)((uint)id / Int8Layout.TileRows), y.Columns, groupSize);
         ArrayView<float> yRow = y.Row(token);
-        int lane = TTiles.FirstLane(tile) + (row % 8 * 4);
+        int lane = TTiles.FirstLane(tile) + ((row & 7) * 4);
         for (int t = 0; t < 4; t++)
         {
             UInt4 word = words[lane + t];

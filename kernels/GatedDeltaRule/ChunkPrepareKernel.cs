@@ -93,8 +93,8 @@ internal readonly struct ChunkPrepareKernel<THead>(
         for (int n = 0; n < Rows * RowWords / GroupSize; n++)
         {
             int i = Group.IdxX + (n * GroupSize);
-            int row = i / RowWords;
-            int word = i % RowWords;
+            int row = (int)((uint)i / (uint)RowWords);
+            int word = i & (RowWords - 1);
             bool present = row < rows;
             AsyncCopy.Copy16OrZero(
                 ref shared[start + F16Tile.Place(row, word, RowWords)],

@@ -48,7 +48,7 @@ internal readonly struct ChunkScanKernel<TWord, TState>(
         if (firstChunk == endChunk)
             return;
 
-        int keyWords = shape.KeyHeadDim / 4;
+        int keyWords = shape.KeyHeadDim >> 2;
         bool starts = positions[firstRow[sequence]] == 0;
         ArrayView<TWord> slot = state.Row(stateSlot[sequence]);
         for (int word = firstWord; word < firstWord + wordsPerItem; word++)
@@ -68,7 +68,7 @@ internal readonly struct ChunkScanKernel<TWord, TState>(
 
     private void Chunk(int first, int rows, int word, ArrayView<TWord> columns, int keyWords)
     {
-        int head = word / (shape.ValueHeadDim / 4);
+        int head = word / (shape.ValueHeadDim >> 2);
         int keyHead = head / shape.Ratio;
         int stride = u.Stride;
         ArrayView<Float4> v = u.Data.SubView(((long)first * stride) + word, ((long)(rows - 1) * stride) + 1);

@@ -19,7 +19,7 @@ internal readonly struct ChunkSolveKernel(
     int capacity,
     int sequences) : IPortableKernel
 {
-    private int WordsPerHead => (shape.ValueHeadDim + shape.KeyHeadDim) / 4;
+    private int WordsPerHead => (shape.ValueHeadDim + shape.KeyHeadDim) >> 2;
 
     public int Items => capacity * shape.ValueHeads * WordsPerHead;
 
@@ -33,8 +33,8 @@ internal readonly struct ChunkSolveKernel(
         if (chunk >= chunks.FirstChunk[sequences])
             return;
 
-        int valueWords = shape.ValueHeadDim / 4;
-        int keyWords = shape.KeyHeadDim / 4;
+        int valueWords = shape.ValueHeadDim >> 2;
+        int keyWords = shape.KeyHeadDim >> 2;
         if (word < valueWords)
         {
             Solve(chunk, head, (2 * shape.KeyHeads * keyWords) + (head * valueWords) + word, u, (head * valueWords) + word, false);

@@ -44,7 +44,7 @@ internal readonly struct ChunkTriangle(ArrayView<float> shared, int row, int col
         // Two pairs of 16 × 16 blocks, four columns a thread.
         int origin = (Group.IdxX >> 6) * 32;
         int i = (Group.IdxX & 63) >> 2;
-        int word = (origin / 4) + (Group.IdxX & 3);
+        int word = (origin >> 2) + (Group.IdxX & 3);
         Float4 product = default;
         for (int l = 0; l < 16; l++)
             product += words[SizeWords + ((origin + l) * StrideWords) + word] * shared[((origin + 16 + i) * Stride) + origin + l];

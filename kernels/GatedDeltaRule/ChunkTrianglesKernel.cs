@@ -30,9 +30,9 @@ internal readonly struct ChunkTrianglesKernel(
 
     public void Execute(int item)
     {
-        int i = item % ChunkRows;
+        int i = item & (ChunkRows - 1);
         int chunk = item / (ChunkRows * shape.KeyHeads);
-        int keyHead = (item / ChunkRows) - (chunk * shape.KeyHeads);
+        int keyHead = (int)((uint)item / ChunkRows) - (chunk * shape.KeyHeads);
         if (chunk >= chunks.FirstChunk[sequences] || i >= chunks.Rows[chunk])
             return;
 
@@ -49,7 +49,7 @@ internal readonly struct ChunkTrianglesKernel(
 
     private void Products(int first, int i, int keyHead, ArrayView<float> kk, ArrayView<float> qk)
     {
-        int keyWords = shape.KeyHeadDim / 4;
+        int keyWords = shape.KeyHeadDim >> 2;
         int keyStart = (shape.KeyHeads + keyHead) * keyWords;
         ArrayView<Float4> q = qkv.Row(first + i).SubView(keyHead * keyWords, keyWords);
         ArrayView<Float4> ki = qkv.Row(first + i).SubView(keyStart, keyWords);

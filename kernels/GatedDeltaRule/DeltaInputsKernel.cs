@@ -31,9 +31,9 @@ internal readonly struct DeltaInputsKernel<THead>(
     /// <summary>One group per chunk, as far as they can come, and 128 channels, and one more for the gates.</summary>
     public KernelConfig Config => new(new Index3D(Blocks + 1, (int)chunks.Rows.Length, 1), new Index3D(GroupSize, 1, 1));
 
-    private int Words => shape.Channels / 4;
+    private int Words => shape.Channels >> 2;
 
-    private int Blocks => (Words + BlockWords - 1) / BlockWords;
+    private int Blocks => (int)((uint)(Words + BlockWords - 1) / BlockWords);
 
     public static void DeltaPrefillInputs(DeltaInputsKernel<THead> kernel) => kernel.Execute();
 
@@ -79,7 +79,7 @@ internal readonly struct DeltaInputsKernel<THead>(
         int slot = operands.StateSlot[sequence];
         if (opens)
         {
-            int position = operands.Positions[first];
+            int position = inside ? operands.Positions[first] : 0;          // the ring's first word is another group's
             window.Before3 = Carried(slot, position - 3, source);
             window.Before2 = Carried(slot, position - 2, source);
             window.Before1 = Carried(slot, position - 1, source);
@@ -98,7 +98,7 @@ internal readonly struct DeltaInputsKernel<THead>(
         window.Next2 = operands.Mixed[first + XMath.Min(warpFirst + 2, rows - 1), source];
 
         // Queries are scaled to Dk^−½ and keys to 1; values stay.
-        int keyWords = shape.KeyChannels / 4;
+        int keyWords = shape.KeyChannels >> 2;
         bool normed = word < 2 * keyWords;
         float length = word < keyWords ? 1 / XMath.Sqrt(THead.Dim) : 1;
         ArrayView<UInt2> qkv = scratch.Qkv.Data.Cast<UInt2>();

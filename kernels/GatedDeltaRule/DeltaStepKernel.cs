@@ -28,11 +28,11 @@ internal readonly struct DeltaStepKernel<TWord, TState, TPlaces>(
     private const int BetaPlace = 0;                        // [MaxRows] each
     private const int DecayPlace = MaxRows;
 
-    private int Parts => shape.KeyHeadDim / KeyWords.Keys;
+    private int Parts => (int)((uint)shape.KeyHeadDim / KeyWords.Keys);
 
     private int ConvolvedChannels => (2 * shape.KeyHeadDim) + shape.ValueHeadDim;
 
-    private int StashWords => ((shape.KeyHeadDim + shape.ValueHeadDim) / 4) + 1;
+    private int StashWords => ((shape.KeyHeadDim + shape.ValueHeadDim) >> 2) + 1;
 
     /// <summary>One group per sequence and value head.</summary>
     public KernelConfig Config => new((int)rows.StateSlot.Length * shape.ValueHeads, DeltaStep.GroupThreads(shape));
@@ -58,7 +58,7 @@ internal readonly struct DeltaStepKernel<TWord, TState, TPlaces>(
         // Loads in the order in which they are needed: two channels a thread, the state, and everything small meanwhile.
         ConvolutionChannel channel = Read(head, slot, first, count, position, Group.IdxX);
         ConvolutionChannel next = Read(head, slot, first, count, position, Group.IdxX + Group.DimX);
-        int keyWords = shape.KeyHeadDim / 4;
+        int keyWords = shape.KeyHeadDim >> 2;
         int part = Group.IdxX % Parts;
         int column = Group.IdxX / Parts * 2;
         ArrayView<TWord> columns = state.Row(slot).SubView(head * shape.ValueHeadDim * keyWords, shape.ValueHeadDim * keyWords);
@@ -104,11 +104,11 @@ internal readonly struct DeltaStepKernel<TWord, TState, TPlaces>(
         ArrayView<float> stashFloats = stash.Cast<float>();
         for (int t = 0; t < count; t++)
         {
-            int row = t * ConvolvedChannels / 4;
+            int row = (t * ConvolvedChannels) >> 2;
             float decay = gates[DecayPlace + t];
             float beta = gates[BetaPlace + t];
             KeyWords k = KeyWords.Of(convolved, row + keyWords + part, Parts);
-            ArrayView<float> values = convolved.SubView(row + (2 * keyWords), shape.ValueHeadDim / 4).Cast<float>();
+            ArrayView<float> values = convolved.SubView(row + (2 * keyWords), shape.ValueHeadDim >> 2).Cast<float>();
             ColumnPair read = SumOverParts(new ColumnPair(KeyWords.Dot(left, k), KeyWords.Dot(right, k)));
             float d0 = Float32.Fma(-decay, read.Left, values[column]) * beta;
             float d1 = Float32.Fma(-decay, read.Right, values[column + 1]) * beta;
@@ -152,7 +152,7 @@ internal readonly struct DeltaStepKernel<TWord, TState, TPlaces>(
 
     private void Store(ArrayView<TWord> columns, KeyWords left, KeyWords right, int column, int part)
     {
-        int keyWords = shape.KeyHeadDim / 4;
+        int keyWords = shape.KeyHeadDim >> 2;
         left.Store<TWord, TState>(columns, (TPlaces.StateColumn(column) * keyWords) + part, Parts);
         right.Store<TWord, TState>(columns, (TPlaces.StateColumn(column + 1) * keyWords) + part, Parts);
     }
@@ -233,7 +233,7 @@ internal readonly struct DeltaStepKernel<TWord, TState, TPlaces>(
     // β, e^g, and what the norm's output is multiplied with: weight · silu(z).
     private void Gates(ArrayView<float> gates, ArrayView<Float4> outputGates, int head, int first, int count)
     {
-        int valueWords = shape.ValueHeadDim / 4;
+        int valueWords = shape.ValueHeadDim >> 2;
         for (int i = Group.IdxX; i < count * valueWords; i += Group.DimX)
         {
             int word = i % valueWords;
@@ -254,7 +254,7 @@ internal readonly struct DeltaStepKernel<TWord, TState, TPlaces>(
     // A warp a vector: q and k of each row. All warps make the same number of rounds.
     private void Normalise(ArrayView<Float4> convolved, ArrayView<Float4> stash, int count)
     {
-        int keyWords = shape.KeyHeadDim / 4;
+        int keyWords = shape.KeyHeadDim >> 2;
         int lane = Group.IdxX & 31;
         for (int start = 0; start < 2 * count; start += Group.DimX >> 5)
         {
@@ -262,7 +262,7 @@ internal readonly struct DeltaStepKernel<TWord, TState, TPlaces>(
             bool takesPart = vector < 2 * count && lane < keyWords;
             int row = vector >> 1;
             int isKey = vector & 1;
-            int place = (row * ConvolvedChannels / 4) + (isKey * keyWords) + lane;
+            int place = ((row * ConvolvedChannels) >> 2) + (isKey * keyWords) + lane;
             Float4 word = takesPart ? convolved[place] : default;
             float scale = 1 / XMath.Sqrt(WarpReduce.Sum(Float4.Dot(word, word)) + 1e-6f);
             if (isKey == 0)
@@ -280,13 +280,13 @@ internal readonly struct DeltaStepKernel<TWord, TState, TPlaces>(
     // A warp a row.
     private void WriteOutputs(ArrayView<Float4> convolved, ArrayView<Float4> outputGates, int head, int first, int count)
     {
-        int valueWords = shape.ValueHeadDim / 4;
+        int valueWords = shape.ValueHeadDim >> 2;
         int lane = Group.IdxX & 31;
         for (int start = 0; start < count; start += Group.DimX >> 5)
         {
             int row = start + (Group.IdxX >> 5);
             bool takesPart = row < count && lane < valueWords;
-            Float4 o = takesPart ? convolved[(row * ConvolvedChannels / 4) + (2 * shape.KeyHeadDim / 4) + lane] : default;
+            Float4 o = takesPart ? convolved[((row * ConvolvedChannels) >> 2) + ((2 * shape.KeyHeadDim) >> 2) + lane] : default;
             float scale = 1 / XMath.Sqrt((WarpReduce.Sum(Float4.Dot(o, o)) / shape.ValueHeadDim) + rows.Eps);
             if (takesPart)
             {

@@ -47,7 +47,7 @@ internal readonly partial struct RecurrentDeltaRuleKernel<TWord, TState>(
         if (rows == 0)
             return;
 
-        int keyWords = shape.KeyHeadDim / 4;
+        int keyWords = shape.KeyHeadDim >> 2;
         ArrayView<TWord> slot = state.Row(stateSlot[sequence]);
         for (int word = firstWord; word < firstWord + wordsPerItem; word++)
         {
@@ -71,7 +71,7 @@ internal readonly partial struct RecurrentDeltaRuleKernel<TWord, TState>(
     /// <summary>One row's update and output of these four columns.</summary>
     public void Step(int row, int word, ArrayView<TWord> columns, int keyWords)
     {
-        int head = word / (shape.ValueHeadDim / 4);
+        int head = word / (shape.ValueHeadDim >> 2);
         int keyHead = head / shape.Ratio;
         ArrayView<Float4> values = qkv.Row(row);
         ArrayView<Float4> q = values.SubView(keyHead * keyWords, keyWords);

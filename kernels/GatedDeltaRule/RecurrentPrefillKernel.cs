@@ -42,7 +42,7 @@ internal readonly partial struct RecurrentPrefillKernel<TWord, TState>(
     {
         int first = chunks.FirstRow[chunk];
         for (int t = 0; t < chunks.Rows[chunk]; t++)
-            rule.Step(first + t, word, columns, columns.IntLength / 4);
+            rule.Step(first + t, word, columns, columns.IntLength >> 2);
         int snapshot = snapshotSlot[chunk];
         if (snapshot < 0)
             return;

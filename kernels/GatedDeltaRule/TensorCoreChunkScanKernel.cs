@@ -70,8 +70,8 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
     public void Execute()
     {
         ArrayView<UInt4> shared = TMemory.Words(SharedWords);
-        int column = Grid.IdxX % Blocks * BlockColumns;
-        int head = Grid.IdxX / Blocks % shape.ValueHeads;
+        int column = (Grid.IdxX & (Blocks - 1)) * BlockColumns;
+        int head = (int)((uint)Grid.IdxX / (uint)Blocks) % shape.ValueHeads;
         int keyHead = head / shape.Ratio;
         int sequence = Grid.IdxX / (Blocks * shape.ValueHeads);
         int chunk = chunks.FirstChunk[sequence];
@@ -85,7 +85,7 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
         int transposedRow = TSteps.TransposedRow(lane);
 
         // This lane's pairs of keys of value columns g and g + 8 of the warp's 16.
-        int pair = (((head * THead.Dim) + column + (16 * warp) + (lane >> 2)) * THead.Dim / 2) + (lane & 3);
+        int pair = (((head * THead.Dim) + column + (16 * warp) + (lane >> 2)) * (THead.Dim / 2)) + (lane & 3);
         int slot = rows.StateSlot[sequence];
         DeltaStateStrips carried = default;
         if (rows.Positions[rows.FirstRow[sequence]] != 0)
@@ -218,8 +218,8 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
         for (int n = 0; n < Rows * rowWords / GroupSize; n++)
         {
             int i = Group.IdxX + (n * GroupSize);
-            int row = i / rowWords;
-            int word = i % rowWords;
+            int row = (int)((uint)i / (uint)rowWords);
+            int word = i & (rowWords - 1);
             bool present = row < count;
             AsyncCopy.Copy16OrZero(
                 ref shared[start + F16Tile.Place(row, word, rowWords)], ref source[((present ? row : 0) * stride) + word], present);
@@ -239,7 +239,7 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
     private void LoadQueriesAndValues(ArrayView<UInt4> shared, int chunk, int head, int keyHead, int column)
     {
         LoadRows(shared, QueryPlace, RowWords, chunk, keyHead * RowWords);
-        LoadRows(shared, ValuePlace, BlockWords, chunk, (((2 * shape.KeyHeads) + head) * RowWords) + (column / 8));
+        LoadRows(shared, ValuePlace, BlockWords, chunk, (((2 * shape.KeyHeads) + head) * RowWords) + (column >> 3));
     }
 
     private void LoadTriangles(ArrayView<UInt4> shared, int chunk, int head)
@@ -248,7 +248,7 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
         for (int n = 0; n < DeltaPrefillScratch.TriangleWords / GroupSize; n++)
         {
             int i = Group.IdxX + (n * GroupSize);
-            int place = F16Tile.Place(i / BlockWords, i % BlockWords, BlockWords);
+            int place = F16Tile.Place((int)((uint)i / BlockWords), i & (BlockWords - 1), BlockWords);
             AsyncCopy.Copy16(ref shared[InversePlace + place], ref scratch.T[source + i]);
             AsyncCopy.Copy16(ref shared[ScorePlace + place], ref scratch.P[source + i]);
         }

@@ -12,7 +12,7 @@ internal static class TriangleRow
         int j = 0;
         for (; j + 4 <= count; j += 4)
         {
-            Float4 factor = row[j / 4];
+            Float4 factor = row[j >> 2];
             int at = j * stride;
             sum += (x[at] * factor.X) + (x[at + stride] * factor.Y)
                 + (x[at + (2 * stride)] * factor.Z) + (x[at + (3 * stride)] * factor.W);
@@ -20,7 +20,7 @@ internal static class TriangleRow
 
         if (j < count)
         {
-            Float4 factor = row[j / 4];
+            Float4 factor = row[j >> 2];
             sum += x[j * stride] * factor.X;
             if (j + 1 < count)
                 sum += x[(j + 1) * stride] * factor.Y;

@@ -9,7 +9,7 @@ internal readonly partial struct GatherRowsKernel(Matrix<float> x, ArrayView<int
 
     public int Items => y.Rows * RowItems;
 
-    private int RowItems => (y.Columns + ItemColumns - 1) / ItemColumns;
+    private int RowItems => (int)((uint)(y.Columns + ItemColumns - 1) / ItemColumns);
 
     public static void GatherRows(Index1D thread, int threads, GatherRowsKernel kernel) => PortableLoop.Run(thread, threads, kernel);
 

@@ -40,5 +40,15 @@ internal static class WarpReduce
         return value + WarpShuffle.Xor(value, 1);
     }
 
+    /// <summary>The least of eight values, which four neighbouring lanes each have, as the rows of an mma fragment do. None may be NaN.</summary>
+    public static float MinOfRows(float value)
+    {
+        value = Smaller(value, WarpShuffle.Xor(value, 16));
+        value = Smaller(value, WarpShuffle.Xor(value, 8));
+        return Smaller(value, WarpShuffle.Xor(value, 4));
+    }
+
+    private static float Smaller(float a, float b) => a < b ? a : b;
+
     private static float Larger(float a, float b) => a > b ? a : b;
 }

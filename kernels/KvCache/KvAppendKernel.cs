@@ -28,7 +28,7 @@ internal readonly partial struct KvAppendKernel<TStorage, TFormat>(
         int row = item / pages.KvHeads;
         int kvHead = item - (row * pages.KvHeads);
         int position = positions[row];
-        int block = position / KvCache.PageTokens;
+        int block = (int)((uint)position / KvCache.PageTokens);
         int page = pageTable[rowSlot[row], block];
         int token = position - (block * KvCache.PageTokens);
         Write(k.Row(row).SubView(kvHead * pages.HeadDim, pages.HeadDim), pages.KeyBlock(page, kvHead), token);

@@ -13,8 +13,8 @@ internal readonly struct PrefillArrival<TTile>(PrefillStages<TTile> stages, int 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void After(int done)
     {
-        int turnTiles = TTile.TokenTiles * parts / PrefillStages<TTile>.Turns;
-        if ((done + 1) % turnTiles == 0)
-            stages.Copy(block, stage, done / turnTiles, present);
+        int turnTiles = TTile.TokenTiles / PrefillStages<TTile>.Turns * parts;
+        if ((uint)(done + 1) % (uint)turnTiles == 0)
+            stages.Copy(block, stage, (int)((uint)done / (uint)turnTiles), present);
     }
 }

@@ -171,6 +171,7 @@ internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(Ma
             rest = rest.WithoutBatch();
         }
 
+        AsyncCopy.Wait0();                              // blocks behind the last one arrive too, as zeros: never on top of what follows
         bool isLast = LastGroup.Is(work.Tickets, Grid.IdxX, work.Columns.Splits, shared.Cast<int>());     // nobody reads the stages now
         Group.Barrier();                                // the flag's place is needed
         DecodeSegment segment = work.SegmentOf(work.IsSwiGlu ? 0 : unit);
@@ -182,7 +183,7 @@ internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(Ma
         int token = firstToken + (2 * (Group.IdxX & 3));
         for (int tokens = 0; isLast && tokens < TTile.TokenTiles; tokens++)
         {
-            int place = tokens % PrefillSums.Batch;
+            int place = tokens & (PrefillSums.Batch - 1);
             if (place == 0)
             {
                 sums.StoreBatch<TTile>(batch, Group.IdxX);      // a thread reads its own words alone

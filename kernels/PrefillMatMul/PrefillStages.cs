@@ -28,8 +28,8 @@ internal readonly struct PrefillStages<TTile>
     {
         this.shared = shared;
         this.x = x;
-        int row = Group.IdxX / BlockWords;
-        int word = Group.IdxX % BlockWords;
+        int row = (int)((uint)Group.IdxX / BlockWords);
+        int word = Group.IdxX & (BlockWords - 1);
         token = firstToken + row;
         source = (token * x.Stride) + word;
         target = (row * BlockWords) + (word ^ (row & 7));

@@ -59,10 +59,10 @@ internal struct PrefillWeights<TTiles>
         return loaded;
     }
 
-    // Behind the last tile that one again.
+    // Behind the last tile that one again; there is one column at least.
     private static int Present(WeightRows rows, int tile)
     {
-        int last = (rows.Columns.Columns - 1) / TTiles.Columns;
+        int last = (int)((uint)(rows.Columns.Columns - 1) / (uint)TTiles.Columns);
         return tile < last ? tile : last;
     }
 }

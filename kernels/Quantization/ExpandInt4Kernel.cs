@@ -19,12 +19,14 @@ internal readonly struct ExpandInt4Kernel(
         int row = item / y.Columns;
         int word = item - (row * y.Columns);
         int weightRow = firstRow + row;
-        int rowInTile = weightRow % Int4Layout.TileRows;
+        int rowInTile = weightRow & (Int4Layout.TileRows - 1);
         int k = 8 * word;
         float scale = Bf16.ToFloat(scales[Int4Layout.ScaleIndex(weightRow, k / groupSize, groups)]);
-        long lane = Int4Layout.TileStart(weightRow / Int4Layout.TileRows, k / Int4Layout.TileColumns, columnTiles) + (rowInTile % 8 * 4);
-        long at = (4 * lane) + (k % Int4Layout.TileColumns / 16);
-        int nibble = (k % 16 / 8 * 2) + (rowInTile / 8);
+        int rowTile = (int)((uint)weightRow / Int4Layout.TileRows);
+        int columnTile = (int)((uint)k / Int4Layout.TileColumns);
+        long lane = Int4Layout.TileStart(rowTile, columnTile, columnTiles) + ((rowInTile & 7) * 4);
+        long at = (4 * lane) + ((k & (Int4Layout.TileColumns - 1)) >> 4);
+        int nibble = ((k & 15) >> 3 << 1) + (rowInTile >> 3);
         y[row, word] = new UInt4(
             Pair(codes[at], nibble, scale), Pair(codes[at + 4], nibble, scale), Pair(codes[at + 8], nibble, scale),
             Pair(codes[at + 12], nibble, scale));

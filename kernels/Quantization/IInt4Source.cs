@@ -25,13 +25,13 @@ internal readonly struct GptqWords : IInt4Source
 /// <summary>qweight [K, N / 8]: a word holds eight rows of one k, rows 0, 2, 4, 6, 1, 3, 5, 7 in its nibbles 0 … 7.</summary>
 internal readonly struct AwqWords : IInt4Source
 {
-    public static int Octets(Matrix<int> block) => block.Rows / 8;
+    public static int Octets(Matrix<int> block) => block.Rows >> 3;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint Octet(Matrix<int> block, int row, int octet)
     {
         int shift = Shift(row);
-        int column = row / 8;
+        int column = row >> 3;
         uint codes = 0;
         for (int j = 0; j < 8; j++)
             codes |= (((uint)block[(8 * octet) + j, column] >> shift) & 15u) << (4 * j);
@@ -40,7 +40,7 @@ internal readonly struct AwqWords : IInt4Source
 
     /// <summary>Where a row's nibble begins: even rows fill a word's lower half, odd rows its upper.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int Shift(int row) => (row % 8 / 2 * 4) + (row % 2 * 16);
+    public static int Shift(int row) => (((row & 7) >> 1) * 4) + ((row & 1) * 16);
 }
 
 /// <summary>weight_packed [N, K / 8]: bits 4j … of word (r, o) are the code of k = 8o + j, eight more than its signed value.</summary>

@@ -43,18 +43,18 @@ internal readonly struct Int4HalfTiles<TZero> : ITileFormat
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int FirstLane(int tile) => tile / 2 * Int4Layout.TileLanes;
+    public static int FirstLane(int tile) => (tile >> 1) * Int4Layout.TileLanes;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Base(ArrayView<byte> zeros, long scaleIndex) => TZero.Base(zeros, scaleIndex);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static StepWeights First(UInt4 lane, int tile, float aboveBase, float belowBase) =>
-        Step(tile % 2 == 0 ? lane.X : lane.Z, aboveBase, belowBase);
+        Step((tile & 1) == 0 ? lane.X : lane.Z, aboveBase, belowBase);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static StepWeights Second(UInt4 lane, int tile, float aboveBase, float belowBase) =>
-        Step(tile % 2 == 0 ? lane.Y : lane.W, aboveBase, belowBase);
+        Step((tile & 1) == 0 ? lane.Y : lane.W, aboveBase, belowBase);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static StepWeights Step(uint word, float aboveBase, float belowBase) => new(

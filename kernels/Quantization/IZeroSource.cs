@@ -15,13 +15,13 @@ internal readonly struct GptqV1Zeros : IZeroSource
 /// <summary>qzeros [G, N / 8] of GPTQ v2: bits 4j … of word (G, c) are the zero of row 8c + j.</summary>
 internal readonly struct GptqV2Zeros : IZeroSource
 {
-    public static int Zero(Matrix<int> source, int row, int group) => (source[group, row / 8] >> (row % 8 * 4)) & 15;
+    public static int Zero(Matrix<int> source, int row, int group) => (source[group, row >> 3] >> ((row & 7) * 4)) & 15;
 }
 
 /// <summary>qzeros [G, N / 8] of AWQ, nibbles in the order of its codes.</summary>
 internal readonly struct AwqZeros : IZeroSource
 {
-    public static int Zero(Matrix<int> source, int row, int group) => (source[group, row / 8] >> AwqWords.Shift(row)) & 15;
+    public static int Zero(Matrix<int> source, int row, int group) => (source[group, row >> 3] >> AwqWords.Shift(row)) & 15;
 }
 
 /// <summary>
@@ -30,5 +30,5 @@ internal readonly struct AwqZeros : IZeroSource
 /// </summary>
 internal readonly struct CompressedTensorsZeros : IZeroSource
 {
-    public static int Zero(Matrix<int> source, int row, int group) => (source[row / 8, group] >> (row % 8 * 4)) & 15;
+    public static int Zero(Matrix<int> source, int row, int group) => (source[row >> 3, group] >> ((row & 7) * 4)) & 15;
 }

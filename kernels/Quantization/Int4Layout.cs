@@ -26,33 +26,33 @@ internal static class Int4Layout
     /// <summary>2^23, the float whose last bits count ones.</summary>
     public const float CodeBase = 8388608f;
 
-    public static int RowTiles(int rows) => (rows + TileRows - 1) / TileRows;
+    public static int RowTiles(int rows) => (int)((uint)(rows + TileRows - 1) / TileRows);
 
     public static int Groups(int columns, int groupSize) => (columns + groupSize - 1) / groupSize;
 
     public static int ColumnTiles(int columns, int groupSize) =>
-        ((Groups(columns, groupSize) * groupSize) + TileColumns - 1) / TileColumns;
+        (int)((uint)((Groups(columns, groupSize) * groupSize) + TileColumns - 1) / TileColumns);
 
     /// <summary>Index of a tile's first 16-byte word.</summary>
     public static long TileStart(int rowTile, int columnTile, int columnTiles) => (((long)rowTile * columnTiles) + columnTile) * TileLanes;
 
     /// <summary>Index of the scale, and of the zero point, of a row's group.</summary>
     public static long ScaleIndex(int row, int group, int groups) =>
-        (((long)(row / TileRows) * groups) + group) * TileRows + (row % TileRows);
+        (((long)((uint)row / TileRows) * groups) + group) * TileRows + (row & (TileRows - 1));
 
     /// <summary>Offset, from the lane 4·g of a row's tile, of the lane that holds k.</summary>
-    public static int LaneOf(int k) => k % 8 / 2;
+    public static int LaneOf(int k) => (k & 7) >> 1;
 
     /// <summary>Where in its lane's 16 bytes k lies for rows g of a tile; rows g + 8 have the next nibble.</summary>
-    public static (int Word, int Nibble) InLane(int k) => (k % TileColumns / 16, (k % 16 / 8 * 2) + (k % 2 * 4));
+    public static (int Word, int Nibble) InLane(int k) => ((k & (TileColumns - 1)) >> 4, ((k & 15) >> 3 << 1) + ((k & 1) << 2));
 
     /// <summary>Where (row, k) of a matrix with that many column tiles lies: 16-byte word, 32-bit word within it, nibble within that.</summary>
     public static (long Lane, int Word, int Nibble) Position(int row, int k, int columnTiles)
     {
-        int rowInTile = row % TileRows;
+        int rowInTile = row & (TileRows - 1);
         (int word, int nibble) = InLane(k);
-        long lane = TileStart(row / TileRows, k / TileColumns, columnTiles) + (rowInTile % 8 * 4) + LaneOf(k);
-        return (lane, word, nibble + (rowInTile / 8));
+        long tile = TileStart((int)((uint)row / TileRows), (int)((uint)k / TileColumns), columnTiles);
+        return (tile + ((rowInTile & 7) * 4) + LaneOf(k), word, nibble + (rowInTile >> 3));
     }
 
     /// <summary>One of a lane's four words, by number.</summary>

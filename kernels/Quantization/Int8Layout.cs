@@ -18,28 +18,29 @@ internal static class Int8Layout
     /// <summary>16-byte words of a tile: one a lane.</summary>
     public const int TileLanes = 32;
 
-    public static int RowTiles(int rows) => (rows + TileRows - 1) / TileRows;
+    public static int RowTiles(int rows) => (int)((uint)(rows + TileRows - 1) / TileRows);
 
     public static int Groups(int columns, int groupSize) => (columns + groupSize - 1) / groupSize;
 
-    public static int ColumnTiles(int columns, int groupSize) => Groups(columns, groupSize) * (groupSize / TileColumns);
+    public static int ColumnTiles(int columns, int groupSize) => Groups(columns, groupSize) * (int)((uint)groupSize / TileColumns);
 
     /// <summary>The group size that gives each row one scale: its columns, padded to whole tiles.</summary>
-    public static int RowGroup(int columns) => (columns + TileColumns - 1) / TileColumns * TileColumns;
+    public static int RowGroup(int columns) => (columns + TileColumns - 1) & ~(TileColumns - 1);
 
     /// <summary>Index of a tile's first 16-byte word.</summary>
     public static long TileStart(int rowTile, int columnTile, int columnTiles) => (((long)rowTile * columnTiles) + columnTile) * TileLanes;
 
     /// <summary>Index of the scale of a row's group.</summary>
     public static long ScaleIndex(int row, int group, int groups) =>
-        (((long)(row / TileRows) * groups) + group) * TileRows + (row % TileRows);
+        (((long)((uint)row / TileRows) * groups) + group) * TileRows + (row & (TileRows - 1));
 
     /// <summary>Where (row, k) of a matrix with that many column tiles lies: 16-byte word, word within it, byte within that.</summary>
     public static (long Lane, int Word, int Byte) Position(int row, int k, int columnTiles)
     {
-        int rowInTile = row % TileRows;
-        long lane = TileStart(row / TileRows, k / TileColumns, columnTiles) + (rowInTile % 8 * 4) + (k % 8 / 2);
-        return (lane, (k % TileColumns / 16 * 2) + (k % 16 / 8), (rowInTile / 8) + (k % 2 * 2));
+        int rowInTile = row & (TileRows - 1);
+        long tile = TileStart((int)((uint)row / TileRows), (int)((uint)k / TileColumns), columnTiles);
+        long lane = tile + ((rowInTile & 7) * 4) + ((k & 7) >> 1);
+        return (lane, ((k & (TileColumns - 1)) >> 4 << 1) + ((k & 15) >> 3), (rowInTile >> 3) + ((k & 1) * 2));
     }
 
     /// <summary>The one packer: word of lane 4·g + t from two neighbouring codes of rows g (a) and g + 8 (b), eight bits each.</summary>

@@ -33,9 +33,9 @@ internal readonly partial struct PackInt4Kernel<TSource>(
 
     public void Execute(int item)
     {
-        int g = item % 8;
-        int tile = item / 8 % blockColumnTiles;
-        int rowTile = item / 8 / blockColumnTiles;
+        int g = item & 7;
+        int tile = (item >> 3) % blockColumnTiles;
+        int rowTile = (item >> 3) / blockColumnTiles;
         int row = (rowTile * Int4Layout.TileRows) + g;
         long tileStart = Int4Layout.TileStart(firstRowTile + rowTile, firstColumnTile + tile, columnTiles);
         ArrayView<UInt4> lanes = codes.SubView(tileStart + (4 * g), 4);

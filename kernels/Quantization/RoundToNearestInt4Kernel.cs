@@ -24,7 +24,7 @@ internal readonly partial struct RoundToNearestInt4Kernel<TWeight, TScale>(
     public int Items => Int4Layout.RowTiles(w.Rows) * Spans * 8;
 
     // What an item covers: the tiles of a group, or one tile of two groups.
-    private int SpanTiles => groupSize < Int4Layout.TileColumns ? 1 : groupSize / Int4Layout.TileColumns;
+    private int SpanTiles => groupSize < Int4Layout.TileColumns ? 1 : (int)((uint)groupSize / Int4Layout.TileColumns);
 
     private int Spans => Int4Layout.ColumnTiles(columns, groupSize) / SpanTiles;
 
@@ -34,9 +34,9 @@ internal readonly partial struct RoundToNearestInt4Kernel<TWeight, TScale>(
     public void Execute(int item)
     {
         int groups = Int4Layout.Groups(columns, groupSize);
-        int g = item % 8;
-        int span = item / 8 % Spans;
-        int rowTile = item / 8 / Spans;
+        int g = item & 7;
+        int span = (item >> 3) % Spans;
+        int rowTile = (item >> 3) / Spans;
         int row = (rowTile * Int4Layout.TileRows) + g;
         int tileRow = ((firstRowTile + rowTile) * Int4Layout.TileRows) + g;
         bool isPair = groupSize < Int4Layout.TileColumns;
@@ -83,7 +83,7 @@ internal readonly partial struct RoundToNearestInt4Kernel<TWeight, TScale>(
         {
             ArrayView<UInt4> words = w.Row(row);
             int end = Min((group + 1) * groupSize, columns);
-            for (int octet = group * groupSize / 8; octet * 8 < end; octet++)
+            for (int octet = (group * groupSize) >> 3; octet * 8 < end; octet++)
             {
                 UInt4 first = TWeight.FirstWord(words, octet);
                 largest = Magnitude.Larger(largest, TWeight.First(first));

@@ -26,14 +26,14 @@ internal readonly partial struct RoundToNearestInt8Kernel<TWeight, TScale>(
     public void Execute(int item)
     {
         int groups = Int8Layout.Groups(columns, groupSize);
-        int g = item % 8;
-        int group = item / 8 % groups;
-        int rowTile = item / 8 / groups;
+        int g = item & 7;
+        int group = (item >> 3) % groups;
+        int rowTile = (item >> 3) / groups;
         int row = (rowTile * Int8Layout.TileRows) + g;
         int tileRow = ((firstRowTile + rowTile) * Int8Layout.TileRows) + g;
         float scaleA = StoreScale(row, group, tileRow, groups);
         float scaleB = StoreScale(row + 8, group, tileRow + 8, groups);
-        int groupTiles = groupSize / Int8Layout.TileColumns;
+        int groupTiles = (int)((uint)groupSize / Int8Layout.TileColumns);
         for (int tile = group * groupTiles; tile < (group + 1) * groupTiles; tile++)
         {
             long tileStart = Int8Layout.TileStart(firstRowTile + rowTile, tile, groups * groupTiles);
@@ -51,7 +51,7 @@ internal readonly partial struct RoundToNearestInt8Kernel<TWeight, TScale>(
     // Codes 2t and 2t + 1 of an octet of row g and of one of row g + 8.
     private static uint LaneWord(int t, UInt2 a, UInt2 b)
     {
-        int shift = 16 * (t % 2);
+        int shift = 16 * (t & 1);
         uint first = (t < 2 ? a.X : a.Y) >> shift;
         uint second = (t < 2 ? b.X : b.Y) >> shift;
         return Int8Layout.LaneWord(first, first >> 8, second, second >> 8);
@@ -65,7 +65,7 @@ internal readonly partial struct RoundToNearestInt8Kernel<TWeight, TScale>(
         {
             ArrayView<UInt4> words = w.Row(row);
             int end = (group + 1) * groupSize < columns ? (group + 1) * groupSize : columns;
-            for (int octet = group * groupSize / 8; octet * 8 < end; octet++)
+            for (int octet = (group * groupSize) >> 3; octet * 8 < end; octet++)
             {
                 UInt4 first = TWeight.FirstWord(words, octet);
                 largest = Magnitude.Larger(largest, TWeight.First(first));

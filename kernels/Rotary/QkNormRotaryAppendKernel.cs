@@ -84,7 +84,7 @@ internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
     private void Append(ArrayView<float> key, ArrayView<float> value, int row, int kvHead, int position)
     {
         int headDim = pages.HeadDim;
-        int block = position / KvCache.PageTokens;
+        int block = (int)((uint)position / KvCache.PageTokens);
         int page = pageTable[rowSlot[row], block];
         int token = position - (block * KvCache.PageTokens);
         ArrayView<TStorage> keys = pages.KeyBlock(page, kvHead).SubView(token * headDim, headDim);

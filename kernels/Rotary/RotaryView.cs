@@ -17,7 +17,7 @@ internal readonly struct RotaryView(ArrayView<Rotation> coarse, ArrayView<Rotati
     /// <summary>Rotation by position · theta^(−frequency / Frequencies).</summary>
     public Rotation At(int position, int frequency)
     {
-        int block = position / RotaryTable.FinePositions;
+        int block = (int)((uint)position / RotaryTable.FinePositions);
         int rest = position - (block * RotaryTable.FinePositions);
         return coarse[(block * Frequencies) + frequency].Then(fine[(rest * Frequencies) + frequency]);
     }

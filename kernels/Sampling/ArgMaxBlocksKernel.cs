@@ -31,8 +31,8 @@ internal readonly partial struct ArgMaxBlocksKernel(Matrix<float> logits, int vo
 
     public void Execute(int item)
     {
-        int row = item / SamplingScratch.Blocks;
-        int block = item % SamplingScratch.Blocks;
+        int row = (int)((uint)item / SamplingScratch.Blocks);
+        int block = item & (SamplingScratch.Blocks - 1);
         int length = SamplingScratch.BlockLength(vocabularySize);
         best[row, block] = Best(logits.Row(row), block * length, XMath.Min((block + 1) * length, vocabularySize));
     }

@@ -109,7 +109,7 @@ internal readonly struct DrawKernel(
         SlotParameters parameters = work.Scores.Parameters;
         bool takesK = parameters.DrawsFromTopK;
         int length = takesK ? XMath.Min(listed, parameters.TopK) : listed;
-        int share = (length + GroupScan.Threads - 1) / GroupScan.Threads;
+        int share = (int)((uint)(length + GroupScan.Threads - 1) / GroupScan.Threads);
         int place = XMath.Min(Group.IdxX * share, length);
         int end = XMath.Min(place + share, length);
         long own = 0;
@@ -132,7 +132,7 @@ internal readonly struct DrawKernel(
         while (kept < end && reached < target)
         {
             long mass = work.Mass(RankedToken.Score(list[kept]), best);
-            RankBuckets.Add(words, RankedToken.Id(list[kept]) / VocabularySections.Length, mass);
+            RankBuckets.Add(words, (int)((uint)RankedToken.Id(list[kept]) / VocabularySections.Length), mass);
             reached += mass;
             kept++;
         }

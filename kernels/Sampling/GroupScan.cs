@@ -21,7 +21,7 @@ internal static class GroupScan
         Group.Barrier();
         shared[Group.IdxX] = value;
         Group.Barrier();
-        int row = Group.IdxX / Side * Side;
+        int row = Group.IdxX & ~(Side - 1);
         long sum = 0;
         long rowSum = 0;
         for (int i = 0; i < Side; i++)
@@ -32,7 +32,7 @@ internal static class GroupScan
         }
 
         if (row + Side - 1 == Group.IdxX)
-            shared[Threads + (row / Side)] = rowSum;
+            shared[Threads + (int)((uint)row / Side)] = rowSum;
         Group.Barrier();
         for (int i = 0; i < Side; i++)
             sum += i * Side < row ? shared[Threads + i] : 0;

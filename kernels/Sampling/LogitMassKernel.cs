@@ -16,8 +16,8 @@ internal readonly partial struct LogitMassKernel(
 
     public void Execute(int item)
     {
-        int row = item / SamplingScratch.Blocks;
-        int block = item % SamplingScratch.Blocks;
+        int row = (int)((uint)item / SamplingScratch.Blocks);
+        int block = item & (SamplingScratch.Blocks - 1);
         SlotParameters parameters = slots.Parameters[rowSlot[row]];
         if (!parameters.Has(SlotParameters.HasLogProbs))
             return;

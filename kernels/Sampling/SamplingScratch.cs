@@ -62,7 +62,7 @@ internal readonly struct SamplingScratch
     public int Rows => BlockBest.Rows;
 
     /// <summary>Tokens in one block: the vocabulary's share, rounded up to whole mask words.</summary>
-    public static int BlockLength(int vocabularySize) => (((vocabularySize + Blocks - 1) / Blocks) + 31) / 32 * 32;
+    public static int BlockLength(int vocabularySize) => ((int)((uint)(vocabularySize + Blocks - 1) / Blocks) + 31) & ~31;
 
     public static long SizeInBytes(int rows)
     {

@@ -18,8 +18,8 @@ internal readonly partial struct SelectCandidatesKernel(
 
     public void Execute(int item)
     {
-        int row = item / SamplingScratch.Blocks;
-        int block = item % SamplingScratch.Blocks;
+        int row = (int)((uint)item / SamplingScratch.Blocks);
+        int block = item & (SamplingScratch.Blocks - 1);
         int length = SamplingScratch.BlockLength(vocabularySize);
         int from = block * length;
         int to = XMath.Min(from + length, vocabularySize);

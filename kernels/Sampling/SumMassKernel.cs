@@ -16,8 +16,8 @@ internal readonly partial struct SumMassKernel(
 
     public void Execute(int item)
     {
-        int row = item / SamplingScratch.Blocks;
-        int block = item % SamplingScratch.Blocks;
+        int row = (int)((uint)item / SamplingScratch.Blocks);
+        int block = item & (SamplingScratch.Blocks - 1);
         int slot = rowSlot[row];
         if (!slots.Parameters[slot].DrawsFromAll)
             return;

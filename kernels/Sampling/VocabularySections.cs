@@ -9,5 +9,5 @@ internal static class VocabularySections
     /// <summary>Sections of the largest vocabulary: a thread of a group each.</summary>
     public const int Most = GroupScan.Threads;
 
-    public static int Count(int vocabularySize) => (vocabularySize + Length - 1) / Length;
+    public static int Count(int vocabularySize) => (int)((uint)(vocabularySize + Length - 1) / Length);
 }

@@ -10,7 +10,7 @@ internal readonly partial struct SwiGluKernel(Matrix<float> gate, Matrix<float> 
 
     public int Items => y.Rows * RowItems;
 
-    private int RowItems => (y.Columns + ItemColumns - 1) / ItemColumns;
+    private int RowItems => (int)((uint)(y.Columns + ItemColumns - 1) / ItemColumns);
 
     public static void SwiGlu(Index1D thread, int threads, SwiGluKernel kernel) => PortableLoop.Run(thread, threads, kernel);
 

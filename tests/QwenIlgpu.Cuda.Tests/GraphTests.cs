@@ -1,3 +1,5 @@
+using ILGPU.Runtime.Cuda;
+
 namespace QwenIlgpu.Cuda.Tests;
 
 /// <summary>Capture and replay of decode steps.</summary>
@@ -66,6 +68,23 @@ internal sealed class GraphTests
         Assert.That(calls.Count(c => c.Call == "cuGraphLaunch"), Is.EqualTo(19));
         Assert.That(CallRules.BrokenInCapture(calls), Is.Empty);
         Assert.That(calls.Single(c => c.Call == "cuGraphInstantiate").Bytes, Is.EqualTo(sequence.DecodeGraph.Launches.Length));
+    }
+
+    /// <summary>What a launch that was cut short has left of its tickets does not outlive the graphs of its time.</summary>
+    [Test]
+    public void RecordingAGraphZeroesTheTickets()
+    {
+        using var sequence = new SteppedSequence(model, graphs: true);
+        StandIn.Clear();
+
+        sequence.Runner.GraphOf(StepShape.Decode(2));
+        DriverCall[] recorded = [.. StandIn.Calls.Where(c => c.Call == "cuMemsetD8Async")];
+        sequence.Runner.GraphOf(StepShape.Decode(2));
+
+        Assert.That(recorded, Has.Length.EqualTo(1));
+        Assert.That(recorded[0].Stream, Is.EqualTo(((CudaStream)model.Device.Stream).StreamPtr), "behind the launches that drew them");
+        Assert.That(recorded[0].Bytes, Is.GreaterThanOrEqualTo(sizeof(int) * Kernels.DecodePlan.MaxTickets));
+        Assert.That(StandIn.Calls.Count(c => c.Call == "cuMemsetD8Async"), Is.EqualTo(1), "a graph that is known is not recorded again");
     }
 
     [Test]

@@ -166,6 +166,7 @@ internal sealed class StepRunner : IDisposable
         (OpGraph graph, RecordedStep recorded, StepFields fields) = Record(shape);
         GrowArena(graph.ArenaBytes);
         graph.Bind(arena);
+        tickets.MemSetToZero(model.Device.Stream);          // a launch that was cut short may have left some drawn
         var step = new BoundStep(graph, recorded, fields, RunnerOf(graph, shape));
         if (shape.Kind == StepKind.Prefill)
         {

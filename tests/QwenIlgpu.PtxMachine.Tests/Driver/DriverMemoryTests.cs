@@ -33,6 +33,25 @@ internal sealed unsafe class DriverMemoryTests
         Driver.Check(Driver.cuMemFreeHost(locked));
     }
 
+    /// <summary>Of the source the second and the fourth word are written.</summary>
+    [Test]
+    public void ACopyOfWhatNobodyWroteIsUnwritten()
+    {
+        nint source = Driver.Allocate(16);
+        nint target = Driver.Upload(1, 2, 3, 4);
+        Driver.Check(Driver.cuMemsetD8Async(source + 4, 0, 4, 0));
+        Driver.Check(Driver.cuMemsetD8Async(source + 12, 0, 4, 0));
+
+        Driver.Check(Driver.cuMemcpyAsync(target, source, 16, 0));
+        Assert.That(Unwritten(target), Is.EqualTo(new[] { true, false, true, false }));
+        Driver.Check(Driver.cuMemcpyAsync(target, Driver.Upload(5, 6, 7, 8), 16, 0));
+        Assert.That(Unwritten(target), Is.All.False);
+        Driver.Check(Driver.cuMemcpyAsync(target + 4, source, 8, 0));
+        Assert.That(Unwritten(target), Is.EqualTo(new[] { false, true, false, false }));
+        Driver.Check(Driver.cuMemcpyAsync(target, Driver.Allocate(8), 8, 0));
+        Assert.That(Unwritten(target), Is.EqualTo(new[] { true, true, false, false }));
+    }
+
     [Test]
     public void CountsWhatIsAllocated()
     {
@@ -79,4 +98,7 @@ internal sealed unsafe class DriverMemoryTests
         });
         NativeMemory.Free((void*)host);
     }
+
+    private static bool[] Unwritten(nint address) =>
+        [.. Enumerable.Range(0, 4).Select(i => MachineDriver.Machine.Memory.HasUnwritten(address + (4 * i), 4))];
 }

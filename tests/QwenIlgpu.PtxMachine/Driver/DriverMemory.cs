@@ -92,9 +92,11 @@ internal sealed unsafe class DriverMemory(DeviceMemory memory, long deviceBytes)
     public void Copy(nint target, nint source, long bytes)
     {
         bool toDevice = KindOf(target, bytes) == MemoryKind.Device;
-        _ = KindOf(source, bytes);
+        bool fromDevice = KindOf(source, bytes) == MemoryKind.Device;
         Buffer.MemoryCopy((void*)source, (void*)target, bytes, bytes);
-        if (toDevice)
+        if (toDevice && fromDevice)
+            memory.MarkCopied(target, source, bytes);
+        else if (toDevice)
             memory.MarkWritten(target, bytes);
     }
 

@@ -22,11 +22,10 @@ internal sealed unsafe class Warp : IDisposable
     private readonly Launch launch;
     private readonly uint* undefined;
     private readonly List<Waiting> waiting = [];
+    private readonly uint[] unwritten = new uint[4];
     private int block;
     private int next;
     private int reconverge;
-    private uint unwritten;
-    private uint everUnwritten;
     private int unwrittenLine;
     private string unwrittenRead = "";
 
@@ -81,6 +80,9 @@ internal sealed unsafe class Warp : IDisposable
 
     public PendingCopies Copies { get; }
 
+    /// <summary>Lanes that have ever loaded what nothing wrote.</summary>
+    public uint EverUnwritten { get; private set; }
+
     public bool Sanitizes => launch.Options.Sanitizes;
 
     /// <summary>Begins the entry for the group's next index.</summary>
@@ -100,7 +102,8 @@ internal sealed unsafe class Warp : IDisposable
         waiting.Clear();
         Copies.Clear();
         (block, next, reconverge, Epoch) = (0, 0, Program.End, 0);
-        (unwritten, everUnwritten) = (0, 0);
+        EverUnwritten = 0;
+        Array.Clear(unwritten);
         (Active, Live, State) = (Existing, Existing, WarpState.Ready);
     }
 
@@ -160,19 +163,19 @@ internal sealed unsafe class Warp : IDisposable
             ReportUndefined(instruction.Line, bad, operand);
     }
 
-    /// <summary>Notes lanes that are about to load what nothing wrote: it counts once something depends on it.</summary>
-    public void NoteUnwritten(uint lanes, int line, string what)
+    /// <summary>Notes a lane that is about to load what nothing wrote, an element of its vector: it counts once something depends on it.</summary>
+    public void NoteUnwritten(int lane, int element, int line, string what)
     {
-        unwritten |= lanes;
-        everUnwritten |= lanes;
+        unwritten[element] |= 1u << lane;
+        EverUnwritten |= 1u << lane;
         (unwrittenLine, unwrittenRead) = (line, what);
     }
 
-    /// <summary>The lanes noted since the last call.</summary>
-    public uint TakeUnwritten()
+    /// <summary>The lanes noted for an element since the last call.</summary>
+    public uint TakeUnwritten(int element)
     {
-        uint lanes = unwritten;
-        unwritten = 0;
+        uint lanes = unwritten[element];
+        unwritten[element] = 0;
         return lanes;
     }
 
@@ -222,10 +225,10 @@ internal sealed unsafe class Warp : IDisposable
 
     private void ReportUndefined(int line, uint lanes, string operand)
     {
-        if ((lanes & everUnwritten) != 0)
+        if ((lanes & EverUnwritten) != 0)
         {
             launch.Report(
-                FaultKind.UnwrittenMemory, this, line, lanes & everUnwritten,
+                FaultKind.UnwrittenMemory, this, line, lanes & EverUnwritten,
                 $"{operand} depends on what nothing wrote; last so read: {unwrittenRead}, at line {unwrittenLine}");
         }
         else

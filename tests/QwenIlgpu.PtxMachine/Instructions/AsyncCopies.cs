@@ -25,13 +25,16 @@ internal sealed unsafe class AsyncCopy(
         warp.RequireDefined(sourceAddress.Register, reading, this, "the global address");
         uint lanes = warp.Group.Shadow.Check(warp, target, targets, warp.Active);
         uint good = reading == 0 ? 0 : warp.Launch.Access.Check(warp, source, sources, reading);
-        uint unwritten = warp.TakeUnwritten();
+        uint* unwritten = stackalloc uint[4];
+        for (int word = 0; word < source.Bytes / source.ElementBytes; word++)
+            unwritten[word] = warp.TakeUnwritten(word);
         lanes &= good | ~reading;
         for (; lanes != 0; lanes &= lanes - 1)
         {
             int lane = BitOperations.TrailingZeroCount(lanes);
             int bytes = sourceBytes is { } size ? Math.Min((int)warp.Lane<uint>(size)[lane], target.Bytes) : target.Bytes;
-            warp.Copies.Start(lane, (int)targets[lane], sources[lane], target.Bytes, bytes, (unwritten >> lane & 1) == 0);
+            uint words = (unwritten[0] >> lane & 1) | (unwritten[1] >> lane & 1) << 1 | (unwritten[2] >> lane & 1) << 2 | (unwritten[3] >> lane & 1) << 3;
+            warp.Copies.Start(lane, (int)targets[lane], sources[lane], target.Bytes, bytes, words);
         }
     }
 }

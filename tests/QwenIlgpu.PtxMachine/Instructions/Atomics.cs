@@ -29,7 +29,7 @@ internal sealed unsafe class Atomic(
 
     protected override void Access(Warp warp, ulong* addresses, uint lanes)
     {
-        uint unwritten = warp.TakeUnwritten();
+        uint unwritten = warp.TakeUnwritten(0);
         lock (warp.Launch.Atomics)
         {
             for (; lanes != 0; lanes &= lanes - 1)

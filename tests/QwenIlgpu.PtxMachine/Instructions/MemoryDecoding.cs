@@ -59,8 +59,8 @@ internal static class MemoryDecoding
         int bytes = (int)r.Number(2);
         Slot? sourceBytes = r.Count > (hasPolicy ? 4 : 3) ? r.Source(3, SlotKind.Word) : null;
         return new AsyncCopy(
-            r.Site(MemorySpace.Shared, AccessKind.Write, bytes, bytes), r.Address(0),
-            r.Site(MemorySpace.Global, AccessKind.Read, bytes, bytes), r.Address(1), sourceBytes);
+            r.Site(MemorySpace.Shared, AccessKind.Write, bytes, sizeof(uint)), r.Address(0),
+            r.Site(MemorySpace.Global, AccessKind.Read, bytes, sizeof(uint)), r.Address(1), sourceBytes);
     }
 
     private static Load Load(OperandReader r, MemorySpace space, int bytes, int count, bool isSigned)

@@ -63,7 +63,6 @@ internal sealed unsafe class Load(AccessSite site, AddressOperand address, Slot[
     protected override void Access(Warp warp, ulong* addresses, uint lanes)
     {
         int step = Site.ElementBytes;
-        uint unwritten = warp.TakeUnwritten();
         for (int i = 0; i < destinations.Length; i++)
         {
             Slot slot = destinations[i];
@@ -73,7 +72,7 @@ internal sealed unsafe class Load(AccessSite site, AddressOperand address, Slot[
                 LoadWords(warp.Lane<uint>(slot), addresses, i * step, lanes);
             else
                 LoadNarrow(warp.Lane<uint>(slot), addresses, i * step, lanes, slot.Kind == SlotKind.Half ? ushort.MaxValue : uint.MaxValue);
-            warp.SetUndefined(slot, unwritten);
+            warp.SetUndefined(slot, warp.TakeUnwritten(i));
         }
     }
 
@@ -143,7 +142,7 @@ internal sealed unsafe class Store(AccessSite site, AddressOperand address, Slot
     protected override void BeforeAccess(Warp warp)
     {
         foreach (Slot slot in sources)
-            warp.RequireDefined(slot, warp.Active, this, "what is stored");
+            warp.RequireDefined(slot, warp.Active & ~Carried(warp, slot), this, "what is stored");
     }
 
     protected override void Access(Warp warp, ulong* addresses, uint lanes)
@@ -152,6 +151,12 @@ internal sealed unsafe class Store(AccessSite site, AddressOperand address, Slot
         for (int i = 0; i < sources.Length; i++)
         {
             bool isDouble = sources[i].Kind == SlotKind.Double;
+            for (uint left = lanes & Carried(warp, sources[i]); left != 0; left &= left - 1)
+            {
+                ulong at = addresses[BitOperations.TrailingZeroCount(left)] - (ulong)warp.Group.Shared;
+                warp.Group.Shadow.Forget((int)at + (i * step), step);
+            }
+
             for (uint left = lanes; left != 0; left &= left - 1)
             {
                 int lane = BitOperations.TrailingZeroCount(left);
@@ -175,6 +180,9 @@ internal sealed unsafe class Store(AccessSite site, AddressOperand address, Slot
             }
         }
     }
+
+    // What came from memory that nothing wrote may go to shared memory, and is as undefined there.
+    private uint Carried(Warp warp, Slot slot) => Site.Space == MemorySpace.Shared ? warp.Undefined(slot) & warp.EverUnwritten : 0;
 }
 
 /// <summary><c>ld.param</c>: the same for every lane.</summary>

@@ -51,7 +51,7 @@ internal static class WarpDecoding
     }
 
     private static LoadMatrix LoadMatrix(OperandReader r, int matrices, bool isTransposed) => new(
-        r.Site(MemorySpace.Shared, AccessKind.Read, 16, 16), r.Address(1), Words(r, 0, matrices), isTransposed);
+        r.Site(MemorySpace.Shared, AccessKind.Read, 16, sizeof(uint)), r.Address(1), Words(r, 0, matrices), isTransposed);
 
     private static MatrixMultiply Multiply(OperandReader r, bool isBf16, bool isTf32) =>
         new(Words(r, 0, 4), Words(r, 1, 4), Words(r, 2, 2), Words(r, 3, 4), isBf16, isTf32);

@@ -128,7 +128,9 @@ internal sealed unsafe class LoadMatrix(AccessSite site, AddressOperand address,
         uint naming = destinations.Length == 4 ? Warp.AllLanes : (1u << (8 * destinations.Length)) - 1;
         warp.RequireDefined(address.Register, naming, this, "the address of a row");
         uint good = MemoryInstruction.Check(warp, site, rows, naming);
-        uint unwritten = warp.TakeUnwritten();
+        uint* unwritten = stackalloc uint[4];
+        for (int word = 0; word < 4; word++)
+            unwritten[word] = warp.TakeUnwritten(word);
         if (good != naming)
             return;
         for (int matrix = 0; matrix < destinations.Length; matrix++)
@@ -144,18 +146,24 @@ internal sealed unsafe class LoadMatrix(AccessSite site, AddressOperand address,
                     : *(uint*)(rows[(matrix * 8) + row] + (ulong)(column * 2));
             }
 
-            // An element of an unwritten row goes to other lanes than the one that named it.
-            warp.SetUndefined(destinations[matrix], unwritten == 0 ? 0 : LanesOf(unwritten >> (8 * matrix) & 0xff));
+            warp.SetUndefined(destinations[matrix], LanesOf(unwritten, matrix));
         }
     }
 
-    private uint LanesOf(uint rows)
+    // Word w of a row goes to lane 4 · row + w, which seldom is the one that named the row; turned, its elements go to two rows of lanes.
+    private uint LanesOf(uint* unwritten, int matrix)
     {
-        if (isTransposed)
-            return rows == 0 ? 0 : Warp.AllLanes;
         uint lanes = 0;
-        for (int row = 0; row < 8; row++)
-            lanes |= (rows >> row & 1) * 0xfu << (4 * row);
+        for (int word = 0; word < 4; word++)
+        {
+            uint rows = unwritten[word] >> (8 * matrix) & 0xff;
+            for (int row = 0; rows != 0 && row < 8; row++)
+            {
+                if ((rows >> row & 1) != 0)
+                    lanes |= isTransposed ? (1u << ((8 * word) + (row / 2))) | (1u << ((8 * word) + 4 + (row / 2))) : 1u << ((4 * row) + word);
+            }
+        }
+
         return lanes;
     }
 

@@ -50,6 +50,14 @@ public sealed unsafe class DeviceMemory : IDisposable
     /// <exception cref="ArgumentException">They are not all of one allocation.</exception>
     public void MarkWritten(nint address, long bytes) => Of(address, bytes)?.MarkWritten((ulong)address, bytes);
 
+    /// <summary>Notes that the host copied these bytes from there: those that nothing had written count as unwritten here too.</summary>
+    /// <exception cref="ArgumentException">They are not all of one allocation, here or there.</exception>
+    public void MarkCopied(nint address, nint source, long bytes)
+    {
+        if (Of(address, bytes) is { } target && Of(source, bytes) is { } origin)
+            target.MarkCopied((ulong)address, origin, (ulong)source, bytes);
+    }
+
     /// <summary>Makes bytes what they were when they were fresh: ones that nothing wrote.</summary>
     /// <exception cref="ArgumentException">They are not all of one allocation.</exception>
     public void Poison(nint address, long bytes)
@@ -127,6 +135,19 @@ internal sealed unsafe class Allocation(ulong start, long bytes) : IDisposable
         }
 
         NativeMemory.Fill(Map() + (address - Start), (nuint)length, 1);
+    }
+
+    public void MarkCopied(ulong address, Allocation source, ulong sourceAddress, long length)
+    {
+        if (source.IsWritten(sourceAddress, length))
+        {
+            MarkWritten(address, length);
+            return;
+        }
+
+        Forget(address, length);
+        if (source.map is not null)
+            Buffer.MemoryCopy(source.map + (sourceAddress - source.Start), Map() + (address - Start), length, length);
     }
 
     /// <summary>What <see cref="MarkWritten"/> does, for the few bytes of one thread's store.</summary>

@@ -39,7 +39,8 @@ internal sealed unsafe class GlobalAccess : IDisposable
         if (lanes == 0 || !launch.Options.Sanitizes)
             return lanes;
         NoteWritten(warp, site, isPlain ? state.Only!.Allocation : null, addresses, lanes);
-        state.Watch?.Access(warp, site, addresses, lanes);
+        foreach (RaceRegion region in state.Watches)
+            region.Access(warp, site, addresses, lanes);
         return lanes;
     }
 
@@ -156,10 +157,20 @@ internal sealed unsafe class GlobalAccess : IDisposable
             if (of is null || of.IsAllWritten)
                 continue;
             if (site.Kind != AccessKind.Write && !of.IsWritten(addresses[lane], site.Bytes))
-                warp.NoteUnwritten(1u << lane, site.Line, $"{site.Bytes} bytes at 0x{addresses[lane]:x} ({Describe(addresses[lane])})");
+                NoteUnwritten(warp, site, of, lane, addresses[lane]);
 
             if (site.Kind != AccessKind.Read)
                 of.MarkStored(addresses[lane], site.Bytes);
+        }
+    }
+
+    private void NoteUnwritten(Warp warp, AccessSite site, Allocation allocation, int lane, ulong address)
+    {
+        for (int element = 0; element < site.Bytes / site.ElementBytes; element++)
+        {
+            ulong at = address + (ulong)(element * site.ElementBytes);
+            if (!allocation.IsWritten(at, site.ElementBytes))
+                warp.NoteUnwritten(lane, element, site.Line, $"{site.ElementBytes} bytes at 0x{at:x} ({Describe(at)})");
         }
     }
 
@@ -179,60 +190,45 @@ internal sealed unsafe class GlobalAccess : IDisposable
     private SiteState StateOf(AccessSite site)
     {
         if (site.Space != MemorySpace.Global)
-            return new SiteState([]);
-        return new SiteState([.. places.Where((_, i) => (site.Origins >> i & 1) != 0)]);
+            return new SiteState(site, []);
+        return new SiteState(site, [.. places.Where((_, i) => (site.Origins >> i & 1) != 0)]);
     }
 
     // Only memory that some site of the launch writes can be raced for.
     private void WatchWhatIsWritten(IReadOnlyList<AccessSite> sites)
     {
         AccessSite[] all = [.. sites.Where(s => s.Space == MemorySpace.Global)];
+        IEnumerable<Place> written = all.Where(s => s.Kind != AccessKind.Read).SelectMany(s => states[s.Index].Places).Where(p => p.End > p.Start);
         var spans = new List<(ulong Start, ulong End)>();
-        foreach (AccessSite site in all.Where(s => s.Kind != AccessKind.Read))
-            spans.AddRange(states[site.Index].Places.Where(p => p.End > p.Start).Select(p => (p.Start, p.End)));
-        bool grows = true;
-        while (grows)
+        foreach (Place place in written.OrderBy(p => p.Start))
         {
-            grows = false;
-            foreach (AccessSite site in all)
-            {
-                Place[] places = [.. states[site.Index].Places.Where(p => p.End > p.Start && spans.Exists(s => s.Start < p.End && p.Start < s.End))];
-                if (places.Length == 0)
-                    continue;
-                ulong start = Math.Min(places.Min(p => p.Start), ulong.MaxValue);
-                ulong end = places.Max(p => p.End);
-                if (spans.Exists(s => s.Start <= start && end <= s.End))
-                    continue;
-                foreach ((ulong otherStart, ulong otherEnd) in spans.Where(s => s.Start < end && start < s.End).ToArray())
-                {
-                    (start, end) = (Math.Min(start, otherStart), Math.Max(end, otherEnd));
-                    spans.Remove((otherStart, otherEnd));
-                }
-
-                spans.Add((start, end));
-                grows = true;
-            }
+            if (spans.Count > 0 && place.Start < spans[^1].End)
+                spans[^1] = (spans[^1].Start, Math.Max(spans[^1].End, place.End));
+            else
+                spans.Add((place.Start, place.End));
         }
 
-        foreach ((ulong start, ulong end) in spans.Distinct())
+        foreach ((ulong start, ulong end) in spans)
         {
-            AccessSite[] touching = [.. all.Where(s => states[s.Index].Places.Any(p => p.Start < end && start < p.End))];
-            var region = new RaceRegion(launch, start, end, touching.Min(s => s.ElementBytes));
+            SiteState[] touching = [.. all.Select(s => states[s.Index]).Where(s => s.Places.Any(p => p.Start < end && start < p.End))];
+            var region = new RaceRegion(launch, start, end, touching.Min(s => s.Site.ElementBytes));
             regions.Add(region);
-            foreach (AccessSite site in touching)
-                states[site.Index].Watch = region;
+            foreach (SiteState state in touching)
+                state.Watches.Add(region);
         }
     }
 
     private sealed record Place(string Name, ulong Start, ulong End, Allocation? Allocation);
 
-    private sealed class SiteState(IReadOnlyList<Place> places)
+    private sealed class SiteState(AccessSite site, IReadOnlyList<Place> places)
     {
+        public AccessSite Site { get; } = site;
+
         public IReadOnlyList<Place> Places { get; } = places;
 
         public Place? Only { get; } = places.Count == 1 ? places[0] : null;
 
-        public RaceRegion? Watch { get; set; }
+        public List<RaceRegion> Watches { get; } = [];
 
         public bool Reaches(DeviceMemory memory, ulong address, int bytes)
         {

@@ -26,6 +26,8 @@ internal sealed unsafe class RaceRegion(Launch launch, ulong start, ulong end, i
             for (uint left = lanes; left != 0; left &= left - 1)
             {
                 int lane = System.Numerics.BitOperations.TrailingZeroCount(left);
+                if (addresses[lane] < Start || addresses[lane] >= End)
+                    continue;
                 ulong first = (addresses[lane] - Start) / (ulong)pieceBytes;
                 ulong last = (addresses[lane] - Start + (ulong)site.Bytes - 1) / (ulong)pieceBytes;
                 for (ulong piece = first; piece <= last; piece++)

@@ -71,10 +71,18 @@ internal sealed class SharedShadow(Launch launch)
             pieces[piece].Pending += isPending ? 1 : -1;
     }
 
-    /// <summary>A copy of this thread has landed: it wrote the bytes just now, if its source was ever written.</summary>
-    public void Landed(Warp warp, int address, int bytes, int lane, bool isWritten)
+    /// <summary>What was just written there is as good as nothing.</summary>
+    public void Forget(int address, int bytes)
     {
-        written.AsSpan(address, bytes).Fill(isWritten);
+        if (written.Length > 0)
+            written.AsSpan(address, bytes).Clear();
+    }
+
+    /// <summary>A copy of this thread has landed: it wrote the bytes just now, but for the words whose source nothing wrote.</summary>
+    public void Landed(Warp warp, int address, int bytes, int lane, uint unwrittenWords)
+    {
+        for (int i = 0; i < bytes; i++)
+            written[address + i] = (unwrittenWords >> (i / sizeof(uint)) & 1) == 0;
         Stamp now = Now(warp, lane, isAtomic: false);
         for (int piece = address / pieceBytes; piece <= (address + bytes - 1) / pieceBytes; piece++)
             pieces[piece].Write = now;
@@ -129,8 +137,12 @@ internal sealed class SharedShadow(Launch launch)
             piece.Write = now;
         }
 
-        if (site.Kind != AccessKind.Write && written.AsSpan(address, site.Bytes).Contains(false))
-            warp.NoteUnwritten(1u << lane, site.Line, $"shared byte {address}");
+        for (int at = address; site.Kind != AccessKind.Write && at < address + site.Bytes; at += site.ElementBytes)
+        {
+            if (written.AsSpan(at, site.ElementBytes).Contains(false))
+                warp.NoteUnwritten(lane, (at - address) / site.ElementBytes, site.Line, $"shared byte {at}");
+        }
+
         if (site.Kind != AccessKind.Read)
             written.AsSpan(address, site.Bytes).Fill(true);
     }
