@@ -24,7 +24,8 @@ internal static unsafe class Conversions
         AddToFloats(known);
         AddToIntegers<float>(known, "f32", SlotKind.Word);
         AddToIntegers<double>(known, "f64", SlotKind.Double);
-        AddRoundings(known);
+        AddRoundings<float>(known, "f32", SlotKind.Word);
+        AddRoundings<double>(known, "f64", SlotKind.Double);
         AddHalves(known);
         foreach (string space in (string[])["global", "shared"])
         {
@@ -68,12 +69,13 @@ internal static unsafe class Conversions
         known[$"cvt.rpi.s32.{from}"] = r => new UnaryByLane<T, int>(r.Result(SlotKind.Word), r.Source(1, kind), &Up<T, int>);
     }
 
-    private static void AddRoundings(Dictionary<string, Func<OperandReader, Instruction>> known)
+    private static void AddRoundings<T>(Dictionary<string, Func<OperandReader, Instruction>> known, string type, SlotKind kind)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        known["cvt.rni.f32.f32"] = r => new UnaryByLane<float, float>(r.Result(SlotKind.Word), r.Source(1, SlotKind.Word), &RoundEven);
-        known["cvt.rzi.f32.f32"] = r => new UnaryByLane<float, float>(r.Result(SlotKind.Word), r.Source(1, SlotKind.Word), &Truncate);
-        known["cvt.rmi.f32.f32"] = r => new UnaryByLane<float, float>(r.Result(SlotKind.Word), r.Source(1, SlotKind.Word), &Floor);
-        known["cvt.rpi.f32.f32"] = r => new UnaryByLane<float, float>(r.Result(SlotKind.Word), r.Source(1, SlotKind.Word), &Ceiling);
+        known[$"cvt.rni.{type}.{type}"] = r => new UnaryByLane<T, T>(r.Result(kind), r.Source(1, kind), &RoundEven);
+        known[$"cvt.rzi.{type}.{type}"] = r => new UnaryByLane<T, T>(r.Result(kind), r.Source(1, kind), &T.Truncate);
+        known[$"cvt.rmi.{type}.{type}"] = r => new UnaryByLane<T, T>(r.Result(kind), r.Source(1, kind), &T.Floor);
+        known[$"cvt.rpi.{type}.{type}"] = r => new UnaryByLane<T, T>(r.Result(kind), r.Source(1, kind), &T.Ceiling);
     }
 
     private static void AddHalves(Dictionary<string, Func<OperandReader, Instruction>> known)
@@ -116,13 +118,8 @@ internal static unsafe class Conversions
         where TIn : IBinaryFloatingPointIeee754<TIn>
         where TOut : IBinaryInteger<TOut> => TIn.IsNaN(value) ? TOut.Zero : TOut.CreateSaturating(TIn.Ceiling(value));
 
-    private static float RoundEven(float value) => MathF.Round(value, MidpointRounding.ToEven);
-
-    private static float Truncate(float value) => MathF.Truncate(value);
-
-    private static float Floor(float value) => MathF.Floor(value);
-
-    private static float Ceiling(float value) => MathF.Ceiling(value);
+    private static T RoundEven<T>(T value)
+        where T : IBinaryFloatingPointIeee754<T> => T.Round(value, MidpointRounding.ToEven);
 }
 
 internal readonly struct Same<T> : IUnary<T>

@@ -37,8 +37,11 @@ internal static unsafe class IntegerInstructions
         known["clz.b32"] = r => new UnaryByLane<uint, uint>(r.Result(SlotKind.Word), r.Source(1, SlotKind.Word), &LeadingZeros);
         known["clz.b64"] = r => new UnaryByLane<ulong, uint>(r.Result(SlotKind.Word), r.Source(1, SlotKind.Double), &LeadingZeros);
         known["brev.b32"] = r => new UnaryByLane<uint, uint>(r.Result(SlotKind.Word), r.Source(1, SlotKind.Word), &Reverse);
+        known["brev.b64"] = r => new UnaryByLane<ulong, ulong>(r.Result(SlotKind.Double), r.Source(1, SlotKind.Double), &Reverse);
         known["bfe.u32"] = r => ByLane3<uint>(r, SlotKind.Word, &ExtractField);
         known["bfe.s32"] = r => ByLane3<int>(r, SlotKind.Word, &ExtractField);
+        known["bfe.u64"] = r => new ExtractWide(
+            r.Result(SlotKind.Double), r.Source(1, SlotKind.Double), r.Source(2, SlotKind.Word), r.Source(3, SlotKind.Word));
         known["shf.l.wrap.b32"] = r => ByLane3<uint>(r, SlotKind.Word, &FunnelLeftWrap);
         known["shf.r.wrap.b32"] = r => ByLane3<uint>(r, SlotKind.Word, &FunnelRightWrap);
         known["lop3.b32"] = r => new Lop3(r);
@@ -156,6 +159,8 @@ internal static unsafe class IntegerInstructions
             reversed |= (a >> i & 1) << (31 - i);
         return reversed;
     }
+
+    private static ulong Reverse(ulong a) => ((ulong)Reverse((uint)a) << 32) | Reverse((uint)(a >> 32));
 
     private static uint ExtractField(uint a, uint position, uint length)
     {

@@ -23,10 +23,10 @@ internal static class MemoryDecoding
                 foreach (string modifiers in (string[])["", ".nc", ".nc.L1::no_allocate", ".nc.L2::128B"])
                     known[$"ld.global{modifiers}{vector}.{type}"] = r => Load(r, MemorySpace.Global, bytes, count, isSigned);
                 known[$"st.global{vector}.{type}"] = r => Store(r, MemorySpace.Global, bytes, count);
-                foreach (string cta in (string[])["", "::cta"])
+                foreach (string shared in (string[])["shared", "shared::cta", "volatile.shared"])
                 {
-                    known[$"ld.shared{cta}{vector}.{type}"] = r => Load(r, MemorySpace.Shared, bytes, count, isSigned);
-                    known[$"st.shared{cta}{vector}.{type}"] = r => Store(r, MemorySpace.Shared, bytes, count);
+                    known[$"ld.{shared}{vector}.{type}"] = r => Load(r, MemorySpace.Shared, bytes, count, isSigned);
+                    known[$"st.{shared}{vector}.{type}"] = r => Store(r, MemorySpace.Shared, bytes, count);
                 }
 
                 known[$"ld.global.nc.L1::no_allocate.L2::cache_hint{vector}.{type}"] = r => Load(r, MemorySpace.Global, bytes, count, isSigned);
@@ -107,9 +107,14 @@ internal static class MemoryDecoding
 
         foreach (string type in (string[])["b32", "u32", "s32"])
         {
-            known[$"ld.acquire.gpu.global.{type}"] = r => new Atomic(
-                r.Site(MemorySpace.Global, AccessKind.Atomic, 4, 4), r.Address(1), r.Result(SlotKind.Word), r.Constant(SlotKind.Word, 0),
-                r.Constant(SlotKind.Word, 0), MemoryOrder.Acquire, (old, _, _) => old);
+            foreach ((string spelling, MemoryOrder order) in ((string, MemoryOrder)[])[
+                ("acquire.gpu", MemoryOrder.Acquire), ("relaxed.gpu", MemoryOrder.Relaxed), ("volatile", MemoryOrder.Relaxed)])
+            {
+                known[$"ld.{spelling}.global.{type}"] = r => new Atomic(
+                    r.Site(MemorySpace.Global, AccessKind.Atomic, 4, 4), r.Address(1), r.Result(SlotKind.Word), r.Constant(SlotKind.Word, 0),
+                    r.Constant(SlotKind.Word, 0), order, (old, _, _) => old);
+            }
+
             known[$"st.release.gpu.global.{type}"] = r => new Atomic(
                 r.Site(MemorySpace.Global, AccessKind.Atomic, 4, 4), r.Address(0), null, r.Source(1, SlotKind.Word),
                 r.Constant(SlotKind.Word, 0), MemoryOrder.Release, (_, b, _) => b);
