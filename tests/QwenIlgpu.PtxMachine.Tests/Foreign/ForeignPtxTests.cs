@@ -97,8 +97,8 @@ internal sealed class ForeignPtxTests(int seed)
         nint d = kernels.Allocate<float>(expected.Length);
 
         kernels.Launch(
-            "matmul", new GridShape(Columns / 16, Rows / 32, 1, 64, 1, 1, 0), d, kernels.Upload(Sixteenths(a)), kernels.Upload(Sixteenths(b)),
-            Depth, Columns);
+            "matmul", new GridShape(Columns / 16, Rows / 32, 1, 64, 1, 1, 0),
+            d, kernels.Upload(Sixteenths(a)), kernels.Upload(Sixteenths(b)), Depth, Columns);
 
         Assert.That(kernels.Download<float>(d, expected.Length), Is.EqualTo(expected));
     }
@@ -129,7 +129,10 @@ internal sealed class ForeignPtxTests(int seed)
 
         nint sums = kernels.Allocate<float>(expected.Length);
 
-        kernels.Launch("weigh", ForeignKernels.Line(groups, Threads), sums, kernels.Upload(values), count);
+        // What a partial copy leaves out is no zero in memory.
+        nint padded = kernels.Upload<float>([.. values, float.NaN, float.NaN, float.NaN]);
+
+        kernels.Launch("weigh", ForeignKernels.Line(groups, Threads), sums, padded, count);
 
         Assert.That(kernels.Download<float>(sums, expected.Length), Is.EqualTo(expected));
     }
@@ -196,56 +199,6 @@ internal sealed class ForeignPtxTests(int seed)
         kernels.Launch("transpose", new GridShape(3, 3, 1, 16, 8, 1, 16 * 17 * sizeof(float)), d, kernels.Upload(a), Rows, Columns);
 
         Assert.That(kernels.Download<float>(d, a.Length), Is.EqualTo(a.Select((_, i) => a[(i % Rows * Columns) + (i / Rows)])));
-    }
-
-    [Test]
-    public void SeesWhatIsReadOrWrittenBeyondAnArray()
-    {
-        using var kernels = new ForeignKernels("vector_add.ptx", seed);
-        nint five = kernels.Upload(Floats(5, 8));
-        nint six = kernels.Upload(Floats(6, 9));
-        nint result = kernels.Allocate<float>(6);
-
-        Assert.Multiple(() =>
-        {
-            Assert.That(KindOf(() => kernels.Launch("add", ForeignKernels.Line(1, 32), result, six, five, 6)), Is.EqualTo(FaultKind.OutOfBounds));
-            Assert.That(KindOf(() => kernels.Launch("add", ForeignKernels.Line(1, 32), five, six, six, 6)), Is.EqualTo(FaultKind.OutOfBounds));
-            Assert.That(() => kernels.Launch("add", ForeignKernels.Line(1, 32), result, six, six, 6), Throws.Nothing);
-        });
-    }
-
-    [Test]
-    public void SeesASharedArrayThatIsTooSmall()
-    {
-        using var kernels = new ForeignKernels("transpose.ptx", seed);
-        nint a = kernels.Upload(Floats(256, 8));
-        var shape = new GridShape(1, 1, 1, 16, 8, 1, (16 * 17 * sizeof(float)) - 8);
-
-        Assert.That(KindOf(() => kernels.Launch("transpose", shape, kernels.Allocate<float>(256), a, 16, 16)), Is.EqualTo(FaultKind.OutOfBounds));
-    }
-
-    [Test]
-    public void SeesWhatNothingWrote()
-    {
-        using var kernels = new ForeignKernels("reduce.ptx", seed);
-        nint results = kernels.Allocate<int>(64);
-
-        Assert.That(
-            KindOf(() => kernels.Launch("scan_and_compact", ForeignKernels.Line(1, 32), results, results, results, kernels.Allocate<int>(32))),
-            Is.EqualTo(FaultKind.UnwrittenMemory).Or.EqualTo(FaultKind.UndefinedValue));
-    }
-
-    private static FaultKind? KindOf(Action launch)
-    {
-        try
-        {
-            launch();
-            return null;
-        }
-        catch (FaultException fault)
-        {
-            return fault.Faults[0].Kind;
-        }
     }
 
     private float[] Floats(int count, int salt)

@@ -19,7 +19,8 @@ KERNEL GROUP_OF(128) histogram(unsigned *bins, int *greatest, float *total, cons
     }
 }
 
-// Each group leaves its sum; the one that draws the last ticket adds them all. Fences order what was left.
+// Each group leaves its sum; the one that draws the last ticket adds them all. Fences order what was left for the first lane, and the
+// barrier for the others: the shuffle orders nothing.
 KERNEL GROUP_OF(32) sum_fenced(int *sum, int *parts, unsigned *ticket, const int *values)
 {
     int lane = THREAD_X;
@@ -30,13 +31,14 @@ KERNEL GROUP_OF(32) sum_fenced(int *sum, int *parts, unsigned *ticket, const int
     if (lane == 0) {
         parts[GROUP_X] = value;
         __nvvm_membar_gl();
-        drawn = __nvvm_atom_inc_gen_ui(ticket, GROUPS_X - 1);
+        asm volatile("atom.global.inc.u32 %0, [%1], %2;" : "=r"(drawn) : "l"(ticket), "r"(GROUPS_X - 1) : "memory");
     }
 
     drawn = __nvvm_shfl_sync_idx_i32(ALL_LANES, drawn, 0, 31);
     if (drawn != GROUPS_X - 1)
         return;
     __nvvm_membar_gl();
+    __syncthreads();
     value = 0;
     for (int i = lane; i < GROUPS_X; i += 32)
         value += ((volatile int *)parts)[i];
@@ -46,10 +48,10 @@ KERNEL GROUP_OF(32) sum_fenced(int *sum, int *parts, unsigned *ticket, const int
         *sum = value;
 }
 
-// The same by an atomic that orders, and a barrier that passes the order on.
+// The same by an atomic that orders, and a barrier that passes the order on. Without volatile this clang reads is_last before the barrier.
 KERNEL GROUP_OF(64) sum_ordered(int *sum, int *parts, unsigned *ticket, const int *values)
 {
-    SHARED int is_last;
+    SHARED volatile int is_last;
     int thread = THREAD_X;
     int groups = GROUPS_X;
     parts[GROUP_X * 64 + thread] = values[GROUP_X * 64 + thread];
