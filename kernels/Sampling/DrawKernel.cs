@@ -39,7 +39,7 @@ internal readonly struct DrawKernel(
         float best = RankedToken.Score(first);
         bool cuts = weighs && work.CutsRanking;
         bool takesK = work.Scores.Parameters.DrawsFromTopK;
-        RankCut cut = scratch.Cut[task];
+        RankCut cut = cuts ? scratch.Cut[task] : default;
         int listed = cuts ? scratch.ListedCount[task] : 0;
         bool overflows = listed > RankedList.Capacity;
         ulong cutoff = CutoffSearch.Find(work, vocabularySize, best, cut, overflows, shared, scan);
@@ -166,7 +166,8 @@ internal readonly struct DrawKernel(
     private int DrawFromSections(SampleTask work, float best, ulong cutoff, ArrayView<long> masses, ArrayView<long> scan)
     {
         SlotParameters parameters = work.Scores.Parameters;
-        double uniform = Philox.Uniform(parameters.SeedLow, parameters.SeedHigh, slots.DrawIndex[work.Slot]);
+        int drawIndex = work.Reports ? 0 : slots.DrawIndex[work.Slot];         // which the row's other task advances
+        double uniform = Philox.Uniform(parameters.SeedLow, parameters.SeedHigh, drawIndex);
         Group.Barrier();
         long mass = masses[Group.IdxX];
         long until = GroupScan.Sum(scan, mass);

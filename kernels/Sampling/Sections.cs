@@ -13,7 +13,11 @@ internal sealed class Sections(ArrayView<byte> memory)
     public ArrayView<T> Next<T>(long length)
         where T : unmanaged
     {
-        long bytes = length * Interop.SizeOf<T>();
+        // ILGPU counts where a view begins in its elements and rounds down: one cast to another size would begin before its section.
+        int elementBytes = Interop.SizeOf<T>();
+        if (Alignment % elementBytes != 0)
+            throw new ArgumentException($"{typeof(T).Name} takes {elementBytes} bytes, which {Alignment} is no multiple of");
+        long bytes = length * elementBytes;
         long offset = Bytes;
         Bytes += (bytes + Alignment - 1) / Alignment * Alignment;
         return memory.Length == 0 ? default : memory.SubView(offset, bytes).Cast<T>();

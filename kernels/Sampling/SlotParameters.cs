@@ -30,6 +30,10 @@ internal struct SlotParameters
     public uint Flags;
     public int TopLogProbs;
 
+    /// <summary>With <see cref="PaddingWords"/> it makes 64 bytes, see <see cref="Sections"/>.</summary>
+    public uint PaddingWord;
+    public UInt4 PaddingWords;
+
     public readonly bool Has(uint flag) => (Flags & flag) != 0;
 
     /// <summary>Whether scores differ from the model's logits.</summary>
