@@ -55,7 +55,7 @@ internal static unsafe class Conversions
         known["cvt.rn.f32.u16"] = r => new UnaryByLane<uint, float>(r.Result(SlotKind.Word), r.Source(1, SlotKind.Half), &Convert<uint, float>);
     }
 
-    // Beyond the range the nearest end of it; NaN is 0.
+    // Beyond the range the nearest end of it.
     private static void AddToIntegers<T>(Dictionary<string, Func<OperandReader, Instruction>> known, string from, SlotKind kind)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
@@ -104,19 +104,27 @@ internal static unsafe class Conversions
 
     private static TOut TowardZero<TIn, TOut>(TIn value)
         where TIn : IBinaryFloatingPointIeee754<TIn>
-        where TOut : IBinaryInteger<TOut> => TIn.IsNaN(value) ? TOut.Zero : TOut.CreateSaturating(TIn.Truncate(value));
+        where TOut : IBinaryInteger<TOut> => TIn.IsNaN(value) ? NotANumber<TIn, TOut>() : TOut.CreateSaturating(TIn.Truncate(value));
 
     private static TOut ToNearest<TIn, TOut>(TIn value)
         where TIn : IBinaryFloatingPointIeee754<TIn>
-        where TOut : IBinaryInteger<TOut> => TIn.IsNaN(value) ? TOut.Zero : TOut.CreateSaturating(TIn.Round(value, MidpointRounding.ToEven));
+        where TOut : IBinaryInteger<TOut> => TIn.IsNaN(value) ? NotANumber<TIn, TOut>() : TOut.CreateSaturating(TIn.Round(value, MidpointRounding.ToEven));
+
+    // NaN is 0, but where a side has 64 bits the highest bit alone.
+    private static TOut NotANumber<TIn, TOut>()
+        where TOut : IBinaryInteger<TOut>
+    {
+        int bits = System.Runtime.CompilerServices.Unsafe.SizeOf<TOut>() * 8;
+        return typeof(TIn) == typeof(double) || bits == 64 ? TOut.One << (bits - 1) : TOut.Zero;
+    }
 
     private static TOut Down<TIn, TOut>(TIn value)
         where TIn : IBinaryFloatingPointIeee754<TIn>
-        where TOut : IBinaryInteger<TOut> => TIn.IsNaN(value) ? TOut.Zero : TOut.CreateSaturating(TIn.Floor(value));
+        where TOut : IBinaryInteger<TOut> => TIn.IsNaN(value) ? NotANumber<TIn, TOut>() : TOut.CreateSaturating(TIn.Floor(value));
 
     private static TOut Up<TIn, TOut>(TIn value)
         where TIn : IBinaryFloatingPointIeee754<TIn>
-        where TOut : IBinaryInteger<TOut> => TIn.IsNaN(value) ? TOut.Zero : TOut.CreateSaturating(TIn.Ceiling(value));
+        where TOut : IBinaryInteger<TOut> => TIn.IsNaN(value) ? NotANumber<TIn, TOut>() : TOut.CreateSaturating(TIn.Ceiling(value));
 
     private static T RoundEven<T>(T value)
         where T : IBinaryFloatingPointIeee754<T> => T.Round(value, MidpointRounding.ToEven);

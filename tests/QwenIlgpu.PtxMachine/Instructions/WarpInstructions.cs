@@ -85,8 +85,10 @@ internal sealed unsafe class WarpBarrier(Slot members) : Instruction
 {
     public override void Execute(Warp warp)
     {
-        if (warp.RequireWhole(this, warp.Lane<uint>(members)[0] & warp.Live))
-            warp.Epoch++;
+        if (!warp.RequireWhole(this, warp.Lane<uint>(members)[0] & warp.Live))
+            return;
+        warp.Epoch++;
+        warp.Group.Knowledge.Share(warp.Number * Warp.Lanes, Warp.Lanes);
     }
 }
 

@@ -99,6 +99,22 @@ internal sealed class GroupKnowledge
         acquired.Clear();
     }
 
+    /// <summary>Among some neighbouring threads, what one knows becomes known to each.</summary>
+    public void Share(int firstThread, int threads)
+    {
+        var together = new Knowledge();
+        for (int thread = firstThread; thread < firstThread + threads; thread++)
+        {
+            if (acquired.TryGetValue(thread, out Knowledge? own))
+                together.Join(own);
+        }
+
+        if (together.IsEmpty)
+            return;
+        for (int thread = firstThread; thread < firstThread + threads; thread++)
+            Of(acquired, thread).Join(together);
+    }
+
     private static Knowledge Of(Dictionary<int, Knowledge> all, int thread)
     {
         if (!all.TryGetValue(thread, out Knowledge? own))

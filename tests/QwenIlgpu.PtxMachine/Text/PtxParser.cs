@@ -303,6 +303,8 @@ internal sealed class PtxParser(string text)
 
     private Operand.Immediate ParseNumber(string word) => word[..Math.Min(2, word.Length)] switch
     {
+        _ when word.Contains('.', StringComparison.Ordinal) =>
+            new Operand.Immediate(BitConverter.DoubleToUInt64Bits(double.Parse(word, CultureInfo.InvariantCulture)), true, true),
         "0f" or "0F" => new Operand.Immediate(ulong.Parse(word.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture), true, false),
         "0d" or "0D" => new Operand.Immediate(ulong.Parse(word.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture), true, true),
         _ => new Operand.Immediate(ParseInteger(word), false, false),
