@@ -77,6 +77,7 @@ internal sealed partial class PtxTests
 
         Assert.That(PtxSignature.Parse(ptx).Name, Is.EqualTo($"Kernel_{kernel.Method.Name}"));
         Assert.That(ptx, Does.Not.Contain("bra.uni"), "a branch hint that keeps the assembler from unrolling");
+        Assert.That(ptx, Does.Not.Match(@"\b(mul|add|sub)\.f(32|64)\b"), "arithmetic that the assembler may fuse");
         Assert.That(ptx, Does.Contain($".target {kernel.TargetOn(architecture) ?? "sm_80"}\n"));
     }
 
