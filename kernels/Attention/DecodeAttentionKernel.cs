@@ -270,8 +270,8 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
             {
                 Float4 part = stats[(warp * MostHeads) + head];
                 float weight = Float32.Exp2(part.X - max);
-                sum += part.Y * weight;
-                output += outputs[(warp * MostHeads * HeadQuads) + i] * weight;
+                sum = Float32.Fma(part.Y, weight, sum);
+                output = Float4.Fma(outputs[(warp * MostHeads * HeadQuads) + i], weight, output);
             }
 
             Store(row, slot, i, new MergedWord(max, sum, output), isWhole);
@@ -310,8 +310,8 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
             int part = first + XMath.Min(n, count - 1);
             Float4 stats = partials[Stats(row, part, head)];
             float weight = n < count ? Float32.Exp2(stats.X - max) : 0;
-            sum += stats.Y * weight;
-            output += partials[Part(row, part) + head + i] * weight;
+            sum = Float32.Fma(stats.Y, weight, sum);
+            output = Float4.Fma(partials[Part(row, part) + head + i], weight, output);
         }
 
         return new MergedWord(max, sum, output);

@@ -1,5 +1,4 @@
 using ILGPU;
-using ILGPU.Runtime;
 
 namespace QwenIlgpu.Kernels;
 
@@ -10,7 +9,8 @@ internal interface ITileMemory
 {
     static abstract ArrayView<UInt4> Words(int words);
 
-    static abstract KernelConfig Config(Index3D grid, int groupSize, int bytes);
+    /// <summary>What a launch asks for.</summary>
+    static abstract int DynamicBytes(int words);
 }
 
 /// <summary>What the launch asks for.</summary>
@@ -18,8 +18,7 @@ internal readonly struct DynamicTiles : ITileMemory
 {
     public static ArrayView<UInt4> Words(int words) => SharedMemory.GetDynamic<UInt4>();
 
-    public static KernelConfig Config(Index3D grid, int groupSize, int bytes) =>
-        new(grid, new Index3D(groupSize, 1, 1), SharedMemoryConfig.RequestDynamic<byte>(bytes));
+    public static int DynamicBytes(int words) => words * 16;
 }
 
 /// <summary>What the kernel declares.</summary>
@@ -27,5 +26,5 @@ internal readonly struct StaticTiles : ITileMemory
 {
     public static ArrayView<UInt4> Words(int words) => SharedMemory.Allocate<UInt4>(words);
 
-    public static KernelConfig Config(Index3D grid, int groupSize, int bytes) => new(grid, new Index3D(groupSize, 1, 1));
+    public static int DynamicBytes(int words) => 0;
 }

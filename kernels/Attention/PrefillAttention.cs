@@ -79,10 +79,8 @@ internal static class PrefillAttention
         Launch BindHeads<TOutputs>()
             where TOutputs : struct, IOutputTile<TOutputs> => loader.Bind(
                 PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>.PrefillAttention,
-                TMemory.Config(
-                    new Index3D(heads / THeads.Count, (int)chunks.Rows.Length, 1),
-                    PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>.GroupSize,
-                    PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>.SharedBytes),
+                LaunchSize.Config<PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>>(
+                    new Index3D(heads / THeads.Count, (int)chunks.Rows.Length, 1)),
                 new PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>(
                     Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rowSlot, positions, pageTable, chunks,
                     (int)chunks.FirstChunk.Length - 1, heads, (float)(Math.Log2(Math.E) / Math.Sqrt(headDim)), Float2.Words(Op, "y", y)));

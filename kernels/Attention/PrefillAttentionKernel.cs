@@ -15,7 +15,7 @@ namespace QwenIlgpu.Kernels;
 /// accumulators of the scores, turned into weights, are the A operand of the product with the values. A tile's row of W words lies at
 /// word ^ (row % 8), so that the eight rows of an ldmatrix phase lie in eight different sets of banks.
 /// </remarks>
-[LaunchBounds(2 * HeadThreads, DynamicSharedBytes = 128 << 10)]
+[LaunchBounds(2 * HeadThreads)]
 [Instantiation(typeof(OutputTile64), typeof(OneHead), typeof(DynamicTiles), typeof(PrefillAttentionSteps))]
 [Instantiation(typeof(Twice<OutputTile64>), typeof(OneHead), typeof(DynamicTiles), typeof(PrefillAttentionSteps))]
 [Instantiation(typeof(Twice<Twice<OutputTile64>>), typeof(OneHead), typeof(DynamicTiles), typeof(PrefillAttentionSteps))]
@@ -30,7 +30,7 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
     int sequences,
     int heads,
     float scale,
-    Matrix<Float2> y) : IGroupKernel
+    Matrix<Float2> y) : IGroupKernel, ILaunchSize
     where TOutputs : struct, IOutputTile<TOutputs>
     where THeads : struct, IGroupHeads
     where TMemory : struct, ITileMemory
@@ -42,8 +42,8 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
 
     public static int GroupSize => THeads.Count * HeadThreads;
 
-    /// <summary>Bytes of a group's tiles: queries of each head, keys and values.</summary>
-    public static int SharedBytes => Words * 16;
+    /// <summary>Of a group's tiles: queries of each head, keys and values.</summary>
+    public static int DynamicSharedBytes => TMemory.DynamicBytes(Words);
 
     private static int RowWords => TOutputs.Dim / 8;
 

@@ -47,13 +47,21 @@ internal readonly struct ChunkTriangle(ArrayView<float> shared, int row, int col
         int word = (origin >> 2) + (Group.IdxX & 3);
         Float4 product = default;
         for (int l = 0; l < 16; l++)
-            product += words[SizeWords + ((origin + l) * StrideWords) + word] * shared[((origin + 16 + i) * Stride) + origin + l];
+        {
+            float a = shared[((origin + 16 + i) * Stride) + origin + l];
+            product = Float4.Fma(words[SizeWords + ((origin + l) * StrideWords) + word], a, product);
+        }
+
         Group.Barrier();
         words[((origin + 16 + i) * StrideWords) + word] = product;
         Group.Barrier();
         product = default;
         for (int l = 0; l < 16; l++)
-            product += words[((origin + 16 + l) * StrideWords) + word] * shared[Size + ((origin + 16 + i) * Stride) + origin + 16 + l];
+        {
+            float t = shared[Size + ((origin + 16 + i) * Stride) + origin + 16 + l];
+            product = Float4.Fma(words[((origin + 16 + l) * StrideWords) + word], t, product);
+        }
+
         words[SizeWords + ((origin + 16 + i) * StrideWords) + word] = product * -1;
         Group.Barrier();
 
@@ -65,8 +73,8 @@ internal readonly struct ChunkTriangle(ArrayView<float> shared, int row, int col
         for (int l = 0; l < 32; l++)
         {
             float a = shared[((32 + i) * Stride) + l];
-            left += words[SizeWords + (l * StrideWords) + word] * a;
-            right += words[SizeWords + (l * StrideWords) + word + 4] * a;
+            left = Float4.Fma(words[SizeWords + (l * StrideWords) + word], a, left);
+            right = Float4.Fma(words[SizeWords + (l * StrideWords) + word + 4], a, right);
         }
 
         Group.Barrier();
@@ -78,8 +86,8 @@ internal readonly struct ChunkTriangle(ArrayView<float> shared, int row, int col
         for (int l = 0; l < 32; l++)
         {
             float t = shared[Size + ((32 + i) * Stride) + 32 + l];
-            left += words[((32 + l) * StrideWords) + word] * t;
-            right += words[((32 + l) * StrideWords) + word + 4] * t;
+            left = Float4.Fma(words[((32 + l) * StrideWords) + word], t, left);
+            right = Float4.Fma(words[((32 + l) * StrideWords) + word + 4], t, right);
         }
 
         words[SizeWords + ((32 + i) * StrideWords) + word] = left * -1;
@@ -214,9 +222,12 @@ internal readonly struct ChunkTriangle(ArrayView<float> shared, int row, int col
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public readonly float Next(ArrayView<Float4> words, int place, bool unit)
         {
-            float known = (Float4.Dot(R0, words[place]) + Float4.Dot(R4, words[place + 1]))
-                + (Float4.Dot(R8, words[place + 2]) + Float4.Dot(R12, words[place + 3]));
+            float known = (Dot(R0, words[place]) + Dot(R4, words[place + 1]))
+                + (Dot(R8, words[place + 2]) + Dot(R12, words[place + 3]));
             return unit ? 1 - known : -known;
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static float Dot(Float4 a, Float4 b) => Float32.Fma(a.Y, b.Y, a.X * b.X) + Float32.Fma(a.W, b.W, a.Z * b.Z);
     }
 }

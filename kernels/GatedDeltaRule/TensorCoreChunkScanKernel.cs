@@ -16,7 +16,7 @@ namespace QwenIlgpu.Kernels;
 /// operands. K has two places, the others one, which the next chunk's tile enters as soon as all warps have read this one's.
 /// The state is rounded to f16 as an operand, never where it is kept (but to its storage type after each chunk).
 /// </remarks>
-[LaunchBounds(GroupSize, MinGroups = 1, DynamicSharedBytes = 74_752)]
+[LaunchBounds(GroupSize, MinGroups = 1)]
 [Instantiation(typeof(DeltaHead64), typeof(UInt2), typeof(F32StatePair), typeof(DynamicScanMemory), typeof(ChunkScanSteps))]
 [Instantiation(typeof(DeltaHead128), typeof(UInt2), typeof(F32StatePair), typeof(DynamicScanMemory), typeof(ChunkScanSteps))]
 [Instantiation(typeof(DeltaHead128), typeof(uint), typeof(F16StatePair), typeof(DynamicScanMemory), typeof(ChunkScanSteps))]
@@ -25,7 +25,7 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
     DeltaScanOperands rows,
     ChunkList chunks,
     DeltaPrefillScratch scratch,
-    Matrix<TPair> state) : IGroupKernel
+    Matrix<TPair> state) : IGroupKernel, ILaunchSize
     where THead : struct, IDeltaHeadSize
     where TPair : unmanaged
     where TState : struct, IDeltaStatePair<TPair>
@@ -59,11 +59,12 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
     private static int SharedWords => DecayPlace + (2 * DeltaPrefillScratch.DecayWords);
 
     /// <summary>One group per sequence, value head and 64 columns of it.</summary>
-    public KernelConfig Config => TMemory.DynamicBytes(SharedWords) == 0
-        ? new KernelConfig(Groups, GroupSize)
-        : new KernelConfig(Groups, GroupSize, SharedMemoryConfig.RequestDynamic<byte>(TMemory.DynamicBytes(SharedWords)));
+    public KernelConfig Config => LaunchSize.Config<TensorCoreChunkScanKernel<THead, TPair, TState, TMemory, TSteps>>(
+        new Index3D((int)rows.StateSlot.Length * shape.ValueHeads * Blocks, 1, 1));
 
-    private int Groups => (int)rows.StateSlot.Length * shape.ValueHeads * Blocks;
+    static int ILaunchSize.GroupSize => GroupSize;
+
+    public static int DynamicSharedBytes => TMemory.DynamicBytes(SharedWords);
 
     public static void DeltaPrefillScan(TensorCoreChunkScanKernel<THead, TPair, TState, TMemory, TSteps> kernel) => kernel.Execute();
 

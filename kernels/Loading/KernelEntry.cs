@@ -23,6 +23,8 @@ internal sealed class KernelEntry
         bounds = kernel.GetCustomAttribute<LaunchBoundsAttribute>();
         required = kernel.GetCustomAttribute<RequiresArchitectureAttribute>();
         WaitsForPredecessor = kernel.IsDefined(typeof(WaitsForPredecessorAttribute));
+        UsualGroupThreads = SizeOf(kernel, nameof(ILaunchSize.GroupSize)) ?? GroupThreads;
+        DynamicSharedBytes = SizeOf(kernel, nameof(ILaunchSize.DynamicSharedBytes)) ?? 0;
     }
 
     public MethodInfo Method { get; }
@@ -37,7 +39,11 @@ internal sealed class KernelEntry
 
     public bool HasBounds => bounds is not null;
 
-    public int UsualDynamicSharedBytes => bounds?.DynamicSharedBytes ?? 0;
+    /// <summary>Threads of a group of a usual launch: as the kernel's type says, or as many as bounds allow.</summary>
+    public int UsualGroupThreads { get; }
+
+    /// <summary>Dynamic shared memory that the kernel's launches ask for.</summary>
+    public int DynamicSharedBytes { get; }
 
     public EntryPointDescription Description => IsGrouped
         ? EntryPointDescription.FromExplicitlyGroupedKernel(Method)
@@ -68,6 +74,15 @@ internal sealed class KernelEntry
 
     /// <summary>The kernel's type as C# writes it: <c>EmbeddingKernel&lt;Bf16Weights&gt;</c>.</summary>
     public override string ToString() => NameOf(Method.DeclaringType!);
+
+    private static int? SizeOf(Type kernel, string name)
+    {
+        if (!kernel.IsAssignableTo(typeof(ILaunchSize)))
+            return null;
+        InterfaceMapping map = kernel.GetInterfaceMap(typeof(ILaunchSize));
+        int place = Array.FindIndex(map.InterfaceMethods, m => m.Name == $"get_{name}");
+        return (int)map.TargetMethods[place].Invoke(null, null)!;
+    }
 
     private static string NameOf(Type type)
     {

@@ -11,7 +11,4 @@ internal sealed class LaunchBoundsAttribute(int maxThreads) : Attribute
 
     /// <summary>0: as many as happen to fit.</summary>
     public int MinGroups { get; init; }
-
-    /// <summary>Dynamic shared memory of a usual launch; only reports read it, a launch names its own.</summary>
-    public int DynamicSharedBytes { get; init; }
 }

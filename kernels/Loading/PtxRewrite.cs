@@ -1,21 +1,25 @@
+using System.Text.RegularExpressions;
+
 namespace QwenIlgpu.Kernels;
 
 /// <summary>What is changed in ILGPU's PTX before a driver sees it.</summary>
-internal static class PtxRewrite
+internal static partial class PtxRewrite
 {
     /// <summary>Part of a cached text's key: raise it with every change of what is done to a text.</summary>
-    public const int Version = 2;
+    public const int Version = 3;
 
     private const string TargetDirective = ".target ";
     private const string EntryDirective = ".visible .entry";
 
     /// <summary>
     /// Drops the hint that a branch is uniform, which is always legal and without which the assembler unrolls loops and keeps
-    /// small arrays in registers; and raises <c>.target</c> where one is given.
+    /// small arrays in registers; rounds every product, sum and difference of floats by itself, which the assembler could fuse
+    /// otherwise, in one kernel and not in its twin; and raises <c>.target</c> where one is given. Fused is what asks to be.
     /// </summary>
     public static string Apply(string ptx, string? target)
     {
         ptx = ptx.Replace("bra.uni", "bra", StringComparison.Ordinal);
+        ptx = UnroundedArithmetic().Replace(ptx, "${operation}.rn${type}");
         return target is null ? ptx : Retarget(ptx, target);
     }
 
@@ -38,6 +42,10 @@ internal static class PtxRewrite
             : ptx.Insert(
                 ptx.IndexOf(EntryDirective, StringComparison.Ordinal), $"// views of {signature.Name}: {string.Join(' ', views)}\n");
     }
+
+    // Alone: neither a part of another instruction, such as red.add.f32, nor with a rounding of its own.
+    [GeneratedRegex(@"(?<![\w.%])(?<operation>mul|add|sub)(?<type>(\.ftz)?(\.sat)?\.f(32|64))(?![\w.])", RegexOptions.ExplicitCapture)]
+    private static partial Regex UnroundedArithmetic();
 
     private static string Retarget(string ptx, string target)
     {

@@ -94,7 +94,7 @@ internal static class PrefillMatMul
         DecodeWork work = parts.Work(projections, finish, main, x.Columns);
         var order = new PrefillOrder(plan.Cut.Units, plan.TokenTiles);
         var words = new Matrix<UInt4>(x.Words, x.Rows, x.StrideWords);
-        var config = new KernelConfig(new Index3D(plan.Groups, plan.Cut.Splits, 1), new Index3D(TTile.Warps * 32, 1, 1));
+        var grid = new Index3D(plan.Groups, plan.Cut.Splits, 1);
         return main.Dense is not null ? Bind<DenseTiles<TOperand>>()
             : main.Int8 is not null ? Bind<Int8Tiles<TOperand, TCodes>>()
             : main.Int4!.Value.GroupSize == Int4Layout.HalfTileColumns ? Bind<Int4HalfTiles<TOperand, TCodes>>()
@@ -103,7 +103,7 @@ internal static class PrefillMatMul
         Launch Bind<TTiles>()
             where TTiles : struct, IWeightTiles => loader.Bind(
                 PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>.PrefillMatMul,
-                config,
+                LaunchSize.Config<PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>>(grid),
                 new PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(words, work, order));
     }
 

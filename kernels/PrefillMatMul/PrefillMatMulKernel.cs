@@ -36,12 +36,16 @@ namespace QwenIlgpu.Kernels;
 [Instantiation(typeof(Int4HalfTiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
 [Instantiation(typeof(DenseTiles<F16Decode>), typeof(F16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
 internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(Matrix<UInt4> x, DecodeWork work, PrefillOrder order)
-    : IGroupKernel
+    : IGroupKernel, ILaunchSize
     where TTiles : struct, IWeightTiles
     where TOperand : struct, IDecodeOperand
     where TTile : struct, IPrefillTile
     where TSteps : struct, IPrefillSteps
 {
+    public static int GroupSize => TTile.Warps * 32;
+
+    public static int DynamicSharedBytes => 0;
+
     private static int TilesPerBlock => DecodeColumns.BlockColumns / TTiles.Columns;
 
     public static void PrefillMatMul(PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps> kernel) => kernel.Execute();

@@ -43,7 +43,7 @@ internal sealed class TuneTests
 
         StreamRunner.Run(graph, model.Device.Stream);
 
-        (uint, uint, uint)[] launched = [.. StandIn.Calls.Where(c => c.IsLaunch && c.Name.Contains("PrefillMatMul", StringComparison.Ordinal)).Select(c => c.Grid)];
+        DriverCall[] launched = [.. StandIn.Calls.Where(c => c.IsLaunch && c.Name.Contains("PrefillMatMul", StringComparison.Ordinal))];
         Node[] matMuls = [.. graph.Nodes.Where(n => n.MatMul is not null)];
         PrefillTile[] tiles =
         [
@@ -55,7 +55,8 @@ internal sealed class TuneTests
         for (int i = 0; i < tiles.Length; i++)
         {
             var plan = PrefillPlan.Of(tiles[i], matMuls[i].Reads[0].Rows, matMuls[i].MatMul!);
-            Assert.That(launched[i], Is.EqualTo(((uint)plan.Groups, (uint)plan.Cut.Splits, 1u)), $"{matMuls[i]}");
+            Assert.That(launched[i].Grid, Is.EqualTo(((uint)plan.Groups, (uint)plan.Cut.Splits, 1u)), $"{matMuls[i]}");
+            Assert.That(launched[i].Block, Is.EqualTo((32u * (uint)PrefillTiles.WarpsOf(tiles[i]), 1u, 1u)), $"{matMuls[i]}");
         }
     }
 }

@@ -27,6 +27,11 @@ internal sealed partial class PtxTests
     public void KeepsItsVariablesInRegisters(KernelEntry kernel) =>
         Assert.That(PtxBuild.Shared.Text(kernel, Newest), Does.Not.Contain("__local_depot"));
 
+    /// <summary>A kernel that takes dynamic shared memory says how much, and no other does.</summary>
+    [TestCaseSource(nameof(Kernels))]
+    public void TellsItsDynamicSharedMemory(KernelEntry kernel) => Assert.That(
+        PtxBuild.Shared.Text(kernel, Newest).Contains(".extern .shared", StringComparison.Ordinal), Is.EqualTo(kernel.DynamicSharedBytes > 0));
+
     /// <summary>What must move 16 bytes at a time, and how often it does at least.</summary>
     [TestCase("QuantizedEmbeddingKernel<Int8Tiles, Bf16Format>", "ld.global.v4.b32", 1)]
     [TestCase("EmbeddingKernel<Bf16Weights>", "ld.global.v4.b32", 1)]
@@ -73,6 +78,7 @@ internal sealed partial class PtxTests
 
         Assert.That(PtxSignature.Parse(ptx).Name, Is.EqualTo($"Kernel_{kernel.Method.Name}"));
         Assert.That(ptx, Does.Not.Contain("bra.uni"), "a branch hint that keeps the assembler from unrolling");
+        Assert.That(ptx, Does.Not.Match(@"\b(mul|add|sub)\.f(32|64)\b"), "arithmetic that the assembler may fuse");
         Assert.That(ptx, Does.Contain($".target {kernel.TargetOn(architecture) ?? "sm_80"}\n"));
     }
 

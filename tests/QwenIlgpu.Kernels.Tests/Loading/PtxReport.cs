@@ -43,10 +43,10 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
             try
             {
                 AssembledKernel assembled = ptxas.Assemble(PtxBuild.Shared.Text(kernel, architecture), architecture);
-                int sharedBytes = assembled.SharedBytes + kernel.UsualDynamicSharedBytes;
-                int occupancy = Occupancy.Of(architecture).Percent(assembled.Registers, sharedBytes, kernel.GroupThreads);
+                int sharedBytes = assembled.SharedBytes + kernel.DynamicSharedBytes;
+                int occupancy = Occupancy.Of(architecture).Percent(assembled.Registers, sharedBytes, kernel.UsualGroupThreads);
                 cells[(kernel.ToString(), PtxBuild.NameOf(architecture))] =
-                    new PtxReportCell(kernel.GroupThreads, assembled.Registers, assembled.LocalBytes, sharedBytes, occupancy);
+                    new PtxReportCell(kernel.UsualGroupThreads, assembled.Registers, assembled.LocalBytes, sharedBytes, occupancy);
             }
             catch (InvalidOperationException e)
             {

@@ -11,6 +11,27 @@ internal sealed class PtxRewriteTests
     public void DropsTheHintOfUniformBranches() => Assert.That(
         PtxRewrite.Apply(Text, null), Is.EqualTo(".version 8.4\n.target sm_80\n.address_size 64\n\t@%p1 bra\tL_1;\n\tbra\tL_2;\n"));
 
+    [TestCase("\tmul.f32\t%f3, %f1, %f2;", "\tmul.rn.f32\t%f3, %f1, %f2;")]
+    [TestCase("\tadd.f64 %fd3, %fd1, %fd2;", "\tadd.rn.f64 %fd3, %fd1, %fd2;")]
+    [TestCase("\t@%p1 sub.f32 %f3, %f1, 0f3F800000;", "\t@%p1 sub.rn.f32 %f3, %f1, 0f3F800000;")]
+    [TestCase("{ mul.f32 a, b, c; add.f32 d, a, c; }", "{ mul.rn.f32 a, b, c; add.rn.f32 d, a, c; }")]
+    [TestCase("mul.ftz.f32 %f3, %f1, %f2;", "mul.rn.ftz.f32 %f3, %f1, %f2;")]
+    [TestCase("add.ftz.sat.f32 %f3, %f1, %f2;", "add.rn.ftz.sat.f32 %f3, %f1, %f2;")]
+    public void RoundsFloatArithmeticByItself(string before, string after) =>
+        Assert.That(PtxRewrite.Apply(before, null), Is.EqualTo(after));
+
+    [TestCase("mul.lo.s32 %r3, %r1, %r2;")]
+    [TestCase("mul.wide.u32 %rd3, %r1, 4;")]
+    [TestCase("add.s32 %r3, %r1, %r2;")]
+    [TestCase("sub.rn.f16x2 %r3, %r1, %r2;")]
+    [TestCase("add.f16 %h3, %h1, %h2;")]
+    [TestCase("add.rn.f32x2 %rd3, %rd1, %rd2;")]
+    [TestCase("mul.rz.f32 %f3, %f1, %f2;")]
+    [TestCase("fma.rn.f32 %f4, %f1, %f2, %f3;")]
+    [TestCase("red.global.add.f32 [%rd1], %f1;")]
+    [TestCase("atom.global.add.f64 %fd1, [%rd1], %fd2;")]
+    public void LeavesOtherArithmeticAlone(string text) => Assert.That(PtxRewrite.Apply(text, null), Is.EqualTo(text));
+
     [TestCase("sm_90a", "sm_80")]
     [TestCase("sm_120", "sm_80, debug")]
     public void RaisesTheTarget(string target, string directive)

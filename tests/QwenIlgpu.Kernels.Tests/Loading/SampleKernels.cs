@@ -3,7 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>y[i] = factor · x[i], one element a thread of groups.</summary>
-[LaunchBounds(64, MinGroups = 2, DynamicSharedBytes = 4096)]
+[LaunchBounds(64, MinGroups = 2)]
 public readonly struct ScaleGroupKernel(ArrayView<float> x, ArrayView<float> y, float factor) : IGroupKernel
 {
     public static void Scale(ScaleGroupKernel kernel) => kernel.Execute();

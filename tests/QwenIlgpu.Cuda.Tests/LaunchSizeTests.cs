@@ -1,0 +1,99 @@
+using ILGPU;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu.Cuda.Tests;
+
+/// <summary>What kernels tell of their groups, which reports count with, is what their launches ask the driver for.</summary>
+[NonParallelizable]
+internal sealed class LaunchSizeTests
+{
+    private QwenModel model = null!;
+    private DeviceMemory memory = null!;
+
+    [OneTimeSetUp]
+    public async Task Load() => model = await TinyModel.LoadAsync();
+
+    [OneTimeTearDown]
+    public async Task Unload()
+    {
+        if (model is not null)
+            await model.DisposeAsync();
+    }
+
+    [SetUp]
+    public void Begin() => memory = new DeviceMemory(model.Device);
+
+    [TearDown]
+    public void End() => memory.Dispose();
+
+    [TestCase(64, 24 << 10)]
+    [TestCase(128, 48 << 10)]
+    [TestCase(256, 96 << 10)]
+    public void PrefillAttentionOfOneHead(int headDim, int bytes)
+    {
+        KernelEntry told = headDim switch
+        {
+            64 => EntryOf<PrefillAttentionKernel<OutputTile64, OneHead, DynamicTiles, PrefillAttentionSteps>>(),
+            128 => EntryOf<PrefillAttentionKernel<Twice<OutputTile64>, OneHead, DynamicTiles, PrefillAttentionSteps>>(),
+            _ => EntryOf<PrefillAttentionKernel<Twice<Twice<OutputTile64>>, OneHead, DynamicTiles, PrefillAttentionSteps>>(),
+        };
+
+        AssertAsked(told, bytes, Attention<OneHead>(headDim));
+    }
+
+    [Test]
+    public void PrefillAttentionOfTwoHeads() => AssertAsked(
+        EntryOf<PrefillAttentionKernel<Twice<Twice<OutputTile64>>, TwoHeads, DynamicTiles, PrefillAttentionSteps>>(), 128 << 10, Attention<TwoHeads>(256));
+
+    [TestCase(64, false, 50_176)]
+    [TestCase(128, false, 74_752)]
+    [TestCase(128, true, 74_752)]
+    public void ChunkScan(int headDim, bool inF16, int bytes)
+    {
+        KernelEntry told = headDim == 64
+            ? EntryOf<TensorCoreChunkScanKernel<DeltaHead64, UInt2, F32StatePair, DynamicScanMemory, ChunkScanSteps>>()
+            : inF16
+                ? EntryOf<TensorCoreChunkScanKernel<DeltaHead128, uint, F16StatePair, DynamicScanMemory, ChunkScanSteps>>()
+                : EntryOf<TensorCoreChunkScanKernel<DeltaHead128, UInt2, F32StatePair, DynamicScanMemory, ChunkScanSteps>>();
+        var shape = new DeltaShape(1, 1, headDim, headDim);
+        const int Rows = 64;
+        var scratch = new DeltaPrefillScratch(shape, Rows, 1, memory.Allocate<float>(DeltaPrefillScratch.Floats(shape, Rows, 1)));
+        DeltaStates state = inF16 ? Matrix<ushort>(1, shape.StateLength) : Matrix<float>(1, shape.StateLength);
+
+        AssertAsked(told, bytes, DeltaPrefill.BindRule<DynamicScanMemory, ChunkScanSteps>(
+            model.Device.Loader, shape, scratch, state, Ints(2), Ints(Rows), Ints(1), new ChunkList(Ints(1), Ints(1), Ints(2)),
+            Matrix<float>(Rows, headDim))[^1]);
+    }
+
+    private static KernelEntry EntryOf<TKernel>()
+        where TKernel : struct, IGroupKernel => new(typeof(TKernel).GetMethods().Single(
+            m => m.IsStatic && m.GetParameters() is [{ ParameterType: var first }] && first == typeof(TKernel)));
+
+    private void AssertAsked(KernelEntry told, int bytes, Launch launch)
+    {
+        StandIn.Clear();
+        launch.Run(model.Device.Stream);
+
+        DriverCall asked = StandIn.Calls.Single(c => c.IsLaunch);
+        Assert.That(asked.Name, Does.EndWith(told.Method.Name));
+        Assert.That(asked.Shared, Is.EqualTo(bytes));
+        Assert.That(told.DynamicSharedBytes, Is.EqualTo(bytes));
+        Assert.That(asked.Block, Is.EqualTo(((uint)told.UsualGroupThreads, 1u, 1u)));
+    }
+
+    private Launch Attention<THeads>(int headDim)
+        where THeads : struct, IGroupHeads
+    {
+        int heads = THeads.Count;
+        long pageElements = (long)KvCache.PageTokens * headDim;
+        var pages = new KvPages<ushort>(memory.Allocate<ushort>(pageElements), memory.Allocate<ushort>(pageElements), 1, 1, headDim);
+        return PrefillAttention.Bind<THeads, DynamicTiles, PrefillAttentionSteps>(
+            model.Device.Loader, Matrix<float>(1, 2 * heads * headDim), pages, Ints(1), Ints(1), new Matrix<int>(Ints(1), 1, 1),
+            new ChunkList(Ints(1), Ints(1), Ints(2)), heads, Matrix<float>(1, heads * headDim));
+    }
+
+    private ArrayView<int> Ints(int length) => memory.AllocateZeroed<int>(length);
+
+    private Matrix<T> Matrix<T>(int rows, int columns)
+        where T : unmanaged => new(memory.Allocate<T>((long)rows * columns), rows, columns);
+}
