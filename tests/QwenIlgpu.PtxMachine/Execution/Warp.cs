@@ -207,7 +207,10 @@ internal sealed unsafe class Warp : IDisposable
                 RequireDefinedBranch(predicate, line);
                 uint chosen = Predicate(predicate);
                 chosen = Active & (isNegated ? ~chosen : chosen);
-                Part(from.Reconverge, [(target, chosen), (otherwise, Active & ~chosen)]);
+                if (chosen == Active || chosen == 0)
+                    Arrive(chosen == 0 ? otherwise : target);
+                else
+                    Part(from.Reconverge, [(target, chosen), (otherwise, Active & ~chosen)]);
                 break;
             case Terminator.Indexed(var line, var index, var targets):
                 RequireDefinedBranch(index, line);
