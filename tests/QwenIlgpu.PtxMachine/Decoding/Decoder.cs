@@ -5,14 +5,16 @@ internal sealed class Decoder
 {
     private readonly EntryText entry;
     private readonly SharedLayout shared;
+    private readonly bool contracts;
     private readonly List<AccessSite> sites = [];
 
     // Statements at which a block begins, in order; a block's number is its place here.
     private readonly List<int> starts;
 
-    private Decoder(EntryText entry)
+    private Decoder(EntryText entry, bool contracts)
     {
         this.entry = entry;
+        this.contracts = contracts;
         shared = new SharedLayout(entry.Shared.Values);
         var leaders = new SortedSet<int> { 0 };
         foreach (int statement in entry.Labels.Values)
@@ -27,9 +29,9 @@ internal sealed class Decoder
         starts = [.. leaders];
     }
 
-    public static Program Decode(EntryText entry, string[] lines, IReadOnlyDictionary<int, int> views)
+    public static Program Decode(EntryText entry, string[] lines, IReadOnlyDictionary<int, int> views, bool contracts)
     {
-        var decoder = new Decoder(entry);
+        var decoder = new Decoder(entry, contracts);
         Block[] blocks = [.. decoder.starts.Select((_, i) => decoder.DecodeBlock(i))];
         Reconvergence.Find(blocks);
         var origins = new AddressOrigins(entry, decoder.shared, views);
@@ -51,11 +53,13 @@ internal sealed class Decoder
     {
         int end = number + 1 < starts.Count ? starts[number + 1] : entry.Statements.Count;
         var body = new List<Instruction>();
+        Contraction? contraction = contracts ? new Contraction() : null;
         for (int i = starts[number]; i < end; i++)
         {
             Statement statement = entry.Statements[i];
             if (IsBranch(statement))
                 return new Block { Body = [.. body], Exit = Branch(statement, number) };
+            statement = contraction?.Pass(statement) ?? statement;
             body.Add(InstructionSet.Decode(new OperandReader(statement, entry, shared, sites)));
         }
 

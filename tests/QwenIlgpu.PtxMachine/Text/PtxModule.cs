@@ -11,12 +11,14 @@ public sealed partial class PtxModule
     /// <summary>The entries, by name.</summary>
     public IReadOnlyDictionary<string, PtxKernel> Kernels { get; }
 
+    /// <param name="text">PTX.</param>
+    /// <param name="contracts">Whether products go unrounded into sums, as an assembler may have them where no rounding is named.</param>
     /// <exception cref="PtxException">The text is no PTX, or names an instruction that the machine does not know; the message has the line.</exception>
-    public static PtxModule Parse(string text)
+    public static PtxModule Parse(string text, bool contracts = false)
     {
         string[] lines = text.Split('\n');
         return new PtxModule(new PtxParser(text).Parse()
-            .ToDictionary(e => e.Name, e => new PtxKernel(Decoder.Decode(e, lines, ViewsOf(text, e.Name)))));
+            .ToDictionary(e => e.Name, e => new PtxKernel(Decoder.Decode(e, lines, ViewsOf(text, e.Name), contracts))));
     }
 
     // What the loader says above an entry: "// views of Kernel_GatherRows: 8[4] 40[4]", a place in the buffer and the bytes of an element.
