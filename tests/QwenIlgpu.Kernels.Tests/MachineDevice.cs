@@ -27,6 +27,28 @@ internal static class MachineDevice
         }
     }
 
+    /// <summary>The rules that a run breaks when the text of every kernel that it loads is edited before; none where it breaks none.</summary>
+    public static IReadOnlyList<Fault> FaultsOf(Action run, Func<string, string>? edit = null, params Declaration[] declared)
+    {
+        MachineOptions options = Machine.Options;
+        MachineDriver.Edit = edit;
+        Machine.Options = options with { Declared = declared };
+        try
+        {
+            Shared.WithFreshLoader(run);
+            return [];
+        }
+        catch (AssertionException) when (MachineDriver.LastFault is not null)
+        {
+            return MachineDriver.LastFault.Faults;
+        }
+        finally
+        {
+            Machine.Options = options;
+            MachineDriver.Edit = null;
+        }
+    }
+
     public static void ReleaseBuffers()
     {
         if (SharedDevice.IsValueCreated)

@@ -16,6 +16,9 @@ internal sealed class PrefillAttentionTests
     [TearDown]
     public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
 
+    /// <summary>Two blocks of keys of one head.</summary>
+    public static void RunOnce(TestDevice device) => new Step(device, 1, 1, 64, (0, 70)).Run<OneHead, PrefillAttentionSteps>();
+
     [TestCase(6, 2, 64)]
     [TestCase(1, 1, 64)]
     [TestCase(8, 1, 128, Category = "Exhaustive")]

@@ -19,6 +19,7 @@ internal sealed class TestDevice : IDisposable
     private readonly KernelLoader plain;
     private readonly KernelLoader sharing;
     private readonly List<MemoryBuffer> buffers = [];
+    private KernelLoader? other;
 
     /// <summary>Takes the context over; its intrinsics are registered here, before the accelerator is made.</summary>
     public TestDevice(Context context, Func<Context, Accelerator> create)
@@ -52,7 +53,7 @@ internal sealed class TestDevice : IDisposable
     /// <summary>Whether kernels bound from now on run as their shares, where they have one.</summary>
     public bool UsesShares { get; set; }
 
-    public KernelLoader Loader => UsesShares ? sharing : plain;
+    public KernelLoader Loader => other ?? (UsesShares ? sharing : plain);
 
     public ArrayView<T> Upload<T>(params T[] values)
         where T : unmanaged
@@ -112,6 +113,21 @@ internal sealed class TestDevice : IDisposable
         catch (InvalidOperationException e) when (IsMachine)
         {
             throw new AssertionException(MachineDriver.LastFault?.Message ?? $"{e.Message}\n{MachineDriver.LastFailure}", e);
+        }
+    }
+
+    /// <summary>Everything that is bound meanwhile is loaded anew, by a loader of its own.</summary>
+    public void WithFreshLoader(Action run)
+    {
+        using var fresh = new KernelLoader(Accelerator);
+        other = fresh;
+        try
+        {
+            run();
+        }
+        finally
+        {
+            other = null;
         }
     }
 

@@ -16,6 +16,9 @@ public static unsafe class MachineDriver
 
     private static Machine? machine;
 
+    /// <summary>What is done to the text of each module before it is loaded; null: nothing. For faults to be planted.</summary>
+    public static Func<string, string>? Edit { get; set; }
+
     /// <summary>What the last launch broke; null where it broke nothing.</summary>
     public static FaultException? LastFault { get; private set; }
 

@@ -139,7 +139,8 @@ internal static unsafe class ModuleCalls
             DriverStream.ThrowIfCapturing();
             try
             {
-                PtxModule parsed = PtxModule.Parse(Marshal.PtrToStringUTF8(text) ?? "");
+                string read = Marshal.PtrToStringUTF8(text) ?? "";
+                PtxModule parsed = PtxModule.Parse(MachineDriver.Edit?.Invoke(read) ?? read);
                 *module = Handles.Add(new DriverModule(
                     parsed, parsed.Kernels.ToDictionary(k => k.Key, k => Handles.Add(new DriverFunction(k.Value)))));
             }
