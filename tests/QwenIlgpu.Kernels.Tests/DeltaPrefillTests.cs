@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>The gated delta rule in chunks on tensor cores: real heads on PoCL, one toy case on the CPU accelerator.</summary>
+/// <summary>The gated delta rule in chunks on tensor cores: real heads on the PTX machine, one toy case on the CPU accelerator.</summary>
 [NonParallelizable]
 internal sealed class DeltaPrefillTests
 {

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>The prefill matmul against its definition in double: middling shapes on PoCL, one on the CPU accelerator, planted faults.</summary>
+/// <summary>The prefill matmul against its definition in double: middling shapes on the PTX machine, one on the CPU accelerator, planted faults.</summary>
 [NonParallelizable]
 internal sealed class PrefillMatMulTests
 {
@@ -74,7 +74,6 @@ internal sealed class PrefillMatMulTests
     }
 
     // 32 tokens a group, written out as on a GPU; more groups of tokens than one.
-    [Category("Exhaustive")]
     [Test]
     public void FewTokenTilesHaveTheSameBits()
     {
@@ -91,7 +90,6 @@ internal sealed class PrefillMatMulTests
     }
 
     // As on a GPU.
-    [Explicit("PoCL needs minutes for each and a stack for its threads of `ulimit -s 2000000` or so")]
     [TestCase("int4", 128)]
     [TestCase("int4", 32)]
     [TestCase("int8", 32)]

@@ -3,7 +3,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>The tensor-core matmul: toy shapes on the CPU accelerator, middling ones on PoCL, and planted faults.</summary>
+/// <summary>The tensor-core matmul: toy shapes on the CPU accelerator, middling ones on the PTX machine, and planted faults.</summary>
 [NonParallelizable]
 internal sealed class TensorCoreMatMulTests
 {
