@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class ArgMaxTests(Shares shares) : ShareTests(shares)
+internal sealed class ArgMaxTests(PortableTier tier) : PortableTests(tier)
 {
     [TestCase(1, 1)]
     [TestCase(5, 31)]

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class CausalConv1dTests(Shares shares) : ShareTests(shares)
+internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
 {
     private const int Slots = 4;
 

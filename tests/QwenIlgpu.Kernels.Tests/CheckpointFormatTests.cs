@@ -4,7 +4,8 @@ using System.Text.Json;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Every 4-bit checkpoint format to the INT4 layout: device as host, and nothing lost on the way.</summary>
-internal sealed class CheckpointFormatTests : KernelTests
+[PortableTiers(PortableTier.Loops, PortableTier.Ptx)]
+internal sealed class CheckpointFormatTests(PortableTier tier) : PortableTests(tier)
 {
     // [N, K, G]: N a prime, off 16 and off 8 rows; K off a tile, and off a group where groups exceed a tile; 48 rows of a real K.
     private static readonly (int N, int K, int Group)[] Shapes =

@@ -2,7 +2,8 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class DecodeFeedbackTests : KernelTests
+[PortableTiers(PortableTier.Loops, PortableTier.Ptx)]
+internal sealed class DecodeFeedbackTests(PortableTier tier) : PortableTests(tier)
 {
     private static readonly int[] EndIds = [90, 91];
 

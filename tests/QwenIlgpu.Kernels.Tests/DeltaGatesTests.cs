@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class DeltaGatesTests(Shares shares) : ShareTests(shares)
+internal sealed class DeltaGatesTests(PortableTier tier) : PortableTests(tier)
 {
     // Relative, of beta and g: exponentials at arguments up to 40 are good to 40 · 2^-24 = 2.4e-6 where they are made by exp2.
     private const double Tolerance = 4e-6;

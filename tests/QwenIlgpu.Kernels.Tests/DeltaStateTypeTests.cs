@@ -11,9 +11,8 @@ internal sealed class DeltaStateTypeTests
     [TearDown]
     public void ReleaseBuffers()
     {
-        TestDevice.Shared.UsesShares = false;
         WarpDevice.ReleaseBuffers();
-        TestDevice.Shared.Release();
+        PortableTests.UseNone();
     }
 
     // Why f16 and not bf16: over a thousand random rows with states up to about 1, the largest error of an output before the norm.
@@ -44,13 +43,11 @@ internal sealed class DeltaStateTypeTests
     }
 
     [Test]
-    public void PortableKernelsKeepAnF16State([Values] bool chunked, [Values] Shares shares)
+    public void PortableKernelsKeepAnF16State([Values] bool chunked, [ValueSource(typeof(PortableTests), nameof(PortableTests.Tiers))] PortableTier tier)
     {
-        Assume.That(shares == Shares.Off || (TestDevice.Kind == "cpu" && CpuVectors.AreSupported), "shares are for a CPU with AVX2 and FMA");
-        TestDevice.Shared.UsesShares = shares == Shares.On;
+        TestDevice device = PortableTests.Use(tier);
         var shape = new DeltaShape(1, 3, 16, 16);
         const int Rows = 70;
-        TestDevice device = TestDevice.Shared;
         var sequence = new DeltaSequence(shape, Rows, 5);
         Matrix<ushort> state = device.Poisoned<ushort>(2, shape.StateLength);
         Matrix<float> y = device.Poisoned<float>(Rows, shape.ValueChannels);

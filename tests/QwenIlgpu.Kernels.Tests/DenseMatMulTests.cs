@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class DenseMatMulTests(Shares shares) : ShareTests(shares)
+internal sealed class DenseMatMulTests(PortableTier tier) : PortableTests(tier)
 {
     // [N, K]: one element, K tails of every length class, N off the tile of four rows, primes, and 48 rows of 5120 (in_proj_b).
     private static readonly (int N, int K)[] Shapes = [(1, 1), (2, 4), (5, 12), (13, 31), (17, 127), (31, 129), (6, 1000), (48, 5120)];

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class DequantMatMulTests(Shares shares) : ShareTests(shares)
+internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier)
 {
     // [N, K]: K shorter than a tile, tails inside a tile and a group, N off 16 rows and off a quarter tile, 48 rows of 5120.
     private static readonly (int N, int K, int Group)[] Shapes =

@@ -3,7 +3,7 @@ using ILGPU.Runtime;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class EmbeddingTests(Shares shares) : ShareTests(shares)
+internal sealed class EmbeddingTests(PortableTier tier) : PortableTests(tier)
 {
     private static IEnumerable<TestCaseData> Cases() =>
         from type in Enum.GetValues<WeightType>()

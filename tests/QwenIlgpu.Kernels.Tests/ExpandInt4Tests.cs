@@ -2,7 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class ExpandInt4Tests : KernelTests
+[PortableTiers(PortableTier.Loops, PortableTier.Ptx)]
+internal sealed class ExpandInt4Tests(PortableTier tier) : PortableTests(tier)
 {
     // One product and one rounding each: the bits are given.
     [TestCase(16, 64, 64, 0, 16)]

@@ -93,7 +93,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
         Matrix<float> x = Device.Upload(RandomFloats(3, 3 * 300), 3, 300);
         Matrix<float> y = Device.Poisoned<float>(3, 70);
 
-        float[] parts = ShareTests.RunInParts(() => [w.Bind(x, y)], () => Device.Download(y));
+        float[] parts = PortableTests.RunInParts(() => [w.Bind(x, y)], () => Device.Download(y));
 
         Assert.That(Run(w, Device.Download(x), 3), Is.EqualTo(parts));
     }

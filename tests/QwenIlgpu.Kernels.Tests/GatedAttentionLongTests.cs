@@ -3,7 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>What must not change with the position: the result's accuracy and what a launch allocates.</summary>
-internal sealed class GatedAttentionLongTests(Shares shares) : ShareTests(shares)
+internal sealed class GatedAttentionLongTests(PortableTier tier) : PortableTests(tier)
 {
     private const int HeadDim = 32;
 

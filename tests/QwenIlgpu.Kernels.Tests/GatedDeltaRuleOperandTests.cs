@@ -3,7 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>What the gated delta rule refuses when it is bound.</summary>
-internal sealed class GatedDeltaRuleOperandTests(Shares shares) : ShareTests(shares)
+internal sealed class GatedDeltaRuleOperandTests(PortableTier tier) : PortableTests(tier)
 {
     private static readonly DeltaShape Shape = new(1, 2, 8, 8);
 

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class GatedDeltaRuleTests(Shares shares) : ShareTests(shares)
+internal sealed class GatedDeltaRuleTests(PortableTier tier) : PortableTests(tier)
 {
     // Outputs and states up to about 1; each row rounds sums of up to 128 products, and the decay forgets old errors.
     private const double RecurrentTolerance = 1e-5;

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class GatedRmsNormTests(Shares shares) : ShareTests(shares)
+internal sealed class GatedRmsNormTests(PortableTier tier) : PortableTests(tier)
 {
     private const float Eps = 1e-6f;
 

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class GatherRowsTests(Shares shares) : ShareTests(shares)
+internal sealed class GatherRowsTests(PortableTier tier) : PortableTests(tier)
 {
     [TestCase(1)]
     [TestCase(131)]

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class GptqPackTests(Shares shares) : ShareTests(shares)
+internal sealed class GptqPackTests(PortableTier tier) : PortableTests(tier)
 {
     [TestCase(16, 128, 128, 16)]
     [TestCase(7, 64, 64, 8)]

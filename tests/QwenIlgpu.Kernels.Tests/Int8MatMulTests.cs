@@ -1,7 +1,7 @@
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>y = x · Wᵀ with INT8 weights.</summary>
-internal sealed class Int8MatMulTests(Shares shares) : ShareTests(shares)
+internal sealed class Int8MatMulTests(PortableTier tier) : PortableTests(tier)
 {
     // [N, K, G], G 0: one scale a row. K shorter than a tile, tails inside a tile and a group, N off 16 rows; 48 rows of real K.
     private static readonly (int N, int K, int Group)[] Shapes =

@@ -4,7 +4,10 @@ namespace QwenIlgpu.Kernels.Tests;
 [NonParallelizable]
 internal abstract class KernelTests
 {
-    protected static TestDevice Device => TestDevice.Shared;
+    private static TestDevice? chosen;
+
+    /// <summary>The device of the fixture that runs.</summary>
+    protected static TestDevice Device => chosen ?? TestDevice.Shared;
 
     [TearDown]
     public void ReleaseBuffers() => Device.Release();
@@ -18,6 +21,9 @@ internal abstract class KernelTests
             values[i] = ((random.NextSingle() * 2) - 1) * scale;
         return values;
     }
+
+    /// <summary>Tests are serial: helpers without an instance find the device too.</summary>
+    protected static void Choose(TestDevice? device) => chosen = device;
 
     protected static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
 
@@ -36,56 +42,6 @@ internal abstract class KernelTests
 
         Assert.That(worst, Is.LessThanOrEqualTo(tolerance), () => $"element {where}: {actual[where]} instead of {expected[where]}");
     }
-}
-
-/// <summary>
-/// A fixture of an op that has shares: every test runs once with the plain loops, which define the op for every accelerator, and once with
-/// the shares of CPU threads.
-/// </summary>
-[TestFixture(Shares.Off)]
-[TestFixture(Shares.On)]
-internal abstract class ShareTests(Shares shares) : KernelTests
-{
-    [SetUp]
-    public void ChooseShares()
-    {
-        if (shares == Shares.On && TestDevice.Kind != "cpu")
-            Assert.Ignore("shares are for the CPU");
-        Assume.That(shares == Shares.Off || CpuVectors.AreSupported, "shares need AVX2 and FMA");
-        Device.UsesShares = shares == Shares.On;
-    }
-
-    [TearDown]
-    public void ChooseNone() => Device.UsesShares = false;
-
-    /// <summary>What launches leave, bit for bit the same whether one thread does them, two or three, each its part in turn.</summary>
-    public static T[] RunInParts<T>(Func<Launch[]> bind, Func<T[]> result)
-    {
-        Assume.That(TestDevice.Kind, Is.EqualTo("cpu"), "parts are of CPU threads");
-        T[] alone = [];
-        for (int threads = 1; threads <= 3; threads++)
-        {
-            foreach (Launch launch in bind())
-            {
-                for (int thread = 0; thread < threads; thread++)
-                    launch.CpuPart!(thread, threads);
-            }
-
-            T[] left = result();
-            if (threads == 1)
-                alone = left;
-            Assert.That(left, Is.EqualTo(alone), $"{threads} threads");
-        }
-
-        return alone;
-    }
-}
-
-/// <summary>Whether kernels run as shares of CPU threads.</summary>
-internal enum Shares
-{
-    Off,
-    On,
 }
 
 /// <summary>Gives the shared devices back after the last test.</summary>

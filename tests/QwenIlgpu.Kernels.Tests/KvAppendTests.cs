@@ -2,11 +2,9 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-[TestFixture(Shares.Off, TypeArgs = [typeof(float), typeof(F32Format)])]
-[TestFixture(Shares.Off, TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
-[TestFixture(Shares.On, TypeArgs = [typeof(float), typeof(F32Format)])]
-[TestFixture(Shares.On, TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
-internal sealed class KvAppendTests<TStorage, TFormat>(Shares shares) : ShareTests(shares)
+[PortableTiers(TypeArgs = [typeof(float), typeof(F32Format)])]
+[PortableTiers(TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
+internal sealed class KvAppendTests<TStorage, TFormat>(PortableTier tier) : PortableTests(tier)
     where TStorage : unmanaged
     where TFormat : struct, INumberFormat<TStorage>
 {

@@ -49,6 +49,21 @@ internal static class MachineDevice
         }
     }
 
+    /// <summary>Runs launches under the schedule of a seed.</summary>
+    public static void RunSeeded(int seed, params Launch[] launches)
+    {
+        MachineOptions usual = Machine.Options;
+        Machine.Options = usual with { Seed = seed };
+        try
+        {
+            Shared.Run(launches);
+        }
+        finally
+        {
+            Machine.Options = usual;
+        }
+    }
+
     public static void ReleaseBuffers()
     {
         if (SharedDevice.IsValueCreated)

@@ -1,7 +1,7 @@
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>What a wrong index in a matmul would do, done to its operands, does not go unnoticed.</summary>
-internal sealed class MatMulFaultTests(Shares shares) : ShareTests(shares)
+internal sealed class MatMulFaultTests(PortableTier tier) : PortableTests(tier)
 {
     // [N, K]: K ends inside a tile, and there is a second group.
     private const int N = 37;

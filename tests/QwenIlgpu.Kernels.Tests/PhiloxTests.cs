@@ -3,7 +3,8 @@ using ILGPU.Runtime;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class PhiloxTests : KernelTests
+[PortableTiers(PortableTier.Loops, PortableTier.Ptx)]
+internal sealed class PhiloxTests(PortableTier tier) : PortableTests(tier)
 {
     // Known answers published with Random123: counter (4 words), key (2 words), output (4 words).
     [TestCase(

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class QkL2NormTests(Shares shares) : ShareTests(shares)
+internal sealed class QkL2NormTests(PortableTier tier) : PortableTests(tier)
 {
     // Sums of up to 256 squares in float, of vectors of length 1.
     private const double Tolerance = 1e-6;

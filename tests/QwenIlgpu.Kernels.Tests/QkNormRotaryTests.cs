@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class QkNormRotaryTests(Shares shares) : ShareTests(shares)
+internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
 {
     private const float Eps = 1e-6f;
     private const double Theta = 1e7;

@@ -1,7 +1,8 @@
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>One wrong index in a packer does not go unnoticed.</summary>
-internal sealed class QuantizationFaultTests : KernelTests
+[PortableTiers(PortableTier.Loops, PortableTier.Ptx)]
+internal sealed class QuantizationFaultTests(PortableTier tier) : PortableTests(tier)
 {
     // [N, K]: K ends inside a tile, and there is a second group.
     private const int N = 37;

@@ -2,7 +2,8 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class RandomFillTests : KernelTests
+[PortableTiers(PortableTier.Loops, PortableTier.Ptx)]
+internal sealed class RandomFillTests(PortableTier tier) : PortableTests(tier)
 {
     [TestCase(16, 128)]
     [TestCase(208, 1280)]

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class RmsNormTests(Shares shares) : ShareTests(shares)
+internal sealed class RmsNormTests(PortableTier tier) : PortableTests(tier)
 {
     private const float Eps = 1e-6f;
 

@@ -2,7 +2,8 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class RotaryTableTests : KernelTests
+[PortableTiers(PortableTier.Loops, PortableTier.Ptx)]
+internal sealed class RotaryTableTests(PortableTier tier) : PortableTests(tier)
 {
     private const int RotaryDim = 64;
     private const double Theta = 1e7;

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class RoundToNearestInt4Tests(Shares shares) : ShareTests(shares)
+internal sealed class RoundToNearestInt4Tests(PortableTier tier) : PortableTests(tier)
 {
     private static IEnumerable<TestCaseData> Cases() =>
         from type in Enum.GetValues<WeightType>()

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class RoundToNearestInt8Tests(Shares shares) : ShareTests(shares)
+internal sealed class RoundToNearestInt8Tests(PortableTier tier) : PortableTests(tier)
 {
     // Group 0: one scale a row.
     private static IEnumerable<TestCaseData> Cases() =>

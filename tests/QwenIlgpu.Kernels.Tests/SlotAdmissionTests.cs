@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class SlotAdmissionTests(Shares shares) : ShareTests(shares)
+internal sealed class SlotAdmissionTests(PortableTier tier) : PortableTests(tier)
 {
     private const int Slots = 3;
 

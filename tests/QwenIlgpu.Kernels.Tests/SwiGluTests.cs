@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-internal sealed class SwiGluTests(Shares shares) : ShareTests(shares)
+internal sealed class SwiGluTests(PortableTier tier) : PortableTests(tier)
 {
     // |y| ≤ 8 · 1; exp, quotient and products round a few times each: below 8 · 2^-24, or 2^-21 where a GPU approximates exp.
     private const double Tolerance = 8 * 5e-7;

@@ -18,6 +18,7 @@ internal sealed class TestDevice : IDisposable
     private readonly Context context;
     private readonly KernelLoader plain;
     private readonly KernelLoader sharing;
+    private readonly Lazy<KernelLoader> portable;
     private readonly List<MemoryBuffer> buffers = [];
     private KernelLoader? other;
 
@@ -30,6 +31,7 @@ internal sealed class TestDevice : IDisposable
         Stream = Accelerator.CreateStream();
         plain = new KernelLoader(Accelerator) { UsesShares = false };
         sharing = new KernelLoader(Accelerator);
+        portable = new(() => new KernelLoader(Accelerator) { RunsWarpKernels = false, UsesShares = false });
     }
 
     /// <summary>cpu or cuda.</summary>
@@ -53,7 +55,10 @@ internal sealed class TestDevice : IDisposable
     /// <summary>Whether kernels bound from now on run as their shares, where they have one.</summary>
     public bool UsesShares { get; set; }
 
-    public KernelLoader Loader => other ?? (UsesShares ? sharing : plain);
+    /// <summary>Whether ops bind their portable kernels from now on, even where the device has warps.</summary>
+    public bool RunsPortableKernels { get; set; }
+
+    public KernelLoader Loader => other ?? (RunsPortableKernels ? portable.Value : UsesShares ? sharing : plain);
 
     public ArrayView<T> Upload<T>(params T[] values)
         where T : unmanaged
@@ -148,6 +153,8 @@ internal sealed class TestDevice : IDisposable
         Stream.Dispose();
         plain.Dispose();
         sharing.Dispose();
+        if (portable.IsValueCreated)
+            portable.Value.Dispose();
         Accelerator.Dispose();
         context.Dispose();
     }
