@@ -80,7 +80,7 @@ internal sealed unsafe class Warp : IDisposable
 
     public PendingCopies Copies { get; }
 
-    /// <summary>Lanes that have ever loaded what nothing wrote.</summary>
+    /// <summary>Lanes that have ever loaded what nothing wrote, or got it from other lanes.</summary>
     public uint EverUnwritten { get; private set; }
 
     public bool Sanitizes => launch.Options.Sanitizes;
@@ -170,6 +170,9 @@ internal sealed unsafe class Warp : IDisposable
         EverUnwritten |= 1u << lane;
         (unwrittenLine, unwrittenRead) = (line, what);
     }
+
+    /// <summary>Notes lanes that get from others what nothing wrote.</summary>
+    public void PassUnwritten(uint lanes) => EverUnwritten |= lanes;
 
     /// <summary>The lanes noted for an element since the last call.</summary>
     public uint TakeUnwritten(int element)
