@@ -187,8 +187,9 @@ internal sealed unsafe class Warp : IDisposable
     {
         if (Active == lanes)
             return true;
+        uint missing = lanes & ~Active & Existing;
         launch.Fail(
-            FaultKind.Divergence, this, instruction.Line, lanes & ~Active,
+            FaultKind.Divergence, this, instruction.Line, missing != 0 ? missing : Active,
             $"lanes 0x{lanes:x8} must come here together, but only 0x{Active:x8} did");
         return false;
     }
