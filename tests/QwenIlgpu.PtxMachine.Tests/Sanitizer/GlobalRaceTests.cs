@@ -59,6 +59,12 @@ internal sealed class GlobalRaceTests
         FaultKind.GlobalRace, Race, "@@\n@%p1 st.global.b32 [%rd0], 1; // here", "setp.lt.u32 %p1, %r0, 2;", "setp.lt.u32 %p1, %r0, 1;", Bench.Warp,
         b => [b.Upload(new uint[4])]);
 
+    // All threads read, and the last one writes; a plain write and then an atomic of the same thread.
+    [TestCase("ld.global.b32 %r2, [%rd0]; // here\n@@\nsetp.eq.s32 %p1, %r0, 63;\n@%p1 st.global.b32 [%rd0], 1; // here")]
+    [TestCase("setp.eq.s32 %p1, %r0, 0;\n@%p1 st.global.b32 [%rd0], 1; // here\n@@\nred.global.add.u32 [%rd0], 1; // here")]
+    public void NoAccessHidesAnother(string accesses) =>
+        Planted.Check(FaultKind.GlobalRace, Race, accesses, "", "bar.sync 0;", Bench.Line(1, 64), b => [b.Upload(new uint[4])]);
+
     // The ticket orders what came before the barrier that its thread had passed: without that barrier only the thread's own.
     [TestCase("", Acquired, "")]
     [TestCase(Fence, Relaxed, Fence)]
@@ -126,7 +132,7 @@ internal sealed class GlobalRaceTests
     private static string WithTicket(string before, string take, string after) => Ticket
         .Replace("BEFORE", before, StringComparison.Ordinal).Replace("TAKE", take, StringComparison.Ordinal).Replace("AFTER", after, StringComparison.Ordinal);
 
-    private static nint[] Parts(Bench bench) => [bench.Allocate<uint>(192), bench.Upload(0u), bench.Allocate<uint>(64)];
+    private static nint[] Parts(Bench bench) => [bench.Upload(new uint[192]), bench.Upload(0u), bench.Allocate<uint>(64)];
 
     private static nint[] Words(Bench bench) => [bench.Upload(0u), bench.Upload(0u), bench.Upload(0u)];
 }

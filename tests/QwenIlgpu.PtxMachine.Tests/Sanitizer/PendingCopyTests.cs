@@ -44,7 +44,7 @@ internal sealed class PendingCopyTests
 
     [Test]
     public void ABarrierIsNoWait() => Planted.Check(
-        FaultKind.PendingCopy, Pending, Prologue + "@@\nbar.sync 0;\nld.shared.b32 %r2, [%r22]; // here", "", WaitForAll, Bench.Line(1, 64), Rows);
+        FaultKind.PendingCopy, Pending, Prologue + "@@\nbar.sync 0;\nld.shared.b32 %r2, [%r22]; // here\nbar.sync 0;", "", WaitForAll, Bench.Line(1, 64), Rows);
 
     // What a copy fills with zeros it never reads: its source may be no memory at all.
     [Test]

@@ -47,6 +47,25 @@ internal sealed class SharedRaceTests
         FaultKind.SharedRace, "(read|wrote) it", Prologue + "ld.shared.b32 %r2, [%r19]; // here\n@@\nsetp.eq.s32 %p1, %r0, 32;\n@%p1 st.shared.b32 [%r19], 1; // here",
         "bar.warp.sync -1;", "bar.sync 0;", Bench.Line(1, 64), b => []);
 
+    [Test]
+    public void AnAtomicHidesNoWriteOfItsThread() => Planted.Check(
+        FaultKind.SharedRace, "thread [0-9]+ (wrote|read) it",
+        Prologue + "setp.eq.s32 %p1, %r0, 0;\n@%p1 st.shared.b32 [%r19], 0; // here\nbar.warp.sync -1;\n@@\natom.shared.add.u32 %r2, [%r19], 1; // here", "", "bar.sync 0;",
+        Bench.Line(1, 64), b => []);
+
+    [Test]
+    public void AnAtomicHidesNoWriteOfItsThreadFromItsWarp() => Planted.Check(
+        FaultKind.WarpRace, "thread 0 wrote it",
+        Prologue + "setp.eq.s32 %p1, %r0, 0;\n@%p1 st.shared.b32 [%r19], 0;\n@@\natom.shared.add.u32 %r2, [%r19], 1; // here", "", "bar.warp.sync -1;",
+        Bench.Warp, b => []);
+
+    // A lane's read from before its warp's barrier is in nobody's way.
+    [Test]
+    public void WhoReadBeforeTheWarpsBarrierIsNoReaderBehindIt() => Planted.Check(
+        FaultKind.WarpRace, "thread [0-9]+ read it",
+        Prologue + "ld.shared.b32 %r2, [%r19];\n@@\nsetp.eq.s32 %p1, %r0, 0;\n@%p1 ld.shared.b32 %r2, [%r19];\n@%p1 st.shared.b32 [%r19], 1; // here", "", "bar.warp.sync -1;",
+        Bench.Warp, b => []);
+
     // Atomics together, readers together, each its own word, and the bytes of one word are no races.
     [TestCase("atom.shared.add.u32 %r2, [%r19], 1;\natom.shared.add.u32 %r2, [%r19], 1;")]
     [TestCase("ld.shared.b32 %r2, [%r19];\nld.shared.b32 %r2, [%r20];\nld.shared.b32 %r2, [%r19+4];")]
