@@ -199,6 +199,7 @@ internal sealed class MemoryTests
     [TestCase("atom.acq_rel.gpu.global.add.u32", 5u, "7", 12u)]
     [TestCase("atom.acq_rel.gpu.global.add.s32", 5u, "-7", 0xfffffffeu)]
     [TestCase("atom.global.add.f32", 0x3fc00000u, "0f40100000", 0x40700000u)]
+    [TestCase("atom.global.add.f32", 0x7f800000u, "0fff800000", 0x7fffffffu)]
     [TestCase("atom.global.inc.u32", 4u, "5", 5u)]
     [TestCase("atom.global.inc.u32", 5u, "5", 0u)]
     [TestCase("atom.global.inc.u32", 9u, "5", 0u)]

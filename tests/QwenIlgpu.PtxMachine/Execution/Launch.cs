@@ -73,7 +73,7 @@ internal sealed unsafe class Launch : IDisposable
     {
         foreach (Declaration declaration in Options.Declared)
         {
-            if (declaration.Kind == kind && declaration.Kernel == Program.Name && Instruction(line).Contains(declaration.Instruction, StringComparison.Ordinal))
+            if (declaration.Kind == kind && declaration.Kernel == Program.Name && HasInstruction(line, declaration.Instruction))
                 return true;
         }
 
@@ -107,6 +107,20 @@ internal sealed unsafe class Launch : IDisposable
     }
 
     private string Instruction(int line) => line > 0 && line <= Program.Lines.Length ? Program.Lines[line - 1].Trim() : "";
+
+    // A line may hold several, in braces, each under a guard.
+    private bool HasInstruction(int line, string beginning)
+    {
+        foreach (string instruction in Instruction(line).Split("//")[0].Split(';'))
+        {
+            string bare = instruction.Trim(' ', '\t', '{', '}');
+            int guard = bare.StartsWith('@') ? bare.IndexOfAny([' ', '\t']) : -1;
+            if (bare[(guard + 1)..].TrimStart().StartsWith(beginning, StringComparison.Ordinal))
+                return true;
+        }
+
+        return false;
+    }
 
     private string ThreadName(Warp warp, uint lanes)
     {

@@ -85,14 +85,20 @@ internal sealed class AccessSite(int index, int line, MemorySpace space, AccessK
 
     public AccessKind Kind { get; } = kind;
 
-    /// <summary>Bytes of one lane, to which its address must be aligned.</summary>
+    /// <summary>Bytes of one lane.</summary>
     public int Bytes { get; } = bytes;
+
+    /// <summary>What the address of a lane must be a multiple of.</summary>
+    public int AlignmentBytes { get; private init; } = bytes;
 
     /// <summary>Bytes of one register of a vector.</summary>
     public int ElementBytes { get; } = elementBytes;
 
     /// <summary>Bits of the pointers (global) or arrays (shared) that the address may be made from; 0: unknown.</summary>
     public ulong Origins { get; set; }
+
+    /// <summary>The same site where lanes touch only their first bytes.</summary>
+    public AccessSite First(int count) => new(Index, Line, Space, Kind, count, ElementBytes) { AlignmentBytes = AlignmentBytes, Origins = Origins };
 }
 
 /// <summary>A group's shared memory: static arrays one behind the other, the dynamic ones at their end.</summary>

@@ -80,7 +80,7 @@ internal sealed unsafe class Warp : IDisposable
 
     public PendingCopies Copies { get; }
 
-    /// <summary>Lanes that have ever loaded what nothing wrote.</summary>
+    /// <summary>Lanes that have ever loaded what nothing wrote, or got it from other lanes.</summary>
     public uint EverUnwritten { get; private set; }
 
     public bool Sanitizes => launch.Options.Sanitizes;
@@ -171,6 +171,9 @@ internal sealed unsafe class Warp : IDisposable
         (unwrittenLine, unwrittenRead) = (line, what);
     }
 
+    /// <summary>Notes lanes that get from others what nothing wrote.</summary>
+    public void PassUnwritten(uint lanes) => EverUnwritten |= lanes;
+
     /// <summary>The lanes noted for an element since the last call.</summary>
     public uint TakeUnwritten(int element)
     {
@@ -184,8 +187,9 @@ internal sealed unsafe class Warp : IDisposable
     {
         if (Active == lanes)
             return true;
+        uint missing = lanes & ~Active & Existing;
         launch.Fail(
-            FaultKind.Divergence, this, instruction.Line, lanes & ~Active,
+            FaultKind.Divergence, this, instruction.Line, missing != 0 ? missing : Active,
             $"lanes 0x{lanes:x8} must come here together, but only 0x{Active:x8} did");
         return false;
     }

@@ -13,18 +13,12 @@ internal sealed unsafe class AsyncCopy(
         targetAddress.Read(warp, targets);
         sourceAddress.Read(warp, sources);
         warp.RequireDefined(targetAddress.Register, warp.Active, this, "the shared address");
-        uint reading = warp.Active;
-        if (sourceBytes is { } slot)
-        {
-            // A copy of no bytes fills with zeros, and its source is never read.
-            warp.RequireDefined(slot, warp.Active, this, "the source's size");
-            for (int lane = 0; lane < Warp.Lanes; lane++)
-                reading &= warp.Lane<uint>(slot)[lane] == 0 ? ~(1u << lane) : uint.MaxValue;
-        }
+        int* sizes = stackalloc int[Warp.Lanes];
+        uint reading = ReadSizes(warp, sizes);
 
         warp.RequireDefined(sourceAddress.Register, reading, this, "the global address");
         uint lanes = warp.Group.Shadow.Check(warp, target, targets, warp.Active);
-        uint good = reading == 0 ? 0 : warp.Launch.Access.Check(warp, source, sources, reading);
+        uint good = Check(warp, sources, sizes, reading);
         uint* unwritten = stackalloc uint[4];
         for (int word = 0; word < source.Bytes / source.ElementBytes; word++)
             unwritten[word] = warp.TakeUnwritten(word);
@@ -32,10 +26,47 @@ internal sealed unsafe class AsyncCopy(
         for (; lanes != 0; lanes &= lanes - 1)
         {
             int lane = BitOperations.TrailingZeroCount(lanes);
-            int bytes = sourceBytes is { } size ? Math.Min((int)warp.Lane<uint>(size)[lane], target.Bytes) : target.Bytes;
             uint words = (unwritten[0] >> lane & 1) | (unwritten[1] >> lane & 1) << 1 | (unwritten[2] >> lane & 1) << 2 | (unwritten[3] >> lane & 1) << 3;
-            warp.Copies.Start(lane, (int)targets[lane], sources[lane], target.Bytes, bytes, words);
+            warp.Copies.Start(lane, (int)targets[lane], sources[lane], target.Bytes, sizes[lane], words);
         }
+    }
+
+    // Yields the lanes that read anything: a copy of no bytes fills with zeros, and its source is never read.
+    private uint ReadSizes(Warp warp, int* sizes)
+    {
+        new Span<int>(sizes, Warp.Lanes).Fill(source.Bytes);
+        if (sourceBytes is not { } slot)
+            return warp.Active;
+        warp.RequireDefined(slot, warp.Active, this, "the source's size");
+        uint reading = 0;
+        for (int lane = 0; lane < Warp.Lanes; lane++)
+        {
+            sizes[lane] = (int)Math.Min(warp.Lane<uint>(slot)[lane], (uint)source.Bytes);
+            reading |= sizes[lane] > 0 ? 1u << lane : 0;
+        }
+
+        return reading & warp.Active;
+    }
+
+    // Behind the bytes that a lane reads, its source may end: lanes of one size are checked together.
+    private uint Check(Warp warp, ulong* sources, int* sizes, uint reading)
+    {
+        uint good = 0;
+        while (reading != 0)
+        {
+            int size = sizes[BitOperations.TrailingZeroCount(reading)];
+            uint alike = 0;
+            for (uint left = reading; left != 0; left &= left - 1)
+            {
+                int lane = BitOperations.TrailingZeroCount(left);
+                alike |= sizes[lane] == size ? 1u << lane : 0;
+            }
+
+            good |= warp.Launch.Access.Check(warp, size == source.Bytes ? source : source.First(size), sources, alike);
+            reading &= ~alike;
+        }
+
+        return good;
     }
 }
 

@@ -1,3 +1,5 @@
+using QwenIlgpu.PtxMachine.Numbers;
+
 namespace QwenIlgpu.PtxMachine;
 
 /// <summary>Spellings of what touches memory. PTX ISA, Data Movement, Parallel Synchronization and Communication Instructions.</summary>
@@ -160,7 +162,7 @@ internal static class AtomicOperations
     public static IEnumerable<(string Name, AtomicOperation Operation)> Of(string type)
     {
         if (type == "f32")
-            return [("add", (old, b, _) => BitConverter.SingleToUInt32Bits(ToFloat(old) + ToFloat(b)))];
+            return [("add", (old, b, _) => Bits(ToFloat(old) + ToFloat(b)))];
         if (type[0] == 'b')
         {
             return
@@ -183,6 +185,8 @@ internal static class AtomicOperations
             },
         ];
     }
+
+    private static uint Bits(float value) => float.IsNaN(value) ? CanonicalNaN.Single : BitConverter.SingleToUInt32Bits(value);
 
     private static float ToFloat(ulong bits) => BitConverter.UInt32BitsToSingle((uint)bits);
 }

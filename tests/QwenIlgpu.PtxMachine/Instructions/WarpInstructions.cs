@@ -26,11 +26,13 @@ internal sealed unsafe class Shuffle(ShuffleMode mode, Slot d, Slot? found, Slot
         uint undefined = 0;
         uint inRange = 0;
         uint before = warp.Undefined(a);
+        uint passed = 0;
         for (int lane = 0; lane < Warp.Lanes; lane++)
         {
             int source = Source(lane, warp.Lane<uint>(b)[lane], warp.Lane<uint>(c)[lane], out bool isInRange);
             values[lane] = from[source];
             undefined |= (before >> source & 1) << lane;
+            passed |= ((before & warp.EverUnwritten) >> source & 1) << lane;
             inRange |= isInRange ? 1u << lane : 0;
 
             // A lane that does not take part has no value to give.
@@ -40,6 +42,7 @@ internal sealed unsafe class Shuffle(ShuffleMode mode, Slot d, Slot? found, Slot
 
         Registers.Store(warp.Lane<uint>(d), values, warp.Active);
         warp.SetUndefined(d, undefined);
+        warp.PassUnwritten(passed & warp.Active);
         if (found is { } predicate)
         {
             warp.SetPredicate(predicate, inRange);
@@ -148,7 +151,9 @@ internal sealed unsafe class LoadMatrix(AccessSite site, AddressOperand address,
                     : *(uint*)(rows[(matrix * 8) + row] + (ulong)(column * 2));
             }
 
-            warp.SetUndefined(destinations[matrix], LanesOf(unwritten, matrix));
+            uint undefined = LanesOf(unwritten, matrix);
+            warp.SetUndefined(destinations[matrix], undefined);
+            warp.PassUnwritten(undefined);
         }
     }
 
@@ -209,8 +214,13 @@ internal sealed unsafe class MatrixMultiply(Slot[] d, Slot[] a, Slot[] b, Slot[]
 
         Span<uint> result = stackalloc uint[4];
         TensorCore.Taint(Masks(warp, a), Masks(warp, b), Masks(warp, c), result);
+        bool isUnwritten = (undefined & warp.EverUnwritten) != 0;
         for (int i = 0; i < 4; i++)
+        {
             warp.SetUndefined(d[i], result[i]);
+            if (isUnwritten)
+                warp.PassUnwritten(result[i]);
+        }
     }
 
     private static void Gather(Warp warp, Slot[] slots, uint* to)

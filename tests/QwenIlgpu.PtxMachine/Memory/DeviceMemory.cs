@@ -158,8 +158,20 @@ internal sealed unsafe class Allocation(ulong start, long bytes) : IDisposable
             at[i] = 1;
     }
 
-    public bool IsWritten(ulong address, long length) =>
-        isAllWritten || (map is not null && !new ReadOnlySpan<byte>(map + (address - Start), (int)length).Contains((byte)0));
+    public bool IsWritten(ulong address, long length)
+    {
+        if (isAllWritten || map is null)
+            return isAllWritten || length == 0;
+        byte* at = map + (address - Start);
+        for (long left = length; left > 0; left -= int.MaxValue)
+        {
+            if (new ReadOnlySpan<byte>(at, (int)Math.Min(left, int.MaxValue)).Contains((byte)0))
+                return false;
+            at += int.MaxValue;
+        }
+
+        return true;
+    }
 
     public void Forget(ulong address, long length)
     {

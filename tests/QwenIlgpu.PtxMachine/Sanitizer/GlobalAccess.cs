@@ -32,7 +32,7 @@ internal sealed unsafe class GlobalAccess : IDisposable
     {
         SiteState state = states[site.Index];
         Span(addresses, lanes, out ulong low, out ulong high, out ulong bits);
-        bool isPlain = state.Only is { } only && low >= only.Start && high + (ulong)site.Bytes <= only.End && (bits & (ulong)(site.Bytes - 1)) == 0;
+        bool isPlain = state.Only is { } only && low >= only.Start && high + (ulong)site.Bytes <= only.End && (bits & (ulong)(site.AlignmentBytes - 1)) == 0;
         if (!isPlain)
             lanes = CheckEach(warp, site, state, addresses, lanes);
         launch.Counters?.CountGlobal(site, addresses, lanes);
@@ -101,11 +101,11 @@ internal sealed unsafe class GlobalAccess : IDisposable
         {
             int lane = BitOperations.TrailingZeroCount(left);
             ulong address = addresses[lane];
-            if ((address & (ulong)(site.Bytes - 1)) != 0)
+            if ((address & (ulong)(site.AlignmentBytes - 1)) != 0)
             {
                 launch.Report(
                     FaultKind.Misaligned, warp, site.Line, 1u << lane,
-                    $"0x{address:x} ({Describe(address)}) is no multiple of the {site.Bytes} bytes of the access");
+                    $"0x{address:x} ({Describe(address)}) is no multiple of the {site.AlignmentBytes} bytes of the access");
             }
             else if (!state.Reaches(launch.Memory, address, site.Bytes))
             {
@@ -166,11 +166,12 @@ internal sealed unsafe class GlobalAccess : IDisposable
 
     private void NoteUnwritten(Warp warp, AccessSite site, Allocation allocation, int lane, ulong address)
     {
-        for (int element = 0; element < site.Bytes / site.ElementBytes; element++)
+        for (int offset = 0; offset < site.Bytes; offset += site.ElementBytes)
         {
-            ulong at = address + (ulong)(element * site.ElementBytes);
-            if (!allocation.IsWritten(at, site.ElementBytes))
-                warp.NoteUnwritten(lane, element, site.Line, $"{site.ElementBytes} bytes at 0x{at:x} ({Describe(at)})");
+            ulong at = address + (ulong)offset;
+            int bytes = Math.Min(site.ElementBytes, site.Bytes - offset);
+            if (!allocation.IsWritten(at, bytes))
+                warp.NoteUnwritten(lane, offset / site.ElementBytes, site.Line, $"{bytes} bytes at 0x{at:x} ({Describe(at)})");
         }
     }
 

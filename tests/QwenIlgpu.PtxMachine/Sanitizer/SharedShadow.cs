@@ -83,13 +83,12 @@ internal sealed class SharedShadow(Launch launch)
     {
         for (int i = 0; i < bytes; i++)
             written[address + i] = (unwrittenWords >> (i / sizeof(uint)) & 1) == 0;
-        Stamp now = Now(warp, lane, isAtomic: false);
+        Stamp now = Now(warp, lane);
         for (int piece = address / pieceBytes; piece <= (address + bytes - 1) / pieceBytes; piece++)
             pieces[piece].Write = now;
     }
 
-    private static Stamp Now(Warp warp, int lane, bool isAtomic) =>
-        new(warp.Group.Epoch + 1, warp.Epoch, (short)((warp.Number * Warp.Lanes) + lane), isAtomic);
+    private static Stamp Now(Warp warp, int lane) => new(warp.Group.Epoch + 1, warp.Epoch, (short)((warp.Number * Warp.Lanes) + lane));
 
     private bool IsInside(Warp warp, AccessSite site, ReadOnlySpan<(int Start, int End)> places, ulong address, int lane)
     {
@@ -115,26 +114,28 @@ internal sealed class SharedShadow(Launch launch)
 
     private void Note(Warp warp, AccessSite site, int address, int lane)
     {
-        bool isAtomic = site.Kind == AccessKind.Atomic;
-        Stamp now = Now(warp, lane, isAtomic);
+        Stamp now = Now(warp, lane);
         for (int i = address / pieceBytes; i <= (address + site.Bytes - 1) / pieceBytes; i++)
         {
             ref Piece piece = ref pieces[i];
             if (piece.Pending != 0)
                 Report(FaultKind.PendingCopy, warp, site, lane, address, "an asynchronous copy may still land there: wait for it first");
-            if (piece.Write.IsUnordered(now) && !(piece.Write.IsAtomic && isAtomic))
+            if (piece.Write.IsUnordered(now))
                 ReportRace(warp, site, lane, address, piece.Write, "wrote");
+            if (piece.Atomic.IsUnordered(now) && site.Kind != AccessKind.Atomic)
+                ReportRace(warp, site, lane, address, piece.Atomic, "wrote");
             if (site.Kind == AccessKind.Read)
             {
-                // Two readers: the one that is kept stands for both, and marks that it is not alone.
-                piece.HasReaders = piece.Read.Epoch == now.Epoch && (piece.HasReaders || piece.Read.Thread != now.Thread);
-                piece.Read = now;
+                piece.NoteReader(now);
                 continue;
             }
 
-            if (piece.Read.IsUnordered(now) || (piece.HasReaders && piece.Read.Epoch == now.Epoch && piece.Read.WarpEpoch == now.WarpEpoch))
-                ReportRace(warp, site, lane, address, piece.Read, "read");
-            piece.Write = now;
+            if (piece.UnorderedReader(now) is { } reader)
+                ReportRace(warp, site, lane, address, reader, "read");
+            if (site.Kind == AccessKind.Atomic)
+                piece.Atomic = now;
+            else
+                piece.Write = now;
         }
 
         for (int at = address; site.Kind != AccessKind.Write && at < address + site.Bytes; at += site.ElementBytes)
@@ -159,16 +160,43 @@ internal sealed class SharedShadow(Launch launch)
     private struct Piece
     {
         public Stamp Write;
-        public Stamp Read;
-        public bool HasReaders;
+        public Stamp Atomic;
         public int Pending;
+        private Stamp read;
+
+        // Whether the last reader's warp has others that read since its own last barrier; and one of another warp, counted from 1.
+        private bool hasNeighbours;
+        private short otherWarps;
+
+        public void NoteReader(Stamp now)
+        {
+            if (read.Epoch != now.Epoch)
+                otherWarps = 0;
+            else if (!read.IsOfWarp(now))
+                otherWarps = (short)(read.Thread + 1);
+            hasNeighbours = read.IsTogether(now) && (hasNeighbours || read.Thread != now.Thread);
+            read = now;
+        }
+
+        /// <summary>A reader that nothing orders before this write, or null.</summary>
+        public readonly Stamp? UnorderedReader(Stamp write)
+        {
+            if (read.IsUnordered(write) || (hasNeighbours && read.IsTogether(write)))
+                return read;
+            return read.Epoch == write.Epoch && otherWarps != 0 ? read with { Thread = (short)(otherWarps - 1) } : null;
+        }
     }
 
     // The epoch counts from 1, so that nothing is of epoch 0.
-    private readonly record struct Stamp(int Epoch, int WarpEpoch, short Thread, bool IsAtomic)
+    private readonly record struct Stamp(int Epoch, int WarpEpoch, short Thread)
     {
         /// <summary>Whether nothing orders this access before that one of the same group.</summary>
         public bool IsUnordered(Stamp later) => Epoch == later.Epoch && Thread != later.Thread
-            && (Thread / Warp.Lanes != later.Thread / Warp.Lanes || WarpEpoch == later.WarpEpoch);
+            && (!IsOfWarp(later) || WarpEpoch == later.WarpEpoch);
+
+        public bool IsOfWarp(Stamp other) => Thread / Warp.Lanes == other.Thread / Warp.Lanes;
+
+        /// <summary>Whether both are of one warp, with no barrier between.</summary>
+        public bool IsTogether(Stamp other) => Epoch == other.Epoch && IsOfWarp(other) && WarpEpoch == other.WarpEpoch;
     }
 }
