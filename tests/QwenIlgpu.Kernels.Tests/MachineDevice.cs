@@ -27,6 +27,23 @@ internal static class MachineDevice
         }
     }
 
+    /// <summary>Acts under another schedule, every launch counted where somebody wants to know what it did.</summary>
+    public static void Schedule(int seed, Action<string, LaunchCounts>? counted, Action act)
+    {
+        MachineOptions usual = Machine.Options;
+        Machine.Options = usual with { Seed = seed, Counts = counted is not null };
+        Machine.Counted += counted;
+        try
+        {
+            act();
+        }
+        finally
+        {
+            Machine.Counted -= counted;
+            Machine.Options = usual;
+        }
+    }
+
     public static void ReleaseBuffers()
     {
         if (SharedDevice.IsValueCreated)

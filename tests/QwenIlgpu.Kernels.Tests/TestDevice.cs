@@ -19,6 +19,7 @@ internal sealed class TestDevice : IDisposable
     private readonly KernelLoader plain;
     private readonly KernelLoader sharing;
     private readonly List<MemoryBuffer> buffers = [];
+    private KernelLoader? chosen;
 
     /// <summary>Takes the context over; its intrinsics are registered here, before the accelerator is made.</summary>
     public TestDevice(Context context, Func<Context, Accelerator> create)
@@ -52,7 +53,21 @@ internal sealed class TestDevice : IDisposable
     /// <summary>Whether kernels bound from now on run as their shares, where they have one.</summary>
     public bool UsesShares { get; set; }
 
-    public KernelLoader Loader => UsesShares ? sharing : plain;
+    public KernelLoader Loader => chosen ?? (UsesShares ? sharing : plain);
+
+    /// <summary>Acts with another loader of this accelerator.</summary>
+    public void With(KernelLoader loader, Action act)
+    {
+        chosen = loader;
+        try
+        {
+            act();
+        }
+        finally
+        {
+            chosen = null;
+        }
+    }
 
     public ArrayView<T> Upload<T>(params T[] values)
         where T : unmanaged
