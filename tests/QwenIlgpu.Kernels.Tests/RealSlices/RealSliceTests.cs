@@ -30,14 +30,14 @@ internal sealed class RealSliceTests
         var slice = (Slice)realSlice;
         Assume.That(TestDevice.Kind, Is.Not.EqualTo("cuda"), "a GPU is asked for");
         TestDevice device = MachineDevice.Shared;
-        using var loader = new KernelLoader(device.Accelerator) { RunsWarpKernels = slice.RunsWarpKernels };
+        using var loader = new KernelLoader(device.Accelerator) { RunsWarpKernels = slice.RunsWarpKernels, UsesShares = false };
         var traffic = new Dictionary<string, PtxTraffic>();
 
         SliceResult first = Run(slice, device, loader, 1, (name, counts) =>
             traffic[name] = traffic.GetValueOrDefault(name, PtxTraffic.None) + PtxTraffic.Of(counts));
         first.Check();
         for (int seed = 2; seed <= Schedules; seed++)
-            Assert.That(Run(slice, device, loader, seed, null).Equals(first), $"the bits under schedule {seed}");
+            Assert.That(Run(slice, device, loader, seed, null).HasBitsOf(first), $"the bits under schedule {seed}");
 
         string[] complaints = [.. slice.Kernels.Select(k => Compare(k, loader, traffic)).OfType<string>()];
         Assert.That(complaints, Is.Empty, () => PtxReport.Explain(complaints));

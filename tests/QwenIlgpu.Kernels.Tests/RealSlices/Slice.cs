@@ -36,6 +36,6 @@ internal sealed class SliceResult(Action check)
     public void Check() => check();
 
     /// <summary>Whether another run left the same bits.</summary>
-    public bool Equals(SliceResult other) =>
+    public bool HasBitsOf(SliceResult other) =>
         outputs.Count == other.outputs.Count && outputs.Zip(other.outputs, (a, b) => a.AsSpan().SequenceEqual(b)).All(same => same);
 }
