@@ -9,7 +9,7 @@ internal sealed class DecodeAttentionTests
     // Two bf16 hold a query or a weight to 2^-16 of itself and better. A weight is off by the error of its score, that share of
     // Σ|q·k| / sqrt(Hd), in the numerator and in the denominator, and by its own rounding; those of float vanish beside it.
     private const double Unit = 1.0 / (1 << 16);
-    private const double Allowed = 2;
+    internal const double Allowed = 2;
 
     // What a planted fault gives at least.
     private const double Wrong = 50 * Allowed;
@@ -239,9 +239,13 @@ internal sealed class DecodeAttentionTests
     /// </summary>
     private static double Deviation<TSteps>(
         TestDevice device, PagedSequences<ushort, Bf16Format> paged, int heads, int headDim, float[] q, params (int, int)[] rows)
-        where TSteps : struct, IDecodeAttentionSteps
+        where TSteps : struct, IDecodeAttentionSteps =>
+        Deviation(Attend<TSteps>(device, paged, heads, headDim, q, rows), paged, headDim, q, rows);
+
+    /// <summary>The same of outputs that are there.</summary>
+    internal static double Deviation(
+        float[] y, PagedSequences<ushort, Bf16Format> paged, int headDim, float[] q, params (int, int)[] rows)
     {
-        float[] y = Attend<TSteps>(device, paged, heads, headDim, q, rows);
         double[] expected = paged.Reference(q, rows);
         double[] magnitude = paged.Magnitude(q, rows);
         double[] scores = paged.ScoreMagnitude(q, rows);
@@ -254,7 +258,7 @@ internal sealed class DecodeAttentionTests
     private static double Worse(double worst, double deviation) =>
         Math.Max(worst, double.IsNaN(deviation) ? double.PositiveInfinity : deviation);
 
-    private static float[] Attend<TSteps>(
+    internal static float[] Attend<TSteps>(
         TestDevice device, PagedSequences<ushort, Bf16Format> paged, int heads, int headDim, float[] q,
         params (int Sequence, int Position)[] rows)
         where TSteps : struct, IDecodeAttentionSteps => Attend<TSteps>(
@@ -284,7 +288,7 @@ internal sealed class DecodeAttentionTests
             : DecodeAttention.BindHead<Head64, TSteps>(device.Loader, queries, pages, slots, positions, table, heads, scratch, tickets, y);
     }
 
-    private static PagedSequences<ushort, Bf16Format> Filled(TestDevice device, int heads, int kvHeads, int headDim, int[] lengths)
+    internal static PagedSequences<ushort, Bf16Format> Filled(TestDevice device, int heads, int kvHeads, int headDim, int[] lengths)
     {
         int width = kvHeads * headDim;
         var paged = new PagedSequences<ushort, Bf16Format>(
@@ -296,7 +300,7 @@ internal sealed class DecodeAttentionTests
     }
 
     // Scores have a standard deviation of about 2: neither even nor all on one key.
-    private static float[] Queries(int rows, int heads, int headDim) =>
+    internal static float[] Queries(int rows, int heads, int headDim) =>
         RandomFloats(rows + heads + headDim, rows * heads * 2 * headDim, 6);
 
     private static float[] RandomFloats(int seed, int length, float scale = 1)

@@ -36,12 +36,13 @@ internal sealed class DecodeRun
     }
 
     /// <summary>Scratch of any content and tickets for a launch.</summary>
-    public static DecodeScratch Scratch(int m, int k, int[] rows, bool swiGlu = false, bool argMax = false)
+    public static DecodeScratch Scratch(int m, int k, int[] rows, bool swiGlu = false, bool argMax = false, TestDevice? on = null)
     {
         DecodePlan plan = DecodePlan.Of(m, k, rows, swiGlu, argMax);
+        TestDevice device = on ?? Device;
         return new DecodeScratch(
-            plan.ScratchFloats > 0 ? Device.Poisoned<float>(plan.ScratchFloats) : default,
-            plan.Tickets > 0 ? Device.Upload(new int[plan.Tickets]) : default);
+            plan.ScratchFloats > 0 ? device.Poisoned<float>(plan.ScratchFloats) : default,
+            plan.Tickets > 0 ? device.Upload(new int[plan.Tickets]) : default);
     }
 
     public float[] Y() => Y<DecodeSteps>();

@@ -200,7 +200,7 @@ internal sealed class DeltaPrefillTests
         AssertClose(states[0], state, "state");
     }
 
-    private static void AssertClose(float[] actual, double[] expected, string what, double factor = 1)
+    internal static void AssertClose(float[] actual, double[] expected, string what, double factor = 1)
     {
         (double worst, double mean) = Errors(actual, expected);
         TestContext.Out.WriteLine($"{what}: worst {worst:E2}, mean {mean:E2}");

@@ -25,10 +25,10 @@ internal abstract class KernelTests
     /// <summary>Tests are serial: helpers without an instance find the device too.</summary>
     protected static void Choose(TestDevice? device) => chosen = device;
 
-    protected static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
+    public static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
 
     /// <summary>|actual − expected| ≤ tolerance for every element; NaN (an element nobody wrote) never passes.</summary>
-    protected static void AssertClose(float[] actual, double[] expected, double tolerance)
+    public static void AssertClose(float[] actual, double[] expected, double tolerance)
     {
         Assert.That(actual, Has.Length.EqualTo(expected.Length));
         double worst = 0;

@@ -35,7 +35,8 @@ internal static class MachineDevice
         Machine.Options = options with { Declared = declared };
         try
         {
-            Shared.WithFreshLoader(run);
+            using var fresh = new KernelLoader(Shared.Accelerator);
+            Shared.With(fresh, run);
             return [];
         }
         catch (AssertionException) when (MachineDriver.LastFault is not null)
@@ -50,16 +51,21 @@ internal static class MachineDevice
     }
 
     /// <summary>Runs launches under the schedule of a seed.</summary>
-    public static void RunSeeded(int seed, params Launch[] launches)
+    public static void RunSeeded(int seed, params Launch[] launches) => Schedule(seed, null, () => Shared.Run(launches));
+
+    /// <summary>Acts under another schedule, every launch counted where somebody wants to know what it did.</summary>
+    public static void Schedule(int seed, Action<string, LaunchCounts>? counted, Action act)
     {
         MachineOptions usual = Machine.Options;
-        Machine.Options = usual with { Seed = seed };
+        Machine.Options = usual with { Seed = seed, Counts = counted is not null };
+        Machine.Counted += counted;
         try
         {
-            Shared.Run(launches);
+            act();
         }
         finally
         {
+            Machine.Counted -= counted;
             Machine.Options = usual;
         }
     }

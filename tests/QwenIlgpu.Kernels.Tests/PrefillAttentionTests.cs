@@ -154,7 +154,7 @@ internal sealed class PrefillAttentionTests
     }
 
     /// <summary>Sequences of which a step brings the last rows, and what may be expected of it.</summary>
-    private sealed class Step
+    internal sealed class Step
     {
         private readonly int heads;
         private readonly int kvHeads;

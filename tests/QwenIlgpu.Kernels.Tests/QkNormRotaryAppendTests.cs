@@ -39,6 +39,12 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
 
         (float[] q, TStorage[] keys, TStorage[] values) = step.Run();
 
+        Check(step, q, keys, values);
+    }
+
+    internal static void Check(Step step, float[] q, TStorage[] keys, TStorage[] values)
+    {
+        (int headDim, int rotaryDim) = (step.QNorm.Length, step.RotaryDim);
         double[] expectedQ = QkNormRotaryReference.Run(
             ToDouble(step.Q), 2 * headDim, headDim, ToDouble(step.QNorm), step.Positions, rotaryDim, Theta, Eps);
         double[] expectedK = QkNormRotaryReference.Run(
@@ -105,7 +111,7 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
     private static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
 
     /// <summary>Rows of seeded inputs, each at a place of its own in the pages.</summary>
-    private sealed class Step
+    internal sealed class Step
     {
         private readonly TestDevice device;
         private readonly int heads;
@@ -141,6 +147,8 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
         public float[] KNorm { get; }
 
         public int[] Positions { get; }
+
+        public int RotaryDim => rotaryDim;
 
         public TStorage Unwritten => device.Download(device.Poisoned<TStorage>(1))[0];
 

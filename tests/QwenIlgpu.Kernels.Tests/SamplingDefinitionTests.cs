@@ -139,7 +139,7 @@ internal sealed class SamplingDefinitionTests(string tierName) : KernelTests
     }
 
     /// <summary>False if rounding may decide this row either way and did so against the definition.</summary>
-    private static bool Check(SamplingReferenceRow row, int drawIndex, int id, ulong cutoff)
+    internal static bool Check(SamplingReferenceRow row, int drawIndex, int id, ulong cutoff)
     {
         (int Id, double Probability)[] kept = SamplingReference.Kept(row);
         if (kept.Length == 0)

@@ -20,7 +20,7 @@ internal sealed class TestDevice : IDisposable
     private readonly KernelLoader sharing;
     private readonly Lazy<KernelLoader> portable;
     private readonly List<MemoryBuffer> buffers = [];
-    private KernelLoader? other;
+    private KernelLoader? chosen;
 
     /// <summary>Takes the context over; its intrinsics are registered here, before the accelerator is made.</summary>
     public TestDevice(Context context, Func<Context, Accelerator> create)
@@ -58,7 +58,21 @@ internal sealed class TestDevice : IDisposable
     /// <summary>Whether ops bind their portable kernels from now on, even where the device has warps.</summary>
     public bool RunsPortableKernels { get; set; }
 
-    public KernelLoader Loader => other ?? (RunsPortableKernels ? portable.Value : UsesShares ? sharing : plain);
+    public KernelLoader Loader => chosen ?? (RunsPortableKernels ? portable.Value : UsesShares ? sharing : plain);
+
+    /// <summary>Acts with another loader of this accelerator.</summary>
+    public void With(KernelLoader loader, Action act)
+    {
+        chosen = loader;
+        try
+        {
+            act();
+        }
+        finally
+        {
+            chosen = null;
+        }
+    }
 
     public ArrayView<T> Upload<T>(params T[] values)
         where T : unmanaged
@@ -118,21 +132,6 @@ internal sealed class TestDevice : IDisposable
         catch (InvalidOperationException e) when (IsMachine)
         {
             throw new AssertionException(MachineDriver.LastFault?.Message ?? $"{e.Message}\n{MachineDriver.LastFailure}", e);
-        }
-    }
-
-    /// <summary>Everything that is bound meanwhile is loaded anew, by a loader of its own.</summary>
-    public void WithFreshLoader(Action run)
-    {
-        using var fresh = new KernelLoader(Accelerator);
-        other = fresh;
-        try
-        {
-            run();
-        }
-        finally
-        {
-            other = null;
         }
     }
 

@@ -15,6 +15,9 @@ public sealed class Machine(MachineOptions? options = null) : IDisposable
     /// <summary>What the last launch did; null where <see cref="MachineOptions.Counts"/> is off.</summary>
     public LaunchCounts? Counts { get; private set; }
 
+    /// <summary>Called after each launch that counted, with the kernel's name and what the launch did.</summary>
+    public event Action<string, LaunchCounts>? Counted;
+
     /// <summary>Runs a grid to its end.</summary>
     /// <param name="kernel">What to run, of a parsed module.</param>
     /// <param name="shape">Groups, threads and dynamic shared memory.</param>
@@ -41,6 +44,8 @@ public sealed class Machine(MachineOptions? options = null) : IDisposable
             Counts = counters?.Total();
             if (launch.Faults.Count > 0)
                 throw new FaultException(launch.Faults);
+            if (Counts is { } counts)
+                Counted?.Invoke(kernel.Name, counts);
         }
     }
 

@@ -7,9 +7,13 @@ using ILGPU.Runtime.Cuda;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
-/// Registers, local memory, shared memory and occupancy of every kernel on every architecture: the table bench/ptx-report.md.
+/// Registers, local memory, shared memory and occupancy of every kernel on every architecture, and its memory traffic on the PTX machine:
+/// the table bench/ptx-report.md.
 /// </summary>
-internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kernel, string Architecture), PtxReportCell> cells)
+internal sealed class PtxReport(
+    string release,
+    IReadOnlyDictionary<(string Kernel, string Architecture), PtxReportCell> cells,
+    IReadOnlyDictionary<string, PtxTrafficCells>? traffic = null)
 {
     /// <summary>A kernel that takes this many registers more than the table says has changed.</summary>
     public const int RegisterTolerance = 8;
@@ -17,15 +21,22 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
     /// <summary>And so has one that takes this share more.</summary>
     public const double RegisterShareTolerance = 0.15;
 
-    private const string Absent = "—";
+    /// <summary>A cell of nothing.</summary>
+    public const string Absent = "—";
+
+    private const string SectorsColumn = "sectors";
+    private const string ConflictsColumn = "conflicts";
     private const string Command =
         "PTXAS=$(.ci/install-ptxas) dotnet run -c Release --project tests/QwenIlgpu.Kernels.Tests -- " +
-        "--exhaustive --filter \"FullyQualifiedName~PtxReportTests\" --test-parameter ptx-report=update";
+        "--exhaustive --filter \"FullyQualifiedName~PtxReportTests|FullyQualifiedName~RealSliceTests\" --test-parameter ptx-report=update";
 
     /// <summary>The CUDA release whose assembler made it.</summary>
     public string Release { get; } = release;
 
     public IReadOnlyDictionary<(string Kernel, string Architecture), PtxReportCell> Cells { get; } = cells;
+
+    /// <summary>Of the kernels that have been run on the PTX machine.</summary>
+    public IReadOnlyDictionary<string, PtxTrafficCells> Traffic { get; } = traffic ?? new Dictionary<string, PtxTrafficCells>();
 
     /// <summary>The committed table.</summary>
     public static string FilePath([CallerFilePath] string source = "") =>
@@ -62,8 +73,10 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
         string[] lines = text.Split('\n', StringSplitOptions.TrimEntries);
         string release = lines.Select(l => l.Split("ptxas ")).First(p => p.Length > 1)[1].Split(' ')[0];
         string[][] rows = [.. lines.Where(l => l.StartsWith('|')).Select(l => l.Trim('|').Split('|', StringSplitOptions.TrimEntries))];
-        string[] architectures = rows[0][2..];
+        string[] architectures = [.. rows[0][2..].TakeWhile(c => c != SectorsColumn)];
+        bool hasTraffic = architectures.Length + 2 < rows[0].Length;
         var cells = new Dictionary<(string, string), PtxReportCell>();
+        var traffic = new Dictionary<string, PtxTrafficCells>();
         foreach (string[] row in rows.Skip(2))
         {
             for (int i = 0; i < architectures.Length; i++)
@@ -71,16 +84,32 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
                 if (row[i + 2] != Absent)
                     cells.Add((row[0].Trim('`'), architectures[i]), PtxReportCell.Parse(row[1], row[i + 2]));
             }
+
+            if (hasTraffic && (row[^2], row[^1]) != (Absent, Absent))
+                traffic.Add(row[0].Trim('`'), PtxTrafficCells.Parse(row[^2], row[^1]));
         }
 
-        return new PtxReport(release, cells);
+        return new PtxReport(release, cells, traffic);
     }
+
+    /// <summary>With other traffic of some kernels.</summary>
+    public PtxReport With(IEnumerable<KeyValuePair<string, PtxTrafficCells>> measured)
+    {
+        var all = new Dictionary<string, PtxTrafficCells>(Traffic);
+        foreach ((string kernel, PtxTrafficCells cells) in measured)
+            all[kernel] = cells;
+        return new PtxReport(Release, Cells, all);
+    }
+
+    /// <summary>What a kernel's traffic differs by from the table; null where it holds.</summary>
+    public string? CompareTraffic(string kernel, PtxTrafficCells now) =>
+        Traffic.GetValueOrDefault(kernel).Differs(now) is { } difference ? $"{kernel}: {difference}" : null;
 
     /// <summary>The columns of these architectures.</summary>
     public PtxReport Only(CudaArchitecture[] architectures)
     {
         string[] names = Array.ConvertAll(architectures, PtxBuild.NameOf);
-        return new PtxReport(Release, Cells.Where(c => names.Contains(c.Key.Architecture)).ToDictionary());
+        return new PtxReport(Release, Cells.Where(c => names.Contains(c.Key.Architecture)).ToDictionary(), Traffic);
     }
 
     /// <summary>What is worse, new or gone in <paramref name="now"/>, one line each; empty where the table still holds.</summary>
@@ -109,7 +138,7 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
         $"""
         {string.Join('\n', complaints)}
         A kernel may not take more stack and spills than {Path.GetFileName(FilePath())} says, nor more than {RegisterTolerance} registers or
-        {RegisterShareTolerance:P0} beyond it. If it is meant so, write the table again and commit it:
+        {RegisterShareTolerance:P0} beyond it; sectors and conflicts are within {PtxTrafficCells.Tolerance}. If it is meant so, write the table again and commit it:
         {Command}
         """;
 
@@ -124,12 +153,17 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
             measured on a GPU. A cell holds registers a thread · bytes a thread of stack frame and spills · shared bytes a group · share of a
             multiprocessor's warps that groups of that many threads can keep, by registers and shared memory.
 
+            The last two columns come from the PTX machine of the tests, which counts what each kernel does at a slice of Qwen3.6-27B
+            (tests/QwenIlgpu.Kernels.Tests/RealSlices). Sectors: 32-byte sectors of global memory that warps touch, over as many as the same
+            bytes would fill; 1.00 is the least. Conflicts: passes over the banks of shared memory beyond the least, per access of a warp; —
+            without shared memory.
+
             ```sh
             {Command}
             ```
 
-            | kernel | threads |{string.Concat(architectures.Select(a => $" {a} |"))}
-            |---|--:|{string.Concat(architectures.Select(_ => "---|"))}
+            | kernel | threads |{string.Concat(architectures.Select(a => $" {a} |"))} {SectorsColumn} | {ConflictsColumn} |
+            |---|--:|{string.Concat(architectures.Select(_ => "---|"))}--:|--:|
 
             """);
         foreach (IGrouping<string, ((string Kernel, string Architecture) Key, PtxReportCell Cell)> row in Cells
@@ -142,7 +176,7 @@ internal sealed class PtxReport(string release, IReadOnlyDictionary<(string Kern
                 text.Append(CultureInfo.InvariantCulture, $" {cell?.ToString() ?? Absent} |");
             }
 
-            text.Append('\n');
+            text.Append(CultureInfo.InvariantCulture, $" {Traffic.GetValueOrDefault(row.Key)} |\n");
         }
 
         return text.ToString();

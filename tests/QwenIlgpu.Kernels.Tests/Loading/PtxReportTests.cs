@@ -18,7 +18,8 @@ internal sealed class PtxReportTests
         string file = PtxReport.FilePath();
         if (onEveryArchitecture && TestContext.Parameters.Get("ptx-report") == "update")
         {
-            File.WriteAllText(file, now.ToString());
+            IReadOnlyDictionary<string, PtxTrafficCells> traffic = PtxReport.Parse(File.ReadAllText(file)).Traffic;
+            File.WriteAllText(file, now.With(traffic).ToString());
             Assert.Pass($"{file} is written");
         }
 
@@ -39,6 +40,54 @@ internal sealed class PtxReportTests
 
         Assert.That(parsed.Release, Is.EqualTo("12.4"));
         Assert.That(parsed.Cells, Is.EquivalentTo(report.Cells));
+    }
+
+    [Test]
+    public void KeepsTheTrafficOfTheMachine()
+    {
+        PtxReport report = Report(("A", "sm_80", new(128, 40, 0, 0, 75)), ("B", "sm_80", new(128, 42, 16, 2048, 69)), ("C", "sm_80", new(64, 8, 0, 0, 100)))
+            .With([new("A", Cells(90, 10, 25, 20, 8, 2)), new("B", Cells(90, 10, 20, 20, 0, 0))]);
+
+        PtxReport parsed = PtxReport.Parse(report.ToString());
+
+        Assert.That(parsed.Cells, Is.EquivalentTo(report.Cells));
+        Assert.That(parsed.Traffic, Is.EquivalentTo(report.Traffic));
+        Assert.That(report.ToString(), Does.Contain(" | 1.25 | 0.25 |").And.Contain(" | 1.00 | — |").And.Contain(" | — | — |"));
+        Assert.That(parsed.Only([new CudaArchitecture(8, 0)]).Traffic, Is.EquivalentTo(report.Traffic));
+    }
+
+    [Test]
+    public void ReadsATableWithoutTraffic()
+    {
+        const string Older = "with ptxas 12.4 from\n| kernel | threads | sm_80 | sm_90 |\n|---|--:|---|---|\n| `A` | 64 | — | 8 · 0 · 0 · 100 % |\n";
+
+        PtxReport parsed = PtxReport.Parse(Older);
+
+        Assert.That(parsed.Cells, Has.Count.EqualTo(1));
+        Assert.That(parsed.Traffic, Is.Empty);
+        Assert.That(parsed.ToString(), Does.Contain("| `A` | 64 | 8 · 0 · 0 · 100 % | — | — |"));
+    }
+
+    [TestCase(125, 25, null)]
+    [TestCase(127, 27, null)]
+    [TestCase(128, 25, "K: 1.28 sectors of a minimal one, the table says 1.25")]
+    [TestCase(122, 25, "K: 1.22 sectors of a minimal one, the table says 1.25")]
+    [TestCase(125, 28, "K: 0.28 bank conflicts a request, the table says 0.25")]
+    public void ComplainsOfTraffic(int sectors, int conflicts, string? complaint)
+    {
+        PtxReport table = Report(("K", "sm_80", new(128, 40, 0, 0, 75))).With([new("K", Cells(9, 9, 125, 100, 100, 25))]);
+
+        Assert.That(table.CompareTraffic("K", Cells(9, 9, sectors, 100, 100, conflicts)), Is.EqualTo(complaint));
+        Assert.That(table.CompareTraffic("L", Cells(9, 9, 1, 1, 0, 0)), Is.EqualTo("L: no traffic in the table (1.00 | —)"));
+    }
+
+    [Test]
+    public void ComplainsOfSharedMemoryThatIsNewOrGone()
+    {
+        PtxReport table = Report(("K", "sm_80", new(128, 40, 0, 0, 75))).With([new("K", Cells(9, 9, 1, 1, 4, 0))]);
+
+        Assert.That(
+            table.CompareTraffic("K", Cells(9, 9, 1, 1, 0, 0)), Is.EqualTo("K: — bank conflicts a request, the table says 0.00"));
     }
 
     [TestCase(40, 46, false)]
@@ -96,6 +145,10 @@ internal sealed class PtxReportTests
             () => ptxas.Assemble(Nonsense, new CudaArchitecture(8, 0)),
             Throws.InvalidOperationException.With.Message.Contains("nonsense").Or.Message.Contains("error"));
     }
+
+    private static PtxTrafficCells Cells(
+        long instructions, long requests, long sectors, long minimal, long sharedRequests, long conflicts) =>
+        PtxTrafficCells.Of(new PtxTraffic(instructions, requests, sectors, minimal, sharedRequests, conflicts));
 
     private static PtxReport Report(params (string Kernel, string Architecture, PtxReportCell Cell)[] cells) =>
         new("12.4", cells.ToDictionary(c => (c.Kernel, c.Architecture), c => c.Cell));

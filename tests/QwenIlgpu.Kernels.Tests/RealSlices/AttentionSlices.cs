@@ -1,0 +1,137 @@
+using static QwenIlgpu.Kernels.Tests.KernelTests;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>Attention with its 24 heads of 256 on 4 kv heads, 64 of 256 dimensions turned; heads of other sizes are of other models.</summary>
+internal static class AttentionSlices
+{
+    private const int Heads = 24;
+    private const int KvHeads = 4;
+    private const int HeadDim = 256;
+    private const int RotaryDim = 64;
+    private const float Eps = 1e-6f;
+    private const double Theta = 1e7;
+
+    public static IEnumerable<Slice> All =>
+    [
+        Decode("Head256", Heads, KvHeads, HeadDim, [1000, 193]),
+        Decode("Head128", 8, 1, 128, [1000, 193]),
+        Decode("Head64", 6, 2, 64, [1000, 193]),
+        Prefill<TwoHeads>("Twice<Twice<OutputTile64>>, TwoHeads", 6, 1, HeadDim),
+        Prefill<OneHead>("Twice<Twice<OutputTile64>>, OneHead", 6, 1, HeadDim),
+        Prefill<OneHead>("Twice<OutputTile64>, OneHead", 8, 1, 128),
+        Prefill<OneHead>("OutputTile64, OneHead", 6, 2, 64),
+        Portable<float, F32Format>("Float4, F32PageFormat"),
+        Portable<ushort, Bf16Format>("UInt4, Bf16PageFormat"),
+        Append<float, F32Format>("Single, F32Format"),
+        Append<ushort, Bf16Format>("UInt16, Bf16Format"),
+        NormRotaryAppend<float, F32Format>("Single, F32Format"),
+        NormRotaryAppend<ushort, Bf16Format>("UInt16, Bf16Format"),
+        new("QkNormRotaryKernel", NormRotary),
+    ];
+
+    private static Slice Decode(string head, int heads, int kvHeads, int headDim, int[] lengths) =>
+        new($"DecodeAttentionKernel<{head}, DecodeAttentionSteps>", device =>
+        {
+            PagedSequences<ushort, Bf16Format> paged = DecodeAttentionTests.Filled(device, heads, kvHeads, headDim, lengths);
+            (int, int)[] rows = [.. lengths.Select((n, s) => (s, n - 1))];
+            float[] q = DecodeAttentionTests.Queries(rows.Length, heads, headDim);
+            float[] y = DecodeAttentionTests.Attend<DecodeAttentionSteps>(device, paged, heads, headDim, q, rows);
+            return new SliceResult(() => Assert.That(
+                DecodeAttentionTests.Deviation(y, paged, headDim, q, rows), Is.LessThanOrEqualTo(DecodeAttentionTests.Allowed))).Leaving(y);
+        });
+
+    private static Slice Prefill<THeads>(string tile, int heads, int kvHeads, int headDim)
+        where THeads : struct, IGroupHeads =>
+        new($"PrefillAttentionKernel<{tile}, DynamicTiles, PrefillAttentionSteps>", device =>
+        {
+            var step = new PrefillAttentionTests.Step(device, heads, kvHeads, headDim, (60, 70), (0, 3));
+            float[] y = step.Run<THeads, PrefillAttentionSteps>();
+            return new SliceResult(() => step.AssertClose(y)).Leaving(y);
+        });
+
+    private static Slice Portable<TStorage, TFormat>(string format)
+        where TStorage : unmanaged
+        where TFormat : struct, INumberFormat<TStorage> => new($"GatedAttentionKernel<{format}>", device =>
+    {
+        int[] lengths = [1, 65, 200];
+        PagedSequences<TStorage, TFormat> paged = Filled<TStorage, TFormat>(device, lengths);
+        (int, int)[] rows = [.. lengths.Select((n, s) => (s, n - 1))];
+        float[] q = RandomFloats(4, (long)rows.Length * Heads * 2 * HeadDim, 6);
+        float[] y = paged.Attend(q, rows);
+
+        // Averages of values below 1. A score of 256 products in float is off by some 2^-22 of its size, about 10, and a weight by that
+        // share of itself.
+        return new SliceResult(() => AssertClose(y, paged.Reference(q, rows), 1e-5)).Leaving(y);
+    });
+
+    private static Slice Append<TStorage, TFormat>(string format)
+        where TStorage : unmanaged
+        where TFormat : struct, INumberFormat<TStorage> => new($"KvAppendKernel<{format}>", device =>
+    {
+        const int Length = 65;
+        const int Width = KvHeads * HeadDim;
+        (float[] K, float[] V) sequence = (RandomFloats(1, Length * Width), RandomFloats(2, Length * Width));
+        var paged = new PagedSequences<TStorage, TFormat>(device, Heads, KvHeads, HeadDim, [sequence], seed: 3);
+        paged.Append(PagedSequences<TStorage, TFormat>.Rows(0, 0, Length));
+        (TStorage[] keys, TStorage[] values) = (paged.Keys, paged.Values);
+        return new SliceResult(() =>
+        {
+            for (int i = 0; i < Length * Width; i++)
+            {
+                int position = i / Width;
+                int block = (paged.Table[1, position / KvCache.PageTokens] * KvHeads) + (i % Width / HeadDim);
+                int place = (((block * KvCache.PageTokens) + (position % KvCache.PageTokens)) * HeadDim) + (i % HeadDim);
+                if (!keys[place].Equals(TFormat.Store(sequence.K[i])) || !values[place].Equals(TFormat.Store(sequence.V[i])))
+                    Assert.Fail($"position {position}, element {i % Width}");
+            }
+        }).Leaving(keys).Leaving(values);
+    });
+
+    private static Slice NormRotaryAppend<TStorage, TFormat>(string format)
+        where TStorage : unmanaged
+        where TFormat : struct, INumberFormat<TStorage> => new($"QkNormRotaryAppendKernel<{format}>", device =>
+    {
+        var step = new QkNormRotaryAppendTests<TStorage, TFormat>.Step(device, 5, Heads, KvHeads, HeadDim, RotaryDim);
+        (float[] q, TStorage[] keys, TStorage[] values) = step.Run();
+        return new SliceResult(() => QkNormRotaryAppendTests<TStorage, TFormat>.Check(step, q, keys, values))
+            .Leaving(q).Leaving(keys).Leaving(values);
+    });
+
+    private static SliceResult NormRotary(TestDevice device)
+    {
+        float[] q = RandomFloats(1, 3 * Heads * 2 * HeadDim, 2);
+        float[] k = RandomFloats(2, 3 * KvHeads * HeadDim, 3);
+        float[] qNorm = RandomFloats(3, HeadDim);
+        float[] kNorm = RandomFloats(4, HeadDim);
+        int[] positions = [0, 262_143, 15_838];
+        Matrix<float> qs = device.Upload((float[])q.Clone(), 3, Heads * 2 * HeadDim);
+        Matrix<float> ks = device.Upload((float[])k.Clone(), 3, KvHeads * HeadDim);
+        device.Run(QkNormRotary.Bind(
+            device.Loader, qs, ks, Heads, KvHeads, HeadDim, device.Upload(qNorm), device.Upload(kNorm), device.Upload(positions),
+            RotaryTable.Build(262_144, RotaryDim, Theta).Upload(device.Upload), RotaryDim, Eps));
+        (float[] turnedQ, float[] turnedK) = (device.Download(qs), device.Download(ks));
+
+        // Values reach 7: x / rms below 2, weight + 1 below 2, a pair's sum √2 of that. Their float rounding is some 2^-22 in all.
+        const double Tolerance = 3e-6;
+        return new SliceResult(() =>
+        {
+            AssertClose(turnedQ, Reference(q, 2 * HeadDim, qNorm), Tolerance);
+            AssertClose(turnedK, Reference(k, HeadDim, kNorm), Tolerance);
+        }).Leaving(turnedQ).Leaving(turnedK);
+
+        double[] Reference(float[] x, int stride, float[] norm) => QkNormRotaryReference.Run(
+            ToDouble(x), stride, HeadDim, ToDouble(norm), positions, RotaryDim, Theta, Eps);
+    }
+
+    private static PagedSequences<TStorage, TFormat> Filled<TStorage, TFormat>(TestDevice device, int[] lengths)
+        where TStorage : unmanaged
+        where TFormat : struct, INumberFormat<TStorage>
+    {
+        const int Width = KvHeads * HeadDim;
+        var paged = new PagedSequences<TStorage, TFormat>(
+            device, Heads, KvHeads, HeadDim, [.. lengths.Select((n, s) => (RandomFloats(s, n * Width), RandomFloats(-1 - s, n * Width)))], seed: 5);
+        paged.Append([.. lengths.SelectMany((n, s) => PagedSequences<TStorage, TFormat>.Rows(s, 0, n))]);
+        return paged;
+    }
+}

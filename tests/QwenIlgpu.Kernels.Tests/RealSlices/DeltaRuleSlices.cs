@@ -1,0 +1,84 @@
+using static QwenIlgpu.Kernels.Tests.KernelTests;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>
+/// The gated delta rule with heads of 128, three value heads to a key head: four key heads of sixteen row by row, two in chunks; heads of 64
+/// are of other models.
+/// </summary>
+internal static class DeltaRuleSlices
+{
+    // Outputs and states up to about 1; each row rounds sums of up to 128 products, and the decay forgets old errors.
+    private const double RecurrentTolerance = 1e-5;
+    private const double ChunkedTolerance = 1e-4;
+
+    // A state in f16 is rounded to 2^-11 of itself after a row, and forgotten at e^g.
+    private const double F16Tolerance = 2e-3;
+
+    private static readonly DeltaShape Recurrent = new(4, 12, 128, 128);
+    private static readonly DeltaShape Chunked = new(2, 6, 128, 128);
+
+    public static IEnumerable<Slice> All =>
+    [
+        Portable(["RecurrentDeltaRuleKernel<Float4, F32DeltaState>"], Recurrent, 5, chunked: false, f16: false, snapshots: false),
+        Portable(["RecurrentDeltaRuleKernel<UInt2, F16DeltaState>"], Recurrent, 5, chunked: false, f16: true, snapshots: false),
+        Portable(["RecurrentPrefillKernel<Float4, F32DeltaState>"], Chunked, 70, chunked: false, f16: false, snapshots: true),
+        Portable(["RecurrentPrefillKernel<UInt2, F16DeltaState>"], Chunked, 70, chunked: false, f16: true, snapshots: true),
+        Portable(
+            ["ChunkTrianglesKernel", "ChunkSolveKernel", "ChunkScanKernel<Float4, F32DeltaState>"],
+            Chunked, 70, chunked: true, f16: false, snapshots: true),
+        Portable(["ChunkScanKernel<UInt2, F16DeltaState>"], Chunked, 70, chunked: true, f16: true, snapshots: true),
+        TensorCores(
+            ["ChunkPrepareKernel<DeltaHead128>", Scan("DeltaHead128, UInt2, F32StatePair")], new DeltaShape(2, 6, 128, 128), f16: false),
+        TensorCores([Scan("DeltaHead128, UInt32, F16StatePair")], new DeltaShape(2, 6, 128, 128), f16: true),
+        TensorCores(
+            ["ChunkPrepareKernel<DeltaHead64>", Scan("DeltaHead64, UInt2, F32StatePair")], new DeltaShape(2, 6, 64, 64), f16: false),
+    ];
+
+    private static string Scan(string arguments) => $"TensorCoreChunkScanKernel<{arguments}, DynamicScanMemory, ChunkScanSteps>";
+
+    // A prompt's first rows in slot 1; where there are snapshots, its state after a chunk of 64 in slot 2. Slot 0 is nobody's.
+    private static Slice Portable(string[] kernels, DeltaShape shape, int rows, bool chunked, bool f16, bool snapshots) => new(kernels, device =>
+    {
+        var sequence = new DeltaSequence(shape, rows, rows + shape.Channels);
+        DeltaStates state = f16 ? device.Poisoned<ushort>(3, shape.StateLength) : device.Poisoned<float>(3, shape.StateLength);
+        Matrix<float> y = device.Poisoned<float>(rows, shape.ValueChannels);
+        device.Run(DeltaFixture.Bind(
+            device, chunked, shape, new PackedStep((1, 0, rows)), device.Upload(sequence.Qkv, rows, shape.Channels),
+            device.Upload(sequence.Beta, rows, shape.ValueHeads), device.Upload(sequence.G, rows, shape.ValueHeads), state, y,
+            snapshots ? [2, -1] : null));
+        float[] actual = device.Download(y);
+        float[][] states = [.. Enumerable.Range(0, 3).Select(State)];
+        return new SliceResult(() =>
+        {
+            double tolerance = f16 ? F16Tolerance : chunked ? ChunkedTolerance : RecurrentTolerance;
+            (double[] expected, double[] expectedState) = sequence.Reference(0);
+            AssertClose(actual, expected, tolerance);
+            AssertClose(states[1], expectedState, tolerance);
+            if (snapshots)
+                AssertClose(states[2], sequence.Slice(0, 64, sequence.State).Reference(0).State, tolerance);
+            Assert.That(states[0].All(float.IsNaN), "nobody's slot");
+        }).Leaving(actual).Leaving(states[1]);
+
+        float[] State(int slot) => state.F32 is { } f32
+            ? device.Download(f32.Row(slot))
+            : Array.ConvertAll(device.Download(state.F16!.Value.Row(slot)), F16.ToFloat);
+    });
+
+    // A sequence that begins, with a snapshot after its first chunk, and one that goes on within a chunk.
+    private static Slice TensorCores(string[] kernels, DeltaShape shape, bool f16) => new(kernels, device =>
+    {
+        DeltaPart[] parts = [new(0, new DeltaSequence(shape, 130, 5), [1, -1, -1]), new(37, new DeltaSequence(shape, 60, 6))];
+        (float[] y, float[][] states, float[][] snapshots) = DeltaPrefillFixture.Run(device, shape, f16, 1, parts);
+        return new SliceResult(() =>
+        {
+            double factor = f16 ? 2 : 1;
+            double[][] expected = [.. parts.Select(p => p.Sequence.Reference(p.Position).Y)];
+            DeltaPrefillTests.AssertClose(y, [.. expected.SelectMany(e => e)], "y", factor);
+            for (int b = 0; b < parts.Length; b++)
+                DeltaPrefillTests.AssertClose(states[b], parts[b].Sequence.Reference(parts[b].Position).State, $"state {b}", factor);
+            DeltaSequence first = parts[0].Sequence;
+            DeltaPrefillTests.AssertClose(snapshots[0], first.Slice(0, 64, first.State).Reference(0).State, "snapshot", factor);
+        }).Leaving(y).Leaving(states[0]).Leaving(states[1]);
+    });
+}

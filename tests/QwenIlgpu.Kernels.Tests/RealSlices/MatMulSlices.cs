@@ -1,0 +1,81 @@
+using System.Runtime.InteropServices;
+using static QwenIlgpu.Kernels.Tests.KernelTests;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>256 rows of a projection of 5120 by the portable matmul, and a tile of the plain tensor-core one.</summary>
+internal static class MatMulSlices
+{
+    private const int M = 3;
+    private const int N = 256;
+    private const int K = 5120;
+
+    public static IEnumerable<Slice> All =>
+    [
+        .. from scale in new[] { WeightType.Bf16, WeightType.F16 }
+           from slice in new[] { Int4(scale, 128, hasZeros: false), Int4(scale, 32, hasZeros: true), Int8(scale) }
+           select slice,
+        .. Enum.GetValues<WeightType>().Select(Dense),
+        TensorCores<Bf16Operand>("Bf16Operand", Bf16.FromFloat, Bf16.ToFloat),
+        TensorCores<F16Operand>("F16Operand", F16.FromFloat, F16.ToFloat),
+    ];
+
+    private static Slice Int4(WeightType scale, int group, bool hasZeros) => new(
+        $"MatMulKernel<Int4Weights<{scale}Format, {(hasZeros ? "StoredZero" : "SymmetricZero")}>>", device =>
+        {
+            Int4Reference w = Quantized.RandomInt4(N, K, group, scale, hasZeros);
+
+            // A chain of products in a group, then a sum of scaled groups; in groups of 32 one addition more a group. Two roundings each.
+            return Portable(
+                device, (x, y) => DequantMatMul.Bind(device.Loader, x, Quantized.Upload(device, w, scale), y), w.Unpack(scale),
+                2 * (group + (2 * w.Groups)));
+        });
+
+    private static Slice Int8(WeightType scale) => new($"MatMulKernel<Int8Weights<{scale}Format>>", device =>
+    {
+        Int8Reference w = Quantized.RandomInt8(N, K, 128, scale);
+        return Portable(
+            device, (x, y) => DequantMatMul.Bind(device.Loader, x, Quantized.Upload(device, w, scale), y), w.Unpack(scale),
+            2 * (128 + (2 * w.Groups)));
+    });
+
+    private static Slice Dense(WeightType type) => new($"MatMulKernel<DenseWeights<{type}Weights>>", device =>
+    {
+        UInt4[] packed = DenseMatrixReference.Pack(type, RandomFloats(N, N * K), N, K);
+
+        // A chain of at most 128 products, then 40 sums of such chains; two roundings each.
+        return Portable(
+            device, (x, y) => DenseMatMul.Bind(device.Loader, x, new DenseMatrix(type, device.Upload(packed), N, K), y),
+            DenseMatrixReference.Unpack(type, packed, N, K), 2 * (128 + (K / 128)));
+    });
+
+    private static SliceResult Portable(
+        TestDevice device, Func<Matrix<float>, Matrix<float>, Launch> bind, double[] weights, double roundings)
+    {
+        float[] x = RandomFloats(M, M * K);
+        Matrix<float> y = device.Poisoned<float>(M, N);
+        device.Run(bind(device.Upload(x, M, K), y));
+        float[] actual = device.Download(y);
+        return new SliceResult(() => MatMulBound.Assert(actual, ToDouble(x), weights, M, N, K, roundings)).Leaving(actual);
+    }
+
+    private static Slice TensorCores<TOperand>(string operand, Func<float, ushort> narrow, Func<ushort, float> widen)
+        where TOperand : struct, ITensorCoreOperand => new($"TensorCoreMatMulKernel<{operand}, TensorCoreSteps>", device =>
+    {
+        const int Tokens = 128;
+        ushort[] x = Array.ConvertAll(RandomFloats(1, Tokens * K), v => narrow(v));
+        ushort[] w = Array.ConvertAll(RandomFloats(2, N * K), v => narrow(v));
+        Matrix<float> y = device.Poisoned<float>(Tokens, N);
+        var kernel = new TensorCoreMatMulKernel<TOperand, TensorCoreSteps>(Words(x, Tokens), Words(w, N), y);
+        device.Run(TensorCoreMatMulKernel<TOperand, TensorCoreSteps>.TensorCoreMatMul, kernel.Config, kernel);
+        float[] actual = device.Download(y);
+
+        // The machine's mma rounds once in 16 products.
+        return new SliceResult(() => MatMulBound.Assert(
+            actual, Array.ConvertAll(x, v => (double)widen(v)), Array.ConvertAll(w, v => (double)widen(v)), Tokens, N, K, (K / 16) + 1))
+            .Leaving(actual);
+
+        Matrix<UInt4> Words(ushort[] elements, int rows) =>
+            new(device.Upload(MemoryMarshal.Cast<ushort, UInt4>(elements).ToArray()), rows, K / 8);
+    });
+}

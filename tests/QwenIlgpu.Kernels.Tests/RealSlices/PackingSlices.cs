@@ -1,0 +1,87 @@
+using System.Runtime.InteropServices;
+using static QwenIlgpu.Kernels.Tests.KernelTests;
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>Rows of a projection of 5120 packed from each checkpoint format, and rounded from each storage.</summary>
+internal static class PackingSlices
+{
+    private const int Rows = 48;
+    private const int K = 5120;
+    private const int Group = 128;
+
+    private static readonly WeightType[] Scales = [WeightType.Bf16, WeightType.F16];
+
+    public static IEnumerable<Slice> All =>
+    [
+        Pack(0, ["PackInt4Kernel<GptqWords>", "PackScalesKernel<ScalesByGroup>", "PackZerosKernel<GptqV1Zeros>"]),
+        Pack(1, ["PackZerosKernel<GptqV2Zeros>"]),
+        Pack(2, ["PackInt4Kernel<AwqWords>", "PackZerosKernel<AwqZeros>"]),
+        Pack(3, ["PackInt4Kernel<CompressedTensorsWords>", "PackScalesKernel<ScalesByRow>", "PackZerosKernel<CompressedTensorsZeros>"]),
+        .. from type in Enum.GetValues<WeightType>() from scale in Scales select RoundToInt4(type, scale),
+        .. from type in Enum.GetValues<WeightType>() from scale in Scales select RoundToInt8(type, scale),
+        new("ExpandInt4Kernel", Expand),
+    ];
+
+    // Two blocks and a rest, every bit of it.
+    private static Slice Pack(int format, string[] kernels) => new(kernels, device =>
+    {
+        CheckpointFormat checkpoint = CheckpointFormat.All[format];
+        Int4Source source = checkpoint.Random(Rows, K, Group, WeightType.F16, hasZeros: true);
+        Int4Reference packed = Quantized.Download(
+            device, checkpoint.Pack(device, source, Rows, K, Group, WeightType.F16, blockTiles: format == 3 ? 2 : 32));
+        return new SliceResult(() =>
+        {
+            Int4Reference expected = checkpoint.Reference.Pack(source, Rows, K, Group);
+            AssertSame(packed, expected);
+            Assert.That(packed.Zeros.AsSpan().SequenceEqual(expected.Zeros), "zeros");
+        }).Leaving(packed.Codes).Leaving(packed.Scales).Leaving(packed.Zeros);
+    });
+
+    private static Slice RoundToInt4(WeightType type, WeightType scale) => new($"RoundToNearestInt4Kernel<{type}Weights, {scale}Format>", device =>
+    {
+        UInt4[] words = Words(type);
+        Int4Matrix destination = Quantized.PoisonedInt4(device, Rows, K, Group, scale, hasZeros: false);
+        device.Run(RoundToNearestInt4.Bind(device.Loader, new DenseMatrix(type, device.Upload(words), Rows, K), 0, destination));
+        Int4Reference packed = Quantized.Download(device, destination);
+        return new SliceResult(() => AssertSame(
+            packed, Int4Reference.FromWeights(DenseMatrixReference.Unpack(type, words, Rows, K), Rows, K, Group, scale)))
+            .Leaving(packed.Codes).Leaving(packed.Scales);
+    });
+
+    private static Slice RoundToInt8(WeightType type, WeightType scale) => new($"RoundToNearestInt8Kernel<{type}Weights, {scale}Format>", device =>
+    {
+        UInt4[] words = Words(type);
+        Int8Matrix destination = Quantized.PoisonedInt8(device, Rows, K, Group, scale);
+        device.Run(RoundToNearestInt8.Bind(device.Loader, new DenseMatrix(type, device.Upload(words), Rows, K), 0, destination));
+        (UInt4[] codes, ushort[] scales) = (device.Download(destination.Codes), device.Download(destination.Scales));
+        return new SliceResult(() =>
+        {
+            Int8Reference expected = Int8Reference.FromWeights(DenseMatrixReference.Unpack(type, words, Rows, K), Rows, K, Group, scale);
+            Assert.That(codes.AsSpan().SequenceEqual(expected.Codes), "codes");
+            Assert.That(scales.AsSpan().SequenceEqual(expected.Scales), "scales");
+        }).Leaving(codes).Leaving(scales);
+    });
+
+    // One product and one rounding each: the bits are given.
+    private static SliceResult Expand(TestDevice device)
+    {
+        Int4Reference packed = Quantized.RandomInt4(Rows, K, Group, WeightType.Bf16, hasZeros: false);
+        var expanded = new DenseMatrix(WeightType.Bf16, device.Poisoned<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, 16, K) / 16), 16, K);
+        device.Run(ExpandInt4.Bind(device.Loader, Quantized.Upload(device, packed, WeightType.Bf16), 17, expanded));
+        UInt4[] words = device.Download(expanded.Data);
+        return new SliceResult(() =>
+        {
+            ushort[] expected = [.. packed.Unpack(WeightType.Bf16).Skip(17 * K).Take(16 * K).Select(w => Bf16.FromFloat((float)w))];
+            Assert.That(MemoryMarshal.Cast<UInt4, ushort>(words.AsSpan()).SequenceEqual(expected));
+        }).Leaving(words);
+    }
+
+    private static UInt4[] Words(WeightType type) => DenseMatrixReference.Pack(type, RandomFloats(1, Rows * K), Rows, K);
+
+    private static void AssertSame(Int4Reference actual, Int4Reference expected)
+    {
+        Assert.That(actual.Codes.AsSpan().SequenceEqual(expected.Codes), "codes");
+        Assert.That(actual.Scales.AsSpan().SequenceEqual(expected.Scales), "scales");
+    }
+}
