@@ -27,14 +27,15 @@ internal static class MachineDevice
         }
     }
 
-    /// <summary>Runs launches under the schedule of a seed.</summary>
-    public static void RunSeeded(int seed, params Launch[] launches)
+    /// <summary>Runs launches under a schedule, or that of the test that runs.</summary>
+    public static void Run(MachineSchedule? schedule, Action launches)
     {
         MachineOptions usual = Machine.Options;
-        Machine.Options = usual with { Seed = seed };
+        if ((schedule ?? MachineSchedule.Current) is { } other)
+            Machine.Options = other.Change(usual);
         try
         {
-            Shared.Run(launches);
+            launches();
         }
         finally
         {

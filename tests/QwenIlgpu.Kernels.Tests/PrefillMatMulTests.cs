@@ -1,6 +1,7 @@
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>The prefill matmul against its definition in double: middling shapes on PoCL, one on the CPU accelerator, planted faults.</summary>
+[UnderSchedules]
 [NonParallelizable]
 internal sealed class PrefillMatMulTests
 {
