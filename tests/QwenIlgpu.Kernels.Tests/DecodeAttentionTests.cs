@@ -3,6 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Split-KV attention on bf16 pages: toy shapes on the CPU accelerator, real heads on the PTX machine.</summary>
+[UnderSchedules]
 [NonParallelizable]
 internal sealed class DecodeAttentionTests
 {

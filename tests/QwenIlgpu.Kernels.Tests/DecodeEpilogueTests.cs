@@ -3,6 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>What the decode matmul does before and after its products: norm, several projections, and every way to finish.</summary>
+[UnderSchedules]
 [NonParallelizable]
 internal sealed class DecodeEpilogueTests
 {

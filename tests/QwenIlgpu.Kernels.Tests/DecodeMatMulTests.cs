@@ -3,6 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>The decode matmul against its definition in double, on the PTX machine: groups of 256 threads do not run on the CPU accelerator.</summary>
+[UnderSchedules]
 [NonParallelizable]
 internal sealed class DecodeMatMulTests
 {

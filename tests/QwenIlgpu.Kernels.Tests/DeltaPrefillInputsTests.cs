@@ -3,6 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>The inputs of the chunked delta rule in one launch, against the portable kernels; and a whole layer on top of them.</summary>
+[UnderSchedules]
 [NonParallelizable]
 internal sealed class DeltaPrefillInputsTests
 {

@@ -1,6 +1,7 @@
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>The gated delta rule in chunks on tensor cores: real heads on the PTX machine, one toy case on the CPU accelerator.</summary>
+[UnderSchedules]
 [NonParallelizable]
 internal sealed class DeltaPrefillTests
 {

@@ -1,6 +1,7 @@
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Steps whose rows are kept back until it is known how many of them hold.</summary>
+[UnderSchedules]
 [NonParallelizable]
 internal sealed class DeltaStepDraftTests
 {

@@ -1,6 +1,7 @@
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>A DeltaNet layer between its projections in one launch: toy shapes on the CPU accelerator, real heads on the PTX machine.</summary>
+[UnderSchedules]
 [NonParallelizable]
 internal sealed class DeltaStepTests
 {

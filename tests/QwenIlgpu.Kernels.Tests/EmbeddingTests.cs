@@ -89,6 +89,7 @@ internal sealed class EmbeddingTests(PortableTier tier) : PortableTests(tier)
         QuantizedIds.SelectMany(id => table.Skip(id * columns).Take(columns)).Select(v => (float)v);
 
     [Test]
+    [Category(MachineFixtures.Slow)]
     public void ReadsRowsBeyondTwoGigabytes()
     {
         const int Rows = 1_100_000;

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-[TestFixtureSource(typeof(SamplingTier), nameof(SamplingTier.Names))]
+[SamplingTiers]
 internal sealed class ForbidIdsTests(string tierName) : KernelTests
 {
     private SamplingTier Tier => SamplingTier.Named(tierName);

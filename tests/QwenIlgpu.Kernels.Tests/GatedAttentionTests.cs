@@ -30,8 +30,8 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
     }
 
     [TestCase(6, 48)]
-    [TestCase(6, 64)]
-    [TestCase(10, 64)]
+    [TestCase(6, 64, Category = MachineFixtures.Slow)]
+    [TestCase(10, 64, Category = MachineFixtures.Slow)]
     public void GivesPrefillTheBitsOfDecode(int heads, int headDim)
     {
         const int KvHeads = 2;
@@ -77,7 +77,7 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
     [TestCase(1)]
     [TestCase(4)]
     [TestCase(7)]
-    [TestCase(40)]
+    [TestCase(40, Category = MachineFixtures.Slow)]
     public void GivesPartsOfALaunchTheBitsOfTheWhole(int rowCount)
     {
         PagedSequences<TStorage, TFormat> paged = Filled(8, 2, 64, Lengths);

@@ -14,7 +14,7 @@ internal sealed class Int8MatMulTests(PortableTier tier) : PortableTests(tier)
         from scaleType in new[] { WeightType.F16, WeightType.Bf16 }
         from shape in Shapes
         from m in new[] { 1, 6 }
-        select new TestCaseData(scaleType, m, shape.N, shape.K, shape.Group);
+        select MachineFixtures.SlowIf(new TestCaseData(scaleType, m, shape.N, shape.K, shape.Group), shape.K > 5120);
 
     [TestCaseSource(nameof(Cases))]
     public void MatchesReference(object scaleType, int m, int n, int k, int groupSize)
@@ -32,7 +32,7 @@ internal sealed class Int8MatMulTests(PortableTier tier) : PortableTests(tier)
     }
 
     [TestCase(37, 200, 64)]
-    [TestCase(48, 5120, 0)]
+    [TestCase(48, 5120, 0, Category = MachineFixtures.Slow)]
     public void KeepsTheBitsOfARowInABatch(int n, int k, int groupSize)
     {
         const int M = 11;

@@ -50,8 +50,21 @@ internal static class MachineDevice
         }
     }
 
-    /// <summary>Runs launches under the schedule of a seed.</summary>
-    public static void RunSeeded(int seed, params Launch[] launches) => Schedule(seed, null, () => Shared.Run(launches));
+    /// <summary>Runs launches under a schedule, or that of the test that runs.</summary>
+    public static void Run(MachineSchedule? schedule, Action launches)
+    {
+        MachineOptions usual = Machine.Options;
+        if ((schedule ?? MachineSchedule.Current) is { } other)
+            Machine.Options = other.Change(usual);
+        try
+        {
+            launches();
+        }
+        finally
+        {
+            Machine.Options = usual;
+        }
+    }
 
     /// <summary>Acts under another schedule, every launch counted where somebody wants to know what it did.</summary>
     public static void Schedule(int seed, Action<string, LaunchCounts>? counted, Action act)

@@ -20,12 +20,46 @@ internal static class MachineFixtures
     /// <summary>Lets every test through.</summary>
     public static IPreFilter Everything { get; } = new NoFilter();
 
+    /// <summary>The case, exhaustive on the machine if that is so.</summary>
+    public static TestCaseData SlowIf(TestCaseData data, bool isSlow) => isSlow ? data.SetCategory(Slow) : data;
+
     /// <summary>The fixture with its slow tests made exhaustive and without those that are not for the machine.</summary>
     public static TestSuite Shortened(TestSuite suite)
     {
         suite.Properties.Add(PropertyNames.Category, OnMachine);
         Shorten(suite);
         return suite;
+    }
+
+    /// <summary>The fixture under a schedule: what is quick of it and runs on the machine.</summary>
+    public static TestSuite Under(MachineSchedule schedule, TestSuite suite)
+    {
+        string name = suite.Name;
+        suite.Name = name.EndsWith(')') ? $"{name[..^1]}, {schedule.Name})" : $"{name}({schedule.Name})";
+        suite.Properties.Add(PropertyNames.Category, Exhaustive);
+        Mark(suite, schedule, suite.FullName.Length, suite.FullName[..^name.Length] + suite.Name);
+        return suite;
+    }
+
+    private static void Mark(TestSuite suite, MachineSchedule schedule, int oldLength, string newName)
+    {
+        Rename(suite);
+        for (int i = suite.Tests.Count - 1; i >= 0; i--)
+        {
+            var test = (Test)suite.Tests[i];
+            if (Is(test, None) || Is(test, Slow) || Is(test, Exhaustive) || test.Arguments.Any(a => a is "cpu" or "pocl"))
+                suite.Tests.RemoveAt(i);
+            else if (test is TestSuite cases)
+                Mark(cases, schedule, oldLength, newName);
+            else
+                Rename(test);
+        }
+
+        void Rename(Test test)
+        {
+            test.FullName = newName + test.FullName[oldLength..];
+            test.Properties.Set(MachineSchedule.Property, schedule.Name);
+        }
     }
 
     private static void Shorten(TestSuite suite)

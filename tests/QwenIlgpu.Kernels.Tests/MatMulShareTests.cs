@@ -13,7 +13,7 @@ internal sealed class MatMulShareTests(PortableTier tier) : PortableTests(tier)
     private static IEnumerable<TestCaseData> Cases() =>
         from storage in Storages
         from shape in Shapes
-        select new TestCaseData(storage, shape.N, shape.K);
+        select MachineFixtures.SlowIf(new TestCaseData(storage, shape.N, shape.K), shape.N * shape.K > 16_000);
 
     [TestCaseSource(nameof(Cases))]
     public void KeepsTheBitsOfARowWhateverTheBatch(string storage, int n, int k)
@@ -68,7 +68,7 @@ internal sealed class MatMulShareTests(PortableTier tier) : PortableTests(tier)
 
     // A scale a row, of either sign, subnormals among them.
     [TestCase(1)]
-    [TestCase(4)]
+    [TestCase(4, Category = MachineFixtures.Slow)]
     public void ReadsEveryF16Scale(int m)
     {
         const int K = 128;

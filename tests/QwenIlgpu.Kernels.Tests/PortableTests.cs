@@ -47,7 +47,7 @@ internal abstract class PortableTests(PortableTier tier) : KernelTests
         for (int threads = 1; threads <= 3; threads++)
         {
             if (Device.IsMachine)
-                MachineDevice.RunSeeded(threads, bind());
+                Device.Run(MachineSchedule.Seeded(threads), bind());
             else
                 RunEachPart(bind(), threads);
 

@@ -4,6 +4,7 @@ using ILGPU.Runtime;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Attention of chunks of rows on the tensor cores: on the PTX machine or on a GPU, and one toy on ILGPU's CPU accelerator.</summary>
+[UnderSchedules]
 [NonParallelizable]
 internal sealed class PrefillAttentionTests
 {

@@ -3,6 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>What the prefill matmul does before and after its products, each against the plain matmul of the same launch shape.</summary>
+[UnderSchedules]
 [NonParallelizable]
 internal sealed class PrefillEpilogueTests
 {

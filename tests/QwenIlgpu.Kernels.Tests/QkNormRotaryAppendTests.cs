@@ -3,8 +3,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Norm, rotation and append in one launch, held against the definitions and the two portable kernels.</summary>
-[TestFixture(typeof(float), typeof(F32Format))]
-[TestFixture(typeof(ushort), typeof(Bf16Format))]
+[UnderSchedules(TypeArgs = [typeof(float), typeof(F32Format)])]
+[UnderSchedules(TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
 [NonParallelizable]
 internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
     where TStorage : unmanaged

@@ -1,7 +1,7 @@
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>The kernels hold to the sort-based definition, whatever the options: the same tokens kept, the same one drawn.</summary>
-[TestFixtureSource(typeof(SamplingTier), nameof(SamplingTier.Names))]
+[SamplingTiers]
 internal sealed class SamplingDefinitionTests(string tierName) : KernelTests
 {
     // Masses are float exponentials (relative error below 1e-6) in double sums: a cut may fall on either side of a bound that close.
@@ -95,7 +95,7 @@ internal sealed class SamplingDefinitionTests(string tierName) : KernelTests
     [TestCase(1, 20, 0.95f, 0)]
     [TestCase(0.7f, 1024, 0.8f, 0.001f)]
     [TestCase(1, 0, 1, 0)]
-    [TestCase(1.5f, 0, 0.9f, 0)]
+    [TestCase(1.5f, 0, 0.9f, 0, Category = MachineFixtures.Slow)]
     public void MatchesDefinitionOverTheRealVocabulary(float temperature, int topK, float topP, float minP)
     {
         const int Vocabulary = 248_077;
@@ -117,13 +117,13 @@ internal sealed class SamplingDefinitionTests(string tierName) : KernelTests
         Assert.That(Check(row, 0, ids[0], batch.Cutoffs[0]), "decided by rounding: choose another seed");
     }
 
-    [TestCase(0, 0.5f, 0)]
-    [TestCase(3, 0.5f, 0)]
-    [TestCase(3, 0.95f, 0)]
+    [TestCase(0, 0.5f, 0, Category = MachineFixtures.Slow)]
+    [TestCase(3, 0.5f, 0, Category = MachineFixtures.Slow)]
+    [TestCase(3, 0.95f, 0, Category = MachineFixtures.Slow)]
     [TestCase(3, 0.95f, 0.001f)]
-    [TestCase(3, 0.999f, 0)]
-    [TestCase(3, 0.999f, 0.00001f)]
-    [TestCase(30, 0.95f, 0)]
+    [TestCase(3, 0.999f, 0, Category = MachineFixtures.Slow)]
+    [TestCase(3, 0.999f, 0.00001f, Category = MachineFixtures.Slow)]
+    [TestCase(30, 0.95f, 0, Category = MachineFixtures.Slow)]
     public void MatchesDefinitionOfANucleusOverTheRealVocabulary(float deviation, float topP, float minP)
     {
         const int Vocabulary = 248_320;

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-[TestFixtureSource(typeof(SamplingTier), nameof(SamplingTier.Names))]
+[SamplingTiers]
 internal sealed class SamplingLogProbsTests(string tierName) : KernelTests
 {
     // A float logit less a double logarithm whose argument was rounded to float: about 1e-6 at magnitude 10.

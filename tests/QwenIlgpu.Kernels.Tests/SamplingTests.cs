@@ -3,7 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>What sampling promises, one promise a test; the exact cuts are in <see cref="SamplingDefinitionTests"/>.</summary>
-[TestFixtureSource(typeof(SamplingTier), nameof(SamplingTier.Names))]
+[SamplingTiers]
 internal sealed class SamplingTests(string tierName) : KernelTests
 {
     private static readonly SlotParameters Greedy = new() { TopP = 1, RepetitionPenalty = 1 };
@@ -211,6 +211,7 @@ internal sealed class SamplingTests(string tierName) : KernelTests
     }
 
     [Test]
+    [Category(MachineFixtures.Slow)]
     public void FrequenciesFollowTheDistribution()
     {
         const int Draws = 2000;

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-[TestFixtureSource(typeof(SamplingTier), nameof(SamplingTier.Names))]
+[SamplingTiers]
 internal sealed class TargetLogProbsTests(string tierName) : KernelTests
 {
     // Values up to about 30, so that a float's own rounding is 1e-6; each of 256 threads adds at most 122 eights in float: the sum is off by

@@ -121,17 +121,28 @@ internal sealed class TestDevice : IDisposable
         where T : unmanaged => Download(matrix.Data);
 
     /// <exception cref="AssertionException">On the machine: what a launch broke.</exception>
-    public void Run(params Launch[] launches)
+    public void Run(params Launch[] launches) => Run(null, launches);
+
+    /// <exception cref="AssertionException">On the machine: what a launch broke.</exception>
+    public void Run(MachineSchedule? schedule, params Launch[] launches)
     {
         try
         {
-            foreach (Launch launch in launches)
-                launch.Run(Stream);
-            Stream.Synchronize();
+            if (IsMachine)
+                MachineDevice.Run(schedule, RunAll);
+            else
+                RunAll();
         }
         catch (InvalidOperationException e) when (IsMachine)
         {
             throw new AssertionException(MachineDriver.LastFault?.Message ?? $"{e.Message}\n{MachineDriver.LastFailure}", e);
+        }
+
+        void RunAll()
+        {
+            foreach (Launch launch in launches)
+                launch.Run(Stream);
+            Stream.Synchronize();
         }
     }
 

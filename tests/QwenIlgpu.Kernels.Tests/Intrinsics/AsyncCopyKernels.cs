@@ -3,8 +3,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
-/// Every asynchronous copy, by one warp. source: 16-byte words [5, 32]; y: [5, 32] of what lies in shared memory behind the waits: copies
-/// of 16, 8 and 4 bytes, hinted, present or absent by the lane's last bit.
+/// Every asynchronous copy, by one warp a group. source: of each group 16-byte words [5, 32]; y: [5, 32] of what lies in shared memory
+/// behind the waits: copies of 16, 8 and 4 bytes, hinted, present or absent by the lane's last bit.
 /// </summary>
 internal readonly struct AsyncCopyKernel(ArrayView<UInt4> source, ArrayView<UInt4> y) : IGroupKernel
 {
@@ -16,28 +16,31 @@ internal readonly struct AsyncCopyKernel(ArrayView<UInt4> source, ArrayView<UInt
     {
         ArrayView<UInt4> shared = SharedMemory.Allocate<UInt4>(Results * 32);
         int lane = Group.IdxX;
+        int at = Grid.IdxX * Results * 32;
+        ArrayView<UInt4> from = source.SubView(at, Results * 32);
+        ArrayView<UInt4> to = y.SubView(at, Results * 32);
         for (int i = 0; i < Results; i++)
             shared[(i * 32) + lane] = new UInt4(1, 2, 3, 4);
         Group.Barrier();
         ulong policy = lane < 16 ? CachePolicy.EvictFirst() : CachePolicy.EvictLast();
-        AsyncCopy.Copy16(ref shared[lane], ref source[lane]);
+        AsyncCopy.Copy16(ref shared[lane], ref from[lane]);
         AsyncCopy.Commit();
-        AsyncCopy.Copy8(ref shared.Cast<UInt2>()[2 * (32 + lane)], ref source.Cast<UInt2>()[2 * (32 + lane)]);
+        AsyncCopy.Copy8(ref shared.Cast<UInt2>()[2 * (32 + lane)], ref from.Cast<UInt2>()[2 * (32 + lane)]);
         AsyncCopy.Commit();
-        AsyncCopy.Copy4(ref shared.Cast<uint>()[4 * (64 + lane)], ref source.Cast<uint>()[4 * (64 + lane)]);
+        AsyncCopy.Copy4(ref shared.Cast<uint>()[4 * (64 + lane)], ref from.Cast<uint>()[4 * (64 + lane)]);
         AsyncCopy.Commit();
-        AsyncCopy.Copy16Hinted(ref shared[96 + lane], ref source[96 + lane], policy);
+        AsyncCopy.Copy16Hinted(ref shared[96 + lane], ref from[96 + lane], policy);
         AsyncCopy.Commit();
-        AsyncCopy.Copy16OrZero(ref shared[128 + lane], ref source[128 + lane], (lane & 1) == 0);
+        AsyncCopy.Copy16OrZero(ref shared[128 + lane], ref from[128 + lane], (lane & 1) == 0);
         AsyncCopy.Commit();
         AsyncCopy.Wait3();
-        y[lane] = shared[lane];
+        to[lane] = shared[lane];
         AsyncCopy.Wait2();
-        y[32 + lane] = shared[32 + lane];
+        to[32 + lane] = shared[32 + lane];
         AsyncCopy.Wait1();
         AsyncCopy.Wait0();
         for (int i = 2; i < Results; i++)
-            y[(i * 32) + lane] = shared[(i * 32) + lane];
+            to[(i * 32) + lane] = shared[(i * 32) + lane];
     }
 }
 

@@ -12,8 +12,8 @@ internal readonly struct GlobalLoadKernel(ArrayView<UInt4> x, ArrayView<UInt4> y
 
     public void Execute()
     {
-        int threads = Group.DimX;
-        int thread = Group.IdxX;
+        int threads = Grid.DimX * Group.DimX;
+        int thread = Grid.GlobalIndex.X;
         GlobalLoad.PrefetchL2(ref x[thread]);
         y[thread] = GlobalLoad.Streaming(ref x[thread]);
         y[threads + thread] = GlobalLoad.Streaming(ref x[thread], CachePolicy.EvictFirst());
@@ -21,6 +21,33 @@ internal readonly struct GlobalLoadKernel(ArrayView<UInt4> x, ArrayView<UInt4> y
         UInt4 even = GlobalLoad.StreamingIf(ref x[thread], (thread & 1) == 0);
         if ((thread & 1) == 0)
             y[(3 * threads) + thread] = even;
+    }
+}
+
+/// <summary>
+/// Every access of a scope, each thread at words of its own. x: [n]; places: [4, n], read, stored, added to, and fetched and added to;
+/// sums: [n], added to; y: [3, n], what was read, what was fetched, and the same of shared memory.
+/// </summary>
+internal readonly struct ScopeKernel(ArrayView<int> x, ArrayView<int> places, ArrayView<long> sums, ArrayView<int> y) : IGroupKernel
+{
+    public static void Scopes(ScopeKernel kernel) => kernel.Execute();
+
+    public void Execute()
+    {
+        ArrayView<int> shared = SharedMemory.Allocate<int>(32);
+        int n = (int)x.Length;
+        for (int i = Grid.GlobalIndex.X; i < n; i += Grid.DimX * Group.DimX)
+        {
+            int value = x[i];
+            y[i] = DeviceScope.LoadAcquire(ref places[i]);
+            DeviceScope.StoreRelease(ref places[n + i], value);
+            DeviceScope.Fence();
+            DeviceScope.AddRelease(ref places[(2 * n) + i], value);
+            y[n + i] = DeviceScope.FetchAdd(ref places[(3 * n) + i], value);
+            DeviceScope.Add(ref sums[i], (long)value << 20);
+            shared[Group.IdxX] = y[i];
+            y[(2 * n) + i] = GroupScope.FetchAdd(ref shared[Group.IdxX], value) ^ shared[Group.IdxX];
+        }
     }
 }
 

@@ -8,7 +8,10 @@ namespace QwenIlgpu.Kernels.Tests;
 [NonParallelizable]
 internal sealed class InstructionPtxTests
 {
-    private static readonly Lazy<Dictionary<string, string>> Texts = new(() => new Dictionary<string, string>
+    /// <summary>The PTX of each test kernel.</summary>
+    public static IReadOnlyDictionary<string, string> Texts => Compiled.Value;
+
+    private static readonly Lazy<Dictionary<string, string>> Compiled = new(() => new Dictionary<string, string>
     {
         ["Words"] = Ptx.Of<WordKernel>(WordKernel.Words),
         ["Warps"] = Ptx.Of<WarpKernel>(WarpKernel.Warps),
@@ -16,6 +19,7 @@ internal sealed class InstructionPtxTests
         ["Products"] = Ptx.Of<MmaKernel>(MmaKernel.Products),
         ["Copies"] = Ptx.Of<AsyncCopyKernel>(AsyncCopyKernel.Copies),
         ["Loads"] = Ptx.Of<GlobalLoadKernel>(GlobalLoadKernel.Loads),
+        ["Scopes"] = Ptx.Of<ScopeKernel>(ScopeKernel.Scopes),
         ["Tickets"] = Ptx.Of<TicketKernel>(TicketKernel.Tickets),
         ["Sums"] = Ptx.Of<SumKernel>(SumKernel.Sums),
         ["Dependencies"] = Ptx.Of<GridDependencyKernel>(GridDependencyKernel.Dependencies),
@@ -24,15 +28,16 @@ internal sealed class InstructionPtxTests
     private static IEnumerable<TestCaseData> Instructions() =>
         Kernels.Intrinsics.Instructions.Select(m => new TestCaseData(m).SetArgDisplayNames($"{m.DeclaringType!.Name}.{m.Name}"));
 
-    /// <summary>The attribute's text, its placeholders replaced by registers; somewhere a test kernel uses each.</summary>
-    [TestCaseSource(nameof(Instructions))]
-    public void WritesItsText(MethodInfo instruction)
+    /// <summary>What matches an instruction in PTX: the attribute's text, its placeholders replaced by registers.</summary>
+    public static string Pattern(MethodInfo instruction)
     {
         string text = Regex.Escape(instruction.GetCustomAttribute<PtxAttribute>()!.Text);
-        string pattern = Regex.Replace(text, @"\\\$(d|[sg]?\d)", @"(\{%[^}]+\}|[%_]\w+)");
-
-        Assert.That(Texts.Value.Values, Has.Some.Match(pattern));
+        return Regex.Replace(text, @"\\\$(d|[sg]?\d)", @"(\{%[^}]+\}|[%_]\w+)");
     }
+
+    /// <summary>Somewhere a test kernel uses each.</summary>
+    [TestCaseSource(nameof(Instructions))]
+    public void WritesItsText(MethodInfo instruction) => Assert.That(Texts.Values, Has.Some.Match(Pattern(instruction)));
 
     [TestCase("Words", "sm_80", "HADD2|HFMA2|HMUL2|HFMA2.BF16_V2|F2FP.PACK_AB|F2FP.BF16.PACK_AB")]
     [TestCase("Words", "sm_80", "LOP3.LUT|PRMT|FFMA|MUFU.EX2|MUFU.RSQ|MUFU.RCP")]
@@ -46,7 +51,7 @@ internal sealed class InstructionPtxTests
     [TestCase("Dependencies", "sm_90", "ACQBULK|PREEXIT")]
     public void BecomesMachineInstructions(string kernel, string architecture, string mnemonics)
     {
-        string ptx = Texts.Value[kernel].Replace(".target sm_80", $".target {architecture}", StringComparison.Ordinal);
+        string ptx = Texts[kernel].Replace(".target sm_80", $".target {architecture}", StringComparison.Ordinal);
 
         Ptxas ptxas = Ptxas.FindOrSkip();
         Assert.That(ptxas.Assemble(ptx, ArchitectureOf(architecture)).LocalBytes, Is.Zero, "stack and spills");

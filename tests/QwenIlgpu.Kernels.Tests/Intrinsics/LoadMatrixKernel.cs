@@ -3,8 +3,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
-/// Every ldmatrix of one warp. rows: 32 rows of eight 16-bit elements; order[lane]: the row that a lane names; y: [lane, 12 words]: four
-/// of x4, four transposed, two of x2, two transposed.
+/// Every ldmatrix of a warp, which each group is. rows: of each group 32 rows of eight 16-bit elements; order[lane]: the row that a lane
+/// names; y: [group, lane, 12 words]: four of x4, four transposed, two of x2, two transposed.
 /// </summary>
 internal readonly struct LoadMatrixKernel(ArrayView<UInt4> rows, ArrayView<int> order, ArrayView<uint> y) : IGroupKernel
 {
@@ -18,14 +18,14 @@ internal readonly struct LoadMatrixKernel(ArrayView<UInt4> rows, ArrayView<int> 
     {
         ArrayView<UInt4> shared = SharedMemory.Allocate<UInt4>(32);
         int lane = Group.IdxX;
-        shared[lane] = rows[lane];
+        shared[lane] = rows[Grid.GlobalIndex.X];
         Group.Barrier();
         int row = order[lane];
         UInt4 four = LoadMatrix.X4(ref shared[row]);
         UInt4 fourTransposed = LoadMatrix.X4Transposed(ref shared[row]);
         UInt2 two = LoadMatrix.X2(ref shared[row]);
         UInt2 twoTransposed = LoadMatrix.X2Transposed(ref shared[row]);
-        int at = lane * Words;
+        int at = Grid.GlobalIndex.X * Words;
         Store(at, four);
         Store(at + 4, fourTransposed);
         y[at + 8] = two.X;

@@ -4,6 +4,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>The tensor-core matmul: toy shapes on the CPU accelerator, middling ones on the PTX machine, and planted faults.</summary>
+[UnderSchedules]
 [NonParallelizable]
 internal sealed class TensorCoreMatMulTests
 {

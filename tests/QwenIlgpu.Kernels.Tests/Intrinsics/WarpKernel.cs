@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>Every instruction that exchanges words of a warp: y[op, thread], floats as their bits. x: a word a thread, one group.</summary>
+/// <summary>Every instruction that exchanges words of a warp: y[op, thread], floats as their bits. x: a word a thread.</summary>
 internal readonly struct WarpKernel(ArrayView<uint> x, ArrayView<uint> y) : IGroupKernel
 {
     public const int XorFloat = 0;
@@ -17,6 +17,9 @@ internal readonly struct WarpKernel(ArrayView<uint> x, ArrayView<uint> y) : IGro
     public const int SumOfFour = 9;
     public const int Ops = 10;
 
+    /// <summary>Ops before this one move words, the others add or compare them.</summary>
+    public const int FirstReduction = SumFloat;
+
     /// <summary>Distance of the xor and down shuffles.</summary>
     public const int Distance = 5;
 
@@ -26,8 +29,8 @@ internal readonly struct WarpKernel(ArrayView<uint> x, ArrayView<uint> y) : IGro
 
     public void Execute()
     {
-        int thread = Group.IdxX;
-        int threads = Group.DimX;
+        int thread = Grid.GlobalIndex.X;
+        int threads = Grid.DimX * Group.DimX;
         uint word = x[thread];
         int integer = (int)word;
         float number = Interop.IntAsFloat(word);
