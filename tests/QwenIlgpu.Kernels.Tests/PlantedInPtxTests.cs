@@ -62,12 +62,14 @@ internal sealed class PlantedInPtxTests
     [TestCase("Kernel_DecodeMatMul", FaultKind.UndefinedValue)]
     [TestCase("Kernel_PackedDecodeMatMul", FaultKind.UndefinedValue)]
     [TestCase("Kernel_DeltaStepRows", FaultKind.WarpRace)]
+    [TestCase("Kernel_KvAppend", FaultKind.GlobalRace)]
     public void ADeclarationIsNeeded(string kernel, FaultKind kind)
     {
         Action run = kernel switch
         {
             "Kernel_DecodeMatMul" => () => new DecodeRun(SmallWeights, 37, 192, 1).Y(),
             "Kernel_PackedDecodeMatMul" => () => new DecodeRun(SmallWeights, 37, 192, 17).Y(),
+            "Kernel_KvAppend" => AppendPaddingOnce,
             _ => DeltaStepOnce,
         };
 
@@ -162,6 +164,15 @@ internal sealed class PlantedInPtxTests
     }
 
     private static void PrefillAttentionOnce() => PrefillAttentionTests.RunOnce(MachineDevice.Shared);
+
+    private static void AppendPaddingOnce()
+    {
+        TestDevice device = MachineDevice.Shared;
+        var pages = new KvPages<float>(device.Poisoned<float>(KvCache.PageTokens * 4), device.Poisoned<float>(KvCache.PageTokens * 4), 1, 1, 4);
+        device.Run(KvAppend.Bind<float, F32Format>(
+            device.Loader, device.Upload(new float[8], 2, 4), device.Upload(new float[8], 2, 4), pages, device.Upload(0, 0), device.Upload(0, 0),
+            device.Upload([0], 1, 1)));
+    }
 
     private static void DeltaStepOnce()
     {

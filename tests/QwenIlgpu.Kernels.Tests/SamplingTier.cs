@@ -10,6 +10,7 @@ internal sealed class SamplingTier(TestDevice device, bool runsWarpKernels, bool
     private static readonly Lazy<SamplingTier> Sharing = new(() => new SamplingTier(TestDevice.Shared, false, true));
     private static readonly Lazy<SamplingTier> Ptx = new(() => new SamplingTier(MachineDevice.Shared, false));
     private static readonly Lazy<SamplingTier> Groups = new(() => new SamplingTier(WarpDevice.Named(WarpDevice.Usual), true));
+    private static readonly Lazy<SamplingTier> Toy = new(() => new SamplingTier(WarpDevice.Wide, true));
     private static readonly Lazy<SamplingTier> Cuda = new(() => new SamplingTier(TestDevice.Shared, true));
 
     public static string[] Names => TestDevice.Kind == "cuda" ? ["cuda"] : ["portable", "shares", "ptx", "groups"];
@@ -28,6 +29,6 @@ internal sealed class SamplingTier(TestDevice device, bool runsWarpKernels, bool
         if (name == "groups")
             _ = WarpDevice.Named(WarpDevice.Usual);     // skips the test where there is none
         Assume.That(name != "shares" || CpuVectors.AreSupported, "shares need AVX2 and FMA");
-        return (name switch { "portable" => Portable, "shares" => Sharing, "ptx" => Ptx, "groups" => Groups, _ => Cuda }).Value;
+        return (name switch { "portable" => Portable, "shares" => Sharing, "ptx" => Ptx, "groups" => Groups, "toy" => Toy, _ => Cuda }).Value;
     }
 }

@@ -9,14 +9,20 @@ namespace QwenIlgpu.Kernels.Tests;
 /// </summary>
 internal static class WarpDevice
 {
-    private static readonly Lazy<TestDevice> SharedDevice = new(Open);
+    private static readonly Lazy<TestDevice> SharedDevice = new(() => Open(warps: 4));
+    private static readonly Lazy<TestDevice> WideDevice = new(() => Open(warps: 8));
 
     public static TestDevice Shared => SharedDevice.Value;
+
+    /// <summary>The same for groups of up to 256 threads.</summary>
+    public static TestDevice Wide => WideDevice.Value;
 
     public static void DisposeShared()
     {
         if (SharedDevice.IsValueCreated)
             SharedDevice.Value.Dispose();
+        if (WideDevice.IsValueCreated)
+            WideDevice.Value.Dispose();
     }
 
     /// <summary>Where kernels of warps are tested: emulated on both CPU devices, or on a GPU where one is asked for.</summary>
@@ -42,13 +48,15 @@ internal static class WarpDevice
     {
         if (SharedDevice.IsValueCreated)
             SharedDevice.Value.Release();
+        if (WideDevice.IsValueCreated)
+            WideDevice.Value.Release();
         PoclDevice.ReleaseBuffers();
         MachineDevice.ReleaseBuffers();
         if (TestDevice.Kind == "cuda")
             TestDevice.Shared.Release();
     }
 
-    private static TestDevice Open() => new(
-        Context.Create(b => b.CPU(new CPUDevice(32, 4, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2)),
+    private static TestDevice Open(int warps) => new(
+        Context.Create(b => b.CPU(new CPUDevice(32, warps, 1)).EnableAlgorithms().Optimize(OptimizationLevel.O2)),
         c => c.GetCPUDevice(0).CreateCPUAccelerator(c, CPUAcceleratorMode.Parallel));
 }
