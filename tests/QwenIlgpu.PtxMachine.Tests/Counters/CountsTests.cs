@@ -38,7 +38,8 @@ internal sealed class CountsTests
     [TestCase("shl.b32 %r2, %r0, 4;", "ld.shared.v4.b32 {%r3, %r4, %r5, %r6}, [%r20];", 4, 0)]
     [TestCase("shl.b32 %r2, %r0, 5;", "ld.shared.v4.b32 {%r3, %r4, %r5, %r6}, [%r20];", 8, 4)]
     [TestCase("shl.b32 %r2, %r0, 4;", "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r3, %r4, %r5, %r6}, [%r20];", 4, 0)]
-    [TestCase("and.b32 %r2, %r0, 15;\nshl.b32 %r2, %r2, 8;", "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r3, %r4, %r5, %r6}, [%r20];", 32, 28)]
+    [TestCase("and.b32 %r2, %r0, 15;\nshl.b32 %r2, %r2, 8;", "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r3, %r4, %r5, %r6}, [%r20];", 32,
+        28)]
     [TestCase("and.b32 %r2, %r0, 7;\nshl.b32 %r2, %r2, 8;", "ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r3}, [%r20];", 8, 7)]
     [TestCase("shl.b32 %r2, %r0, 2;\nsetp.lt.u32 %p1, %r0, 8;", "@%p1 st.shared.b32 [%r20], %r0;", 1, 0)]
     public void CountsBankConflicts(string offset, string access, int passes, int conflicts)

@@ -44,9 +44,11 @@ internal sealed class ConversionTests
     public void RoundsToIntegers(string spelling, string types, string rows) => LaneTable.Check(spelling, types, rows);
 
     // PTX ISA 9.7.9.21, cvt to floats: to nearest, ties to even, rounded once.
-    [TestCase("cvt.rn.f32.s32", "f32 s32", "0 = 0; 16777217 = 16777216; 16777219 = 16777220; -16777217 = -16777216; 2147483647 = 2147483648")]
+    [TestCase("cvt.rn.f32.s32", "f32 s32",
+        "0 = 0; 16777217 = 16777216; 16777219 = 16777220; -16777217 = -16777216; 2147483647 = 2147483648")]
     [TestCase("cvt.rn.f32.u32", "f32 u32", "0xffffffff = 4294967296; 0x80000000 = 2147483648; 16777217 = 16777216; 16777219 = 16777220")]
-    [TestCase("cvt.rn.f32.s64", "f32 s64", "-1 = -1; 9007199791611905 = 0x5a000001; 9007199791611904 = 0x5a000000; 9223372036854775807 = 9223372036854775808")]
+    [TestCase("cvt.rn.f32.s64", "f32 s64",
+        "-1 = -1; 9007199791611905 = 0x5a000001; 9007199791611904 = 0x5a000000; 9223372036854775807 = 9223372036854775808")]
     [TestCase("cvt.rn.f64.s64", "f64 s64", "-1 = -1; 9007199254740993 = 9007199254740992; 9007199254740995 = 9007199254740996")]
     [TestCase("cvt.rn.f64.u32", "f64 u32", "0xffffffff = 4294967295; 0 = 0")]
     [TestCase("cvt.rn.f64.u64", "f64 u64",
@@ -57,10 +59,12 @@ internal sealed class ConversionTests
     public void RoundsToFloats(string spelling, string types, string rows) => LaneTable.Check(spelling, types, rows);
 
     // The same for halves; of a pair the first operand goes to the upper half.
-    [TestCase("cvt.f32.f16", "f32 b16", "0x3c00 = 1; 0x0001 = 0x33800000; 0x8000 = -0; 0x7bff = 65504; 0x7c00 = inf; 0xfc00 = -inf; 0x7e01 = nan")]
+    [TestCase("cvt.f32.f16", "f32 b16",
+        "0x3c00 = 1; 0x0001 = 0x33800000; 0x8000 = -0; 0x7bff = 65504; 0x7c00 = inf; 0xfc00 = -inf; 0x7e01 = nan")]
     [TestCase("cvt.rn.f16x2.f32", "b32 f32 f32",
         "1 2 = 0x3c004000; 65520 65519 = 0x7c007bff; nan 0.1 = 0x7fff2e66; 0x33800000 -0 = 0x00018000; 0x33000000 -inf = 0x0000fc00")]
-    [TestCase("cvt.rn.bf16x2.f32", "b32 f32 f32", "1 2 = 0x3f804000; nan -inf = 0x7fffff80; 0x3f808000 0x3f818000 = 0x3f803f82; 0x7f7fffff -0 = 0x7f808000")]
+    [TestCase("cvt.rn.bf16x2.f32", "b32 f32 f32",
+        "1 2 = 0x3f804000; nan -inf = 0x7fffff80; 0x3f808000 0x3f818000 = 0x3f803f82; 0x7f7fffff -0 = 0x7f808000")]
     public void ConvertsHalves(string spelling, string types, string rows) => LaneTable.Check(spelling, types, rows);
 
     // PTX ISA 9.7.9, mov.

@@ -26,11 +26,13 @@ internal sealed class IntegerTests
     // PTX ISA 9.7.1.8 and 9.7.1.9, div and rem: toward zero, the remainder of the dividend's sign. What a zero gives is left open there.
     [TestCase("div.s32", "s32 s32 s32",
         "7 2 = 3; -7 2 = -3; 7 -2 = -3; -7 -2 = 3; -2147483648 2 = -1073741824; -1 2 = 0; 1 2147483647 = 0; 7 0 = -1")]
-    [TestCase("div.u32", "u32 u32 u32", "7 2 = 3; 0xffffffff 2 = 0x7fffffff; 0xfffffff9 0xfffffffe = 0; 0x80000000 0xffffffff = 0; 7 0 = 0xffffffff")]
+    [TestCase("div.u32", "u32 u32 u32",
+        "7 2 = 3; 0xffffffff 2 = 0x7fffffff; 0xfffffff9 0xfffffffe = 0; 0x80000000 0xffffffff = 0; 7 0 = 0xffffffff")]
     [TestCase("div.u64", "u64 u64 u64",
         "0xffffffffffffffff 10 = 1844674407370955161; 0x100000000 0x10000 = 0x10000; 5 0xffffffffffffffff = 0")]
     [TestCase("rem.s32", "s32 s32 s32", "7 2 = 1; -7 2 = -1; 7 -2 = 1; -7 -2 = -1; -8 4 = 0; -2147483648 10 = -8; -2147483648 -1 = 0")]
-    [TestCase("rem.s64", "s64 s64 s64", "-7 2 = -1; 7 -2 = 1; -9223372036854775808 10 = -8; 10000000000 7 = 4; -9223372036854775808 -1 = 0")]
+    [TestCase("rem.s64", "s64 s64 s64",
+        "-7 2 = -1; 7 -2 = 1; -9223372036854775808 10 = -8; 10000000000 7 = 4; -9223372036854775808 -1 = 0")]
     [TestCase("rem.u32", "u32 u32 u32", "7 2 = 1; 0xffffffff 10 = 5; 0x80000000 3 = 2")]
     public void Divides(string spelling, string types, string rows) => LaneTable.Check(spelling, types, rows);
 
@@ -53,7 +55,8 @@ internal sealed class IntegerTests
     public void CountsAndTakesBits(string spelling, string types, string rows) => LaneTable.Check(spelling, types, rows);
 
     // PTX ISA 9.7.8, shl, shr: counts beyond the width are the width. shf.wrap takes them modulo 32.
-    [TestCase("shl.b32", "b32 b32 u32", "1 31 = 0x80000000; 1 32 = 0; 1 33 = 0; 1 64 = 0; 0xdeadbeef 0 = 0xdeadbeef; 3 4 = 48; 1 0xffffffff = 0")]
+    [TestCase("shl.b32", "b32 b32 u32",
+        "1 31 = 0x80000000; 1 32 = 0; 1 33 = 0; 1 64 = 0; 0xdeadbeef 0 = 0xdeadbeef; 3 4 = 48; 1 0xffffffff = 0")]
     [TestCase("shl.b64", "b64 b64 u32",
         "1 31 = 0x80000000; 1 32 = 0x100000000; 1 33 = 0x200000000; 1 63 = 0x8000000000000000; 1 64 = 0; 1 65 = 0; 5 0 = 5; 1 0xffffffff = 0")]
     [TestCase("shr.s16", "s16 s16 u32", "-32768 15 = -1; -32768 16 = -1; 0x4000 14 = 1; 32767 16 = 0; -4 1 = -2; -4 64 = -1; -4 0 = -4")]
@@ -62,7 +65,8 @@ internal sealed class IntegerTests
         "-8 1 = -4; -1 31 = -1; -1 32 = -1; -1 33 = -1; 0x7fffffff 32 = 0; -2147483648 31 = -1; -5 64 = -1; 100 3 = 12; -5 0 = -5")]
     [TestCase("shr.s64", "s64 s64 u32",
         "-8 1 = -4; -9223372036854775808 63 = -1; -1 64 = -1; 0x7fffffffffffffff 64 = 0; -4294967296 31 = -2; -4294967296 32 = -1; -4294967296 33 = -1")]
-    [TestCase("shr.u32", "u32 u32 u32", "0x80000000 31 = 1; 0xffffffff 32 = 0; 0xffffffff 33 = 0; 0xffffffff 64 = 0; 0xfffffff0 4 = 0x0fffffff; 9 0 = 9")]
+    [TestCase("shr.u32", "u32 u32 u32",
+        "0x80000000 31 = 1; 0xffffffff 32 = 0; 0xffffffff 33 = 0; 0xffffffff 64 = 0; 0xfffffff0 4 = 0x0fffffff; 9 0 = 9")]
     [TestCase("shr.u64", "u64 u64 u32",
         "0x8000000000000000 63 = 1; 0xffffffffffffffff 64 = 0; 0x123456789abcdef0 32 = 0x12345678; 0x123456789abcdef0 33 = 0x91a2b3c; " +
         "0x123456789abcdef0 31 = 0x2468acf1")]

@@ -58,7 +58,8 @@ internal sealed class BoundsTests
     [TestCase("st.shared.b32 [%r20+64], 1; // here", "st.shared.b32 [%r20+60], 1;", @"^4 bytes at shared byte 64 .*: \[0, 64\)$")]
     [TestCase("st.shared.b32 [%r21+-4], 1; // here", "st.shared.b32 [%r21], 1;", @"^4 bytes at shared byte 60 .*: \[64, 128\)$")]
     [TestCase("ld.shared.b64 %rd2, [%r21+64]; // here", "ld.shared.b64 %rd2, [%r21+56];", @"^8 bytes at shared byte 128 .*: \[64, 128\)$")]
-    [TestCase("atom.shared.add.u32 %r2, [%r20+64], 1; // here", "atom.shared.add.u32 %r2, [%r20+60], 1;", @"^4 bytes at shared byte 64 .*: \[0, 64\)$")]
+    [TestCase("atom.shared.add.u32 %r2, [%r20+64], 1; // here", "atom.shared.add.u32 %r2, [%r20+60], 1;",
+        @"^4 bytes at shared byte 64 .*: \[0, 64\)$")]
     public void OfASharedArray(string fault, string twin, string message) => Planted.Check(
         FaultKind.OutOfBounds, message, ".shared .align 16 .b8 s[64];\n.shared .align 16 .b8 t[64];\nmov.u32 %r20, s;\nmov.u32 %r21, t;\n@@", fault, twin,
         Bench.Line(1, 1), b => []);

@@ -42,15 +42,20 @@ internal sealed class GlobalRaceTests
     private const string Fence = "membar.gl;";
 
     [TestCase("st.global.b32 [%rd11], 1; // here", "add.u64 %rd11, %rd0, 0;", "add.u64 %rd11, %rd0, %rd12;")]
-    [TestCase("ld.global.b32 %r2, [%rd0+8]; // here\nst.global.b32 [%rd11], 1; // here", "add.u64 %rd11, %rd0, 8;", "add.u64 %rd11, %rd0, %rd12;\nadd.u64 %rd11, %rd11, 16;")]
-    [TestCase("ld.global.b32 %r2, [%rd11]; // here\nred.global.add.u32 [%rd0+8], 1; // here", "add.u64 %rd11, %rd0, 8;", "add.u64 %rd11, %rd0, 4;")]
-    [TestCase("st.global.b32 [%rd11], 1; // here\nred.global.add.u32 [%rd0+16], 1; // here", "add.u64 %rd11, %rd0, 16;", "add.u64 %rd11, %rd0, %rd12;")]
+    [TestCase("ld.global.b32 %r2, [%rd0+8]; // here\nst.global.b32 [%rd11], 1; // here", "add.u64 %rd11, %rd0, 8;",
+        "add.u64 %rd11, %rd0, %rd12;\nadd.u64 %rd11, %rd11, 16;")]
+    [TestCase("ld.global.b32 %r2, [%rd11]; // here\nred.global.add.u32 [%rd0+8], 1; // here", "add.u64 %rd11, %rd0, 8;",
+        "add.u64 %rd11, %rd0, 4;")]
+    [TestCase("st.global.b32 [%rd11], 1; // here\nred.global.add.u32 [%rd0+16], 1; // here", "add.u64 %rd11, %rd0, 16;",
+        "add.u64 %rd11, %rd0, %rd12;")]
     public void BetweenGroups(string accesses, string fault, string twin) => Planted.Check(
         FaultKind.GlobalRace, Race, $"mul.wide.u32 %rd12, %r1, 4;\n@@\n{accesses}", fault, twin, Bench.Line(3, 1), b => [b.Upload(new uint[32])]);
 
     // A barrier orders the threads of a group; two lanes may not write one word at once.
-    [TestCase("st.global.b32 [%rd11], 1; // here\n@@\nxor.b32 %r2, %r0, 33;\nmul.wide.u32 %rd12, %r2, 4;\nadd.u64 %rd12, %rd0, %rd12;\nld.global.b32 %r3, [%rd12]; // here")]
-    [TestCase("ld.global.b32 %r3, [%rd11]; // here\n@@\nxor.b32 %r2, %r0, 33;\nmul.wide.u32 %rd12, %r2, 4;\nadd.u64 %rd12, %rd0, %rd12;\nst.global.b32 [%rd12], 1; // here")]
+    [TestCase("st.global.b32 [%rd11], 1; // here\n@@\nxor.b32 %r2, %r0, 33;\nmul.wide.u32 %rd12, %r2, 4;\n" +
+        "add.u64 %rd12, %rd0, %rd12;\nld.global.b32 %r3, [%rd12]; // here")]
+    [TestCase("ld.global.b32 %r3, [%rd11]; // here\n@@\nxor.b32 %r2, %r0, 33;\nmul.wide.u32 %rd12, %r2, 4;\n" +
+        "add.u64 %rd12, %rd0, %rd12;\nst.global.b32 [%rd12], 1; // here")]
     public void BetweenThreadsOfAGroup(string accesses) => Planted.Check(
         FaultKind.GlobalRace, Race, $"add.u64 %rd11, %rd0, %rd10;\n{accesses}", "bar.warp.sync -1;", "bar.sync 0;", Bench.Line(1, 64), b => [b.Upload(new uint[64])]);
 

@@ -31,7 +31,8 @@ internal sealed class PendingCopyTests
         "cp.async.wait_group 2;", "cp.async.wait_group 1;")]
     [TestCase("cp.async.cg.shared.global [%r20+1024], [%rd11], 16;\n@@\ncp.async.wait_group 0;\nld.shared.b32 %r2, [%r20+1024]; // here",
         "", "cp.async.commit_group;")]
-    [TestCase("cp.async.wait_all;\ncp.async.cg.shared.global [%r20+1024], [%rd11], 16, 0;\n@@\nld.shared.b32 %r2, [%r20+1024]; // here", "", "cp.async.wait_all;")]
+    [TestCase("cp.async.wait_all;\ncp.async.cg.shared.global [%r20+1024], [%rd11], 16, 0;\n@@\nld.shared.b32 %r2, [%r20+1024]; // here", "",
+        "cp.async.wait_all;")]
     public void TouchedBeforeItsWait(string body, string fault, string twin) =>
         Planted.Check(FaultKind.PendingCopy, Pending, Prologue + body, fault, twin, Bench.Line(1, 64), Rows);
 

@@ -16,17 +16,26 @@ internal sealed class SharedRaceTests
         """;
 
     // Thread t and the one 32 behind it, of the other warp.
-    [TestCase("st.shared.b32 [%r20], 1; // here\n@@\nxor.b32 %r22, %r21, 128;\nadd.u32 %r22, %r19, %r22;\nld.shared.b32 %r2, [%r22]; // here", "(wrote|read)")]
-    [TestCase("ld.shared.b32 %r2, [%r20]; // here\n@@\nxor.b32 %r22, %r21, 128;\nadd.u32 %r22, %r19, %r22;\nst.shared.b32 [%r22], 1; // here", "(wrote|read)")]
-    [TestCase("st.shared.b32 [%r20], 1; // here\n@@\nxor.b32 %r22, %r21, 128;\nadd.u32 %r22, %r19, %r22;\nst.shared.b32 [%r22], 1; // here", "wrote")]
-    [TestCase("st.shared.b32 [%r20], 1; // here\n@@\nxor.b32 %r22, %r21, 128;\nadd.u32 %r22, %r19, %r22;\natom.shared.add.u32 %r2, [%r22], 1; // here", "wrote")]
+    [TestCase("st.shared.b32 [%r20], 1; // here\n@@\nxor.b32 %r22, %r21, 128;\nadd.u32 %r22, %r19, %r22;\n" +
+        "ld.shared.b32 %r2, [%r22]; // here",
+        "(wrote|read)")]
+    [TestCase("ld.shared.b32 %r2, [%r20]; // here\n@@\nxor.b32 %r22, %r21, 128;\nadd.u32 %r22, %r19, %r22;\n" +
+        "st.shared.b32 [%r22], 1; // here",
+        "(wrote|read)")]
+    [TestCase("st.shared.b32 [%r20], 1; // here\n@@\nxor.b32 %r22, %r21, 128;\nadd.u32 %r22, %r19, %r22;\nst.shared.b32 [%r22], 1; // here",
+        "wrote")]
+    [TestCase("st.shared.b32 [%r20], 1; // here\n@@\nxor.b32 %r22, %r21, 128;\nadd.u32 %r22, %r19, %r22;\n" +
+        "atom.shared.add.u32 %r2, [%r22], 1; // here",
+        "wrote")]
     public void BetweenWarps(string body, string did) => Planted.Check(
         FaultKind.SharedRace, $@"^shared byte \d+: thread \d+ {did} it since the last barrier$", Prologue + body, "bar.warp.sync -1;", "bar.sync 0;",
         Bench.Line(1, 64), b => []);
 
     // Lockstep is no order: lanes of one warp need one too, though a warp's own is enough.
-    [TestCase("st.shared.b32 [%r20], 1;\n@@\nxor.b32 %r22, %r21, 4;\nadd.u32 %r22, %r19, %r22;\nld.shared.b32 %r2, [%r22]; // here", "wrote")]
-    [TestCase("ld.shared.b32 %r2, [%r20];\n@@\nxor.b32 %r22, %r21, 4;\nadd.u32 %r22, %r19, %r22;\nst.shared.b32 [%r22], 1; // here", "read")]
+    [TestCase("st.shared.b32 [%r20], 1;\n@@\nxor.b32 %r22, %r21, 4;\nadd.u32 %r22, %r19, %r22;\nld.shared.b32 %r2, [%r22]; // here",
+        "wrote")]
+    [TestCase("ld.shared.b32 %r2, [%r20];\n@@\nxor.b32 %r22, %r21, 4;\nadd.u32 %r22, %r19, %r22;\nst.shared.b32 [%r22], 1; // here",
+        "read")]
     [TestCase("st.shared.b32 [%r20], 1;\n@@\nxor.b32 %r22, %r21, 4;\nadd.u32 %r22, %r19, %r22;\nst.shared.b32 [%r22], 1; // here", "wrote")]
     public void WithinAWarp(string body, string did)
     {

@@ -10,7 +10,8 @@ internal sealed class SynchronizationTests
     [TestCase("vote.sync.ballot.b32 %r3, %p1, -1; // here", "vote.sync.ballot.b32 %r3, %p1, 0xffff;")]
     [TestCase("bar.warp.sync -1; // here", "bar.warp.sync 0xffff;")]
     [TestCase("bar.sync 0; // here", "$end:\nbar.sync 0;\n$later:")]
-    [TestCase("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r3}, [%r20]; // here", "$end:\nldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r3}, [%r20];\n$later:")]
+    [TestCase("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r3}, [%r20]; // here",
+        "$end:\nldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r3}, [%r20];\n$later:")]
     [TestCase("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%f0, %f0, %f0, %f0}, {%r2, %r2, %r2, %r2}, {%r2, %r2}, {%f0, %f0, %f0, %f0}; // here",
         "$end:\nmma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%f0, %f0, %f0, %f0}, {%r2, %r2, %r2, %r2}, {%r2, %r2}, {%f0, %f0, %f0, %f0};\n$later:")]
     public void AWarpThatHasParted(string fault, string twin) => Planted.Check(
@@ -32,7 +33,8 @@ internal sealed class SynchronizationTests
 
     // A lane, then a whole warp, ends while the others wait.
     [TestCase("setp.eq.s32 %p1, %r0, 40;", "^the thread has ended, and others of its group wait at this barrier$")]
-    [TestCase("setp.ge.u32 %p1, %r0, 32;", "^(the thread has ended, and others of its group wait|it waits) at this barrier(, and another warp of its group has ended)?$")]
+    [TestCase("setp.ge.u32 %p1, %r0, 32;",
+        "^(the thread has ended, and others of its group wait|it waits) at this barrier(, and another warp of its group has ended)?$")]
     public void AThreadThatEndsBeforeABarrier(string fault, string message) => Planted.Check(
         FaultKind.ExitAtBarrier, message, "@@\n@%p1 ret;\nbar.sync 0; // here", fault, "setp.ge.u32 %p1, %r0, 64;", Bench.Line(1, 64), b => []);
 

@@ -13,11 +13,14 @@ internal sealed class UndefinedTests
         "add.s32 %r2, %r3, 1;\nmul.lo.s32 %r2, %r2, 3;\ncvt.u64.u32 %rd2, %r2;\nst.global.b64 [%rd0], %rd2;", "what is stored")]
     [TestCase("st.global.v2.b32 [%rd0], {%r3, %r40}; // here", "st.global.v2.b32 [%rd0], {%r3, %r3};", "what is stored")]
     [TestCase("st.shared.b32 [%r20], %r40; // here", "st.shared.b32 [%r20], %r3;", "what is stored")]
-    [TestCase("and.b64 %rd12, %rd20, 0;\nadd.u64 %rd11, %rd11, %rd12;\nld.global.b32 %r2, [%rd11]; // here", "ld.global.b32 %r2, [%rd11];", "the address")]
+    [TestCase("and.b64 %rd12, %rd20, 0;\nadd.u64 %rd11, %rd11, %rd12;\nld.global.b32 %r2, [%rd11]; // here", "ld.global.b32 %r2, [%rd11];",
+        "the address")]
     [TestCase("and.b32 %r2, %r40, 0;\ncvt.u64.u32 %rd2, %r2;\nadd.u64 %rd11, %rd11, %rd2;\nst.global.b32 [%rd11], 1; // here",
         "and.b32 %r2, %r3, 0;\ncvt.u64.u32 %rd2, %r2;\nadd.u64 %rd11, %rd11, %rd2;\nst.global.b32 [%rd11], 1;", "the address")]
-    [TestCase("and.b32 %r2, %r40, 0;\nadd.u32 %r20, %r20, %r2;\nld.shared.b32 %r2, [%r20]; // here", "ld.shared.b32 %r2, [%r20];", "the address")]
-    [TestCase("setp.lt.s32 %p2, %r40, 5;\n@%p2 bra $end; // here\n$end:", "setp.lt.s32 %p2, %r3, 5;\n@%p2 bra $end;\n$end:", "what the branch depends on")]
+    [TestCase("and.b32 %r2, %r40, 0;\nadd.u32 %r20, %r20, %r2;\nld.shared.b32 %r2, [%r20]; // here", "ld.shared.b32 %r2, [%r20];",
+        "the address")]
+    [TestCase("setp.lt.s32 %p2, %r40, 5;\n@%p2 bra $end; // here\n$end:", "setp.lt.s32 %p2, %r3, 5;\n@%p2 bra $end;\n$end:",
+        "what the branch depends on")]
     [TestCase("and.b32 %r2, %r40, 0;\n$list: .branchtargets $end, $end;\nbrx.idx.uni %r2, $list; // here\n$end:",
         "and.b32 %r2, %r3, 0;\n$list: .branchtargets $end, $end;\nbrx.idx.uni %r2, $list;\n$end:", "what the branch depends on")]
     [TestCase("@%p15 mov.b32 %r2, 1; // here", "@%p1 mov.b32 %r2, 1;", "the guard")]
@@ -79,11 +82,14 @@ internal sealed class UndefinedTests
         b => [b.AllocateWritten(128, 64), b.Upload(new uint[4])]);
 
     // Half a written word is none; of a vector each element counts for itself.
-    [TestCase("ld.global.b32 %r2, [%rd0+8];\nst.global.b32 [%rd1], %r2; // here", "ld.global.b16 %h0, [%rd0+8];\nst.global.b16 [%rd1], %h0;", 4, 8)]
+    [TestCase("ld.global.b32 %r2, [%rd0+8];\nst.global.b32 [%rd1], %r2; // here",
+        "ld.global.b16 %h0, [%rd0+8];\nst.global.b16 [%rd1], %h0;", 4, 8)]
     [TestCase("ld.global.v4.b32 {%r2, %r3, %r4, %r5}, [%rd0];\nst.global.b32 [%rd1], %r4; // here",
         "ld.global.v4.b32 {%r2, %r3, %r4, %r5}, [%rd0];\nst.global.b32 [%rd1], %r3;", 4, 1)]
-    [TestCase("ld.global.b64 %rd2, [%rd0+8];\nst.global.b64 [%rd1], %rd2; // here", "ld.global.b64 %rd2, [%rd0];\nst.global.b64 [%rd1], %rd2;", 8, 8)]
-    [TestCase("atom.global.add.u32 %r2, [%rd0+12], 1;\nst.global.b32 [%rd1], %r2; // here", "atom.global.add.u32 %r2, [%rd0+4], 1;\nst.global.b32 [%rd1], %r2;", 4, 12)]
+    [TestCase("ld.global.b64 %rd2, [%rd0+8];\nst.global.b64 [%rd1], %rd2; // here",
+        "ld.global.b64 %rd2, [%rd0];\nst.global.b64 [%rd1], %rd2;", 8, 8)]
+    [TestCase("atom.global.add.u32 %r2, [%rd0+12], 1;\nst.global.b32 [%rd1], %r2; // here",
+        "atom.global.add.u32 %r2, [%rd0+4], 1;\nst.global.b32 [%rd1], %r2;", 4, 12)]
     public void PartsOfWhatIsLoaded(string fault, string twin, int bytes, int unused) => Planted.Check(
         FaultKind.UnwrittenMemory, $@"what is stored depends on what nothing wrote; last so read: {bytes} bytes at 0x", "@@", fault, twin, Bench.Line(1, 1),
         b => [b.AllocateWritten(16, 10), b.Upload(new ulong[4])]);
