@@ -7,8 +7,9 @@ namespace QwenIlgpu.Kernels;
 /// Blocks of 64 k of a group's tokens on their way through shared memory: three stages, two of which arrive while one is multiplied.
 /// </summary>
 /// <remarks>
-/// A stage is [token][8 words of 16 bytes]; word w of a token lies at place w ^ (token % 8), so that the eight tokens that an ldmatrix
-/// phase reads lie in eight different sets of banks. Tokens past M arrive as zeros.
+/// A stage is [token][8 words of 16 bytes]; word w of a token lies at place w ^ Turn(token % 8), so that the eight tokens that an ldmatrix
+/// phase reads lie in eight different sets of banks, and so do four words of two neighbours that eight lanes load themselves. Tokens past M
+/// arrive as zeros.
 /// </remarks>
 internal readonly struct PrefillStages<TTile>
     where TTile : struct, IPrefillTile
@@ -32,7 +33,7 @@ internal readonly struct PrefillStages<TTile>
         int word = Group.IdxX & (BlockWords - 1);
         token = firstToken + row;
         source = (token * x.Stride) + word;
-        target = (row * BlockWords) + (word ^ (row & 7));
+        target = (row * BlockWords) + (word ^ Turn(row & 7));
     }
 
     /// <summary>Copies of a thread for each stage.</summary>
@@ -76,5 +77,8 @@ internal readonly struct PrefillStages<TTile>
     public static int TileStart(int tokenTile) => tokenTile * 8 * BlockWords;
 
     /// <summary>Of 32 k from word 4 · half on, what a lane names to ldmatrix: token of the eight and word of the four.</summary>
-    public static int Place(int tokenOfTile, int word) => (tokenOfTile * BlockWords) + (word ^ tokenOfTile);
+    public static int Place(int tokenOfTile, int word) => (tokenOfTile * BlockWords) + (word ^ Turn(tokenOfTile));
+
+    // Of neighbours one has words 0 … 3 in the lower four places, the other in the upper.
+    private static int Turn(int tokenOfTile) => ((tokenOfTile & 1) << 2) | (tokenOfTile >> 1);
 }
