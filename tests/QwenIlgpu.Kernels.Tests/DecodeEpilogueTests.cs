@@ -44,21 +44,26 @@ internal sealed class DecodeEpilogueTests
     }
 
     // Rows of four projections, a plain one among them, as each projection alone.
-    [TestCase(1)]
-    [TestCase(9, Category = "Exhaustive")]
-    public void ProjectionsOfALaunchAreEachAlone(int m)
+    [TestCase(1, TensorCoreType.Bf16)]
+    [TestCase(9, TensorCoreType.Bf16, Category = "Exhaustive")]
+    [TestCase(17, TensorCoreType.Bf16, Category = "Exhaustive")]
+    [TestCase(1, TensorCoreType.F16, Category = "Exhaustive")]
+    [TestCase(9, TensorCoreType.F16, Category = "Exhaustive")]
+    [TestCase(17, TensorCoreType.F16, Category = "Exhaustive")]
+    public void ProjectionsOfALaunchAreEachAlone(int m, object operandType)
     {
+        var operand = (TensorCoreType)operandType;
         int[] rows = [N, 101, 6, 16];
         DecodeWeights[] weights =
         [
-            First, DecodeWeights.Random("int4", 101, K, 64, WeightType.F16, 5), DecodeWeights.Random("bf16", 6, K, 0, WeightType.Bf16, 6),
+            First, DecodeWeights.Random("int4", 101, K, 64, WeightType.F16, 5), DecodeWeights.Random(operand == TensorCoreType.F16 ? "f16" : "bf16", 6, K, 0, WeightType.Bf16, 6),
             DecodeWeights.Random("int4", 16, K, 64, WeightType.F16, 7),
         ];
         var x = new DecodeRows(Device.Upload(DecodeRun.Floats(m, m * K), m, K));
 
-        float[] together = Run(x, weights, default, rows);
+        float[] together = Run(x, weights, default, rows, operand);
 
-        float[] alone = [.. rows.Select((n, i) => (N: n, Weights: weights[i])).SelectMany(p => Run(x, [p.Weights], default, [p.N]))];
+        float[] alone = [.. rows.Select((n, i) => (N: n, Weights: weights[i])).SelectMany(p => Run(x, [p.Weights], default, [p.N], operand))];
         Assert.That(together, Is.EqualTo(alone));
     }
 
@@ -211,7 +216,7 @@ internal sealed class DecodeEpilogueTests
     public void SharesUnitsOutEvenly(int units, int splits, int multiprocessors, int groups) =>
         Assert.That(DecodeGrid.Groups(units, splits, multiprocessors), Is.EqualTo(groups));
 
-    private static float[] Run(DecodeRows x, DecodeWeights[] weights, DecodeFinish finish, int[] rows)
+    private static float[] Run(DecodeRows x, DecodeWeights[] weights, DecodeFinish finish, int[] rows, TensorCoreType operand = default)
     {
         int m = x.X.Rows;
         int[] weightRows = finish.SwiGlu ? [rows[0], rows[0]] : rows;
@@ -219,7 +224,7 @@ internal sealed class DecodeEpilogueTests
         DecodeProjection[] projections =
             [.. weights.Select((w, i) => new DecodeProjection(w.Upload(Device), i < ys.Length ? ys[i] : default))];
         Device.Run(DecodeMatMul.Bind(
-            Device.Loader, x, projections, finish, TensorCoreType.Bf16, DecodeRun.Scratch(m, x.X.Columns, weightRows, finish.SwiGlu)));
+            Device.Loader, x, projections, finish, operand, DecodeRun.Scratch(m, x.X.Columns, weightRows, finish.SwiGlu)));
         return [.. ys.SelectMany(y => Device.Download(y))];
     }
 }

@@ -51,9 +51,8 @@ internal static class DeltaPrefillFixture
 
         Launch[] Bind<TMemory>()
             where TMemory : struct, IScanMemory => DeltaPrefill.BindRule<TMemory, TSteps>(
-                device.Loader, shape, scratch, states,
-                device.Upload(step.FirstRow), device.Upload(step.Positions), device.Upload(step.StateSlot), chunks, y,
-                parts.Any(p => p.Snapshots is not null) ? device.Upload(snapshots) : null);
+                device.Loader, shape, scratch, states, device.Upload(step.FirstRow), device.Upload(step.Positions), device.Upload(step.StateSlot),
+                chunks, y, parts.Any(p => p.Snapshots is not null) ? device.Upload(snapshots) : null);
 
         float[] State(int slot) => states.F32 is { } f32
             ? device.Download(f32.Row(slot))

@@ -107,6 +107,20 @@ internal sealed class DeltaPrefillTests
         AssertClose(state[0], whole.Reference(0).State, "state", f16 ? 2 : 1);
     }
 
+    [Category("Exhaustive")]
+    [Test]
+    public void KeepsAnF16StateOfRealHeads()
+    {
+        var shape = new DeltaShape(1, 3, 128, 128);
+        var sequence = new DeltaSequence(shape, 65, 3);
+
+        (float[] y, float[][] states, _) = Run(shape, true, 0, new DeltaPart(0, sequence));
+
+        (double[] expected, double[] state) = sequence.Reference(0);
+        AssertClose(y, expected, "y", 2);
+        AssertClose(states[0], state, "state", 2);
+    }
+
     // A prompt cut within a chunk gives other chunks: the bound holds, the bits do not.
     [Test]
     public void PrefillCutAnywhereStaysWithinTheBound()

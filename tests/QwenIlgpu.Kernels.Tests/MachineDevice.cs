@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Runtime.InteropServices;
 using ILGPU;
 using ILGPU.Algorithms;
@@ -15,6 +16,9 @@ internal static class MachineDevice
 {
     private static readonly Machine Machine = new(new MachineOptions { Declared = MachineDeclarations.All });
     private static readonly Lazy<TestDevice> SharedDevice = new(Open);
+
+    /// <summary>Entries of the kernels launched so far.</summary>
+    public static HashSet<MethodInfo> Launched { get; } = [];
 
     /// <summary>The device; where its driver is not made for the system, the test that asks is skipped.</summary>
     public static TestDevice Shared
@@ -51,14 +55,15 @@ internal static class MachineDevice
     }
 
     /// <summary>Runs launches under a schedule, or that of the test that runs.</summary>
-    public static void Run(MachineSchedule? schedule, Action launches)
+    public static void Run(MachineSchedule? schedule, Launch[] launches, Action run)
     {
+        Launched.UnionWith(launches.Where(l => l is { IsEmpty: false, Entry: not null }).Select(l => l.Entry!));
         MachineOptions usual = Machine.Options;
         if ((schedule ?? MachineSchedule.Current) is { } other)
             Machine.Options = other.Change(usual);
         try
         {
-            launches();
+            run();
         }
         finally
         {

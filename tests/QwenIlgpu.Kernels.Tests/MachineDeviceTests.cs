@@ -88,4 +88,24 @@ internal sealed class MachineDeviceTests
             () => Device.Run(launch),
             Throws.TypeOf<AssertionException>().With.Message.Contains("UnwrittenMemory in Kernel_GatherRows"));
     }
+
+    [Test]
+    public void AddsOnTensorCoresWithOneRounding() => Assert.That(OneAndSixteenTinyProducts(), Is.All.EqualTo(1 + (1f / (1 << 20))));
+
+    // Each product lies below what is kept beside the 1.
+    [Test]
+    [Property(MachineSchedule.Property, "cut")]
+    public void RunsUnderTheScheduleOfTheTest() => Assert.That(OneAndSixteenTinyProducts(), Is.All.EqualTo(1));
+
+    private static float[] OneAndSixteenTinyProducts()
+    {
+        UInt4[] a = [.. Enumerable.Repeat(new UInt4(0x00010001, 0x00010001, 0x00010001, 0x00010001), 32)];           // 2^-24
+        UInt2[] b = [.. Enumerable.Repeat(new UInt2(0x3c003c00, 0x3c003c00), 32)];                                  // 1
+        Float4[] c = [.. Enumerable.Repeat(new Float4(1, 1, 1, 1), 32)];
+        var kernel = new MmaKernel(
+            Device.Upload(a), Device.Upload(b), Device.Upload(c), Device.Poisoned<Float4>(32), Device.Poisoned<Float4>(32),
+            Device.Poisoned<Float4>(32));
+        Device.Run(MmaKernel.Products, new KernelConfig(1, 32), kernel);
+        return [.. Device.Download(kernel.F16Results).SelectMany(r => new[] { r.X, r.Y, r.Z, r.W })];
+    }
 }

@@ -37,11 +37,11 @@ internal static class MachineFixtures
         string name = suite.Name;
         suite.Name = name.EndsWith(')') ? $"{name[..^1]}, {schedule.Name})" : $"{name}({schedule.Name})";
         suite.Properties.Add(PropertyNames.Category, Exhaustive);
-        Mark(suite, schedule, suite.FullName.Length, suite.FullName[..^name.Length] + suite.Name);
+        Mark(suite, schedule, suite.FullName, suite.FullName[..^name.Length] + suite.Name);
         return suite;
     }
 
-    private static void Mark(TestSuite suite, MachineSchedule schedule, int oldLength, string newName)
+    private static void Mark(TestSuite suite, MachineSchedule schedule, string oldName, string newName)
     {
         Rename(suite);
         for (int i = suite.Tests.Count - 1; i >= 0; i--)
@@ -50,14 +50,15 @@ internal static class MachineFixtures
             if (Is(test, None) || Is(test, Slow) || Is(test, Exhaustive) || test.Arguments.Any(a => a is "cpu" or "pocl"))
                 suite.Tests.RemoveAt(i);
             else if (test is TestSuite cases)
-                Mark(cases, schedule, oldLength, newName);
+                Mark(cases, schedule, oldName, newName);
             else
                 Rename(test);
         }
 
         void Rename(Test test)
         {
-            test.FullName = newName + test.FullName[oldLength..];
+            if (test.FullName.StartsWith(oldName, StringComparison.Ordinal))        // of the cases of a method, theirs alone does
+                test.FullName = newName + test.FullName[oldName.Length..];
             test.Properties.Set(MachineSchedule.Property, schedule.Name);
         }
     }

@@ -57,58 +57,45 @@ internal sealed class PrefillMatMulTests
         Assert.That(run.Deviation(run.Y(weights, n), weights, n), Is.LessThanOrEqualTo(1));
     }
 
+    // Every weight tile with either operand.
+    private static IEnumerable<TestCaseData> Tiles() =>
+        from weights in new[] { ("int4", 64), ("int4", 32), ("int8", 32), ("bf16", 0) }
+        from operand in Enum.GetValues<TensorCoreType>()
+        let format = operand == TensorCoreType.F16 && weights.Item1 == "bf16" ? "f16" : weights.Item1
+        select new TestCaseData(format, weights.Item2, operand);
+
     // Written out as on a GPU, more rows and tokens than one.
     [Category("Exhaustive")]
-    [Test]
-    public void SmallTilesHaveTheSameBits()
-    {
-        const int M = 70;
-        const int N = 150;
-        const int K = 128;
-        DecodeWeights weights = DecodeWeights.Random("int4", N, K, 64, WeightType.F16, 8);
-        var run = new PrefillRun(Device, M, K);
-
-        float[] y = run.Y<SmallPrefillTile>(weights, N);
-
-        Assert.That(run.Deviation(y, weights, N), Is.LessThanOrEqualTo(1));
-        Assert.That(y, Is.EqualTo(run.Y(weights, N)));
-    }
+    [TestCaseSource(nameof(Tiles))]
+    public void SmallTilesHaveTheSameBits(string format, int group, object operand) =>
+        TilesHaveTheSameBits<SmallPrefillTile>(format, group, operand, 70, 150, 128);
 
     // 32 tokens a group, written out as on a GPU; more groups of tokens than one.
-    [Test]
-    public void FewTokenTilesHaveTheSameBits()
-    {
-        const int M = 41;
-        const int N = 150;
-        const int K = 192;
-        DecodeWeights weights = DecodeWeights.Random("int4", N, K, 64, WeightType.F16, 8);
-        var run = new PrefillRun(Device, M, K);
-
-        float[] y = run.Y<FewTokensPrefillTile>(weights, N);
-
-        Assert.That(run.Deviation(y, weights, N), Is.LessThanOrEqualTo(1));
-        Assert.That(y, Is.EqualTo(run.Y(weights, N)));
-    }
+    [Category("Exhaustive")]
+    [TestCaseSource(nameof(Tiles))]
+    public void FewTokenTilesHaveTheSameBits(string format, int group, object operand) =>
+        TilesHaveTheSameBits<FewTokensPrefillTile>(format, group, operand, 41, 150, 192);
 
     // As on a GPU.
-    [TestCase("int4", 128)]
-    [TestCase("int4", 32)]
-    [TestCase("int8", 32)]
-    [TestCase("bf16", 0)]
-    public void WideTilesHaveTheSameBits(string format, int group)
+    [Category("Exhaustive")]
+    [TestCaseSource(nameof(Tiles))]
+    public void WideTilesHaveTheSameBits(string format, int group, object operand)
     {
         if (WarpDevice.Usual == "pocl")
             Assert.Ignore("PoCL needs minutes for each and a stack for its threads of `ulimit -s 2000000` or so");
-        const int M = 70;
-        const int N = 300;
-        const int K = 320;
-        DecodeWeights weights = DecodeWeights.Random(format, N, K, group, WeightType.Bf16, 8);
-        var run = new PrefillRun(Device, M, K);
+        TilesHaveTheSameBits<WidePrefillTile>(format, group, operand, 70, 300, 320);
+    }
 
-        float[] y = run.Y<WidePrefillTile>(weights, N);
+    private static void TilesHaveTheSameBits<TTile>(string format, int group, object operand, int m, int n, int k)
+        where TTile : struct, IPrefillTile
+    {
+        DecodeWeights weights = DecodeWeights.Random(format, n, k, group, WeightType.F16, 8);
+        var run = new PrefillRun(Device, m, k) { Operand = (TensorCoreType)operand };
 
-        Assert.That(run.Deviation(y, weights, N), Is.LessThanOrEqualTo(1));
-        Assert.That(y, Is.EqualTo(run.Y(weights, N)));
+        float[] y = run.Y<TTile>(weights, n);
+
+        Assert.That(run.Deviation(y, weights, n), Is.LessThanOrEqualTo(1));
+        Assert.That(y, Is.EqualTo(run.Y(weights, n)));
     }
 
     // Bands of 16 tiles of tokens, and the last one narrower.
@@ -173,8 +160,8 @@ internal sealed class PrefillMatMulTests
         where TSteps : struct, IPrefillSteps
         where TCodes : struct, IDecodeSteps
     {
-        DecodeWeights weights = DecodeWeights.Random("int4", 33, 192, 64, WeightType.F16, 1);
-        var run = new PrefillRun(device, 9, 192);
+        DecodeWeights weights = DecodeWeights.Random("int4", 33, 256, 64, WeightType.F16, 1);
+        var run = new PrefillRun(device, 9, 256);
         return run.Deviation(run.Y<ToyPrefillTile, TSteps, TCodes>(weights, 33), weights, 33);
     }
 }

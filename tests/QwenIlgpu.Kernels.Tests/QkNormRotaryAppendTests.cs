@@ -3,8 +3,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Norm, rotation and append in one launch, held against the definitions and the two portable kernels.</summary>
-[UnderSchedules(TypeArgs = [typeof(float), typeof(F32Format)])]
-[UnderSchedules(TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
+[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(float), typeof(F32Format)])]
+[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
 [NonParallelizable]
 internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
     where TStorage : unmanaged

@@ -14,10 +14,10 @@ internal sealed class SamplingTiersAttribute : NUnitAttribute, IFixtureBuilder2
         foreach (string name in SamplingTier.Names)
         {
             IEnumerable<TestSuite> suites = name == "groups"
-                ? new UnderSchedulesAttribute(name).BuildFrom(typeInfo, filter)
+                ? new UnderSchedulesAttribute(name) { UsesTensorCores = false }.BuildFrom(typeInfo, filter)
                 : new TestFixtureAttribute(name).BuildFrom(typeInfo, filter);
             foreach (TestSuite suite in suites)
-                yield return name == "ptx" ? MachineFixtures.Shortened(suite) : suite;
+                yield return name == "ptx" || (name == "groups" && WarpDevice.Usual == "machine") ? MachineFixtures.Shortened(suite) : suite;
         }
     }
 }

@@ -129,7 +129,7 @@ internal sealed class TestDevice : IDisposable
         try
         {
             if (IsMachine)
-                MachineDevice.Run(schedule, RunAll);
+                MachineDevice.Run(schedule, launches, RunAll);
             else
                 RunAll();
         }

@@ -11,13 +11,18 @@ internal sealed class UnderSchedulesAttribute(params object[] arguments) : NUnit
 {
     public Type[] TypeArgs { get; init; } = [];
 
+    /// <summary>Whether what the kernels add on tensor cores is to be cut in one of the copies.</summary>
+    public bool UsesTensorCores { get; init; } = true;
+
     public IEnumerable<TestSuite> BuildFrom(ITypeInfo typeInfo) => BuildFrom(typeInfo, MachineFixtures.Everything);
 
     public IEnumerable<TestSuite> BuildFrom(ITypeInfo typeInfo, IPreFilter filter)
     {
         foreach (TestSuite suite in Build(typeInfo, filter))
             yield return suite;
-        foreach (MachineSchedule schedule in WarpDevice.Usual == "machine" ? MachineSchedule.Others : [])
+        if (WarpDevice.Usual != "machine")
+            yield break;
+        foreach (MachineSchedule schedule in UsesTensorCores ? [.. MachineSchedule.Seeds, MachineSchedule.Cut] : MachineSchedule.Seeds)
         {
             foreach (TestSuite suite in Build(typeInfo, filter))
                 yield return MachineFixtures.Under(schedule, suite);
