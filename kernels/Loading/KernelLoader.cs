@@ -69,11 +69,11 @@ internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDire
                 ? otherShare ?? share.Share
                 : (thread, threads) => entry(thread, threads, kernel);
             CpuSequence sequence = CpuSequence.Of(part);
-            return new Launch(entry.Method.Name, items, stream => cpu.Run(stream, sequence)) { Entry = entry.Method, CpuPart = part };
+            return new Launch(entry.Method.Name, items, stream => cpu.Run(stream, sequence)) { CpuPart = part };
         }
 
         var launch = (Action<AcceleratorStream, Index1D, int, TKernel>)Load(entry.Method, () => Accelerator.LoadAutoGroupedKernel(entry));
-        return new Launch(entry.Method.Name, items, stream => launch(stream, items, items, kernel)) { Entry = entry.Method };
+        return new Launch(entry.Method.Name, items, stream => launch(stream, items, items, kernel));
     }
 
     /// <summary>
@@ -85,10 +85,7 @@ internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDire
         if (cuda is not null)
             return BindCuda(entry.Method, _ => LaunchShape.Of(config), kernel);
         var launch = (Action<AcceleratorStream, KernelConfig, TKernel>)Load(entry.Method, () => Accelerator.LoadKernel(entry));
-        return new Launch(entry.Method.Name, LaunchShape.Of(config).IsEmpty ? 0 : 1, stream => launch(stream, config, kernel))
-        {
-            Entry = entry.Method,
-        };
+        return new Launch(entry.Method.Name, LaunchShape.Of(config).IsEmpty ? 0 : 1, stream => launch(stream, config, kernel));
     }
 
     public void Dispose()
@@ -107,7 +104,7 @@ internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDire
             CudaFunction function = cuda!.Load(entry);
             LaunchShape shape = shapeOf(function);
             CudaLaunch launch = function.Bind(shape, OverlapsLaunches, operands);
-            return new Launch(entry.Name, shape.IsEmpty ? 0 : 1, launch.Run) { Entry = entry };
+            return new Launch(entry.Name, shape.IsEmpty ? 0 : 1, launch.Run);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Reflection;
 using ILGPU.Runtime;
 
 namespace QwenIlgpu.Kernels;
@@ -7,9 +6,6 @@ namespace QwenIlgpu.Kernels;
 internal sealed class Launch(string name, int threads, Action<AcceleratorStream> run)
 {
     public string Name { get; } = name;
-
-    /// <summary>The kernel's entry, where the launch is of one that a loader bound.</summary>
-    public MethodInfo? Entry { get; init; }
 
     /// <summary>On the CPU, what one thread of so many does of it; null for kernels of groups and on other accelerators.</summary>
     public Action<int, int>? CpuPart { get; init; }

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 using ILGPU;
 using ILGPU.Algorithms;
@@ -16,9 +15,6 @@ internal static class MachineDevice
 {
     private static readonly Machine Machine = new(new MachineOptions { Declared = MachineDeclarations.All });
     private static readonly Lazy<TestDevice> SharedDevice = new(Open);
-
-    /// <summary>Entries of the kernels launched so far.</summary>
-    public static HashSet<MethodInfo> Launched { get; } = [];
 
     /// <summary>The device; where its driver is not made for the system, the test that asks is skipped.</summary>
     public static TestDevice Shared
@@ -55,9 +51,8 @@ internal static class MachineDevice
     }
 
     /// <summary>Runs launches under a schedule, or that of the test that runs.</summary>
-    public static void Run(MachineSchedule? schedule, Launch[] launches, Action run)
+    public static void Run(MachineSchedule? schedule, Action run)
     {
-        Launched.UnionWith(launches.Where(l => l is { IsEmpty: false, Entry: not null }).Select(l => l.Entry!));
         MachineOptions usual = Machine.Options;
         if ((schedule ?? MachineSchedule.Current) is { } other)
             Machine.Options = other.Change(usual);

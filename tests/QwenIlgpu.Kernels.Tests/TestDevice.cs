@@ -129,7 +129,7 @@ internal sealed class TestDevice : IDisposable
         try
         {
             if (IsMachine)
-                MachineDevice.Run(schedule, launches, RunAll);
+                MachineDevice.Run(schedule, RunAll);
             else
                 RunAll();
         }
