@@ -37,8 +37,8 @@ internal readonly record struct PtxTraffic(
 internal readonly record struct PtxTrafficCells(double? Sectors, double? Conflicts)
 {
     /// <summary>
-    /// Counts of a slice repeat; which of two groups adds what both have summed depends on the schedule, and cells have two decimals: half
-    /// a unit of rounding on either side, and as much again.
+    /// Cells have two decimals, half a unit of rounding on either side. Counts of a slice repeat but where groups hand out places by atomic
+    /// additions, as those of sampling do: there they move by a few in a thousand with the processors' own order.
     /// </summary>
     public const double Tolerance = 0.02;
 

@@ -1,5 +1,5 @@
-using ILGPU;
 using System.Runtime.InteropServices;
+using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
