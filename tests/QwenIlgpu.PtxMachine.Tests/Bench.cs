@@ -12,58 +12,48 @@ internal sealed unsafe class Bench(MachineOptions options) : IDisposable
     /// <summary>Marks the line of a body that a fault must name.</summary>
     public const string Mark = "// here";
 
-    private readonly Machine _machine = new(options);
+    private readonly Machine machine = new(options);
 
     public Bench()
         : this(new MachineOptions())
     {
     }
 
-    public LaunchCounts Counts => _machine.Counts!;
+    public LaunchCounts Counts => machine.Counts!;
 
     public static GridShape Warp => Line(1, 32);
 
     /// <summary>So many groups of so many threads, of one dimension.</summary>
     public static GridShape Line(uint groups, uint threads) => new(groups, 1, 1, threads, 1, 1, 0);
 
-    public void Dispose() => _machine.Dispose();
+    public void Dispose() => machine.Dispose();
 
     /// <summary>New memory that holds these.</summary>
     public nint Upload<T>(params ReadOnlySpan<T> values)
-        where T : unmanaged
-    {
-        nint address = Allocate<T>(values.Length);
-        values.CopyTo(new Span<T>((void*)address, values.Length));
-        _machine.Memory.MarkWritten(address, (long)values.Length * sizeof(T));
-        return address;
-    }
+        where T : unmanaged => machine.Upload(values);
 
     /// <summary>New memory of which only the first bytes are written, with zeros.</summary>
     public nint AllocateWritten(int bytes, int writtenBytes)
     {
         nint address = Allocate<byte>(bytes);
         new Span<byte>((void*)address, writtenBytes).Clear();
-        _machine.Memory.MarkWritten(address, writtenBytes);
+        machine.Memory.MarkWritten(address, writtenBytes);
         return address;
     }
 
     /// <summary>New memory that nothing has written.</summary>
     public nint Allocate<T>(int count)
-        where T : unmanaged => _machine.Memory.Allocate((long)count * sizeof(T));
+        where T : unmanaged => machine.Allocate<T>(count);
 
     public T[] Download<T>(nint address, int count)
-        where T : unmanaged
-    {
-        Assert.That(_machine.Memory.HasUnwritten(address, (long)count * sizeof(T)), Is.False, "results that nothing wrote");
-        return new ReadOnlySpan<T>((void*)address, count).ToArray();
-    }
+        where T : unmanaged => machine.Download<T>(address, count);
 
     /// <summary>Runs a body; the arguments are 64 bits each.</summary>
     public void Launch(string body, GridShape shape, params ReadOnlySpan<nint> arguments) =>
         Launch(Text(body, arguments.Length), "Kernel", shape, arguments);
 
     public void Launch(string text, string kernel, GridShape shape, ReadOnlySpan<nint> arguments) =>
-        _machine.Launch(PtxModule.Parse(text).Kernels[kernel], shape, System.Runtime.InteropServices.MemoryMarshal.AsBytes(arguments));
+        machine.Launch(PtxModule.Parse(text).Kernels[kernel], shape, System.Runtime.InteropServices.MemoryMarshal.AsBytes(arguments));
 
     /// <summary>What the sanitizer says of a text.</summary>
     public IReadOnlyList<Fault> FaultsOf(string text, GridShape shape, params ReadOnlySpan<nint> arguments)
@@ -96,4 +86,29 @@ internal sealed unsafe class Bench(MachineOptions options) : IDisposable
 
     /// <summary>The line with <see cref="Mark"/>, from 1.</summary>
     public static int MarkedLine(string text) => Array.FindIndex(text.Split('\n'), l => l.Contains(Mark, StringComparison.Ordinal)) + 1;
+}
+
+/// <summary>A machine's memory as a test's host has it.</summary>
+internal static unsafe class HostCopies
+{
+    /// <summary>New memory that holds these.</summary>
+    public static nint Upload<T>(this Machine machine, ReadOnlySpan<T> values)
+        where T : unmanaged
+    {
+        nint address = machine.Allocate<T>(values.Length);
+        values.CopyTo(new Span<T>((void*)address, values.Length));
+        machine.Memory.MarkWritten(address, (long)values.Length * sizeof(T));
+        return address;
+    }
+
+    /// <summary>New memory that nothing has written.</summary>
+    public static nint Allocate<T>(this Machine machine, int count)
+        where T : unmanaged => machine.Memory.Allocate((long)count * sizeof(T));
+
+    public static T[] Download<T>(this Machine machine, nint address, int count)
+        where T : unmanaged
+    {
+        Assert.That(machine.Memory.HasUnwritten(address, (long)count * sizeof(T)), Is.False, "results that nothing wrote");
+        return new ReadOnlySpan<T>((void*)address, count).ToArray();
+    }
 }

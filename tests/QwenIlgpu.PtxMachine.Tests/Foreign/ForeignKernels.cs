@@ -3,36 +3,26 @@ using System.Buffers.Binary;
 namespace QwenIlgpu.PtxMachine.Tests;
 
 /// <summary>A machine and one of the PTX files beside this one, whose kernels are launched as a C++ program would.</summary>
-internal sealed unsafe class ForeignKernels(string file, int seed, TensorCoreSums sums = TensorCoreSums.RoundedOnce) : IDisposable
+internal sealed class ForeignKernels(string file, int seed, TensorCoreSums sums = TensorCoreSums.RoundedOnce) : IDisposable
 {
-    private readonly Machine _machine = new(new MachineOptions { Seed = seed, TensorCoreSums = sums });
-    private readonly PtxModule _module = Parse(file);
+    private readonly Machine machine = new(new MachineOptions { Seed = seed, TensorCoreSums = sums });
+    private readonly PtxModule module = Parse(file);
 
-    public void Dispose() => _machine.Dispose();
+    public void Dispose() => machine.Dispose();
 
     /// <summary>New memory that holds these.</summary>
     public nint Upload<T>(params ReadOnlySpan<T> values)
-        where T : unmanaged
-    {
-        nint address = Allocate<T>(values.Length);
-        values.CopyTo(new Span<T>((void*)address, values.Length));
-        _machine.Memory.MarkWritten(address, (long)values.Length * sizeof(T));
-        return address;
-    }
+        where T : unmanaged => machine.Upload(values);
 
     /// <summary>New memory that nothing has written.</summary>
     public nint Allocate<T>(int count)
-        where T : unmanaged => _machine.Memory.Allocate((long)count * sizeof(T));
+        where T : unmanaged => machine.Allocate<T>(count);
 
     public T[] Download<T>(nint address, int count)
-        where T : unmanaged
-    {
-        Assert.That(_machine.Memory.HasUnwritten(address, (long)count * sizeof(T)), Is.False, "results that nothing wrote");
-        return new ReadOnlySpan<T>((void*)address, count).ToArray();
-    }
+        where T : unmanaged => machine.Download<T>(address, count);
 
     public void Launch(string kernel, GridShape shape, params ReadOnlySpan<object> arguments) =>
-        _machine.Launch(_module.Kernels[kernel], shape, Buffer(arguments));
+        machine.Launch(module.Kernels[kernel], shape, Buffer(arguments));
 
     /// <summary>So many groups of so many threads, of one dimension.</summary>
     public static GridShape Line(int groups, int threads) => new((uint)groups, 1, 1, (uint)threads, 1, 1, 0);

@@ -8,18 +8,18 @@ internal sealed class Tile(TileFormat format)
     public const int Rows = 16;
     public const int Columns = 8;
 
-    private readonly uint[] _a = new uint[128];
-    private readonly uint[] _b = new uint[64];
-    private readonly float[] _c = new float[128];
-    private readonly float[] _d = new float[128];
+    private readonly uint[] left = new uint[128];
+    private readonly uint[] right = new uint[64];
+    private readonly float[] accumulators = new float[128];
+    private readonly float[] results = new float[128];
 
     public int Depth => format == TileFormat.Tf32 ? 8 : 16;
 
-    public ReadOnlySpan<uint> LeftRegisters => _a;
+    public ReadOnlySpan<uint> LeftRegisters => left;
 
-    public ReadOnlySpan<uint> RightRegisters => _b;
+    public ReadOnlySpan<uint> RightRegisters => right;
 
-    public float[] Accumulators => _c;
+    public float[] Accumulators => accumulators;
 
     /// <summary>Register and lane of an element of A; the half is the column's last bit.</summary>
     public (int Register, int Lane) LeftPlace(int row, int k) => format == TileFormat.Tf32
@@ -33,27 +33,27 @@ internal sealed class Tile(TileFormat format)
     public static (int Register, int Lane) SumPlace(int row, int column) =>
         ((2 * (row / 8)) + (column % 2), (4 * (row % 8)) + (column / 2));
 
-    public Tile Left(int row, int k, double value) => Put(_a, LeftPlace(row, k), k, Bits(value));
+    public Tile Left(int row, int k, double value) => Put(left, LeftPlace(row, k), k, Bits(value));
 
-    public Tile Right(int k, int column, double value) => Put(_b, RightPlace(k, column), k, Bits(value));
+    public Tile Right(int k, int column, double value) => Put(right, RightPlace(k, column), k, Bits(value));
 
     /// <summary>One product of row 0 and column 0.</summary>
     public Tile Product(int k, double left, double right) => Left(0, k, left).Right(k, 0, right);
 
-    public Tile LeftBits(int row, int k, uint bits) => Put(_a, LeftPlace(row, k), k, bits);
+    public Tile LeftBits(int row, int k, uint bits) => Put(left, LeftPlace(row, k), k, bits);
 
-    public Tile RightBits(int k, int column, uint bits) => Put(_b, RightPlace(k, column), k, bits);
+    public Tile RightBits(int k, int column, uint bits) => Put(right, RightPlace(k, column), k, bits);
 
     public Tile Accumulator(int row, int column, float value)
     {
         (int register, int lane) = SumPlace(row, column);
-        _c[(32 * register) + lane] = value;
+        accumulators[(32 * register) + lane] = value;
         return this;
     }
 
-    public double LeftValue(int row, int k) => Value(_a, LeftPlace(row, k), k);
+    public double LeftValue(int row, int k) => Value(left, LeftPlace(row, k), k);
 
-    public double RightValue(int k, int column) => Value(_b, RightPlace(k, column), k);
+    public double RightValue(int k, int column) => Value(right, RightPlace(k, column), k);
 
     public float SumOf(float[] registers, int row, int column)
     {
@@ -64,10 +64,10 @@ internal sealed class Tile(TileFormat format)
     public float[] Multiply(TensorCoreSums sums = TensorCoreSums.RoundedOnce)
     {
         if (format == TileFormat.Tf32)
-            TensorCore.MultiplyTf32(_a, _b, _c, _d, sums);
+            TensorCore.MultiplyTf32(left, right, accumulators, results, sums);
         else
-            TensorCore.MultiplyHalf(_a, _b, _c, _d, format == TileFormat.Bf16, sums);
-        return _d;
+            TensorCore.MultiplyHalf(left, right, accumulators, results, format == TileFormat.Bf16, sums);
+        return results;
     }
 
     /// <summary>The element of row 0 and column 0.</summary>
@@ -75,7 +75,7 @@ internal sealed class Tile(TileFormat format)
 
     public ExactNumber Exact(int row, int column)
     {
-        ExactNumber sum = ExactNumber.Of(SumOf(_c, row, column));
+        ExactNumber sum = ExactNumber.Of(SumOf(accumulators, row, column));
         for (int k = 0; k < Depth; k++)
             sum += ExactNumber.Of(LeftValue(row, k) * RightValue(k, column));
         return sum;
@@ -92,8 +92,8 @@ internal sealed class Tile(TileFormat format)
                 RightBits(k, column, AnyBits(random));
         }
 
-        for (int i = 0; i < _c.Length; i++)
-            _c[i] = BitConverter.UInt32BitsToSingle(((uint)random.Next(0x7f800000)) | ((uint)random.Next(2) << 31));
+        for (int i = 0; i < accumulators.Length; i++)
+            accumulators[i] = BitConverter.UInt32BitsToSingle(((uint)random.Next(0x7f800000)) | ((uint)random.Next(2) << 31));
         return this;
     }
 
@@ -108,8 +108,8 @@ internal sealed class Tile(TileFormat format)
                 Right(k, column, Number(random, rightBits));
         }
 
-        for (int i = 0; i < _c.Length; i++)
-            _c[i] = (float)Number(random, accumulatorBits);
+        for (int i = 0; i < accumulators.Length; i++)
+            accumulators[i] = (float)Number(random, accumulatorBits);
         return this;
     }
 
