@@ -43,7 +43,7 @@ internal sealed unsafe class Warp : IDisposable
             Registers.Fill(File, slot, bits);
         uint lanes = (uint)Math.Min(launch.Shape.GroupThreads - ((long)number * Lanes), Lanes);
         Existing = lanes == Lanes ? AllLanes : (1u << (int)lanes) - 1;
-        FillThreadNumbers(slots);
+        SpecialRegisters.Fill(this);
     }
 
     public Launch Launch => launch;
@@ -95,8 +95,7 @@ internal sealed unsafe class Warp : IDisposable
         foreach ((string name, Slot slot) in slots.Specials)
         {
             undefined[slot.Index] = 0;
-            if (name.StartsWith("%ctaid.", StringComparison.Ordinal))
-                Registers.Fill(File, slot, name[^1] switch { 'x' => Group.X, 'y' => Group.Y, _ => Group.Z });
+            SpecialRegisters.FillGroup(this, name, slot);
         }
 
         waiting.Clear();
@@ -338,39 +337,6 @@ internal sealed unsafe class Warp : IDisposable
             State = WarpState.Done;
             Copies.LandAll();
             Group.WarpEnded();
-        }
-    }
-
-    private void FillThreadNumbers(SlotPlan slots)
-    {
-        GridShape shape = launch.Shape;
-        foreach ((string name, Slot slot) in slots.Specials)
-        {
-            uint* lanes = Lane<uint>(slot);
-            for (int lane = 0; lane < Lanes; lane++)
-            {
-                uint thread = (uint)((Number * Lanes) + lane);
-                lanes[lane] = name switch
-                {
-                    "%tid.x" => thread % shape.GroupX,
-                    "%tid.y" => thread / shape.GroupX % shape.GroupY,
-                    "%tid.z" => thread / shape.GroupX / shape.GroupY,
-                    "%ntid.x" => shape.GroupX,
-                    "%ntid.y" => shape.GroupY,
-                    "%ntid.z" => shape.GroupZ,
-                    "%nctaid.x" => shape.GridX,
-                    "%nctaid.y" => shape.GridY,
-                    "%nctaid.z" => shape.GridZ,
-                    "%laneid" => (uint)lane,
-                    "%warpid" => (uint)Number,
-                    "%nwarpid" => (uint)launch.GroupWarps,
-                    "%lanemask_lt" => (1u << lane) - 1,
-                    "%lanemask_eq" => 1u << lane,
-                    "%dynamic_smem_size" => shape.DynamicSharedBytes,
-                    "%total_smem_size" => (uint)launch.SharedBytes,
-                    _ => 0,
-                };
-            }
         }
     }
 
