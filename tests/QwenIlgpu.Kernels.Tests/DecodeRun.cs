@@ -25,6 +25,9 @@ internal sealed class DecodeRun
 
     public TensorCoreType Operand { get; init; }
 
+    /// <summary>Where it runs.</summary>
+    public TestDevice On { get; init; } = Device;
+
     /// <summary>Seed of the norm's weight; 0: no norm.</summary>
     public int NormSeed { get; init; }
 
@@ -50,16 +53,16 @@ internal sealed class DecodeRun
     public float[] Y<TSteps>()
         where TSteps : struct, IDecodeSteps
     {
-        Matrix<float> y = Device.Poisoned<float>(m, n);
-        ArrayView<float> norm = NormSeed == 0 ? default : Device.Upload(Floats(NormSeed, k));
-        Device.Run(DecodeMatMul.Bind<TSteps>(
-            Device.Loader,
-            new DecodeRows(Device.Upload(X, m, k), norm, Eps),
-            [new DecodeProjection(weights.Upload(Device), y)],
+        Matrix<float> y = On.Poisoned<float>(m, n);
+        ArrayView<float> norm = NormSeed == 0 ? default : On.Upload(Floats(NormSeed, k));
+        On.Run(DecodeMatMul.Bind<TSteps>(
+            On.Loader,
+            new DecodeRows(On.Upload(X, m, k), norm, Eps),
+            [new DecodeProjection(weights.Upload(On), y)],
             default,
             Operand,
-            Scratch(m, k, [n])));
-        return Device.Download(y);
+            Scratch(m, k, [n], on: On)));
+        return On.Download(y);
     }
 
     /// <summary>

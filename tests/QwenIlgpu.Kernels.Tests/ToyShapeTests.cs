@@ -1,9 +1,10 @@
+using System.Diagnostics;
+
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
 /// What a debugger can step through: kernels whose groups have 256 threads, with the C# bodies of their instructions, on ILGPU's CPU
-/// accelerator. The families with smaller groups have such a case in their own fixtures; the decode matmul has none, as lanes without a tile
-/// name one behind the last and do not load it, which that accelerator stops at.
+/// accelerator. The families with smaller groups have such a case in their own fixtures.
 /// </summary>
 [NonParallelizable]
 internal sealed class ToyShapeTests
@@ -13,6 +14,28 @@ internal sealed class ToyShapeTests
 
     [TearDown]
     public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
+
+    // One row by the fused kernel, nine by the packing one and its packed twin.
+    [TestCase("int4", 1)]
+    [TestCase("int4", 9)]
+    [TestCase("int8", 1)]
+    public void DecodeMatMulIsThatOfTheMachine(string format, int m)
+    {
+        DecodeWeights weights = DecodeWeights.Random(format, 16, 64, 64, WeightType.Bf16, 3);
+        float[] expected = new DecodeRun(weights, 16, 64, m) { NormSeed = 5 }.Y();
+
+        // Lanes without a tile name one behind the last, which they do not load; ILGPU's assertion would end the process.
+        TraceListener[] listeners = [.. Trace.Listeners.Cast<TraceListener>()];
+        Trace.Listeners.Clear();
+        try
+        {
+            Assert.That(new DecodeRun(weights, 16, 64, m) { On = WarpDevice.Wide, NormSeed = 5 }.Y(), Is.EqualTo(expected));
+        }
+        finally
+        {
+            Trace.Listeners.AddRange(listeners);
+        }
+    }
 
     [TestCase(0.9f, 3)]
     [TestCase(0.8f, 0)]
