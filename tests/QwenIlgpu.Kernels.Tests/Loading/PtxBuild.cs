@@ -33,9 +33,6 @@ internal sealed class PtxBuild : IDisposable
 
     public static PtxBuild Shared => SharedBuild.Value;
 
-    /// <summary>One with contexts of its own, which has compiled nothing yet.</summary>
-    public static PtxBuild Anew() => new();
-
     /// <summary>
     /// Each kernel on each of the architectures that it runs on. All but the newest are exhaustive, and so are operands in f16, of which
     /// each has a twin in bf16.

@@ -43,46 +43,17 @@ internal sealed class PtxReport(
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(source)!, "..", "..", "..", "bench", "ptx-report.md"));
 
     /// <summary>Compiles and assembles everything for these architectures. What the assembler refuses is in <paramref name="refused"/>.</summary>
-    public static PtxReport Measure(Ptxas ptxas, CudaArchitecture[] architectures, out IReadOnlyList<string> refused) => Measure(
-        ptxas, PtxBuild.Shared, KernelCatalogue.All.SelectMany(k => architectures.Where(k.RunsOn).Select(a => (k, a))), out refused);
-
-    /// <summary>
-    /// With the lesser registers of those that are worse than the table says once they are compiled anew: ILGPU's text of a kernel, and so
-    /// its registers by some, depends on what the process compiled before it.
-    /// </summary>
-    public PtxReport MeasureWorseAgain(Ptxas ptxas, PtxReport table)
-    {
-        (KernelEntry Kernel, CudaArchitecture Architecture)[] worse =
-        [
-            .. from kernel in KernelCatalogue.All
-               from architecture in PtxBuild.Architectures
-               let key = (kernel.ToString(), PtxBuild.NameOf(architecture))
-               where Cells.TryGetValue(key, out PtxReportCell? cell) && table.Cells.TryGetValue(key, out PtxReportCell? known) && IsWorse(cell, known)
-               select (kernel, architecture),
-        ];
-        using PtxBuild anew = PtxBuild.Anew();
-        PtxReport again = Measure(ptxas, anew, worse, out _);
-        var least = new Dictionary<(string, string), PtxReportCell>(Cells);
-        foreach (((string, string) key, PtxReportCell cell) in again.Cells)
-        {
-            if (cell.LocalBytes <= least[key].LocalBytes && cell.Registers < least[key].Registers)
-                least[key] = cell;
-        }
-
-        return new PtxReport(Release, least, Traffic);
-    }
-
-    private static PtxReport Measure(
-        Ptxas ptxas, PtxBuild build, IEnumerable<(KernelEntry Kernel, CudaArchitecture Architecture)> jobs, out IReadOnlyList<string> refused)
+    public static PtxReport Measure(Ptxas ptxas, CudaArchitecture[] architectures, out IReadOnlyList<string> refused)
     {
         var cells = new ConcurrentDictionary<(string, string), PtxReportCell>();
         var errors = new ConcurrentBag<string>();
+        var jobs = KernelCatalogue.All.SelectMany(k => architectures.Where(k.RunsOn).Select(a => (Kernel: k, Architecture: a)));
         Parallel.ForEach(jobs, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, job =>
         {
             (KernelEntry kernel, CudaArchitecture architecture) = job;
             try
             {
-                AssembledKernel assembled = ptxas.Assemble(build.Text(kernel, architecture), architecture);
+                AssembledKernel assembled = ptxas.Assemble(PtxBuild.Shared.Text(kernel, architecture), architecture);
                 int sharedBytes = assembled.SharedBytes + kernel.DynamicSharedBytes;
                 int occupancy = Occupancy.Of(architecture).Percent(assembled.Registers, sharedBytes, kernel.UsualGroupThreads);
                 cells[(kernel.ToString(), PtxBuild.NameOf(architecture))] =
@@ -152,7 +123,7 @@ internal sealed class PtxReport(
                 complaints.Add($"{where}: not in the table ({cell})");
             else if (cell.LocalBytes > known.LocalBytes)
                 complaints.Add($"{where}: {cell.LocalBytes} bytes of stack and spills, the table says {known.LocalBytes}");
-            else if (IsWorse(cell, known))
+            else if (cell.Registers - known.Registers > Math.Min(RegisterTolerance, known.Registers * RegisterShareTolerance))
                 complaints.Add($"{where}: {cell.Registers} registers, the table says {known.Registers}");
         }
 
@@ -161,9 +132,6 @@ internal sealed class PtxReport(
         complaints.Sort(StringComparer.Ordinal);
         return complaints;
     }
-
-    private static bool IsWorse(PtxReportCell cell, PtxReportCell known) => cell.LocalBytes > known.LocalBytes
-        || cell.Registers - known.Registers > Math.Min(RegisterTolerance, known.Registers * RegisterShareTolerance);
 
     /// <summary>The failure of a comparison: its lines, the rule, and how to accept them.</summary>
     public static string Explain(IReadOnlyList<string> complaints) =>
@@ -183,7 +151,8 @@ internal sealed class PtxReport(
 
             Generated with ptxas {Release} from the PTX that ILGPU emits and the loader rewrites; a test compares it. Nothing here was
             measured on a GPU. A cell holds registers a thread · bytes a thread of stack frame and spills · shared bytes a group · share of a
-            multiprocessor's warps that groups of that many threads can keep, by registers and shared memory.
+            multiprocessor's warps that groups of that many threads can keep, by registers and shared memory. ILGPU's text of a kernel, and so
+            its registers, depends a little on what the process compiled before: of several runs the largest number stands here.
 
             The last two columns come from the PTX machine of the tests, which counts what each kernel does at a slice of Qwen3.6-27B
             (tests/QwenIlgpu.Kernels.Tests/RealSlices). Sectors: 32-byte sectors of global memory that warps touch, over as many as the same
