@@ -5,24 +5,12 @@ namespace QwenIlgpu.Cuda.Tests;
 
 /// <summary>What one decode step asks of the driver.</summary>
 [NonParallelizable]
-internal sealed class DecodeCallsTests
+internal sealed class DecodeCallsTests : TinyModelTests
 {
-    private QwenModel model = null!;
-
-    [OneTimeSetUp]
-    public async Task Load() => model = await TinyModel.LoadAsync();
-
-    [OneTimeTearDown]
-    public async Task Unload()
-    {
-        if (model is not null)
-            await model.DisposeAsync();
-    }
-
     [Test]
     public void StepIsThePlannedLaunchesInOrder()
     {
-        using var sequence = new SteppedSequence(model, graphs: false);
+        using var sequence = new SteppedSequence(Model, graphs: false);
         sequence.Step();
 
         DriverCall[] calls = sequence.StepCalls();
@@ -37,7 +25,7 @@ internal sealed class DecodeCallsTests
     [Test]
     public void CountsAreAsCommitted()
     {
-        string text = LaunchTable.Of(model);
+        string text = LaunchTable.Of(Model);
         string file = Path.Combine(AppContext.BaseDirectory, "data", "launches.md");
         File.WriteAllText(Path.Combine(AppContext.BaseDirectory, "launches.md"), text);
 
@@ -48,7 +36,7 @@ internal sealed class DecodeCallsTests
     [TestCase(true)]
     public void SteadyStepsKeepTheRules(bool graphs)
     {
-        using var sequence = new SteppedSequence(model, graphs);
+        using var sequence = new SteppedSequence(Model, graphs);
         for (int i = 0; i < 4; i++)
             sequence.Step();
 
@@ -65,7 +53,7 @@ internal sealed class DecodeCallsTests
     [Test]
     public void ReplayedStepIsFourCalls()
     {
-        using var sequence = new SteppedSequence(model, graphs: true);
+        using var sequence = new SteppedSequence(Model, graphs: true);
         for (int i = 0; i < 3; i++)
             sequence.Step();
 
@@ -80,11 +68,11 @@ internal sealed class DecodeCallsTests
     [Test]
     public void NodesAreTimedByEventsWithOneWait()
     {
-        using var sequence = new SteppedSequence(model, graphs: false);
+        using var sequence = new SteppedSequence(Model, graphs: false);
         sequence.Step();
         StandIn.Clear();
 
-        IReadOnlyList<NodeTime> times = TimedRunner.Run(sequence.DecodeGraph, model.Device, runs: 3);
+        IReadOnlyList<NodeTime> times = TimedRunner.Run(sequence.DecodeGraph, Model.Device, runs: 3);
 
         Assert.That(times, Has.Count.EqualTo(sequence.DecodeGraph.Nodes.Count));
         Assert.That(times, Has.All.Matches<NodeTime>(t => t!.Microseconds == 1000));
@@ -99,7 +87,7 @@ internal sealed class DecodeCallsTests
     public void SteadyStepsAllocateNoManagedMemory(bool graphs, int? topLogProbs)
     {
         var sampling = new SamplingOptions { Temperature = 1, Seed = 3, PresencePenalty = 1, TopLogProbs = topLogProbs };
-        using var sequence = new SteppedSequence(model, graphs, sampling: sampling);
+        using var sequence = new SteppedSequence(Model, graphs, sampling: sampling);
         for (int i = 0; i < 30; i++)
             sequence.Step();
 
@@ -113,12 +101,12 @@ internal sealed class DecodeCallsTests
     [Test]
     public void LaunchOnTheNullStreamBreaksTheRules()
     {
-        using var sequence = new SteppedSequence(model, graphs: false);
+        using var sequence = new SteppedSequence(Model, graphs: false);
         Launch planted = sequence.DecodeGraph.Launches[0];
         StandIn.Clear();
 
         sequence.Step();
-        planted.Run(model.Device.Accelerator.DefaultStream);
+        planted.Run(Model.Device.Accelerator.DefaultStream);
 
         string[] broken = CallRules.BrokenInSteadyDecode(StandIn.Calls);
         Assert.That(broken, Has.Length.EqualTo(1));
@@ -130,8 +118,8 @@ internal sealed class DecodeCallsTests
     {
         StandIn.Clear();
 
-        model.Device.Accelerator.Synchronize();
-        using (var memory = new DeviceMemory(model.Device))
+        Model.Device.Accelerator.Synchronize();
+        using (var memory = new DeviceMemory(Model.Device))
             memory.Allocate<int>(1);
 
         string[] broken = CallRules.BrokenInSteadyDecode(StandIn.Calls);

@@ -4,24 +4,12 @@ namespace QwenIlgpu.Cuda.Tests;
 
 /// <summary>Capture and replay of decode steps.</summary>
 [NonParallelizable]
-internal sealed class GraphTests
+internal sealed class GraphTests : TinyModelTests
 {
-    private QwenModel model = null!;
-
-    [OneTimeSetUp]
-    public async Task Load() => model = await TinyModel.LoadAsync();
-
-    [OneTimeTearDown]
-    public async Task Unload()
-    {
-        if (model is not null)
-            await model.DisposeAsync();
-    }
-
     [Test]
     public void CapturedStepsLaunchWhatPlainStepsDo()
     {
-        using var sequence = new SteppedSequence(model, graphs: true);
+        using var sequence = new SteppedSequence(Model, graphs: true);
         DriverCall[] plain = sequence.StepCalls();
         DriverCall[] capture = sequence.StepCalls();
         DriverCall[][] replays = [.. Enumerable.Range(0, 3).Select(_ => sequence.StepCalls())];
@@ -40,8 +28,8 @@ internal sealed class GraphTests
     [Test]
     public void ReplayedStepsUploadAndReadBackAsPlainStepsDo()
     {
-        using var replayed = new SteppedSequence(model, graphs: true);
-        using var plain = new SteppedSequence(model, graphs: false);
+        using var replayed = new SteppedSequence(Model, graphs: true);
+        using var plain = new SteppedSequence(Model, graphs: false);
 
         for (int step = 0; step < 6; step++)
         {
@@ -57,7 +45,7 @@ internal sealed class GraphTests
     [Test]
     public void CaptureHappensOnceAShapeAndKeepsTheRules()
     {
-        using var sequence = new SteppedSequence(model, graphs: true);
+        using var sequence = new SteppedSequence(Model, graphs: true);
         StandIn.Clear();
 
         for (int i = 0; i < 20; i++)
@@ -74,7 +62,7 @@ internal sealed class GraphTests
     [Test]
     public void RecordingAGraphZeroesTheTickets()
     {
-        using var sequence = new SteppedSequence(model, graphs: true);
+        using var sequence = new SteppedSequence(Model, graphs: true);
         StandIn.Clear();
 
         sequence.Runner.GraphOf(StepShape.Decode(2));
@@ -82,7 +70,7 @@ internal sealed class GraphTests
         sequence.Runner.GraphOf(StepShape.Decode(2));
 
         Assert.That(recorded, Has.Length.EqualTo(1));
-        Assert.That(recorded[0].Stream, Is.EqualTo(((CudaStream)model.Device.Stream).StreamPtr), "behind the launches that drew them");
+        Assert.That(recorded[0].Stream, Is.EqualTo(((CudaStream)Model.Device.Stream).StreamPtr), "behind the launches that drew them");
         Assert.That(recorded[0].Bytes, Is.GreaterThanOrEqualTo(sizeof(int) * Kernels.DecodePlan.MaxTickets));
         Assert.That(StandIn.Calls.Count(c => c.Call == "cuMemsetD8Async"), Is.EqualTo(1), "a graph that is known is not recorded again");
     }
@@ -90,7 +78,7 @@ internal sealed class GraphTests
     [Test]
     public void NothingIsCapturedWhenGraphsAreOff()
     {
-        using var sequence = new SteppedSequence(model, graphs: false);
+        using var sequence = new SteppedSequence(Model, graphs: false);
         StandIn.Clear();
 
         for (int i = 0; i < 5; i++)
@@ -104,7 +92,7 @@ internal sealed class GraphTests
     {
         OpGraph graph = Planted(out DeviceMemory memory);
         using (memory)
-        using (var runner = new CudaGraphRunner(graph, model.Device))
+        using (var runner = new CudaGraphRunner(graph, Model.Device))
         {
             runner.Run();
             StandIn.Clear();
@@ -118,9 +106,9 @@ internal sealed class GraphTests
     [Test]
     public void CaptureLeavesOutWhatOthersQueueOnTheComputeStream()
     {
-        OpGraph graph = Planted(out DeviceMemory memory, (launch, _) => launch.Run(model.Device.Stream));
+        OpGraph graph = Planted(out DeviceMemory memory, (launch, _) => launch.Run(Model.Device.Stream));
         using (memory)
-        using (var runner = new CudaGraphRunner(graph, model.Device))
+        using (var runner = new CudaGraphRunner(graph, Model.Device))
         {
             runner.Run();
             StandIn.Clear();
@@ -136,13 +124,13 @@ internal sealed class GraphTests
     {
         OpGraph graph = Planted(out DeviceMemory memory, (_, stream) => stream.Synchronize());
         using (memory)
-        using (var runner = new CudaGraphRunner(graph, model.Device))
+        using (var runner = new CudaGraphRunner(graph, Model.Device))
         {
             runner.Run();
             Assert.That(runner.Run, Throws.Exception);
         }
 
-        Assert.That(model.Device.Synchronize, Throws.Nothing);
+        Assert.That(Model.Device.Synchronize, Throws.Nothing);
         Assert.That(StandIn.Live(HandleKind.Graph), Is.Zero);
     }
 
@@ -152,7 +140,7 @@ internal sealed class GraphTests
     // A graph of one good launch and one that does what a capture must not see; by default, a launch on the NULL stream.
     private OpGraph Planted(out DeviceMemory memory, Action<Kernels.Launch, ILGPU.Runtime.AcceleratorStream>? misdeed = null)
     {
-        ComputeDevice device = model.Device;
+        ComputeDevice device = Model.Device;
         memory = new DeviceMemory(device);
         var x = new Kernels.Matrix<float>(memory.AllocateZeroed<float>(8), 2, 4);
         ILGPU.ArrayView<float> weight = memory.AllocateZeroed<float>(4);

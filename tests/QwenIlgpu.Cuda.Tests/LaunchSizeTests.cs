@@ -5,23 +5,12 @@ namespace QwenIlgpu.Cuda.Tests;
 
 /// <summary>What kernels tell of their groups, which reports count with, is what their launches ask the driver for.</summary>
 [NonParallelizable]
-internal sealed class LaunchSizeTests
+internal sealed class LaunchSizeTests : TinyModelTests
 {
-    private QwenModel model = null!;
     private DeviceMemory memory = null!;
 
-    [OneTimeSetUp]
-    public async Task Load() => model = await TinyModel.LoadAsync();
-
-    [OneTimeTearDown]
-    public async Task Unload()
-    {
-        if (model is not null)
-            await model.DisposeAsync();
-    }
-
     [SetUp]
-    public void Begin() => memory = new DeviceMemory(model.Device);
+    public void Begin() => memory = new DeviceMemory(Model.Device);
 
     [TearDown]
     public void End() => memory.Dispose();
@@ -61,7 +50,7 @@ internal sealed class LaunchSizeTests
         DeltaStates state = inF16 ? Matrix<ushort>(1, shape.StateLength) : Matrix<float>(1, shape.StateLength);
 
         AssertAsked(told, bytes, DeltaPrefill.BindRule<DynamicScanMemory, ChunkScanSteps>(
-            model.Device.Loader, shape, scratch, state, Ints(2), Ints(Rows), Ints(1), new ChunkList(Ints(1), Ints(1), Ints(2)),
+            Model.Device.Loader, shape, scratch, state, Ints(2), Ints(Rows), Ints(1), new ChunkList(Ints(1), Ints(1), Ints(2)),
             Matrix<float>(Rows, headDim))[^1]);
     }
 
@@ -72,7 +61,7 @@ internal sealed class LaunchSizeTests
     private void AssertAsked(KernelEntry told, int bytes, Launch launch)
     {
         StandIn.Clear();
-        launch.Run(model.Device.Stream);
+        launch.Run(Model.Device.Stream);
 
         DriverCall asked = StandIn.Calls.Single(c => c.IsLaunch);
         Assert.That(asked.Name, Does.EndWith(told.Method.Name));
@@ -88,7 +77,7 @@ internal sealed class LaunchSizeTests
         long pageElements = (long)KvCache.PageTokens * headDim;
         var pages = new KvPages<ushort>(memory.Allocate<ushort>(pageElements), memory.Allocate<ushort>(pageElements), 1, 1, headDim);
         return PrefillAttention.Bind<THeads, DynamicTiles, PrefillAttentionSteps>(
-            model.Device.Loader, Matrix<float>(1, 2 * heads * headDim), pages, Ints(1), Ints(1), new Matrix<int>(Ints(1), 1, 1),
+            Model.Device.Loader, Matrix<float>(1, 2 * heads * headDim), pages, Ints(1), Ints(1), new Matrix<int>(Ints(1), 1, 1),
             new ChunkList(Ints(1), Ints(1), Ints(2)), heads, Matrix<float>(1, heads * headDim));
     }
 

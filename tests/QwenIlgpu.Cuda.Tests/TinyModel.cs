@@ -12,6 +12,22 @@ internal static class TinyModel
         QwenModel.LoadAsync(folder ?? Folder, new ModelOptions { Device = device ?? DeviceSelection.Cuda(), Quantization = quantization, KernelCacheDirectory = null });
 }
 
+/// <summary>A fixture whose tests share the tiny model.</summary>
+internal abstract class TinyModelTests
+{
+    protected QwenModel Model { get; private set; } = null!;
+
+    [OneTimeSetUp]
+    public async Task Load() => Model = await TinyModel.LoadAsync();
+
+    [OneTimeTearDown]
+    public async Task Unload()
+    {
+        if (Model is not null)
+            await Model.DisposeAsync();
+    }
+}
+
 /// <summary>A scheduler with one sequence, stepped by hand.</summary>
 internal sealed class SteppedSequence : IDisposable
 {

@@ -30,13 +30,11 @@ internal static class MachineDevice
     /// <summary>The rules that a run breaks when the text of every kernel that it loads is edited before; none where it breaks none.</summary>
     public static IReadOnlyList<Fault> FaultsOf(Action run, Func<string, string>? edit = null, params Declaration[] declared)
     {
-        MachineOptions options = Machine.Options;
         MachineDriver.Edit = edit;
-        Machine.Options = options with { Declared = declared };
         try
         {
             using var fresh = new KernelLoader(Shared.Accelerator);
-            Shared.With(fresh, run);
+            With(o => o with { Declared = declared }, () => Shared.With(fresh, run));
             return [];
         }
         catch (AssertionException) when (MachineDriver.LastFault is not null)
@@ -45,41 +43,24 @@ internal static class MachineDevice
         }
         finally
         {
-            Machine.Options = options;
             MachineDriver.Edit = null;
         }
     }
 
     /// <summary>Runs launches under a schedule, or that of the test that runs.</summary>
-    public static void Run(MachineSchedule? schedule, Action run)
-    {
-        MachineOptions usual = Machine.Options;
-        if ((schedule ?? MachineSchedule.Current) is { } other)
-            Machine.Options = other.Change(usual);
-        try
-        {
-            run();
-        }
-        finally
-        {
-            Machine.Options = usual;
-        }
-    }
+    public static void Run(MachineSchedule? schedule, Action run) => With((schedule ?? MachineSchedule.Current)?.Change ?? (o => o), run);
 
     /// <summary>Acts under another schedule, every launch counted where somebody wants to know what it did.</summary>
     public static void Schedule(int seed, Action<string, LaunchCounts>? counted, Action act)
     {
-        MachineOptions usual = Machine.Options;
-        Machine.Options = usual with { Seed = seed, Counts = counted is not null };
         Machine.Counted += counted;
         try
         {
-            act();
+            With(o => o with { Seed = seed, Counts = counted is not null }, act);
         }
         finally
         {
             Machine.Counted -= counted;
-            Machine.Options = usual;
         }
     }
 
@@ -95,6 +76,20 @@ internal static class MachineDevice
             return;
         SharedDevice.Value.Dispose();
         Machine.Dispose();
+    }
+
+    private static void With(Func<MachineOptions, MachineOptions> change, Action act)
+    {
+        MachineOptions usual = Machine.Options;
+        Machine.Options = change(usual);
+        try
+        {
+            act();
+        }
+        finally
+        {
+            Machine.Options = usual;
+        }
     }
 
     // From then on the process has no other CUDA driver.

@@ -12,6 +12,21 @@ internal sealed unsafe class Bench(MachineOptions options) : IDisposable
     /// <summary>Marks the line of a body that a fault must name.</summary>
     public const string Mark = "// here";
 
+    /// <summary>
+    /// Makes <c>%rd11</c> and <c>%rd12</c> the thread's rows of 16 bytes of the second argument and the first, <c>%r20</c> that of an array
+    /// in shared memory.
+    /// </summary>
+    public const string Rows =
+        """
+        .shared .align 16 .b8 s[512];
+        mul.wide.u32 %rd11, %r0, 16;
+        add.u64 %rd12, %rd0, %rd11;
+        add.u64 %rd11, %rd1, %rd11;
+        mov.u32 %r20, s;
+        shl.b32 %r21, %r0, 4;
+        add.u32 %r20, %r20, %r21;
+        """;
+
     private readonly Machine machine = new(options);
 
     public Bench()

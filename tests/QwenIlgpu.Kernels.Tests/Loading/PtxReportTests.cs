@@ -20,7 +20,8 @@ internal sealed class PtxReportTests
         {
             IReadOnlyDictionary<string, PtxTrafficCells> traffic = PtxReport.Parse(File.ReadAllText(file)).Traffic;
             File.WriteAllText(file, now.With(traffic).ToString());
-            Assert.Pass($"{file} is written");
+            TestContext.Out.WriteLine($"{file} is written");
+            return;
         }
 
         Assume.That(File.Exists(file), "the sources are not beside the tests (published run)");

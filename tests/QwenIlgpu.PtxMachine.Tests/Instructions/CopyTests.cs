@@ -24,7 +24,7 @@ internal sealed class CopyTests(int seed)
 
         bench.Launch(
             $$"""
-            {{Rows}}
+            {{Bench.Rows}}
             st.shared.v4.b32 [%r20], {9, 9, 9, 9};
             {{spelling}} [%r20], [%rd11], {{bytes}}{{sourceBytes}};
             cp.async.commit_group;
@@ -47,7 +47,7 @@ internal sealed class CopyTests(int seed)
 
         bench.Launch(
             $$"""
-            {{Rows}}
+            {{Bench.Rows}}
             rem.u32 %r6, %r0, 5;
             shl.b32 %r6, %r6, 2;
             cp.async.cg.shared.global [%r20], [%rd11], 16, %r6;
@@ -94,18 +94,6 @@ internal sealed class CopyTests(int seed)
 
         Assert.That(bench.Download<uint>(d, 96), Is.EqualTo(Enumerable.Range(100, 96)));
     }
-
-    // %rd11 and %rd12 are the thread's rows of a and d, %r20 that of shared memory.
-    private const string Rows =
-        """
-        .shared .align 16 .b8 s[512];
-        mul.wide.u32 %rd11, %r0, 16;
-        add.u64 %rd12, %rd0, %rd11;
-        add.u64 %rd11, %rd1, %rd11;
-        mov.u32 %r20, s;
-        shl.b32 %r21, %r0, 4;
-        add.u32 %r20, %r20, %r21;
-        """;
 
     private Bench NewBench() => new(new MachineOptions { Seed = seed });
 }

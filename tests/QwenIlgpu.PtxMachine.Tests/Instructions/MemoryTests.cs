@@ -261,16 +261,10 @@ internal sealed class MemoryTests
         Assert.That(bench.Download<uint>(old, 256).Order(), Is.EqualTo(Enumerable.Range(10, 256)));
     }
 
-    // %rd11 and %rd12 are the thread's rows of a and d, %r20 that of shared memory, which holds a's row.
-    private const string Rows =
+    // Shared memory holds a's row.
+    private const string Rows = Bench.Rows +
         """
-        .shared .align 16 .b8 s[512];
-        mul.wide.u32 %rd11, %r0, 16;
-        add.u64 %rd12, %rd0, %rd11;
-        add.u64 %rd11, %rd1, %rd11;
-        mov.u32 %r20, s;
-        shl.b32 %r21, %r0, 4;
-        add.u32 %r20, %r20, %r21;
+
         ld.global.v4.b32 {%r22, %r23, %r24, %r25}, [%rd11];
         st.shared.v4.b32 [%r20], {%r22, %r23, %r24, %r25};
         """;

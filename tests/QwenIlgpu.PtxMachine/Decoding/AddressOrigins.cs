@@ -70,17 +70,9 @@ internal sealed class AddressOrigins(EntryText entry, SharedLayout shared, IRead
             "ld" or "ldmatrix" or "atom" => 0,
             _ => operands.Skip(1).Aggregate(0ul, (all, o) => all | OriginsOf(o, state)),
         };
-        foreach (Slot slot in Registers(operands[0]))
+        foreach (Slot slot in operands[0].Registers)
             state[slot.Index] = statement.Guard is null ? made : state[slot.Index] | made;
     }
-
-    private static IEnumerable<Slot> Registers(Operand operand) => operand switch
-    {
-        Operand.Register(var slot) => [slot],
-        Operand.Vector(var elements) => elements.SelectMany(Registers),
-        Operand.Pair(var first, var second) => [.. Registers(first), .. Registers(second)],
-        _ => [],
-    };
 
     private ulong OriginsOf(Operand operand, ulong[] state) => operand switch
     {

@@ -12,7 +12,7 @@ internal sealed class Contraction
     public Statement Pass(Statement statement)
     {
         Statement passed = Fused(statement) ?? statement;
-        foreach (Slot written in Registers(statement.Operands.Count > 0 ? statement.Operands[0] : null))
+        foreach (Slot written in statement.Operands.Take(1).SelectMany(o => o.Registers))
         {
             products.Remove(written);
             foreach (Slot product in products.Where(p => Reads(p.Value.A, written) || Reads(p.Value.B, written)).Select(p => p.Key).ToArray())
@@ -36,12 +36,4 @@ internal sealed class Contraction
     }
 
     private static bool Reads(Operand operand, Slot slot) => operand is Operand.Register(var register) && register == slot;
-
-    private static IEnumerable<Slot> Registers(Operand? operand) => operand switch
-    {
-        Operand.Register(var slot) => [slot],
-        Operand.Vector(var elements) => elements.SelectMany(Registers),
-        Operand.Pair(var first, var second) => [.. Registers(first), .. Registers(second)],
-        _ => [],
-    };
 }

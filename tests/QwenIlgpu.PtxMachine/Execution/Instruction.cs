@@ -28,4 +28,3 @@ internal sealed class Guarded(Instruction inner, Slot predicate, bool isNegated)
         warp.Active = active;
     }
 }
-

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 
 namespace QwenIlgpu.PtxMachine;
@@ -9,6 +10,7 @@ internal sealed unsafe class Launch : IDisposable
 
     private readonly List<Fault> faults = [];
     private readonly HashSet<(FaultKind Kind, int Line)> reported = [];
+    private readonly ConcurrentDictionary<(FaultKind Kind, int Line), bool> declared = [];
     private readonly byte* parameters;
     private readonly int[] order;
     private int started;
@@ -68,17 +70,8 @@ internal sealed unsafe class Launch : IDisposable
     /// <summary>Whether lanes that part at this block run in the other order.</summary>
     public bool FlipsOrder(int block) => ((uint)HashCode.Combine(Options.Seed, block) & 1) != 0;
 
-    /// <summary>Whether an instruction of this line is known to break the rule, and may.</summary>
-    public bool IsDeclared(FaultKind kind, int line)
-    {
-        foreach (Declaration declaration in Options.Declared)
-        {
-            if (declaration.Kind == kind && declaration.Kernel == Program.Name && HasInstruction(line, declaration.Instruction))
-                return true;
-        }
-
-        return false;
-    }
+    /// <summary>Whether an instruction of this line is known to break the rule, and may. Guarded loads ask each time they run.</summary>
+    public bool IsDeclared(FaultKind kind, int line) => Options.Declared.Count > 0 && declared.GetOrAdd((kind, line), FindDeclared);
 
     /// <summary>Notes a broken rule, once a line; the kernel goes on.</summary>
     public void Report(FaultKind kind, Warp warp, int line, uint lanes, string message)
@@ -98,13 +91,14 @@ internal sealed unsafe class Launch : IDisposable
         throw new StoppedException();
     }
 
-    public void Stop() => IsStopped = true;
-
     public void Dispose()
     {
         Access.Dispose();
         NativeMemory.AlignedFree(parameters);
     }
+
+    private bool FindDeclared((FaultKind Kind, int Line) at) => Options.Declared.Any(
+        d => d.Kind == at.Kind && d.Kernel == Program.Name && HasInstruction(at.Line, d.Instruction));
 
     private string Instruction(int line) => line > 0 && line <= Program.Lines.Length ? Program.Lines[line - 1].Trim() : "";
 
@@ -126,7 +120,7 @@ internal sealed unsafe class Launch : IDisposable
     {
         Group group = warp.Group;
         int lane = lanes == 0 ? 0 : System.Numerics.BitOperations.TrailingZeroCount(lanes);
-        uint thread = (uint)((warp.Number * Warp.Lanes) + lane);
+        uint thread = (uint)warp.Thread(lane);
         return $"group ({group.X}, {group.Y}, {group.Z}) thread ({thread % Shape.GroupX}, {thread / Shape.GroupX % Shape.GroupY}, " +
             $"{thread / Shape.GroupX / Shape.GroupY})";
     }

@@ -13,7 +13,7 @@ internal static unsafe class SpecialRegisters
             uint* lanes = warp.Lane<uint>(slot);
             for (int lane = 0; lane < Warp.Lanes; lane++)
             {
-                uint thread = (uint)((warp.Number * Warp.Lanes) + lane);
+                uint thread = (uint)warp.Thread(lane);
                 lanes[lane] = name switch
                 {
                     "%tid.x" => thread % shape.GroupX,

@@ -131,6 +131,9 @@ internal sealed unsafe class Warp : IDisposable
         }
     }
 
+    /// <summary>The number in the group of a lane's thread.</summary>
+    public int Thread(int lane) => (Number * Lanes) + lane;
+
     public uint Predicate(Slot slot) => *(uint*)(File + slot.OffsetBytes);
 
     public void SetPredicate(Slot slot, uint bits)

@@ -65,7 +65,7 @@ internal sealed unsafe class Atomic(
     private void PassOn(Warp warp, int lane, ulong at)
     {
         Group group = warp.Group;
-        int thread = (warp.Number * Warp.Lanes) + lane;
+        int thread = warp.Thread(lane);
         Releases releases = warp.Launch.Releases;
         if (releases.At(at) is { } released)
         {
@@ -97,7 +97,7 @@ internal sealed class Fence : Instruction
         {
             for (uint left = warp.Active; left != 0; left &= left - 1)
             {
-                int thread = (warp.Number * Warp.Lanes) + BitOperations.TrailingZeroCount(left);
+                int thread = warp.Thread(BitOperations.TrailingZeroCount(left));
                 warp.Group.Knowledge.Fence(warp.Group.Index, warp.Group.Epoch, thread);
             }
         }

@@ -98,9 +98,9 @@ internal static unsafe class Conversions
 
     private static float OfS16(int value) => (short)value;
 
-    private static double Widen(float value) => float.IsNaN(value) ? BitConverter.UInt64BitsToDouble(long.MaxValue) : value;
+    private static double Widen(float value) => float.IsNaN(value) ? BitConverter.UInt64BitsToDouble(CanonicalNaN.Double) : value;
 
-    private static float Narrow(double value) => double.IsNaN(value) ? BitConverter.UInt32BitsToSingle(int.MaxValue) : (float)value;
+    private static float Narrow(double value) => double.IsNaN(value) ? BitConverter.UInt32BitsToSingle(CanonicalNaN.Single) : (float)value;
 
     private static TOut TowardZero<TIn, TOut>(TIn value)
         where TIn : IBinaryFloatingPointIeee754<TIn>

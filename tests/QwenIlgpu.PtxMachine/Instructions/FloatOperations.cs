@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.Intrinsics;
+using QwenIlgpu.PtxMachine.Numbers;
 
 namespace QwenIlgpu.PtxMachine;
 
@@ -62,8 +63,8 @@ internal static class FloatLanes
     public static Vector512<T> Canonical<T>(Vector512<T> a)
     {
         Vector512<T> nan = typeof(T) == typeof(float)
-            ? Vector512.Create(0x7fffffffu).As<uint, T>()
-            : Vector512.Create(0x7ffffffffffffffful).As<ulong, T>();
+            ? Vector512.Create(CanonicalNaN.Single).As<uint, T>()
+            : Vector512.Create(CanonicalNaN.Double).As<ulong, T>();
         return Vector512.ConditionalSelect(Vector512.Equals(a, a), a, nan);
     }
 }

@@ -91,7 +91,7 @@ internal sealed unsafe class WarpBarrier(Slot members) : Instruction
         if (!warp.RequireWhole(this, warp.Lane<uint>(members)[0] & warp.Live))
             return;
         warp.Epoch++;
-        warp.Group.Knowledge.Share(warp.Number * Warp.Lanes, Warp.Lanes);
+        warp.Group.Knowledge.Share(warp.Thread(0), Warp.Lanes);
     }
 }
 

@@ -24,4 +24,6 @@ internal static class CanonicalNaN
     public const uint Single = 0x7fffffffu;
 
     public const uint Half = 0x7fffu;
+
+    public const ulong Double = 0x7fffffffffffffffu;
 }

@@ -44,7 +44,7 @@ internal sealed unsafe class RaceRegion(Launch launch, ulong start, ulong end, i
     private void Access(Warp warp, AccessSite site, int lane, ref Cell cell, ulong address)
     {
         Group group = warp.Group;
-        int thread = (warp.Number * Warp.Lanes) + lane;
+        int thread = warp.Thread(lane);
         bool isAtomic = site.Kind == AccessKind.Atomic;
         var now = new Stamp(group.Index, group.Epoch, thread, isAtomic, HasNeighbours: false);
         if (cell.Write != 0 && Stamp.Of(cell.Write) is var write && !(write.IsAtomic && isAtomic) && !IsBefore(write, group, thread))

@@ -88,7 +88,7 @@ internal sealed class SharedShadow(Launch launch)
             pieces[piece].Write = now;
     }
 
-    private static Stamp Now(Warp warp, int lane) => new(warp.Group.Epoch + 1, warp.Epoch, (short)((warp.Number * Warp.Lanes) + lane));
+    private static Stamp Now(Warp warp, int lane) => new(warp.Group.Epoch + 1, warp.Epoch, (short)warp.Thread(lane));
 
     private bool IsInside(Warp warp, AccessSite site, ReadOnlySpan<(int Start, int End)> places, ulong address, int lane)
     {

@@ -34,7 +34,7 @@ internal sealed class SlotPlan
 
     private readonly Dictionary<(SlotKind Kind, ulong Bits), Slot> constants = [];
     private readonly Dictionary<string, Slot> specials = [];
-    private readonly SortedDictionary<SlotKind, Stack<Slot>> free = [];
+    private readonly Dictionary<SlotKind, Stack<Slot>> free = [];
     private int indices;
     private int bytes;
 

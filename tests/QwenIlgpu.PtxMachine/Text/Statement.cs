@@ -17,6 +17,15 @@ internal sealed record Statement(int Line, Slot? Guard, bool GuardIsNegated, str
 /// <summary>What an instruction works on.</summary>
 internal abstract record Operand
 {
+    /// <summary>The registers that a result in this operand goes to.</summary>
+    public IEnumerable<Slot> Registers => this switch
+    {
+        Register(var slot) => [slot],
+        Vector(var elements) => elements.SelectMany(e => e.Registers),
+        Pair(var first, var second) => [.. first.Registers, .. second.Registers],
+        _ => [],
+    };
+
     /// <summary>A register or a special register.</summary>
     public sealed record Register(Slot Slot) : Operand;
 
