@@ -10,17 +10,10 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 /// <remarks>
 /// On the CPU accelerator a copy first overwrites its destination with ones (NaN in every float type) and delivers at the wait, so that
-/// a missing wait shows. On OpenCL it is a plain copy, which cannot show it.
+/// a missing wait shows.
 /// </remarks>
-[EmulatedBy(typeof(AsyncCopyEmulation))]
 internal static class AsyncCopy
 {
-    [IntrinsicImplementation, Ptx("cp.async.ca.shared.global [$s0], [$g1], 4;"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static void Copy4(ref uint shared, ref uint global) => PendingCopies.Start(ref shared, ref global);
-
-    [IntrinsicImplementation, Ptx("cp.async.ca.shared.global [$s0], [$g1], 8;"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static void Copy8(ref UInt2 shared, ref UInt2 global) => PendingCopies.Start(ref shared, ref global);
-
     /// <summary>16 bytes past L1.</summary>
     [IntrinsicImplementation, Ptx("cp.async.cg.shared.global [$s0], [$g1], 16;"), MethodImpl(MethodImplOptions.NoInlining)]
     public static void Copy16(ref UInt4 shared, ref UInt4 global) => PendingCopies.Start(ref shared, ref global);
@@ -53,51 +46,7 @@ internal static class AsyncCopy
     [IntrinsicImplementation, Ptx("cp.async.wait_group 1;"), MethodImpl(MethodImplOptions.NoInlining)]
     public static void Wait1() => PendingCopies.Wait(1);
 
-    /// <summary>Waits for every group but the last two.</summary>
-    [IntrinsicImplementation, Ptx("cp.async.wait_group 2;"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static void Wait2() => PendingCopies.Wait(2);
-
     /// <summary>Waits for every group but the last three.</summary>
     [IntrinsicImplementation, Ptx("cp.async.wait_group 3;"), MethodImpl(MethodImplOptions.NoInlining)]
     public static void Wait3() => PendingCopies.Wait(3);
-}
-
-/// <summary><see cref="AsyncCopy"/> on OpenCL: a copy is done where it starts.</summary>
-internal static class AsyncCopyEmulation
-{
-    public static void Copy4(ref uint shared, ref uint global) => shared = global;
-
-    public static void Copy8(ref UInt2 shared, ref UInt2 global) => shared = global;
-
-    public static void Copy16(ref UInt4 shared, ref UInt4 global) => shared = global;
-
-    public static void Copy16OrZero(ref UInt4 shared, ref UInt4 global, bool present)
-    {
-        if (present)
-            shared = global;
-        else
-            shared = new UInt4(0, 0, 0, 0);
-    }
-
-    public static void Copy16Hinted(ref UInt4 shared, ref UInt4 global, ulong policy) => shared = global;
-
-    public static void Commit()
-    {
-    }
-
-    public static void Wait0()
-    {
-    }
-
-    public static void Wait1()
-    {
-    }
-
-    public static void Wait2()
-    {
-    }
-
-    public static void Wait3()
-    {
-    }
 }

@@ -7,38 +7,25 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// Bit selection; among it the codes of the INT4 layout as 16-bit floats: a code in a float's last bits is base + code, exactly.
 /// </summary>
-[EmulatedBy(typeof(BitsEmulation))]
 internal static class Bits
 {
     /// <summary>Nibbles 0 and 4 of a word as f16 pair 1024 + code.</summary>
     [IntrinsicImplementation, Ptx("lop3.b32 $d, $0, 0x000f000f, 0x64006400, 0xea;"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static uint LowNibblesToF16x2(uint word) => BitsEmulation.LowNibblesToF16x2(word);
+    public static uint LowNibblesToF16x2(uint word) => (word & 0x000f000fu) | 0x64006400u;
 
     /// <summary>Nibbles 1 and 5 of a word as f16 pair 1024 + 16 · code.</summary>
     [IntrinsicImplementation, Ptx("lop3.b32 $d, $0, 0x00f000f0, 0x64006400, 0xea;"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static uint HighNibblesToF16x2(uint word) => BitsEmulation.HighNibblesToF16x2(word);
+    public static uint HighNibblesToF16x2(uint word) => (word & 0x00f000f0u) | 0x64006400u;
 
     /// <summary>Nibbles 0 and 4 of a word as bf16 pair 128 + code.</summary>
     [IntrinsicImplementation, Ptx("lop3.b32 $d, $0, 0x000f000f, 0x43004300, 0xea;"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static uint LowNibblesToBf16x2(uint word) => BitsEmulation.LowNibblesToBf16x2(word);
+    public static uint LowNibblesToBf16x2(uint word) => (word & 0x000f000fu) | 0x43004300u;
 
     /// <summary>
     /// Byte i of the result is byte s of the eight of b:a, where s are the lower three bits of nibble i of the selector; its fourth bit
     /// replicates that byte's sign instead.
     /// </summary>
     [IntrinsicImplementation, Ptx("prmt.b32 $d, $0, $1, $2;"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static uint Permute(uint a, uint b, uint selector) => BitsEmulation.Permute(a, b, selector);
-}
-
-/// <summary>What <see cref="Bits"/> does.</summary>
-internal static class BitsEmulation
-{
-    public static uint LowNibblesToF16x2(uint word) => (word & 0x000f000fu) | 0x64006400u;
-
-    public static uint HighNibblesToF16x2(uint word) => (word & 0x00f000f0u) | 0x64006400u;
-
-    public static uint LowNibblesToBf16x2(uint word) => (word & 0x000f000fu) | 0x43004300u;
-
     public static uint Permute(uint a, uint b, uint selector) =>
         Select(a, b, selector)
         | (Select(a, b, selector >> 4) << 8)

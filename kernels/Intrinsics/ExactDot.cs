@@ -1,14 +1,12 @@
-using System.Runtime.CompilerServices;
 using ILGPU;
 
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// Σ a·b + c, exact and then rounded once to float. A product of two 16-bit or tf32 numbers is exact in double. The sum is first
+/// Σ a·b + c, exact and then rounded once to float. A product of two 16-bit numbers is exact in double. The sum is first
 /// attempted in double, with the rounding error of each addition computed beside it: where all errors are zero the sum is exact.
 /// Otherwise it is formed again as a fixed-point number wide enough for every exponent.
 /// </summary>
-/// <remarks>Not inlined: a kernel holds one copy however many products it forms. So it takes values only.</remarks>
 internal static class ExactDot
 {
     private const int PairWords = 8;
@@ -18,7 +16,6 @@ internal static class ExactDot
     private const int LastBit = -340;
 
     /// <summary>Sixteen products of 16-bit elements, two a word.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
     public static float Pairs<TFormat>(FragmentLine a, FragmentLine b, float c)
         where TFormat : struct, INumberFormat<ushort>
     {
@@ -42,40 +39,12 @@ internal static class ExactDot
         return Round(limbs);
     }
 
-    /// <summary>Eight products of tf32 elements, one a word.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    public static float Tf32(FragmentLine a, FragmentLine b, float c)
-    {
-        double sum = c;
-        bool exact = true;
-        for (int i = 0; i < PairWords; i++)
-        {
-            double product = Tf32Product(a.Word(i), b.Word(i));
-            double next = sum + product;
-            exact &= Error(sum, product, next) == 0;
-            sum = next;
-        }
-
-        if (exact || !IsFinite(sum))
-            return (float)sum;
-
-        uint[] limbs = new uint[Limbs];
-        Clear(limbs);
-        Add(limbs, c);
-        for (int i = 0; i < PairWords; i++)
-            Add(limbs, Tf32Product(a.Word(i), b.Word(i)));
-        return Round(limbs);
-    }
-
     private static double PairProduct<TFormat>(FragmentLine a, FragmentLine b, int index)
         where TFormat : struct, INumberFormat<ushort>
     {
         int shift = 16 * (index & 1);
         return (double)TFormat.Load((ushort)(a.Word(index >> 1) >> shift)) * TFormat.Load((ushort)(b.Word(index >> 1) >> shift));
     }
-
-    private static double Tf32Product(uint a, uint b) =>
-        (double)Interop.IntAsFloat(a & Kernels.Tf32.Mask) * Interop.IntAsFloat(b & Kernels.Tf32.Mask);
 
     // What a + b lost when it was rounded to sum, exactly; NaN where the sum is not finite.
     private static double Error(double a, double b, double sum)

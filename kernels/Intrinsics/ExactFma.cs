@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using ILGPU;
 
 namespace QwenIlgpu.Kernels;
@@ -7,11 +6,9 @@ namespace QwenIlgpu.Kernels;
 /// a·b + c rounded once, for operands whose product is exact in double. The sum is rounded to odd first: the nearest value if it is
 /// exact or odd in its last bit, else the neighbour on the side of what was lost. Rounding that further is rounding the sum itself.
 /// </summary>
-/// <remarks>Not inlined: a kernel holds one copy however many operations it has.</remarks>
 internal static class ExactFma
 {
     /// <summary>f32, rounded to nearest, ties to even.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
     public static float Float(float a, float b, float c)
     {
         double product = (double)a * b;
@@ -24,7 +21,6 @@ internal static class ExactFma
     }
 
     /// <summary>A 16-bit format, rounded to nearest, ties to even; NaN is 0x7fff, as the hardware has it.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
     public static ushort Half<TFormat>(ushort a, ushort b, ushort c)
         where TFormat : struct, INumberFormat<ushort>
     {

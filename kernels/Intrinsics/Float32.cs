@@ -7,9 +7,8 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// Fused multiply-add, and the approximations of the special function unit, which take subnormal numbers as zero and give zero for
-/// results below 2^-126. Their emulation rounds the exact value; hardware is off by no more than the errors stated here.
+/// results below 2^-126. Their bodies round the exact value; hardware is off by no more than the errors stated here.
 /// </summary>
-[EmulatedBy(typeof(Float32Emulation))]
 internal static class Float32
 {
     /// <summary>Bound of |Exp2(x) / 2^x − 1|: two units in the last place.</summary>
@@ -21,36 +20,23 @@ internal static class Float32
     /// <summary>Bound of |Reciprocal(x) · x − 1|: one unit in the last place.</summary>
     public const double ReciprocalRelativeError = 1.0 / (1 << 23);
 
-    /// <summary>a·b + c, rounded once.</summary>
-    [IntrinsicImplementation, MethodImpl(MethodImplOptions.NoInlining)]
-    [Ptx("fma.rn.f32 $d, $0, $1, $2;"), OpenCl("$d = fma($0, $1, $2)")]
-    public static float Fma(float a, float b, float c) => Float32Emulation.Fma(a, b, c);
-
-    /// <summary>2^x.</summary>
-    [IntrinsicImplementation, Ptx("ex2.approx.ftz.f32 $d, $0;"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static float Exp2(float x) => Float32Emulation.Exp2(x);
-
-    /// <summary>1 / √x.</summary>
-    [IntrinsicImplementation, Ptx("rsqrt.approx.ftz.f32 $d, $0;"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static float Rsqrt(float x) => Float32Emulation.Rsqrt(x);
-
-    /// <summary>1 / x.</summary>
-    [IntrinsicImplementation, Ptx("rcp.approx.ftz.f32 $d, $0;"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static float Reciprocal(float x) => Float32Emulation.Reciprocal(x);
-}
-
-/// <summary>What <see cref="Float32"/> does, in double and rounded once.</summary>
-internal static class Float32Emulation
-{
     private const uint Sign = 0x80000000u;
     private const uint SmallestNormal = 0x00800000u;
 
+    /// <summary>a·b + c, rounded once.</summary>
+    [IntrinsicImplementation, Ptx("fma.rn.f32 $d, $0, $1, $2;"), MethodImpl(MethodImplOptions.NoInlining)]
     public static float Fma(float a, float b, float c) => ExactFma.Float(a, b, c);
 
+    /// <summary>2^x.</summary>
+    [IntrinsicImplementation, Ptx("ex2.approx.ftz.f32 $d, $0;"), MethodImpl(MethodImplOptions.NoInlining)]
     public static float Exp2(float x) => FlushSubnormal((float)XMath.Exp2((double)FlushSubnormal(x)));
 
+    /// <summary>1 / √x.</summary>
+    [IntrinsicImplementation, Ptx("rsqrt.approx.ftz.f32 $d, $0;"), MethodImpl(MethodImplOptions.NoInlining)]
     public static float Rsqrt(float x) => FlushSubnormal((float)(1 / XMath.Sqrt((double)FlushSubnormal(x))));
 
+    /// <summary>1 / x.</summary>
+    [IntrinsicImplementation, Ptx("rcp.approx.ftz.f32 $d, $0;"), MethodImpl(MethodImplOptions.NoInlining)]
     public static float Reciprocal(float x) => FlushSubnormal((float)(1 / (double)FlushSubnormal(x)));
 
     private static float FlushSubnormal(float value)

@@ -8,25 +8,16 @@ namespace QwenIlgpu.Kernels;
 /// Programmatic dependent launch: a kernel may start before the one it follows has ended. sm_90 and later only: the PTX of a kernel
 /// that uses these must name that architecture as its target. Elsewhere launches follow one another and nothing is to be done.
 /// </summary>
-[EmulatedBy(typeof(GridDependencyEmulation))]
 internal static class GridDependency
 {
     /// <summary>Waits until the launches before this one have ended and their writes are visible.</summary>
     [IntrinsicImplementation, Ptx("griddepcontrol.wait;"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static void Wait() => GridDependencyEmulation.Wait();
-
-    /// <summary>Lets the next launch start its groups when every group of this one has come here or ended.</summary>
-    [IntrinsicImplementation, Ptx("griddepcontrol.launch_dependents;"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static void LaunchDependents() => GridDependencyEmulation.LaunchDependents();
-}
-
-/// <summary>Launches that follow one another need no ordering.</summary>
-internal static class GridDependencyEmulation
-{
     public static void Wait()
     {
     }
 
+    /// <summary>Lets the next launch start its groups when every group of this one has come here or ended.</summary>
+    [IntrinsicImplementation, Ptx("griddepcontrol.launch_dependents;"), MethodImpl(MethodImplOptions.NoInlining)]
     public static void LaunchDependents()
     {
     }

@@ -5,11 +5,9 @@ using ILGPU.IR.Intrinsics;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>Integers in shared memory that several threads of a group change at once.</summary>
-/// <remarks>ILGPU's own atomics name no address space in OpenCL C, which PoCL refuses; so these have a text.</remarks>
 internal static class GroupScope
 {
     /// <summary>Adds and returns the value before. Orders nothing: a barrier comes before the sum is read.</summary>
     [IntrinsicImplementation, Ptx("atom.relaxed.cta.shared.add.s32 $d, [$s0], $1;"), MethodImpl(MethodImplOptions.NoInlining)]
-    [OpenCl("$d = atomic_add($0, $1)")]
     public static int FetchAdd(ref int target, int value) => Interlocked.Add(ref target, value) - value;
 }

@@ -1,6 +1,5 @@
 using System.Reflection;
 using ILGPU;
-using ILGPU.Backends.OpenCL;
 using ILGPU.Backends.PTX;
 using ILGPU.IR;
 using ILGPU.IR.Intrinsics;
@@ -8,8 +7,8 @@ using ILGPU.IR.Intrinsics;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// The hardware instructions that kernels use, one C# method each. <see cref="Register"/> tells an ILGPU context how the backends
-/// write them; on the CPU accelerator their bodies run.
+/// The hardware instructions that kernels use, one C# method each. <see cref="Register"/> tells an ILGPU context how PTX has
+/// them; on the CPU accelerator their bodies run.
 /// </summary>
 internal static class Intrinsics
 {
@@ -20,7 +19,7 @@ internal static class Intrinsics
     [
         typeof(GlobalLoad), typeof(CachePolicy), typeof(DeviceScope), typeof(GroupScope), typeof(GridDependency),
         typeof(AsyncCopy), typeof(LoadMatrix), typeof(Mma),
-        typeof(F16x2), typeof(Bf16x2), typeof(Tf32), typeof(Bits), typeof(Float32),
+        typeof(F16x2), typeof(Bf16x2), typeof(Bits), typeof(Float32),
         typeof(WarpShuffle),
     ];
 
@@ -34,26 +33,6 @@ internal static class Intrinsics
         IntrinsicImplementationManager manager = context.GetIntrinsicManager();
         var ptx = new PTXIntrinsic(typeof(PtxInstruction), nameof(PtxInstruction.Write), IntrinsicImplementationMode.GenerateCode);
         foreach (MethodInfo instruction in Instructions)
-        {
             manager.RegisterMethod(instruction, ptx);
-            manager.RegisterMethod(instruction, OpenCl(instruction));
-        }
-
-        foreach (MethodInfo exchange in typeof(LaneExchange).GetMethods(Methods).Where(m => m.IsDefined(typeof(OpenClAttribute))))
-            manager.RegisterMethod(exchange, OpenCl(exchange));
     }
-
-    /// <summary>The kernel code that does what an instruction does; null where OpenCL has a text of its own.</summary>
-    public static MethodInfo? Emulation(MethodInfo instruction)
-    {
-        if (instruction.IsDefined(typeof(OpenClAttribute)))
-            return null;
-        Type emulation = instruction.DeclaringType!.GetCustomAttribute<EmulatedByAttribute>()!.Emulation;
-        return emulation.GetMethod(instruction.Name, Methods, [.. instruction.GetParameters().Select(p => p.ParameterType)])
-            ?? throw new InvalidOperationException($"{emulation.Name} has no {instruction.Name} with the parameters of {instruction}");
-    }
-
-    private static CLIntrinsic OpenCl(MethodInfo method) => Emulation(method) is { } emulation
-        ? new CLIntrinsic(emulation, IntrinsicImplementationMode.Redirect)
-        : new CLIntrinsic(typeof(OpenClInstruction), nameof(OpenClInstruction.Write), IntrinsicImplementationMode.GenerateCode);
 }

@@ -1,17 +1,12 @@
 using System.Runtime.CompilerServices;
 using ILGPU;
-using ILGPU.IR.Intrinsics;
 
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// How the emulation of a warp's instruction hands words from lane to lane: <see cref="Begin"/>, each lane puts up to eight words,
+/// How the body of a warp's instruction hands words from lane to lane on the CPU accelerator: <see cref="Begin"/>, each lane puts up to eight words,
 /// <see cref="Synchronise"/>, each lane gets whatever it needs. Groups are one-dimensional and consist of whole warps of 32.
 /// </summary>
-/// <remarks>
-/// On the CPU accelerator only the warp must come here together; on OpenCL, where the words lie in local memory, the whole group. No
-/// PTX: a GPU has the instructions themselves.
-/// </remarks>
 internal static class LaneExchange
 {
     public const int WarpSize = 32;
@@ -19,29 +14,18 @@ internal static class LaneExchange
     /// <summary>Words that a lane can put.</summary>
     public const int Words = 8;
 
-    private const string Barrier = "barrier(CLK_LOCAL_MEM_FENCE)";
-
-    // Eight words a thread of groups of up to 256. ILGPU would declare another array for every call if it were a shared allocation.
-    private const string SharedWords = "local int lane_exchange[256 * 8]";
-
     [ThreadStatic]
     private static WarpWords? warpWords;
 
     /// <summary>This thread's lane.</summary>
     public static int Lane => Group.IdxX & (WarpSize - 1);
 
-    [IntrinsicImplementation, OpenCl(Barrier), MethodImpl(MethodImplOptions.NoInlining)]
     public static void Begin() => Current.Begin(Lane);
 
-    [IntrinsicImplementation, MethodImpl(MethodImplOptions.NoInlining)]
-    [OpenCl("lane_exchange[get_local_id(0) * 8 + $0] = $1", Declaration = SharedWords)]
     public static void Put(int word, uint value) => Current.At(Lane, Lane, word) = value;
 
-    [IntrinsicImplementation, OpenCl(Barrier), MethodImpl(MethodImplOptions.NoInlining)]
     public static void Synchronise() => Warp.Barrier();
 
-    [IntrinsicImplementation, MethodImpl(MethodImplOptions.NoInlining)]
-    [OpenCl("$d = lane_exchange[((get_local_id(0) & ~31) + $0) * 8 + $1]", Declaration = SharedWords)]
     public static uint Get(int lane, int word) => Current.At(Lane, lane, word);
 
     // A thread of the CPU accelerator belongs to one warp for life.
@@ -63,7 +47,7 @@ internal static class LaneExchange
             if (Warp.WarpSize != WarpSize)
             {
                 throw new NotSupportedException(
-                    $"warps of this CPU accelerator have {Warp.WarpSize} lanes; the emulation of warp instructions needs {WarpSize}");
+                    $"warps of this CPU accelerator have {Warp.WarpSize} lanes; the bodies of warp instructions need {WarpSize}");
             }
 
             return Warps.GetValue(warp, _ => new WarpWords());

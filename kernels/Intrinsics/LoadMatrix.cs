@@ -6,51 +6,23 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// 8 × 8 matrices of 16-bit elements from shared memory into fragments. A row is 16 bytes; lane 8j + r names row r of matrix j. Lane
-/// l = 4g + t receives of matrix j, as word j, the elements (g, 2t) and (g, 2t + 1), or transposed (2t, g) and (2t + 1, g).
+/// l = 4g + t receives of matrix j, as word j, the elements (g, 2t) and (g, 2t + 1), or transposed (2t, g) and (2t + 1, g). The bodies go
+/// by exchange: each lane puts the row that it names.
 /// </summary>
-[EmulatedBy(typeof(LoadMatrixEmulation))]
 internal static class LoadMatrix
 {
     [IntrinsicImplementation, Ptx("ldmatrix.sync.aligned.m8n8.x4.shared.b16 $d, [$s0];"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static UInt4 X4(ref UInt4 row) => LoadMatrixEmulation.X4(ref row);
-
-    [IntrinsicImplementation, Ptx("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 $d, [$s0];"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static UInt4 X4Transposed(ref UInt4 row) => LoadMatrixEmulation.X4Transposed(ref row);
-
-    /// <summary>Two matrices; lanes 16 … 31 may name any row.</summary>
-    [IntrinsicImplementation, Ptx("ldmatrix.sync.aligned.m8n8.x2.shared.b16 $d, [$s0];"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static UInt2 X2(ref UInt4 row) => LoadMatrixEmulation.X2(ref row);
-
-    /// <summary>Two matrices; lanes 16 … 31 may name any row.</summary>
-    [IntrinsicImplementation, Ptx("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 $d, [$s0];"), MethodImpl(MethodImplOptions.NoInlining)]
-    public static UInt2 X2Transposed(ref UInt4 row) => LoadMatrixEmulation.X2Transposed(ref row);
-}
-
-/// <summary><see cref="LoadMatrix"/> by exchange: each lane puts the row that it names.</summary>
-internal static class LoadMatrixEmulation
-{
     public static UInt4 X4(ref UInt4 row)
     {
         Put(row);
         return new UInt4(Fragment(0), Fragment(1), Fragment(2), Fragment(3));
     }
 
+    [IntrinsicImplementation, Ptx("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 $d, [$s0];"), MethodImpl(MethodImplOptions.NoInlining)]
     public static UInt4 X4Transposed(ref UInt4 row)
     {
         Put(row);
         return new UInt4(TransposedFragment(0), TransposedFragment(1), TransposedFragment(2), TransposedFragment(3));
-    }
-
-    public static UInt2 X2(ref UInt4 row)
-    {
-        Put(row);
-        return new UInt2(Fragment(0), Fragment(1));
-    }
-
-    public static UInt2 X2Transposed(ref UInt4 row)
-    {
-        Put(row);
-        return new UInt2(TransposedFragment(0), TransposedFragment(1));
     }
 
     private static void Put(UInt4 row)

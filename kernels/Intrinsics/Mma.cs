@@ -9,33 +9,23 @@ namespace QwenIlgpu.Kernels;
 ///
 ///     16-bit, A 16 × 16: X (g, 2t), Y (g + 8, 2t), Z (g, 2t + 8), W (g + 8, 2t + 8), each with the element to its right in the upper half
 ///     16-bit, B 16 × 8:  X (2t, g), Y (2t + 8, g), each with the element below in the upper half
-///     tf32,   A 16 × 8:  X (g, t), Y (g + 8, t), Z (g, t + 4), W (g + 8, t + 4)
-///     tf32,   B 8 × 8:   X (t, g), Y (t + 4, g)
 ///     C and D 16 × 8:    X (g, 2t), Y (g, 2t + 1), Z (g + 8, 2t), W (g + 8, 2t + 1)
 ///
-/// The emulation gives the exact sum of the products and C, rounded once; hardware rounds more often and truncates.
+/// The body gathers two rows of A and two columns of B in each lane and gives the exact sum of the products and C, rounded once; hardware
+/// rounds more often and truncates.
 /// </summary>
-[EmulatedBy(typeof(MmaEmulation))]
 internal static class Mma
 {
     [IntrinsicImplementation, MethodImpl(MethodImplOptions.NoInlining)]
     [Ptx("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 $d, $0, $1, $2;")]
-    public static Float4 F16(UInt4 a, UInt2 b, Float4 c) => MmaEmulation.F16(a, b, c);
+    public static Float4 F16(UInt4 a, UInt2 b, Float4 c) => Multiply<F16Format>(a, b, c);
 
     [IntrinsicImplementation, MethodImpl(MethodImplOptions.NoInlining)]
     [Ptx("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 $d, $0, $1, $2;")]
-    public static Float4 Bf16(UInt4 a, UInt2 b, Float4 c) => MmaEmulation.Bf16(a, b, c);
+    public static Float4 Bf16(UInt4 a, UInt2 b, Float4 c) => Multiply<Bf16Format>(a, b, c);
 
-    /// <summary>Of every operand word the lower 13 bits are ignored: see <see cref="QwenIlgpu.Kernels.Tf32"/>.</summary>
-    [IntrinsicImplementation, MethodImpl(MethodImplOptions.NoInlining)]
-    [Ptx("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 $d, $0, $1, $2;")]
-    public static Float4 Tf32(UInt4 a, UInt2 b, Float4 c) => MmaEmulation.Tf32(a, b, c);
-}
-
-/// <summary><see cref="Mma"/> by exchange: each lane gathers two rows of A and two columns of B and forms four sums.</summary>
-internal static class MmaEmulation
-{
-    public static Float4 F16(UInt4 a, UInt2 b, Float4 c)
+    private static Float4 Multiply<TFormat>(UInt4 a, UInt2 b, Float4 c)
+        where TFormat : struct, INumberFormat<ushort>
     {
         Put(a, b);
         FragmentLine above = RowOfA(0);
@@ -43,38 +33,10 @@ internal static class MmaEmulation
         FragmentLine left = ColumnOfB(0);
         FragmentLine right = ColumnOfB(1);
         return new Float4(
-            ExactDot.Pairs<F16Format>(above, left, c.X),
-            ExactDot.Pairs<F16Format>(above, right, c.Y),
-            ExactDot.Pairs<F16Format>(below, left, c.Z),
-            ExactDot.Pairs<F16Format>(below, right, c.W));
-    }
-
-    public static Float4 Bf16(UInt4 a, UInt2 b, Float4 c)
-    {
-        Put(a, b);
-        FragmentLine above = RowOfA(0);
-        FragmentLine below = RowOfA(1);
-        FragmentLine left = ColumnOfB(0);
-        FragmentLine right = ColumnOfB(1);
-        return new Float4(
-            ExactDot.Pairs<Bf16Format>(above, left, c.X),
-            ExactDot.Pairs<Bf16Format>(above, right, c.Y),
-            ExactDot.Pairs<Bf16Format>(below, left, c.Z),
-            ExactDot.Pairs<Bf16Format>(below, right, c.W));
-    }
-
-    public static Float4 Tf32(UInt4 a, UInt2 b, Float4 c)
-    {
-        Put(a, b);
-        FragmentLine above = RowOfA(0);
-        FragmentLine below = RowOfA(1);
-        FragmentLine left = ColumnOfB(0);
-        FragmentLine right = ColumnOfB(1);
-        return new Float4(
-            ExactDot.Tf32(above, left, c.X),
-            ExactDot.Tf32(above, right, c.Y),
-            ExactDot.Tf32(below, left, c.Z),
-            ExactDot.Tf32(below, right, c.W));
+            ExactDot.Pairs<TFormat>(above, left, c.X),
+            ExactDot.Pairs<TFormat>(above, right, c.Y),
+            ExactDot.Pairs<TFormat>(below, left, c.Z),
+            ExactDot.Pairs<TFormat>(below, right, c.W));
     }
 
     private static void Put(UInt4 a, UInt2 b)

@@ -1,12 +1,9 @@
-using System.Runtime.CompilerServices;
-
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// Arithmetic on two 16-bit numbers in one word, each rounded once. Sums are formed in float, whose 24 bits are at least twice those of a
 /// half and two more: rounding such a sum again is rounding the exact one.
 /// </summary>
-/// <remarks>Not inlined: a kernel holds one copy however many operations it has.</remarks>
 internal static class PairArithmetic<TFormat>
     where TFormat : struct, INumberFormat<ushort>
 {
@@ -17,15 +14,8 @@ internal static class PairArithmetic<TFormat>
         return low | (high << 16);
     }
 
-    public static uint Add(uint a, uint b) =>
-        Pack(TFormat.Load((ushort)a) + TFormat.Load((ushort)b), TFormat.Load((ushort)(a >> 16)) + TFormat.Load((ushort)(b >> 16)));
-
     public static uint Subtract(uint a, uint b) =>
         Pack(TFormat.Load((ushort)a) - TFormat.Load((ushort)b), TFormat.Load((ushort)(a >> 16)) - TFormat.Load((ushort)(b >> 16)));
 
-    /// <summary>Minus zero is what changes no product, not even the sign of a zero.</summary>
-    public static uint Multiply(uint a, uint b) => Fma(a, b, 0x80008000u);
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
     public static uint Pack(float low, float high) => HalfNaN.FromFloat<TFormat>(low) | (HalfNaN.FromFloat<TFormat>(high) << 16);
 }

@@ -5,8 +5,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// Finds the native drivers under their versioned names: containers often hold only those, and ILGPU, which asks for the plain
-/// names, then reports no device.
+/// Finds the CUDA driver under its versioned name: containers often hold only that, and ILGPU, which asks for the plain name, then
+/// reports no device.
 /// </summary>
 internal static class DriverLibraries
 {
@@ -15,8 +15,6 @@ internal static class DriverLibraries
 
     /// <summary>File that a system with a CUDA driver has.</summary>
     public const string CudaFile = "libcuda.so.1";
-
-    private const string OpenClFile = "libOpenCL.so.1";
 
     private static readonly Lock Gate = new();
     private static readonly HashSet<Assembly> Registered = [];
@@ -48,7 +46,6 @@ internal static class DriverLibraries
     private static nint Resolve(string name) => name switch
     {
         Cuda when NativeLibrary.TryLoad(CudaFile, out nint cuda) => cuda,
-        "OpenCL" when NativeLibrary.TryLoad(OpenClFile, out nint openCl) => openCl,
         _ => 0,
     };
 }

@@ -25,15 +25,15 @@ internal sealed class CommonOptions
     {
         Description =
             "Where the model runs. auto: the first CUDA device that can be used; without one the CPU, if memory holds the model. " +
-            "cuda is cuda:0; opencl is experimental. [default: auto]",
-        HelpName = "auto|cpu|cuda|cuda:N|opencl",
+            "cuda is cuda:0. [default: auto]",
+        HelpName = "auto|cpu|cuda|cuda:N",
         Arity = ArgumentArity.ExactlyOne,
         Recursive = true,
         CustomParser = result =>
         {
             string text = result.Tokens[^1].Value;
             if (!DeviceSelection.TryParse(text, out DeviceSelection selection))
-                result.AddError($"--device is '{text}'; it must be auto, cpu, cuda, cuda:N with N from 0, or opencl");
+                result.AddError($"--device is '{text}'; it must be auto, cpu, cuda, or cuda:N with N from 0");
             return selection;
         },
     };
@@ -58,7 +58,7 @@ internal sealed class CommonOptions
     {
         LoadModel = loadModel;
         Threads.Recursive = true;
-        Device.CompletionSources.Add("auto", "cpu", "cuda", "opencl");
+        Device.CompletionSources.Add("auto", "cpu", "cuda");
     }
 
     public void AddTo(Command root)

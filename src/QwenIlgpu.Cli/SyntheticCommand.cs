@@ -37,10 +37,6 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
             long weightBytes = SyntheticModel.Measure(cut.Config, device, head).WeightBytes;
             cut = cut.IfItFits(name, layers, vocabulary, weightBytes, AvailableMemory.Bytes());
         }
-        else if (!device.IsCuda)
-        {
-            cut = SyntheticCut.Least(name, layers, vocabulary, "OpenCL is an experiment");
-        }
 
         await using QwenModel made = SyntheticModel.Create($"synthetic {name}", cut.Config, device, head, Seed);
         if (cut.IsForced)

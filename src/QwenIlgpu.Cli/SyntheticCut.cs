@@ -34,7 +34,7 @@ internal sealed record SyntheticCut(QwenConfig Config, string? Text, bool IsForc
     }
 
     /// <summary>What kernels without vector code get through in seconds; every kernel and every width stays.</summary>
-    public static SyntheticCut Least(string name, int? layers, int? vocabulary, string why)
+    private static SyntheticCut Least(string name, int? layers, int? vocabulary, string why)
     {
         QwenConfig whole = SyntheticShape.Of(name);
         QwenConfig config = SyntheticShape.Cut(whole, layers ?? LeastLayers, vocabulary ?? LeastVocabulary);

@@ -161,7 +161,6 @@ internal static class DoctorCommand
     private static string RunsOn(DeviceSelection selection, bool gpuWorks, bool fitsCpu) => selection.Kind switch
     {
         DeviceKind.Cpu => Cpu,
-        DeviceKind.OpenCl => "opencl",
         _ when gpuWorks => "cuda",
         DeviceKind.Cuda => "nothing: there is no working GPU",
         _ when fitsCpu => Cpu,

@@ -1,10 +1,8 @@
-using System.Reflection;
 using ILGPU;
 using ILGPU.Algorithms;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 using ILGPU.Runtime.Cuda;
-using ILGPU.Runtime.OpenCL;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
@@ -17,7 +15,7 @@ internal sealed class ComputeDevice : IDisposable
 
     private readonly Context context;
 
-    private ComputeDevice(Context context, Accelerator accelerator, string? kernelCacheDirectory, bool emulateWarps = false, int cpuThreads = 0, bool usesShares = true)
+    private ComputeDevice(Context context, Accelerator accelerator, string? kernelCacheDirectory, bool recordsWarpKernels = false, int cpuThreads = 0, bool usesShares = true)
     {
         this.context = context;
         Accelerator = accelerator;
@@ -25,7 +23,7 @@ internal sealed class ComputeDevice : IDisposable
         CopyStream = IsCuda ? accelerator.CreateStream() : Stream;
         Loader = new KernelLoader(accelerator, kernelCacheDirectory, cpuThreads)
         {
-            RunsWarpKernels = IsCuda || emulateWarps,
+            RunsWarpKernels = IsCuda || recordsWarpKernels,
             UsesShares = usesShares && CpuVectors.AreSupported,
         };
     }
@@ -92,46 +90,19 @@ internal sealed class ComputeDevice : IDisposable
         }
     }
 
-    /// <summary>The first OpenCL device: experimental. It runs the portable kernels, or those of warps too, emulated.</summary>
-    /// <exception cref="NotSupportedException">There is none.</exception>
-    public static ComputeDevice OpenOpenCl(bool emulateWarps = false)
-    {
-        DriverLibraries.Register(typeof(ComputeDevice).Assembly);
-        Context context = Context.Create(b => b.OpenCL(_ => true).EnableAlgorithms().Optimize(OptimizationLevel.O2));
-        Intrinsics.Register(context);
-        try
-        {
-            if (context.GetCLDevices().Count == 0)
-                throw new NotSupportedException("no OpenCL device: is libOpenCL.so.1 installed, and a driver for it, such as pocl-opencl-icd?");
-            CLDevice device = context.GetCLDevice(0);
-
-            // PoCL does not announce a generic address space, which ILGPU asks for. Kernels whose address spaces ILGPU infers need none.
-            PropertyInfo property = device.Capabilities.GetType().GetProperty("GenericAddressSpace")!;
-            property.GetSetMethod(nonPublic: true)!.Invoke(device.Capabilities, [true]);
-            return new ComputeDevice(context, device.CreateCLAccelerator(context), kernelCacheDirectory: null, emulateWarps);
-        }
-        catch
-        {
-            context.Dispose();
-            throw;
-        }
-    }
-
     /// <summary>Opens the device that an option names.</summary>
     /// <param name="selection">The option.</param>
     /// <param name="measure">What the model takes of a device, asked where the CPU is to stand in for a GPU; null: it will fit.</param>
     /// <param name="notice">Told in one line that the CPU stands in, if it does.</param>
     /// <param name="kernelCacheDirectory">Directory of kernels compiled for CUDA; null keeps none.</param>
-    /// <param name="emulateWarps">On OpenCL, run the kernels of warps, emulated.</param>
     /// <param name="cpuThreads">On the CPU, how many threads; 0: one for each physical core.</param>
     /// <param name="usesShares">On the CPU, run kernels as their shares.</param>
     public static ComputeDevice Open(
         DeviceSelection selection, Func<ComputeDevice, ModelFootprint>? measure, Action<string> notice, string? kernelCacheDirectory = null,
-        bool emulateWarps = false, int cpuThreads = 0, bool usesShares = true) => selection.Kind switch
+        int cpuThreads = 0, bool usesShares = true) => selection.Kind switch
     {
         DeviceKind.Cpu => OpenCpu(cpuThreads, usesShares: usesShares),
         DeviceKind.Cuda => OpenCuda(selection.Ordinal, kernelCacheDirectory),
-        DeviceKind.OpenCl => OpenOpenCl(emulateWarps),
         _ => OpenBest(measure, notice, kernelCacheDirectory, cpuThreads, usesShares),
     };
 

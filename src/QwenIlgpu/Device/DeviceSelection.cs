@@ -2,11 +2,10 @@ using System.Globalization;
 
 namespace QwenIlgpu;
 
-/// <summary>Which accelerator a model is loaded onto: written <c>auto</c>, <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>opencl</c>.</summary>
+/// <summary>Which accelerator a model is loaded onto: written <c>auto</c>, <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>.</summary>
 public readonly record struct DeviceSelection
 {
     private const string CudaName = "cuda";
-    private const string OpenClName = "opencl";
 
     private DeviceSelection(DeviceKind kind, int ordinal) => (Kind, Ordinal) = (kind, ordinal);
 
@@ -15,9 +14,6 @@ public readonly record struct DeviceSelection
 
     /// <summary>The processor, on as many threads as <see cref="ModelOptions.CpuThreads"/> says: vector code with AVX-512 or AVX2, plain loops elsewhere.</summary>
     public static DeviceSelection Cpu { get; } = new(DeviceKind.Cpu, 0);
-
-    /// <summary>The first OpenCL device. Experimental: tested on PoCL only, and for models under 4 GB.</summary>
-    public static DeviceSelection OpenCl { get; } = new(DeviceKind.OpenCl, 0);
 
     internal DeviceKind Kind { get; }
 
@@ -33,7 +29,7 @@ public readonly record struct DeviceSelection
         return new DeviceSelection(DeviceKind.Cuda, ordinal);
     }
 
-    /// <summary>Reads <c>auto</c>, <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>opencl</c>.</summary>
+    /// <summary>Reads <c>auto</c>, <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>.</summary>
     /// <param name="text">The text.</param>
     /// <exception cref="FormatException">It is none of these.</exception>
     public static DeviceSelection Parse(string text)
@@ -41,10 +37,10 @@ public readonly record struct DeviceSelection
         ArgumentNullException.ThrowIfNull(text);
         return TryParse(text, out DeviceSelection selection)
             ? selection
-            : throw new FormatException($"device is '{text}'; it must be auto, cpu, cuda, cuda:N with N from 0, or opencl");
+            : throw new FormatException($"device is '{text}'; it must be auto, cpu, cuda, or cuda:N with N from 0");
     }
 
-    /// <summary>Reads <c>auto</c>, <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>opencl</c>; false if the text is none of these.</summary>
+    /// <summary>Reads <c>auto</c>, <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>; false if the text is none of these.</summary>
     /// <param name="text">The text.</param>
     /// <param name="selection">What it means; <see cref="Auto"/> if nothing.</param>
     public static bool TryParse(string? text, out DeviceSelection selection)
@@ -52,11 +48,10 @@ public readonly record struct DeviceSelection
         selection = text switch
         {
             "cpu" => Cpu,
-            OpenClName => OpenCl,
             CudaName => Cuda(),
             _ => Auto,
         };
-        if (text is "auto" or "cpu" or CudaName or OpenClName)
+        if (text is "auto" or "cpu" or CudaName)
             return true;
         if (text is null || !text.StartsWith($"{CudaName}:", StringComparison.Ordinal) ||
             !int.TryParse(text.AsSpan(CudaName.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int ordinal))
@@ -72,7 +67,6 @@ public readonly record struct DeviceSelection
     public override string ToString() => Kind switch
     {
         DeviceKind.Cpu => "cpu",
-        DeviceKind.OpenCl => OpenClName,
         DeviceKind.Cuda => string.Create(CultureInfo.InvariantCulture, $"{CudaName}:{Ordinal}"),
         _ => "auto",
     };
@@ -84,5 +78,4 @@ internal enum DeviceKind
     Auto,
     Cpu,
     Cuda,
-    OpenCl,
 }

@@ -6,8 +6,7 @@ namespace QwenIlgpu;
 
 /// <summary>
 /// Runs a graph several times over and says what each of its nodes took. On CUDA events between the nodes say it by the device's clock,
-/// while the host has long queued what follows; on the CPU its first thread says it from inside a replay; on OpenCL the host waits for each
-/// node, and its launches and waits are in the time.
+/// while the host has long queued what follows; on the CPU its first thread says it from inside a replay.
 /// </summary>
 internal static class TimedRunner
 {
@@ -21,10 +20,8 @@ internal static class TimedRunner
         device.Synchronize();
         if (device.IsCuda)
             TimeByEvents(graph, device, microseconds);
-        else if (device.IsCpu)
-            TimeReplays(new CpuReplayRunner(graph, device), microseconds);
         else
-            TimeByWaiting(graph, device.Stream, microseconds);
+            TimeReplays(new CpuReplayRunner(graph, device), microseconds);
         return [.. microseconds.Select((m, i) => new NodeTime(graph.Nodes[i], m.Order().ElementAt(m.Length / 2)))];
     }
 
@@ -35,20 +32,6 @@ internal static class TimedRunner
             double[] times = runner.RunTimed();
             for (int i = 0; i < times.Length; i++)
                 microseconds[i][run] = times[i];
-        }
-    }
-
-    private static void TimeByWaiting(OpGraph graph, AcceleratorStream stream, double[][] microseconds)
-    {
-        for (int run = 0; run < microseconds[0].Length; run++)
-        {
-            for (int i = 0; i < graph.Nodes.Count; i++)
-            {
-                long start = Stopwatch.GetTimestamp();
-                RunNode(graph.Nodes[i], stream);
-                stream.Synchronize();
-                microseconds[i][run] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
-            }
         }
     }
 

@@ -37,9 +37,6 @@ public sealed record ModelOptions
     /// <summary>Where kernels compiled for a GPU are kept between runs; null keeps none.</summary>
     internal string? KernelCacheDirectory { get; init; } = QwenIlgpu.KernelCacheDirectory.OfPlatform();
 
-    /// <summary>On OpenCL, decode with the kernels that a GPU decodes with, their instructions emulated: for tests.</summary>
-    internal bool EmulatesWarps { get; init; }
-
     /// <summary>On the CPU, run kernels as their shares where the machine has the vectors for it; if not, as the loops that define them: for tests.</summary>
     internal bool UsesShares { get; init; } = true;
 }

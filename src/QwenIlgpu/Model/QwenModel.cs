@@ -181,7 +181,7 @@ public sealed class QwenModel : IAsyncDisposable
         TextParts text = TextParts.Load(path, checkpoint.Config.VocabSize, options.ChatTemplate, options.UsedParts, Notice);
         ComputeDevice device = ComputeDevice.Open(
             options.Device, target => WeightLoader.Measure(checkpoint, target, options), Notice, options.KernelCacheDirectory,
-            options.EmulatesWarps, options.CpuThreads, options.UsesShares);
+            options.CpuThreads, options.UsesShares);
         var memory = new DeviceMemory(device);
         try
         {

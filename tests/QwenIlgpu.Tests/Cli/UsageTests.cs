@@ -78,7 +78,7 @@ internal sealed class UsageTests
         Assert.That(Error("hi", "--preset", "poetry"), Does.Contain("'poetry'").And.Contain("thinking or coding or non-thinking"));
         Assert.That(Error("hi", "--threads", "many"), Does.Contain("--threads is 'many'; it must be from 0 to 256"));
         Assert.That(Error("--gredy"), Does.Contain("unknown option --gredy"));
-        Assert.That(Error("hi", "--device", "tpu"), Does.Contain("'tpu'").And.Contain("auto, cpu, cuda, cuda:N with N from 0, or opencl"));
+        Assert.That(Error("hi", "--device", "tpu"), Does.Contain("'tpu'").And.Contain("auto, cpu, cuda, or cuda:N with N from 0"));
     }
 
     [Test]

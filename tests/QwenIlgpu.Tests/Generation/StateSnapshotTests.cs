@@ -8,12 +8,24 @@ internal sealed class StateSnapshotTests
 
     [Test]
     public void PrefixIsReusedBitForBit(
-        [Values(PageType.F32, PageType.Bf16)] PageType pageType, [Values(DeltaPrefillForm.Chunked, DeltaPrefillForm.Recurrent)] DeltaPrefillForm form) =>
-        PrefixIsReused(TestModels.Tiny, pageType, form);
+        [Values(PageType.F32, PageType.Bf16)] PageType pageType, [Values(DeltaPrefillForm.Chunked, DeltaPrefillForm.Recurrent)] DeltaPrefillForm form)
+    {
+        int[] first = Ids(150);
+        int[] second = [.. first[..Prefix], .. Ids(60).Select(i => i / 2)];
+        using var sequences = new SequenceRunner(TestModels.Tiny, pageType, options: new StepRunnerOptions(DeltaForm: form));
+        sequences.Runner.Run(
+            StepKind.Prefill, [new StepSequence(1, 0, first, LogitsWanted.None, Snapshots: [new StateSnapshot(64, 4), new StateSnapshot(Prefix, 3)])],
+            samples: false);
 
-    [Category("Exhaustive")]
-    [Test]
-    public void PrefixIsReusedOnTensorCores() => PrefixIsReused(TestModels.TinyOnWarps, PageType.Bf16, DeltaPrefillForm.Fastest);
+        sequences.SharePages(3, owner: 1, Prefix);
+        float[] reused = sequences.PrefillFrom(Prefix, second[Prefix..], slot: 3);
+
+        float[] computed = sequences.Prefill(second, slot: 2)[(Prefix * sequences.Vocabulary)..];
+        Assert.That(reused, Has.None.NaN);
+        Assert.That(reused, Is.EqualTo(computed));
+        sequences.SharePages(4, owner: 1, 64);
+        Assert.That(sequences.PrefillFrom(64, first[64..], slot: 4), Is.EqualTo(sequences.Prefill(first, slot: 2)[(64 * sequences.Vocabulary)..]));
+    }
 
     // Another sequence shares the step; the second snapshot is at the step's end, from where one token is decoded.
     [Test]
@@ -67,25 +79,6 @@ internal sealed class StateSnapshotTests
             () => sequences.Runner.Run(
                 StepKind.Prefill, [new StepSequence(1, 0, Ids(64), LogitsWanted.None, Snapshots: [new StateSnapshot(64, 1)])], samples: false),
             Throws.ArgumentException.With.Message.Contains("slot 1"));
-    }
-
-    private static void PrefixIsReused(QwenModel model, PageType pageType, DeltaPrefillForm form)
-    {
-        int[] first = Ids(150);
-        int[] second = [.. first[..Prefix], .. Ids(60).Select(i => i / 2)];
-        using var sequences = new SequenceRunner(model, pageType, options: new StepRunnerOptions(DeltaForm: form));
-        sequences.Runner.Run(
-            StepKind.Prefill, [new StepSequence(1, 0, first, LogitsWanted.None, Snapshots: [new StateSnapshot(64, 4), new StateSnapshot(Prefix, 3)])],
-            samples: false);
-
-        sequences.SharePages(3, owner: 1, Prefix);
-        float[] reused = sequences.PrefillFrom(Prefix, second[Prefix..], slot: 3);
-
-        float[] computed = sequences.Prefill(second, slot: 2)[(Prefix * sequences.Vocabulary)..];
-        Assert.That(reused, Has.None.NaN);
-        Assert.That(reused, Is.EqualTo(computed));
-        sequences.SharePages(4, owner: 1, 64);
-        Assert.That(sequences.PrefillFrom(64, first[64..], slot: 4), Is.EqualTo(sequences.Prefill(first, slot: 2)[(64 * sequences.Vocabulary)..]));
     }
 
     private static int[] Ids(int count) => [.. Enumerable.Range(0, count).Select(i => ((i * 131) + 7) % 2000)];

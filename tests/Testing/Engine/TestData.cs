@@ -1,4 +1,4 @@
-namespace QwenIlgpu.Tests;
+namespace QwenIlgpu.Testing;
 
 /// <summary>Where the data that ship with the tests lie.</summary>
 internal static class TestData

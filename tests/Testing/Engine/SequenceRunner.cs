@@ -1,4 +1,4 @@
-namespace QwenIlgpu.Tests;
+namespace QwenIlgpu.Testing;
 
 /// <summary>One runner with helpers to push whole sequences through it, for tests that compare paths of computation.</summary>
 internal sealed class SequenceRunner : IDisposable

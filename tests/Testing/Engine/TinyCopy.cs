@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 
-namespace QwenIlgpu.Tests;
+namespace QwenIlgpu.Testing;
 
 /// <summary>The tiny checkpoint in a directory of its own, to be bent by a test.</summary>
 internal sealed class TinyCopy : IDisposable

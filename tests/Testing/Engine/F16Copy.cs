@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using QwenIlgpu.Kernels;
 
-namespace QwenIlgpu.Tests;
+namespace QwenIlgpu.Testing;
 
 /// <summary>A checkpoint's bf16 tensors as f16: exact, but for what is below 2⁻¹⁴ and loses bits under 2⁻²⁴.</summary>
 internal static class F16Copy

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 
-namespace QwenIlgpu.Tests;
+namespace QwenIlgpu.Testing;
 
 /// <summary>
 /// Outputs of an independent float64 implementation for one checkpoint: per prompt its ids and 64 greedy ids, and tensors named

@@ -1,6 +1,6 @@
 using QwenIlgpu.PtxMachine;
 
-namespace QwenIlgpu.Kernels.Tests;
+namespace QwenIlgpu.Testing;
 
 /// <summary>What our kernels do against the PTX machine's rules, and why no harm comes of it.</summary>
 internal static class MachineDeclarations

@@ -1,0 +1,129 @@
+namespace QwenIlgpu.Cuda.Tests;
+
+/// <summary>However a sequence is cut into steps, whoever shares them and however they are launched: its logits have the same bits.</summary>
+internal sealed class PathTests(int seed) : EngineFixture(seed)
+{
+    // bf16 operands in every linear layer: rounding of 2^-9 each, through eight layers. Measured: 2.0e-2 with f32 pages, 2.8e-2 with bf16 ones.
+    private const double OperandBound = 6e-2;
+
+    [TestCase(PageType.F32, Category = "Exhaustive")]
+    [TestCase(PageType.Bf16)]
+    public void DecodeStaysCloseToThePortableKernels(PageType pageType)
+    {
+        int[] ids = Prompt(24);
+        using var portable = new SequenceRunner(PortableOf("tiny-qwen3.6"), pageType);
+        using var warps = new SequenceRunner(Tiny, pageType);
+
+        double worst = Largest(warps.Decode(ids), portable.Decode(ids));
+
+        TestContext.Out.WriteLine($"{pageType}: max |Δlogit| = {worst:E2}");
+        Assert.That(worst, Is.LessThanOrEqualTo(OperandBound));
+    }
+
+    [TestCase("tiny-qwen3.6")]
+    [TestCase("tiny-qwen3.6-gptq-int4")]
+    public void CapturedStepsArePlainOnes(string checkpoint)
+    {
+        int[] ids = Prompt(8);
+        using var plain = new SequenceRunner(ModelOf(checkpoint), PageType.Bf16, options: new StepRunnerOptions(Graphs: false));
+        using var captured = new SequenceRunner(ModelOf(checkpoint), PageType.Bf16, options: new StepRunnerOptions(Graphs: true));
+
+        Assert.That(captured.Decode(ids), Is.EqualTo(plain.Decode(ids)));
+    }
+
+    // In launches that take x whole, and in those of many rows.
+    [TestCase(3, new[] { 0, 1, 2 })]
+    [TestCase(64, new[] { 0, 13, 63 }, Category = "Exhaustive")]
+    public void BatchEqualsEachAlone(int sequences, int[] compared)
+    {
+        using var runner = new SequenceRunner(Tiny, PageType.Bf16, maxSequences: sequences, contextTokens: 128);
+        int[] ids = Prompt(sequences + 4);
+        float[][] alone = Array.ConvertAll(compared, s => Step(runner, [s], ids)[0]);
+
+        float[][] together = Step(runner, [.. Enumerable.Range(0, sequences)], ids);
+
+        for (int i = 0; i < compared.Length; i++)
+            Assert.That(together[compared[i]], Is.EqualTo(alone[i]), $"sequence {compared[i]}");
+    }
+
+    [Test]
+    public void PromptInPiecesOf64IsTheWholePrompt()
+    {
+        int[] ids = Prompt(150);
+        using var sequences = new SequenceRunner(Tiny, PageType.Bf16);
+
+        float[] whole = sequences.Prefill(ids);
+        float[] pieces = sequences.Prefill(ids, chunkTokens: 64, slot: 2);
+
+        Assert.That(pieces, Is.EqualTo(whole));
+    }
+
+    // A fresh sequence, one that goes on at 64 and another fresh one of a single token.
+    [Test]
+    public void SequencesThatShareAStepAreEachAlone()
+    {
+        int[] ids = Prompt(150);
+        using var sequences = new SequenceRunner(Tiny, PageType.Bf16);
+        (int Position, int Count)[] parts = [(0, 40), (64, 86), (0, 1)];
+        float[][] alone = [sequences.Prefill(ids[..40]), sequences.Prefill(ids)[(64 * sequences.Vocabulary)..], sequences.Prefill(ids[..1])];
+        sequences.Prefill(ids[..64], slot: 2);
+
+        BoundStep step = sequences.Runner.Run(
+            StepKind.Prefill,
+            [.. parts.Select((p, i) => new StepSequence(i + 1, p.Position, ids.AsMemory(p.Position, p.Count), LogitsWanted.All))],
+            samples: false);
+
+        Assert.That(sequences.Runner.ReadLogits(step), Is.EqualTo(alone.SelectMany(l => l)));
+    }
+
+    [Test]
+    public void ScoresInBlocksAreThoseOfTheLogits()
+    {
+        int[] ids = Prompt(151);
+        using var sequences = new SequenceRunner(Tiny, PageType.Bf16, options: new StepRunnerOptions(ScoreBlockRows: 64));
+
+        float[] logits = sequences.Prefill(ids[..150]);
+        BoundStep step = sequences.Runner.Run(
+            StepKind.Prefill, [new StepSequence(2, 0, ids.AsMemory(0, 150), LogitsWanted.None, ids.AsMemory(1, 150))]);
+
+        double[] expected = [.. Enumerable.Range(0, 150).Select(row => LogProbabilities.Of(sequences.Row(logits, row))[ids[row + 1]])];
+        Assert.That(sequences.Runner.ReadScores(step).Zip(expected, (a, e) => Math.Abs(a - e)), Has.All.LessThanOrEqualTo(1e-5));
+    }
+
+    /// <summary>A second prompt goes on from the first one's snapshots and pages, at 128 tokens and at 64.</summary>
+    [Test]
+    public void SnapshotsResume()
+    {
+        const int Prefix = 128;
+        int[] first = Ids(150);
+        int[] second = [.. first[..Prefix], .. Ids(60).Select(i => i / 2)];
+        using var sequences = new SequenceRunner(Tiny, PageType.Bf16);
+        sequences.Runner.Run(
+            StepKind.Prefill, [new StepSequence(1, 0, first, LogitsWanted.None, Snapshots: [new StateSnapshot(64, 4), new StateSnapshot(Prefix, 3)])],
+            samples: false);
+
+        sequences.SharePages(3, owner: 1, Prefix);
+        float[] reused = sequences.PrefillFrom(Prefix, second[Prefix..], slot: 3);
+
+        Assert.That(reused, Has.None.NaN);
+        Assert.That(reused, Is.EqualTo(sequences.Prefill(second, slot: 2)[(Prefix * sequences.Vocabulary)..]));
+        sequences.SharePages(4, owner: 1, 64);
+        Assert.That(sequences.PrefillFrom(64, first[64..], slot: 4), Is.EqualTo(sequences.Prefill(first, slot: 2)[(64 * sequences.Vocabulary)..]));
+    }
+
+    // The second token's logits of the sequences whose two tokens begin at ids[s].
+    private static float[][] Step(SequenceRunner runner, int[] sequences, int[] ids)
+    {
+        float[] logits = [];
+        for (int t = 0; t < 2; t++)
+        {
+            BoundStep step = runner.Runner.Run(
+                StepKind.Decode, [.. sequences.Select(s => new StepSequence(s + 1, t, ids.AsMemory(s + t, 1), LogitsWanted.Last))], samples: false);
+            logits = runner.Runner.ReadLogits(step);
+        }
+
+        return [.. sequences.Select((_, i) => runner.Row(logits, i))];
+    }
+
+    private static int[] Ids(int count) => [.. Enumerable.Range(0, count).Select(i => ((i * 131) + 7) % 2000)];
+}
