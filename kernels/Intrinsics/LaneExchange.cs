@@ -4,8 +4,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// How the body of a warp's instruction hands words from lane to lane on the CPU accelerator: <see cref="Begin"/>, each lane puts up to eight words,
-/// <see cref="Synchronise"/>, each lane gets whatever it needs. Groups are one-dimensional and consist of whole warps of 32.
+/// How the body of a warp's instruction hands words from lane to lane on the CPU accelerator: <see cref="Begin"/>, each lane puts up to
+/// eight words, <see cref="Synchronise"/>, each lane gets whatever it needs. Groups are one-dimensional and consist of whole warps of 32.
 /// </summary>
 internal static class LaneExchange
 {

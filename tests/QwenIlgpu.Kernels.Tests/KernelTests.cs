@@ -53,7 +53,6 @@ internal sealed class SharedDeviceTeardown
     {
         TestDevice.DisposeShared();
         WarpDevice.DisposeShared();
-        PoclDevice.DisposeShared();
         MachineDevice.DisposeShared();
     }
 }

@@ -103,8 +103,7 @@ internal sealed class MachineDeviceTests
         UInt2[] b = [.. Enumerable.Repeat(new UInt2(0x3c003c00, 0x3c003c00), 32)];                                  // 1
         Float4[] c = [.. Enumerable.Repeat(new Float4(1, 1, 1, 1), 32)];
         var kernel = new MmaKernel(
-            Device.Upload(a), Device.Upload(b), Device.Upload(c), Device.Poisoned<Float4>(32), Device.Poisoned<Float4>(32),
-            Device.Poisoned<Float4>(32));
+            Device.Upload(a), Device.Upload(b), Device.Upload(c), Device.Poisoned<Float4>(32), Device.Poisoned<Float4>(32));
         Device.Run(MmaKernel.Products, new KernelConfig(1, 32), kernel);
         return [.. Device.Download(kernel.F16Results).SelectMany(r => new[] { r.X, r.Y, r.Z, r.W })];
     }

@@ -47,7 +47,7 @@ internal static class MachineFixtures
         for (int i = suite.Tests.Count - 1; i >= 0; i--)
         {
             var test = (Test)suite.Tests[i];
-            if (Is(test, None) || Is(test, Slow) || Is(test, Exhaustive) || test.Arguments.Any(a => a is "cpu" or "pocl"))
+            if (Is(test, None) || Is(test, Slow) || Is(test, Exhaustive) || test.Arguments.Any(a => a is "cpu"))
                 suite.Tests.RemoveAt(i);
             else if (test is TestSuite cases)
                 Mark(cases, schedule, oldName, newName);

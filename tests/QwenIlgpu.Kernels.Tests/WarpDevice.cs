@@ -29,18 +29,17 @@ internal static class WarpDevice
     public static string[] Names => TestDevice.Kind == "cuda" ? ["cuda"] : ["cpu", Usual];
 
     /// <summary>
-    /// The one for shapes beyond toys: the PTX machine, with <c>--test-parameter warps=pocl</c> OpenCL, or the GPU that is asked for.
+    /// The one for shapes beyond toys: the PTX machine, or the GPU that is asked for.
     /// </summary>
-    public static string Usual => TestDevice.Kind == "cuda" ? "cuda" : TestContext.Parameters.Get("warps", "machine");
+    public static string Usual => TestDevice.Kind == "cuda" ? "cuda" : "machine";
 
     /// <summary>A device of <see cref="Names"/>, or the PTX machine; one that is not there skips the test that asks.</summary>
     public static TestDevice Named(string name) => name switch
     {
         "cpu" => Shared,
-        "pocl" => PoclDevice.Shared,
         "machine" => MachineDevice.Shared,
         "cuda" => TestDevice.Shared,
-        _ => throw new ArgumentException($"device '{name}' is not cpu, pocl, machine or cuda"),
+        _ => throw new ArgumentException($"device '{name}' is not cpu, machine or cuda"),
     };
 
     /// <summary>Frees the buffers of the test that just ran, on whichever device.</summary>
@@ -50,7 +49,6 @@ internal static class WarpDevice
             SharedDevice.Value.Release();
         if (WideDevice.IsValueCreated)
             WideDevice.Value.Release();
-        PoclDevice.ReleaseBuffers();
         MachineDevice.ReleaseBuffers();
         if (TestDevice.Kind == "cuda")
             TestDevice.Shared.Release();

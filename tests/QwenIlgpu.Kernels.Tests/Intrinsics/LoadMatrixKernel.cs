@@ -4,11 +4,11 @@ namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
 /// Every ldmatrix of a warp, which each group is. rows: of each group 32 rows of eight 16-bit elements; order[lane]: the row that a lane
-/// names; y: [group, lane, 12 words]: four of x4, four transposed, two of x2, two transposed.
+/// names; y: [group, lane, 8 words]: four as they are, four transposed.
 /// </summary>
 internal readonly struct LoadMatrixKernel(ArrayView<UInt4> rows, ArrayView<int> order, ArrayView<uint> y) : IGroupKernel
 {
-    public const int Words = 12;
+    public const int Words = 8;
 
     public ArrayView<uint> Results => y;
 
@@ -23,15 +23,9 @@ internal readonly struct LoadMatrixKernel(ArrayView<UInt4> rows, ArrayView<int> 
         int row = order[lane];
         UInt4 four = LoadMatrix.X4(ref shared[row]);
         UInt4 fourTransposed = LoadMatrix.X4Transposed(ref shared[row]);
-        UInt2 two = LoadMatrix.X2(ref shared[row]);
-        UInt2 twoTransposed = LoadMatrix.X2Transposed(ref shared[row]);
         int at = Grid.GlobalIndex.X * Words;
         Store(at, four);
         Store(at + 4, fourTransposed);
-        y[at + 8] = two.X;
-        y[at + 9] = two.Y;
-        y[at + 10] = twoTransposed.X;
-        y[at + 11] = twoTransposed.Y;
     }
 
     private void Store(int at, UInt4 words)

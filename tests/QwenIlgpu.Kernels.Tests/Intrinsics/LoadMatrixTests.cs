@@ -25,15 +25,13 @@ internal sealed class LoadMatrixTests(string deviceName)
         device.Release();
     }
 
-    [TestCase(0, 4, false)]
-    [TestCase(4, 4, true)]
-    [TestCase(8, 2, false)]
-    [TestCase(10, 2, true)]
-    public void GivesEachLaneItsTwoElements(int firstWord, int matrices, bool transposed)
+    [TestCase(0, false)]
+    [TestCase(4, true)]
+    public void GivesEachLaneItsTwoElements(int firstWord, bool transposed)
     {
         for (int lane = 0; lane < 32; lane++)
         {
-            for (int matrix = 0; matrix < matrices; matrix++)
+            for (int matrix = 0; matrix < 4; matrix++)
             {
                 int line = lane / 4;
                 int place = lane % 4 * 2;

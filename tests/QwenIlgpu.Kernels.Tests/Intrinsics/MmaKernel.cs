@@ -2,16 +2,14 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>Every mma of one warp: of each sample and lane the fragments a, b and c, and the results as f16, bf16 and tf32.</summary>
+/// <summary>Every mma of one warp: of each sample and lane the fragments a, b and c, and the results as f16 and bf16.</summary>
 internal readonly struct MmaKernel(
-    ArrayView<UInt4> a, ArrayView<UInt2> b, ArrayView<Float4> c, ArrayView<Float4> f16, ArrayView<Float4> bf16, ArrayView<Float4> tf32)
+    ArrayView<UInt4> a, ArrayView<UInt2> b, ArrayView<Float4> c, ArrayView<Float4> f16, ArrayView<Float4> bf16)
     : IGroupKernel
 {
     public ArrayView<Float4> F16Results => f16;
 
     public ArrayView<Float4> Bf16Results => bf16;
-
-    public ArrayView<Float4> Tf32Results => tf32;
 
     public static void Products(MmaKernel kernel) => kernel.Execute();
 
@@ -21,7 +19,6 @@ internal readonly struct MmaKernel(
         {
             f16[i] = Mma.F16(a[i], b[i], c[i]);
             bf16[i] = Mma.Bf16(a[i], b[i], c[i]);
-            tf32[i] = Mma.Tf32(a[i], b[i], c[i]);
         }
     }
 }

@@ -29,10 +29,6 @@ internal sealed class WarpInstructionTests(string deviceName)
     [TestCase(WarpKernel.XorInt)]
     public void SwapsLanes(int op) => Each(op, t => x[t ^ WarpKernel.Distance]);
 
-    [TestCase(WarpKernel.DownFloat)]
-    [TestCase(WarpKernel.DownInt)]
-    public void ShiftsDownWithinTheWarp(int op) => Each(op, t => x[(t % 32) + WarpKernel.Distance > 31 ? t : t + WarpKernel.Distance]);
-
     [TestCase(WarpKernel.FromFloat)]
     [TestCase(WarpKernel.FromInt)]
     public void ReadsAnyLane(int op) => Each(op, t => x[(t & ~31) + (((3 * t) + 40) % 32)]);

@@ -7,20 +7,18 @@ internal readonly struct WarpKernel(ArrayView<uint> x, ArrayView<uint> y) : IGro
 {
     public const int XorFloat = 0;
     public const int XorInt = 1;
-    public const int DownFloat = 2;
-    public const int DownInt = 3;
-    public const int FromFloat = 4;
-    public const int FromInt = 5;
-    public const int SumFloat = 6;
-    public const int SumInt = 7;
-    public const int MaxFloat = 8;
-    public const int SumOfFour = 9;
-    public const int Ops = 10;
+    public const int FromFloat = 2;
+    public const int FromInt = 3;
+    public const int SumFloat = 4;
+    public const int SumInt = 5;
+    public const int MaxFloat = 6;
+    public const int SumOfFour = 7;
+    public const int Ops = 8;
 
     /// <summary>Ops before this one move words, the others add or compare them.</summary>
     public const int FirstReduction = SumFloat;
 
-    /// <summary>Distance of the xor and down shuffles.</summary>
+    /// <summary>Distance of the xor shuffles.</summary>
     public const int Distance = 5;
 
     public ArrayView<uint> Results => y;
@@ -37,8 +35,6 @@ internal readonly struct WarpKernel(ArrayView<uint> x, ArrayView<uint> y) : IGro
         int lane = (3 * thread) + 40;                   // beyond 31: the upper bits do not count
         y[(XorFloat * threads) + thread] = Interop.FloatAsInt(WarpShuffle.Xor(number, Distance));
         y[(XorInt * threads) + thread] = (uint)WarpShuffle.Xor(integer, Distance);
-        y[(DownFloat * threads) + thread] = Interop.FloatAsInt(WarpShuffle.Down(number, Distance));
-        y[(DownInt * threads) + thread] = (uint)WarpShuffle.Down(integer, Distance);
         y[(FromFloat * threads) + thread] = Interop.FloatAsInt(WarpShuffle.From(number, lane));
         y[(FromInt * threads) + thread] = (uint)WarpShuffle.From(integer, lane);
         y[(SumFloat * threads) + thread] = Interop.FloatAsInt(WarpReduce.Sum(number));
