@@ -8,7 +8,7 @@ internal static class ArgMaxBench
     public static KernelBenchmark Vocabulary { get; } = new("arg_max", "[1, 248320]", device =>
     {
         const int Columns = 248_320;
-        float[] logits = BenchDevice.RandomFloats(1, Columns, 12);
+        float[] logits = Seeded.Floats(1, Columns, 12);
         SamplingScratch scratch = SamplingScratch.In(device.Poisoned<byte>(SamplingScratch.SizeInBytes(1)), 1);
         ArrayView<int> ids = device.Poisoned<int>(1);
         Launch[] launches = ArgMax.Bind(device.Loader, device.Upload(logits, 1, Columns), Columns, scratch, ids);

@@ -18,8 +18,8 @@ internal static class CausalConv1dBench
         // The rows before are zeros, as in the reference, and read all the same.
         const int Position = 2 * Taps;
         int layers = rows == 1 ? (int)(LeastFloats / (2 * Taps * Channels)) : 1;
-        float[] x = BenchDevice.RandomFloats(1, rows * Channels);
-        float[] weight = BenchDevice.RandomFloats(2, Channels * Taps);
+        float[] x = Seeded.Floats(1, rows * Channels);
+        float[] weight = Seeded.Floats(2, Channels * Taps);
         Matrix<float> input = device.Upload(x, rows, Channels);
         Matrix<float> y = device.Poisoned<float>(rows, Channels);
         Matrix<float> rings = device.Upload(new float[layers * Taps * Channels], layers, Taps * Channels);
@@ -34,7 +34,7 @@ internal static class CausalConv1dBench
             new Launch(launches[0].Name, threads: 1, stream => launches[next++ % layers].Run(stream)),
             Bytes: ((2L * rows) + Taps + (Taps - 1) + Math.Min(rows, Taps)) * Channels * sizeof(float),
             Flops: 2L * Taps * rows * Channels,
-            () => BenchDevice.RelativeError(
+            () => Difference.Relative(
                 device.Download(y.Data),
                 CausalConv1dReference.Run(Array.ConvertAll(x, v => (double)v), Array.ConvertAll(weight, v => (double)v), Channels)),
             Tolerance: 2e-6);

@@ -26,9 +26,9 @@ internal static class DecodeAttentionBench
     private static PreparedKernel Prepare(BenchDevice device, int rows, int length)
     {
         int pages = length / KvCache.PageTokens;
-        float[] q = BenchDevice.RandomFloats(1, rows * Heads * 2 * HeadDim, 4);
-        ushort[] k = Array.ConvertAll(BenchDevice.RandomFloats(2, length * KvHeads * HeadDim), Bf16.FromFloat);
-        ushort[] v = Array.ConvertAll(BenchDevice.RandomFloats(3, length * KvHeads * HeadDim), Bf16.FromFloat);
+        float[] q = Seeded.Floats(1, rows * Heads * 2 * HeadDim, 4);
+        ushort[] k = Array.ConvertAll(Seeded.Floats(2, length * KvHeads * HeadDim), Bf16.FromFloat);
+        ushort[] v = Array.ConvertAll(Seeded.Floats(3, length * KvHeads * HeadDim), Bf16.FromFloat);
         int[] table = [.. Enumerable.Range(0, pages)];
         new Random(4).Shuffle(table);
         int[] positions = [.. Enumerable.Range(length - rows, rows)];
@@ -49,7 +49,7 @@ internal static class DecodeAttentionBench
                 y),
             Bytes: 2L * length * KvHeads * HeadDim * sizeof(ushort),        // once, however many rows
             Flops: 4L * rows * Heads * HeadDim * length,
-            () => BenchDevice.RelativeError(
+            () => Difference.Relative(
                 device.Download(y.Data),
                 AttentionReference.Run(
                     Array.ConvertAll(q, x => (double)x), InTokenOrder(k), InTokenOrder(v), positions, Heads, KvHeads, HeadDim)),

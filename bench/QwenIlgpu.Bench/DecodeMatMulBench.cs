@@ -38,7 +38,7 @@ internal static class DecodeMatMulBench
         const int Group = 128;
         long bytes = rows.Sum(n => Int4Matrix.CodeBytes(n, k, Group) + Int4Matrix.ScaleBytes(n, k, Group));
         int links = (int)((GpuBytes + bytes - 1) / bytes);
-        float[] x = BenchDevice.RandomFloats(1, m * k);
+        float[] x = Seeded.Floats(1, m * k);
         Matrix<float> input = device.Upload(x, m, k);
         ArrayView<float> normWeight = norm ? device.Upload(new float[k]) : default;
         DecodePlan plan = DecodePlan.Of(m, k, rows, swiGlu);
@@ -49,7 +49,7 @@ internal static class DecodeMatMulBench
         // The links share their codes' random bits, not their memory.
         UInt4[][] codes = [.. rows.Select((n, i) => Random(Int4Matrix.CodeBytes(n, k, Group) / 16, i))];
         ushort[][] scales = [.. rows.Select((n, i) => Array.ConvertAll(
-            BenchDevice.RandomFloats(i, Int4Matrix.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat))];
+            Seeded.Floats(i, Int4Matrix.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat))];
         Matrix<float>[] ys = [.. rows.Select(n => device.Poisoned<float>(m, n))];
         Matrix<float> zeros = device.Upload(new float[m * rows[0]], m, rows[0]);
         var launches = new List<Launch>();
@@ -83,11 +83,11 @@ internal static class DecodeMatMulBench
         const int K = 5120;
         UInt4[] codes = Random(Int8Matrix.CodeBytes(N, K, K) / 16, 3);
         long scaleCount = Int8Matrix.ScaleBytes(N, K, K) / sizeof(ushort);
-        ushort[] scales = Array.ConvertAll(BenchDevice.RandomFloats(4, scaleCount, 0.001f), Bf16.FromFloat);
-        float[] x = BenchDevice.RandomFloats(5, K);
+        ushort[] scales = Array.ConvertAll(Seeded.Floats(4, scaleCount, 0.001f), Bf16.FromFloat);
+        float[] x = Seeded.Floats(5, K);
         DecodePlan plan = DecodePlan.Of(1, K, [N], argMax: true);
         Matrix<float> logits = device.Poisoned<float>(1, N);
-        ArrayView<int> ids = device.Allocate<int>(1);
+        ArrayView<int> ids = device.Uninitialised<int>(1);
         Launch[] launches = DecodeMatMul.Bind(
             device.Loader,
             new DecodeRows(device.Upload(x, 1, K)),
@@ -118,7 +118,7 @@ internal static class DecodeMatMulBench
                     expected[r] = sum * Bf16.ToFloat(scales[r]);
                 }
 
-                return BenchDevice.RelativeError(y[..16], expected);
+                return Difference.Relative(y[..16], expected);
             },
             Tolerance: 2e-2);
     }
@@ -139,7 +139,7 @@ internal static class DecodeMatMulBench
             if (swiGlu)
                 expected = SwiGluReference.Run(expected, Product(1));
             float[] actual = [.. Enumerable.Range(0, m).SelectMany(t => y.AsSpan((t * n) + (tile * 16), 16).ToArray())];
-            worst = Math.Max(worst, BenchDevice.RelativeError(actual, expected));
+            worst = Math.Max(worst, Difference.Relative(actual, expected));
 
             double[] Product(int projection)
             {

@@ -10,10 +10,10 @@ internal static class DeltaInputsBench
     public static KernelBenchmark Gates { get; } = new("delta_gates", "b, a [64, 48]", device =>
     {
         const int Heads = 48;
-        float[] b = BenchDevice.RandomFloats(1, Rows * Heads, 4);
-        float[] a = BenchDevice.RandomFloats(2, Rows * Heads, 4);
-        float[] aLog = BenchDevice.RandomFloats(3, Heads);
-        float[] dtBias = BenchDevice.RandomFloats(4, Heads);
+        float[] b = Seeded.Floats(1, Rows * Heads, 4);
+        float[] a = Seeded.Floats(2, Rows * Heads, 4);
+        float[] aLog = Seeded.Floats(3, Heads);
+        float[] dtBias = Seeded.Floats(4, Heads);
         Matrix<float> beta = device.Poisoned<float>(Rows, Heads);
         Matrix<float> g = device.Poisoned<float>(Rows, Heads);
         return new PreparedKernel(
@@ -29,10 +29,10 @@ internal static class DeltaInputsBench
             Flops: 30L * Rows * Heads,
             () =>
             {
-                (double[] Beta, double[] G) expected = DeltaGatesReference.Run(ToDouble(b), ToDouble(a), ToDouble(aLog), ToDouble(dtBias));
+                (double[] Beta, double[] G) expected = DeltaGatesReference.Run(Seeded.ToDouble(b), Seeded.ToDouble(a), Seeded.ToDouble(aLog), Seeded.ToDouble(dtBias));
                 return Math.Max(
-                    BenchDevice.RelativeError(device.Download(beta.Data), expected.Beta),
-                    BenchDevice.RelativeError(device.Download(g.Data), expected.G));
+                    Difference.Relative(device.Download(beta.Data), expected.Beta),
+                    Difference.Relative(device.Download(g.Data), expected.G));
             },
             Tolerance: 1e-6);
     });
@@ -43,15 +43,13 @@ internal static class DeltaInputsBench
         const int Channels = 10240;
         const int Heads = 16;
         const int HeadDim = 128;
-        float[] qkv = BenchDevice.RandomFloats(5, Rows * Channels);
+        float[] qkv = Seeded.Floats(5, Rows * Channels);
         Matrix<float> y = device.Upload((float[])qkv.Clone(), Rows, Channels);
         return new PreparedKernel(
             QkL2Norm.Bind(device.Loader, y, Heads, HeadDim),
             Bytes: 2L * Rows * 2 * Heads * HeadDim * sizeof(float),
             Flops: 3L * Rows * 2 * Heads * HeadDim,
-            () => BenchDevice.RelativeError(device.Download(y.Data), QkL2NormReference.Run(ToDouble(qkv), Channels, Heads, HeadDim)),
+            () => Difference.Relative(device.Download(y.Data), QkL2NormReference.Run(Seeded.ToDouble(qkv), Channels, Heads, HeadDim)),
             Tolerance: 1e-6);
     });
-
-    private static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
 }

@@ -26,12 +26,12 @@ internal static class DeltaPrefillBench
 
     private static PreparedKernel Prepare(BenchDevice device, int? part)
     {
-        float[] mixed = BenchDevice.RandomFloats(1, Rows * Shape.Channels, 2);
-        float[] b = BenchDevice.RandomFloats(3, Rows * Shape.ValueHeads, 2);
-        float[] a = BenchDevice.RandomFloats(4, Rows * Shape.ValueHeads, 2);
-        float[] conv1d = BenchDevice.RandomFloats(5, Shape.Channels * DeltaStep.Taps, 0.5f);
-        float[] aLog = BenchDevice.RandomFloats(6, Shape.ValueHeads);
-        float[] dtBias = BenchDevice.RandomFloats(7, Shape.ValueHeads);
+        float[] mixed = Seeded.Floats(1, Rows * Shape.Channels, 2);
+        float[] b = Seeded.Floats(3, Rows * Shape.ValueHeads, 2);
+        float[] a = Seeded.Floats(4, Rows * Shape.ValueHeads, 2);
+        float[] conv1d = Seeded.Floats(5, Shape.Channels * DeltaStep.Taps, 0.5f);
+        float[] aLog = Seeded.Floats(6, Shape.ValueHeads);
+        float[] dtBias = Seeded.Floats(7, Shape.ValueHeads);
         int[] positions = [.. Enumerable.Range(0, Rows)];
         int capacity = ChunkList.MaxChunks(Rows, 1);
         var chunkFirstRow = new int[capacity];
@@ -66,7 +66,7 @@ internal static class DeltaPrefillBench
                 : new Launch("delta_prefill", threads: 1, stream => Array.ForEach(launches, l => l.Run(stream))),
             Bytes(part, capacity),
             Flops(part),
-            () => BenchDevice.RelativeError(
+            () => Difference.Relative(
                 device.Download(y.Data.SubView(0, CheckedRows * Shape.ValueChannels)), Reference(mixed, b, a, conv1d, aLog, dtBias)),
             Tolerance: 5e-3);
     }
@@ -106,13 +106,11 @@ internal static class DeltaPrefillBench
     // The first rows, which later ones do not change.
     private static double[] Reference(float[] mixed, float[] b, float[] a, float[] conv1d, float[] aLog, float[] dtBias)
     {
-        double[] convolved = CausalConv1dReference.Run(ToDouble(mixed, CheckedRows * Shape.Channels), ToDouble(conv1d), Shape.Channels);
+        double[] convolved = CausalConv1dReference.Run(Seeded.ToDouble(mixed[..(CheckedRows * Shape.Channels)]), Seeded.ToDouble(conv1d), Shape.Channels);
         (double[] beta, double[] g) = DeltaGatesReference.Run(
-            ToDouble(b, CheckedRows * Shape.ValueHeads), ToDouble(a, CheckedRows * Shape.ValueHeads), ToDouble(aLog), ToDouble(dtBias));
+            Seeded.ToDouble(b[..(CheckedRows * Shape.ValueHeads)]), Seeded.ToDouble(a[..(CheckedRows * Shape.ValueHeads)]), Seeded.ToDouble(aLog), Seeded.ToDouble(dtBias));
         return GatedDeltaRuleReference.Run(
             QkL2NormReference.Run(convolved, Shape.Channels, Shape.KeyHeads, Shape.KeyHeadDim), beta, g, Shape,
             new double[Shape.StateLength]);
     }
-
-    private static double[] ToDouble(float[] values, int? count = null) => [.. values.Take(count ?? values.Length).Select(v => (double)v)];
 }

@@ -22,15 +22,15 @@ internal static class DeltaStepBench
     private static PreparedKernel Prepare(BenchDevice device, int rows, bool f16)
     {
         int all = Start + rows;
-        float[] mixed = BenchDevice.RandomFloats(1, all * Shape.Channels, 2);
-        float[] z = BenchDevice.RandomFloats(2, all * Shape.ValueChannels, 2);
-        float[] b = BenchDevice.RandomFloats(3, all * Shape.ValueHeads, 2);
-        float[] a = BenchDevice.RandomFloats(4, all * Shape.ValueHeads, 2);
-        float[] conv1d = BenchDevice.RandomFloats(5, Shape.Channels * DeltaStep.Taps, 0.5f);
-        float[] aLog = BenchDevice.RandomFloats(6, Shape.ValueHeads);
-        float[] dtBias = BenchDevice.RandomFloats(7, Shape.ValueHeads);
-        float[] norm = BenchDevice.RandomFloats(8, Shape.ValueHeadDim);
-        float[] state = Array.ConvertAll(BenchDevice.RandomFloats(9, Shape.StateLength), v => F16.ToFloat(F16.FromFloat(v)));
+        float[] mixed = Seeded.Floats(1, all * Shape.Channels, 2);
+        float[] z = Seeded.Floats(2, all * Shape.ValueChannels, 2);
+        float[] b = Seeded.Floats(3, all * Shape.ValueHeads, 2);
+        float[] a = Seeded.Floats(4, all * Shape.ValueHeads, 2);
+        float[] conv1d = Seeded.Floats(5, Shape.Channels * DeltaStep.Taps, 0.5f);
+        float[] aLog = Seeded.Floats(6, Shape.ValueHeads);
+        float[] dtBias = Seeded.Floats(7, Shape.ValueHeads);
+        float[] norm = Seeded.Floats(8, Shape.ValueHeadDim);
+        float[] state = Array.ConvertAll(Seeded.Floats(9, Shape.StateLength), v => F16.ToFloat(F16.FromFloat(v)));
 
         int ringRows = DeltaStep.RingRows(rows);
         var ring = new float[ringRows * Shape.Channels];
@@ -56,14 +56,12 @@ internal static class DeltaStepBench
             device.Upload<int>([0]),
             y);
         var inputs = new DeltaStepReferenceInputs(
-            ToDouble(mixed), ToDouble(z), ToDouble(b), ToDouble(a), ToDouble(conv1d), ToDouble(aLog), ToDouble(dtBias), ToDouble(norm), Eps);
+            Seeded.ToDouble(mixed), Seeded.ToDouble(z), Seeded.ToDouble(b), Seeded.ToDouble(a), Seeded.ToDouble(conv1d), Seeded.ToDouble(aLog), Seeded.ToDouble(dtBias), Seeded.ToDouble(norm), Eps);
         return new PreparedKernel(
             launch,
             Bytes: (2 * states.SlotBytes) + ((long)rows * (Shape.Channels + (2 * Shape.ValueChannels)) * sizeof(float)),
             Flops: 7L * Shape.StateLength * rows,
-            () => BenchDevice.RelativeError(device.Download(y.Data), DeltaStepReference.Run(inputs, Shape, Start, ToDouble(state))),
+            () => Difference.Relative(device.Download(y.Data), DeltaStepReference.Run(inputs, Shape, Start, Seeded.ToDouble(state))),
             Tolerance: f16 ? 5e-3 : 1e-5);
     }
-
-    private static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
 }

@@ -18,8 +18,8 @@ internal static class DenseMatMulBench
     private static PreparedKernel Prepare(BenchDevice device, int m)
     {
         const int Checked = 64;                         // rows of w, spread over all of them
-        float[] x = BenchDevice.RandomFloats(m, m * K);
-        float[] values = BenchDevice.RandomFloats(3, (long)N * K);
+        float[] x = Seeded.Floats(m, m * K);
+        float[] values = Seeded.Floats(3, (long)N * K);
         UInt4[] packed = DenseMatrixReference.Pack(WeightType.Bf16, values, N, K);
         Matrix<float> xs = device.Upload(x, m, K);
         Matrix<float> y = device.Poisoned<float>(m, N);
@@ -35,7 +35,7 @@ internal static class DenseMatMulBench
                     WeightType.Bf16, [.. rows.SelectMany(r => packed.AsSpan(r * words, words).ToArray())], Checked, K);
                 float[] all = device.Download(y.Data);
                 float[] actual = [.. Enumerable.Range(0, m).SelectMany(t => rows.Select(r => all[(t * N) + r]))];
-                return BenchDevice.RelativeError(actual, DenseMatMulReference.Run(Array.ConvertAll(x, v => (double)v), w, m, Checked, K));
+                return Difference.Relative(actual, DenseMatMulReference.Run(Array.ConvertAll(x, v => (double)v), w, m, Checked, K));
             },
             Tolerance: 1e-5)
         {

@@ -23,11 +23,11 @@ internal static class DequantMatMulBench
     {
         const int Rows = 8192;
         const int CheckedRows = 64;
-        float[] x = BenchDevice.RandomFloats(1, K);
+        float[] x = Seeded.Floats(1, K);
         var codes = new UInt4[Int8Matrix.CodeBytes(Rows, K, Group) / 16];
         new Random(9).NextBytes(System.Runtime.InteropServices.MemoryMarshal.AsBytes(codes.AsSpan()));
         ushort[] scales = Array.ConvertAll(
-            BenchDevice.RandomFloats(5, Int8Matrix.ScaleBytes(Rows, K, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
+            Seeded.Floats(5, Int8Matrix.ScaleBytes(Rows, K, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
         Matrix<float> xs = device.Upload(x, 1, K);
         Matrix<float> y = device.Poisoned<float>(1, Rows);
         return new PreparedKernel(
@@ -40,7 +40,7 @@ internal static class DequantMatMulBench
                     CheckedRows, K, Group, codes[..(codes.Length / Rows * CheckedRows)], scales[..(scales.Length / Rows * CheckedRows)]);
                 double[] expected = DenseMatMulReference.Run(
                     Array.ConvertAll(x, v => (double)v), first.Unpack(WeightType.Bf16), 1, CheckedRows, K);
-                return BenchDevice.RelativeError(device.Download(y.Data)[..CheckedRows], expected);
+                return Difference.Relative(device.Download(y.Data)[..CheckedRows], expected);
             },
             Tolerance: 1e-5)
         {
@@ -54,11 +54,11 @@ internal static class DequantMatMulBench
     private static PreparedKernel Prepare(BenchDevice device, int n, int m)
     {
         const int CheckedTiles = 4;                     // row tiles, spread over all of them
-        float[] x = BenchDevice.RandomFloats(m, m * K);
+        float[] x = Seeded.Floats(m, m * K);
         var codes = new UInt4[Int4Matrix.CodeBytes(n, K, Group) / 16];
         new Random(4).NextBytes(System.Runtime.InteropServices.MemoryMarshal.AsBytes(codes.AsSpan()));
         ushort[] scales = Array.ConvertAll(
-            BenchDevice.RandomFloats(5, Int4Matrix.ScaleBytes(n, K, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
+            Seeded.Floats(5, Int4Matrix.ScaleBytes(n, K, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
         int rowTiles = Int4Layout.RowTiles(n);
         Matrix<float> xs = device.Upload(x, m, K);
         Matrix<float> y = device.Poisoned<float>(m, n);
@@ -84,7 +84,7 @@ internal static class DequantMatMulBench
                     float[] actual = [.. Enumerable.Range(0, m).SelectMany(t => all.AsSpan((t * n) + (tile * 16), 16).ToArray())];
                     double[] expected = DenseMatMulReference.Run(
                         Array.ConvertAll(x, v => (double)v), rows.Unpack(WeightType.Bf16), m, 16, K);
-                    worst = Math.Max(worst, BenchDevice.RelativeError(actual, expected));
+                    worst = Math.Max(worst, Difference.Relative(actual, expected));
                 }
 
                 return worst;

@@ -11,7 +11,7 @@ internal static class EmbeddingBench
         const int T = 512;
         var random = new Random(8);
         int[] ids = [.. Enumerable.Range(0, T).Select(_ => random.Next(Vocab))];
-        UInt4[] words = DenseMatrixReference.Pack(WeightType.Bf16, BenchDevice.RandomFloats(9, (long)Vocab * D), Vocab, D);
+        UInt4[] words = DenseMatrixReference.Pack(WeightType.Bf16, Seeded.Floats(9, (long)Vocab * D), Vocab, D);
         Matrix<float> y = device.Poisoned<float>(T, D);
         return new PreparedKernel(
             Embedding.Bind(device.Loader, device.Upload(ids), new DenseMatrix(WeightType.Bf16, device.Upload(words), Vocab, D), y),
@@ -21,7 +21,7 @@ internal static class EmbeddingBench
             {
                 int stride = words.Length / Vocab;
                 UInt4[] gathered = [.. ids.SelectMany(id => words.AsSpan(id * stride, stride).ToArray())];
-                return BenchDevice.RelativeError(device.Download(y.Data), DenseMatrixReference.Unpack(WeightType.Bf16, gathered, T, D));
+                return Difference.Relative(device.Download(y.Data), DenseMatrixReference.Unpack(WeightType.Bf16, gathered, T, D));
             },
             Tolerance: 0);
     });

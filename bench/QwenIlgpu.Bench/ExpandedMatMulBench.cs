@@ -26,15 +26,15 @@ internal static class ExpandedMatMulBench
 
     private static PreparedKernel Prepare(BenchDevice device, int m, int k, int n, int sliceRows)
     {
-        float[] x = BenchDevice.RandomFloats(1, (long)m * k);
-        var packed = new PackedRows(device.Allocate<UInt4>(PackedRows.Length(m, k)), m, k, TensorCoreType.Bf16);
+        float[] x = Seeded.Floats(1, (long)m * k);
+        var packed = new PackedRows(device.Uninitialised<UInt4>(PackedRows.Length(m, k)), m, k, TensorCoreType.Bf16);
         PrefillMatMul.BindPack(device.Loader, new DecodeRows(device.Upload(x, m, k)), packed).Run(device.Stream);
         UInt4[] codes = PrefillMatMulBench.RandomCodes(Int4Matrix.CodeBytes(n, k, Group) / 16, 0);
         ushort[] scales = Array.ConvertAll(
-            BenchDevice.RandomFloats(0, Int4Matrix.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
+            Seeded.Floats(0, Int4Matrix.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
         var weights = new Int4Matrix(device.Upload(codes), device.Upload(scales), default, WeightType.Bf16, n, k, Group);
         var slice = new DenseMatrix(
-            WeightType.Bf16, device.Allocate<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, sliceRows, k) / 16), sliceRows, k);
+            WeightType.Bf16, device.Uninitialised<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, sliceRows, k) / 16), sliceRows, k);
         Matrix<float> y = device.Poisoned<float>(m, n);
         var shape = new PrefillShape(PrefillFormat.Dense, k, [sliceRows], SwiGlu: false);
         PrefillTile tile = PrefillMatMul.TileOf(device.Loader, shape, m);

@@ -39,9 +39,9 @@ internal static class GatedAttentionBench
             int pages = (length + KvCache.PageTokens - 1) / KvCache.PageTokens;
             int elements = pages * KvCache.PageTokens * kvHeads * HeadDim;
             long bytes = 2L * elements * Unsafe.SizeOf<TStorage>();
-            float[] q = BenchDevice.RandomFloats(1, (long)rows * heads * 2 * HeadDim, 4);
-            TStorage[] k = Array.ConvertAll(BenchDevice.RandomFloats(2, elements), TFormat.Store);
-            TStorage[] v = Array.ConvertAll(BenchDevice.RandomFloats(3, elements), TFormat.Store);
+            float[] q = Seeded.Floats(1, (long)rows * heads * 2 * HeadDim, 4);
+            TStorage[] k = Array.ConvertAll(Seeded.Floats(2, elements), TFormat.Store);
+            TStorage[] v = Array.ConvertAll(Seeded.Floats(3, elements), TFormat.Store);
             int[] positions = [.. Enumerable.Range(first, rows)];
             (int scratchRows, int scratchColumns) = Kernels.GatedAttention.ScratchShape(rows, heads);
             Matrix<float> qMatrix = device.Upload(q, rows, heads * 2 * HeadDim);
@@ -60,7 +60,7 @@ internal static class GatedAttentionBench
                 new Launch("gated_attention", 1, stream => layers[next++ % layers.Length].Run(stream)),
                 Bytes: bytes,
                 Flops: positions.Sum(position => 4L * heads * HeadDim * (position + 1)),
-                () => BenchDevice.RelativeError(
+                () => Difference.Relative(
                     device.Download(y.Data)[..(heads * HeadDim)],
                     AttentionReference.Run(
                         Array.ConvertAll(q[..(heads * 2 * HeadDim)], x => (double)x), InTokenOrder(k, kvHeads), InTokenOrder(v, kvHeads), [first],

@@ -45,11 +45,11 @@ internal static class GatedDeltaRuleBench
     {
         int slots = rows == 1 ? (int)(LeastFloats / shape.StateLength) : 1;
         int position = rows == 1 ? 1 : 0;
-        double[] raw = ToDouble(BenchDevice.RandomFloats(1, rows * shape.Channels));
+        double[] raw = Seeded.ToDouble(Seeded.Floats(1, rows * shape.Channels));
         float[] qkv = Array.ConvertAll(QkL2NormReference.Run(raw, shape.Channels, shape.KeyHeads, shape.KeyHeadDim), v => (float)v);
-        float[] beta = [.. BenchDevice.RandomFloats(2, rows * shape.ValueHeads).Select(MathF.Abs)];
-        float[] g = [.. BenchDevice.RandomFloats(3, rows * shape.ValueHeads).Select(v => -MathF.Abs(v))];
-        float[] entered = position == 0 ? new float[shape.StateLength] : BenchDevice.RandomFloats(4, shape.StateLength);
+        float[] beta = [.. Seeded.Floats(2, rows * shape.ValueHeads).Select(MathF.Abs)];
+        float[] g = [.. Seeded.Floats(3, rows * shape.ValueHeads).Select(v => -MathF.Abs(v))];
+        float[] entered = position == 0 ? new float[shape.StateLength] : Seeded.Floats(4, shape.StateLength);
         Matrix<float> states = device.Upload([.. Enumerable.Repeat(entered, slots).SelectMany(s => s)], slots, shape.StateLength);
         Matrix<float> y = device.Poisoned<float>(rows, shape.ValueChannels);
         Launch[][] turns =
@@ -63,9 +63,9 @@ internal static class GatedDeltaRuleBench
             new Launch(turns[0][0].Name, threads: 1, stream => Array.ForEach(turns[next++ % slots], l => l.Run(stream))),
             Bytes: ((2L * shape.StateLength) + ((long)rows * (shape.Channels + shape.ValueChannels))) * sizeof(float),
             Flops: 7L * rows * shape.StateLength,
-            () => BenchDevice.RelativeError(
+            () => Difference.Relative(
                 device.Download(y.Data),
-                GatedDeltaRuleReference.Run(ToDouble(qkv), ToDouble(beta), ToDouble(g), shape, ToDouble(entered))),
+                GatedDeltaRuleReference.Run(Seeded.ToDouble(qkv), Seeded.ToDouble(beta), Seeded.ToDouble(g), shape, Seeded.ToDouble(entered))),
             Tolerance: chunked ? 1e-5 : 2e-6);
     }
 
@@ -90,6 +90,4 @@ internal static class GatedDeltaRuleBench
             new ChunkScratch(shape, device.Poisoned<float>(rows, ChunkScratch.Columns(shape))),
             y);
     }
-
-    private static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
 }

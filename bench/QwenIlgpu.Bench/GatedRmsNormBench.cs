@@ -10,20 +10,18 @@ internal static class GatedRmsNormBench
         const int HeadDim = 128;
         const int Columns = 48 * HeadDim;
         const float Eps = 1e-6f;
-        float[] x = BenchDevice.RandomFloats(1, Rows * Columns);
-        float[] z = BenchDevice.RandomFloats(2, Rows * Columns, 4);
-        float[] weight = BenchDevice.RandomFloats(3, HeadDim);
+        float[] x = Seeded.Floats(1, Rows * Columns);
+        float[] z = Seeded.Floats(2, Rows * Columns, 4);
+        float[] weight = Seeded.Floats(3, HeadDim);
         Matrix<float> y = device.Poisoned<float>(Rows, Columns);
         return new PreparedKernel(
             GatedRmsNorm.Bind(
                 device.Loader, device.Upload(x, Rows, Columns), device.Upload(z, Rows, Columns), device.Upload(weight), HeadDim, y, Eps),
             Bytes: 3L * Rows * Columns * sizeof(float),
             Flops: 8L * Rows * Columns,
-            () => BenchDevice.RelativeError(
+            () => Difference.Relative(
                 device.Download(y.Data),
-                GatedRmsNormReference.Run(ToDouble(x), ToDouble(z), ToDouble(weight), Eps)),
+                GatedRmsNormReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(z), Seeded.ToDouble(weight), Eps)),
             Tolerance: 1e-6);
     });
-
-    private static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
 }

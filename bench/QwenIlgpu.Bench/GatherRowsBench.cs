@@ -8,13 +8,13 @@ internal static class GatherRowsBench
     {
         const int D = 5120;
         int[] rows = [.. Enumerable.Range(0, 64).Select(i => (i * 37) % 512)];
-        float[] x = BenchDevice.RandomFloats(12, 512 * D);
+        float[] x = Seeded.Floats(12, 512 * D);
         Matrix<float> y = device.Poisoned<float>(rows.Length, D);
         return new PreparedKernel(
             GatherRows.Bind(device.Loader, device.Upload(x, 512, D), device.Upload(rows), y),
             Bytes: 2L * rows.Length * D * sizeof(float),
             Flops: 0,
-            () => BenchDevice.RelativeError(
+            () => Difference.Relative(
                 device.Download(y.Data), [.. rows.SelectMany(r => x.AsSpan(r * D, D).ToArray()).Select(v => (double)v)]),
             Tolerance: 0);
     });

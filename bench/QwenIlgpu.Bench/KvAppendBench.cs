@@ -12,8 +12,8 @@ internal static class KvAppendBench
         const int HeadDim = 256;
         const int Pages = Rows / KvCache.PageTokens;
         const long Elements = (long)Rows * KvHeads * HeadDim;
-        float[] k = BenchDevice.RandomFloats(1, Elements);
-        float[] v = BenchDevice.RandomFloats(2, Elements);
+        float[] k = Seeded.Floats(1, Elements);
+        float[] v = Seeded.Floats(2, Elements);
         ArrayView<ushort> keys = device.Poisoned<ushort>(Elements);
         ArrayView<ushort> values = device.Poisoned<ushort>(Elements);
         return new PreparedKernel(
@@ -42,7 +42,7 @@ internal static class KvAppendBench
                     Bf16.ToFloat(Bf16.FromFloat(rows[i]));
             }
 
-            return BenchDevice.RelativeError(Array.ConvertAll(pages, Bf16.ToFloat), expected);
+            return Difference.Relative(Array.ConvertAll(pages, Bf16.ToFloat), expected);
         }
     });
 }

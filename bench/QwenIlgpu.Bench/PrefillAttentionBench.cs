@@ -21,9 +21,9 @@ internal static class PrefillAttentionBench
         const int Capacity = Rows / ChunkList.ChunkRows;
         int length = history + Rows;
         int pages = length / KvCache.PageTokens;
-        float[] q = BenchDevice.RandomFloats(1, Rows * Heads * 2 * HeadDim, 4);
-        ushort[] k = Array.ConvertAll(BenchDevice.RandomFloats(2, length * Width), Bf16.FromFloat);
-        ushort[] v = Array.ConvertAll(BenchDevice.RandomFloats(3, length * Width), Bf16.FromFloat);
+        float[] q = Seeded.Floats(1, Rows * Heads * 2 * HeadDim, 4);
+        ushort[] k = Array.ConvertAll(Seeded.Floats(2, length * Width), Bf16.FromFloat);
+        ushort[] v = Array.ConvertAll(Seeded.Floats(3, length * Width), Bf16.FromFloat);
         int[] positions = [.. Enumerable.Range(history, Rows)];
         int[] chunkFirstRow = new int[Capacity];
         int[] chunkRows = new int[Capacity];
@@ -46,7 +46,7 @@ internal static class PrefillAttentionBench
             () => new[] { 0, 777, Rows - 1 }.Max(row => RowError(row, history + row + 1)),
             Tolerance: 3e-2);
 
-        double RowError(int row, int keys) => BenchDevice.RelativeError(
+        double RowError(int row, int keys) => Difference.Relative(
             device.Download(y.Row(row)),
             AttentionReference.Run(
                 [.. q.Skip(row * Heads * 2 * HeadDim).Take(Heads * 2 * HeadDim).Select(x => (double)x)],

@@ -34,8 +34,8 @@ internal static class PrefillMatMulBench
 
     private static PreparedKernel Prepare(BenchDevice device, int m, int k, int[] rows, bool swiGlu, bool residual)
     {
-        float[] x = BenchDevice.RandomFloats(1, m * k);
-        var packed = new PackedRows(device.Allocate<UInt4>(PackedRows.Length(m, k)), m, k, TensorCoreType.Bf16);
+        float[] x = Seeded.Floats(1, m * k);
+        var packed = new PackedRows(device.Uninitialised<UInt4>(PackedRows.Length(m, k)), m, k, TensorCoreType.Bf16);
         PrefillMatMul.BindPack(device.Loader, new DecodeRows(device.Upload(x, m, k)), packed).Run(device.Stream);
         var matMul = new PrefillShape(PrefillFormat.Int4, k, rows, swiGlu);
         PrefillTile tile = PrefillMatMul.TileOf(device.Loader, matMul, m);
@@ -45,7 +45,7 @@ internal static class PrefillMatMulBench
             plan.Tickets > 0 ? device.Upload(new int[plan.Tickets]) : default);
         UInt4[][] codes = [.. rows.Select((n, i) => RandomCodes(Int4Matrix.CodeBytes(n, k, Group) / 16, i))];
         ushort[][] scales = [.. rows.Select((n, i) => Array.ConvertAll(
-            BenchDevice.RandomFloats(i, Int4Matrix.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat))];
+            Seeded.Floats(i, Int4Matrix.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat))];
         Matrix<float>[] ys = [.. rows.Select((n, i) => swiGlu && i > 0 ? default : device.Poisoned<float>(m, n))];
         DecodeProjection[] projections =
         [
@@ -70,7 +70,7 @@ internal static class PrefillMatMulBench
         double[] row = [.. x.AsSpan((m - 1) * k, k).ToArray().Select(v => (double)v)];
         float[] last = device.Download(y.Row(m - 1));
         int tiles = y.Columns / Int4Layout.TileRows;
-        return new[] { 0, tiles - 1 }.Max(tile => BenchDevice.RelativeError(
+        return new[] { 0, tiles - 1 }.Max(tile => Difference.Relative(
             last[(tile * Int4Layout.TileRows)..((tile + 1) * Int4Layout.TileRows)],
             swiGlu ? SwiGluReference.Run(Product(tile, 0), Product(tile, 1)) : Product(tile, 0)));
 

@@ -16,10 +16,10 @@ internal static class QkNormRotaryAppendBench
         const int RotaryDim = 64;
         const double Theta = 1e7;
         const float Eps = 1e-6f;
-        float[] q = BenchDevice.RandomFloats(1, rows * Heads * 2 * HeadDim);
-        float[] k = BenchDevice.RandomFloats(2, rows * KvHeads * HeadDim);
-        float[] qNorm = BenchDevice.RandomFloats(3, HeadDim);
-        ArrayView<float> kNorm = device.Upload(BenchDevice.RandomFloats(4, HeadDim));
+        float[] q = Seeded.Floats(1, rows * Heads * 2 * HeadDim);
+        float[] k = Seeded.Floats(2, rows * KvHeads * HeadDim);
+        float[] qNorm = Seeded.Floats(3, HeadDim);
+        ArrayView<float> kNorm = device.Upload(Seeded.Floats(4, HeadDim));
         int[] positions = [.. Enumerable.Range(1000, rows)];
         int pages = ((1000 + rows) / KvCache.PageTokens) + 1;
         Matrix<float> qOnDevice = device.Upload(q, rows, Heads * 2 * HeadDim);
@@ -33,7 +33,7 @@ internal static class QkNormRotaryAppendBench
                 device.Upload(Enumerable.Range(0, pages).ToArray(), 1, pages)),
             Bytes: (long)rows * HeadDim * ((2 * Heads * sizeof(float)) + (2 * KvHeads * (sizeof(float) + sizeof(ushort)))),
             Flops: rows * (Heads + KvHeads) * ((5L * HeadDim) + (6L * RotaryDim)),
-            () => BenchDevice.RelativeError(
+            () => Difference.Relative(
                 device.Download(qOnDevice.Data),
                 QkNormRotaryReference.Run(
                     Array.ConvertAll(q, x => (double)x), 2 * HeadDim, HeadDim, Array.ConvertAll(qNorm, x => (double)x), positions,

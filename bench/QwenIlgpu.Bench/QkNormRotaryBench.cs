@@ -14,10 +14,10 @@ internal static class QkNormRotaryBench
         const int RotaryDim = 64;
         const double Theta = 1e7;
         const float Eps = 1e-6f;
-        float[] q = BenchDevice.RandomFloats(1, (long)Rows * Heads * 2 * HeadDim);
-        float[] k = BenchDevice.RandomFloats(2, (long)Rows * KvHeads * HeadDim);
-        float[] qNorm = BenchDevice.RandomFloats(3, HeadDim);
-        float[] kNorm = BenchDevice.RandomFloats(4, HeadDim);
+        float[] q = Seeded.Floats(1, (long)Rows * Heads * 2 * HeadDim);
+        float[] k = Seeded.Floats(2, (long)Rows * KvHeads * HeadDim);
+        float[] qNorm = Seeded.Floats(3, HeadDim);
+        float[] kNorm = Seeded.Floats(4, HeadDim);
         int[] positions = [.. Enumerable.Range(1024, Rows)];
         Matrix<float> qOnDevice = device.Upload(q, Rows, Heads * 2 * HeadDim);
         Matrix<float> kOnDevice = device.Upload(k, Rows, KvHeads * HeadDim);
@@ -33,7 +33,7 @@ internal static class QkNormRotaryBench
                 Error(device.Download(kOnDevice.Data), k, HeadDim, kNorm)),
             Tolerance: 1e-5);
 
-        double Error(float[] actual, float[] input, int headStride, float[] weight) => BenchDevice.RelativeError(
+        double Error(float[] actual, float[] input, int headStride, float[] weight) => Difference.Relative(
             actual,
             QkNormRotaryReference.Run(
                 Array.ConvertAll(input, v => (double)v), headStride, HeadDim, Array.ConvertAll(weight, v => (double)v),

@@ -29,7 +29,7 @@ internal static class QuantizationBench
 
     public static KernelBenchmark RoundToNearest { get; } = new("round_to_nearest_int4", "bf16, 2048 rows of 17408, K 5120", device =>
     {
-        UInt4[] words = DenseMatrixReference.Pack(WeightType.Bf16, BenchDevice.RandomFloats(7, (long)N * K), N, K);
+        UInt4[] words = DenseMatrixReference.Pack(WeightType.Bf16, Seeded.Floats(7, (long)N * K), N, K);
         Int4Matrix packed = Poisoned(device);
         return new PreparedKernel(
             RoundToNearestInt4.Bind(device.Loader, new DenseMatrix(WeightType.Bf16, device.Upload(words), N, K), 0, packed),
@@ -64,7 +64,7 @@ internal static class QuantizationBench
 
     public static KernelBenchmark RoundToNearestInt8Rows { get; } = new("round_to_nearest_int8", "bf16, 2048 rows of lm_head, K 5120", device =>
     {
-        UInt4[] words = DenseMatrixReference.Pack(WeightType.Bf16, BenchDevice.RandomFloats(7, (long)N * K), N, K);
+        UInt4[] words = DenseMatrixReference.Pack(WeightType.Bf16, Seeded.Floats(7, (long)N * K), N, K);
         var packed = new Int8Matrix(
             device.Poisoned<UInt4>(Int8Matrix.CodeBytes(N, K, Group) / 16),
             device.Poisoned<ushort>(Int8Matrix.ScaleBytes(N, K, Group) / sizeof(ushort)),

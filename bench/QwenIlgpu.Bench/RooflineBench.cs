@@ -13,7 +13,7 @@ internal static class RooflineBench
     {
         int words = Words(device);
         ArrayView<UInt4> source = device.Poisoned<UInt4>(words);
-        ArrayView<UInt4> target = device.Allocate<UInt4>(words);
+        ArrayView<UInt4> target = device.Uninitialised<UInt4>(words);
         return new PreparedKernel(
             device.Loader.Bind(CopyWordsKernel.CopyWords, new CopyWordsKernel(source, target)),
             Bytes: 2L * words * 16,
@@ -27,7 +27,7 @@ internal static class RooflineBench
         int words = Words(device);
         int items = words / ReadWordsKernel.WordsPerItem;
         ArrayView<UInt4> source = device.Poisoned<UInt4>(words);
-        ArrayView<uint> sums = device.Allocate<uint>(items);
+        ArrayView<uint> sums = device.Uninitialised<uint>(items);
         return new PreparedKernel(
             device.Loader.Bind(ReadWordsKernel.ReadWords, new ReadWordsKernel(source, sums)),
             Bytes: (long)words * 16,

@@ -27,7 +27,7 @@ internal static class SamplingBench
 
     private static KernelBenchmark Of(string what, SlotParameters parameters) => new("sampling", $"[1, 248320] {what}", device =>
     {
-        float[] logits = BenchDevice.RandomFloats(1, Columns, 12);
+        float[] logits = Seeded.Floats(1, Columns, 12);
         SamplingSlots slots = SamplingSlots.In(device.Poisoned<byte>(SamplingSlots.SizeInBytes(2, Vocabulary)), 2, Vocabulary);
         slots.Parameters.CopyFromCPU(device.Stream, [default, parameters]);
         slots.DrawIndex.MemSetToZero(device.Stream);

@@ -8,14 +8,14 @@ internal static class SwiGluBench
     {
         const int T = 64;
         const int F = 17408;
-        float[] gate = BenchDevice.RandomFloats(10, T * F, 8);
-        float[] up = BenchDevice.RandomFloats(11, T * F);
+        float[] gate = Seeded.Floats(10, T * F, 8);
+        float[] up = Seeded.Floats(11, T * F);
         Matrix<float> y = device.Poisoned<float>(T, F);
         return new PreparedKernel(
             SwiGlu.Bind(device.Loader, device.Upload(gate, T, F), device.Upload(up, T, F), y),
             Bytes: 3L * T * F * sizeof(float),
             Flops: 5L * T * F,
-            () => BenchDevice.RelativeError(
+            () => Difference.Relative(
                 device.Download(y.Data), SwiGluReference.Run(Array.ConvertAll(gate, v => (double)v), Array.ConvertAll(up, v => (double)v))),
             Tolerance: 1e-6);
     });

@@ -10,7 +10,7 @@ internal static class TargetLogProbsBench
         const int Rows = 64;
         const int Columns = 248_320;
         const int Vocabulary = 248_077;
-        float[] logits = BenchDevice.RandomFloats(1, Rows * Columns, 12);
+        float[] logits = Seeded.Floats(1, Rows * Columns, 12);
         int[] targets = [.. Enumerable.Range(0, Rows).Select(r => r * 3877)];
         ArrayView<float> logProbs = device.Poisoned<float>(Rows);
         return new PreparedKernel(
