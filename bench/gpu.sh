@@ -23,7 +23,7 @@ publish() {
     say "publishing self-contained binaries (linux-x64, one folder, one runtime)"
     rm -rf "$folder" && mkdir -p "$folder" "$(dirname "$archive")"
     local project
-    for project in tests/QwenIlgpu.Kernels.Tests tests/QwenIlgpu.Tests bench/QwenIlgpu.Bench src/QwenIlgpu.Cli; do
+    for project in tests/QwenIlgpu.Kernels.Tests tests/QwenIlgpu.Cuda.Tests tests/QwenIlgpu.Tests bench/QwenIlgpu.Bench src/QwenIlgpu.Cli; do
         dotnet publish -c Release -r linux-x64 --self-contained -o "$folder" "$project" --nologo -v quiet || return 1
     done
     # What the tree holds already, and what only BenchmarkDotNet's other toolchains and debuggers need.
@@ -97,17 +97,34 @@ stamp=$(date -u +%Y-%m-%d)
 commit=$(git rev-parse --short HEAD 2>/dev/null || cat .commit 2>/dev/null || echo unknown)
 
 run doctor 60 "$folder/qwen" doctor --device cuda
-run kernel-tests 240 "$folder/QwenIlgpu.Kernels.Tests" --exhaustive --test-parameter device=cuda
+
+# The kernel tests on the PTX machine, then on the GPU, and what they left side by side. A first difference is worth more than a timing.
+tests="$folder/QwenIlgpu.Kernels.Tests"
+rm -f "$logs/outputs" "$logs/outputs.md"
+run machine-outputs 200 "$tests" --test-parameter "outputs=write:$logs/outputs"
+run gpu-outputs 120 "$tests" --test-parameter device=cuda --test-parameter "outputs=compare:$logs/outputs"
+if [ -s "$logs/outputs.md" ]; then
+    mkdir -p "$results/$stamp"
+    mv "$logs/outputs.md" "$results/$stamp/machine.md"
+    wrong=$(sed -n 's/^| \*\*all\*\* | [0-9]* | [0-9]* | \([0-9]*\) |.*/\1/p' "$results/$stamp/machine.md")
+    [ "$wrong" = 0 ] || fail "$wrong outputs differ from the machine's and may not: ${results#"$root"/}/$stamp/machine.md"
+else
+    fail "the GPU's outputs were not compared with the machine's"
+fi
+rm -f "$logs/outputs"
+
+run kernel-tests 240 "$tests" --exhaustive --test-parameter device=cuda
+run engine-tests 120 "$folder/QwenIlgpu.Cuda.Tests" --exhaustive --test-parameter device=cuda --filter "FullyQualifiedName~Engine"
 run golden-tests 180 "$folder/QwenIlgpu.Tests" --exhaustive --test-parameter device=cuda \
     --filter "FullyQualifiedName~Golden|FullyQualifiedName~PathEquality|FullyQualifiedName~EngineTests|FullyQualifiedName~OtherShapes"
 run answer 60 "$folder/qwen" generate "What is the capital of Norway?" --device cuda --greedy --no-thinking
 if command -v compute-sanitizer >/dev/null; then
-    for tool in racecheck synccheck; do
-        run "sanitizer-$tool" 90 compute-sanitizer --tool "$tool" --error-exitcode 1 \
-            "$folder/qwen" generate "Hi" --device cuda --greedy --no-thinking --max-tokens 2
+    for tool in memcheck initcheck racecheck; do
+        run "sanitizer-$tool" 90 compute-sanitizer --tool "$tool" --error-exitcode 1 "$tests" --test-parameter device=cuda \
+            --filter "FullyQualifiedName~MatMulTests|FullyQualifiedName~AttentionTests|FullyQualifiedName~DeltaPrefill|FullyQualifiedName~DeltaStep|FullyQualifiedName~SamplingTests|FullyQualifiedName~RmsNorm"
     done
 else
-    say "compute-sanitizer is not here: race and sync checks skipped"
+    say "compute-sanitizer is not here: memory, initialisation and race checks skipped"
 fi
 run ceilings 60 "$folder/QwenIlgpu.Bench" --device cuda --json "$logs/ceilings.json" ceiling_read ceiling_copy
 run peers 120 python3 bench/peers.py --model src/QwenIlgpu.Cli/models/tiny-qwen3.6 --golden tests/data/golden --output "$logs/peers.json"

@@ -7,16 +7,16 @@ namespace QwenIlgpu.Kernels.Tests;
 [PortableTiers]
 internal abstract class PortableTests(PortableTier tier) : KernelTests
 {
-    /// <summary>Where there is a GPU, the loops run on it.</summary>
+    /// <summary>Where there is a GPU, it takes the machine's place.</summary>
     public static PortableTier[] Tiers => TestDevice.Kind == "cuda"
-        ? [PortableTier.Loops]
+        ? [PortableTier.Ptx]
         : [PortableTier.Loops, PortableTier.Shares, PortableTier.Ptx];
 
     /// <summary>The device of a tier, whose kernels it binds until <see cref="UseNone"/>.</summary>
     public static TestDevice Use(PortableTier tier)
     {
         Assume.That(tier != PortableTier.Shares || CpuVectors.AreSupported, "shares need AVX2 and FMA");
-        Choose(tier == PortableTier.Ptx ? MachineDevice.Shared : TestDevice.Shared);
+        Choose(tier == PortableTier.Ptx ? WarpDevice.Named(WarpDevice.Usual) : TestDevice.Shared);
         Device.UsesShares = tier == PortableTier.Shares;
         Device.RunsPortableKernels = tier == PortableTier.Ptx;
         return Device;

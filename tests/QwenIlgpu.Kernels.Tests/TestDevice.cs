@@ -1,38 +1,28 @@
 using ILGPU;
-using ILGPU.Algorithms;
 using ILGPU.Runtime;
-using ILGPU.Runtime.CPU;
 using ILGPU.Runtime.Cuda;
 using QwenIlgpu.PtxMachine;
 
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
-/// An accelerator with seeded or poisoned buffers. <see cref="Shared"/> is the one that the kernel tests run on: ILGPU's CPU
+/// A device of the kernel tests, with the loaders of its tiers. <see cref="Shared"/> is the one that most of them run on: ILGPU's CPU
 /// accelerator, or the first CUDA device with <c>--test-parameter device=cuda</c>. One for the whole run; tests are serial.
 /// </summary>
-internal sealed class TestDevice : IDisposable
+internal sealed class TestDevice : KernelDevice
 {
-    private static readonly Lazy<TestDevice> SharedDevice = new(() => Create(Kind));
+    private static readonly Lazy<TestDevice> SharedDevice = new(() => new TestDevice(Kind));
 
-    private readonly Context context;
     private readonly KernelLoader plain;
     private readonly KernelLoader sharing;
     private readonly Lazy<KernelLoader> portable;
-    private readonly List<MemoryBuffer> buffers = [];
     private KernelLoader? chosen;
 
-    /// <summary>Takes the context over; its intrinsics are registered here, before the accelerator is made.</summary>
     public TestDevice(Context context, Func<Context, Accelerator> create)
-    {
-        this.context = context;
-        Kernels.Intrinsics.Register(context);
-        Accelerator = create(context);
-        Stream = Accelerator.CreateStream();
-        plain = new KernelLoader(Accelerator) { UsesShares = false };
-        sharing = new KernelLoader(Accelerator);
-        portable = new(() => new KernelLoader(Accelerator) { RunsWarpKernels = false, UsesShares = false });
-    }
+        : base(context, create) => (plain, sharing, portable) = Loaders();
+
+    private TestDevice(string kind)
+        : base(kind) => (plain, sharing, portable) = Loaders();
 
     /// <summary>cpu or cuda.</summary>
     public static string Kind => TestContext.Parameters.Get("device", "cpu");
@@ -44,10 +34,6 @@ internal sealed class TestDevice : IDisposable
         if (SharedDevice.IsValueCreated)
             SharedDevice.Value.Dispose();
     }
-
-    public Accelerator Accelerator { get; }
-
-    public AcceleratorStream Stream { get; }
 
     /// <summary>Whether this is the PTX machine, which knows what nobody has written.</summary>
     public bool IsMachine { get; init; }
@@ -74,51 +60,8 @@ internal sealed class TestDevice : IDisposable
         }
     }
 
-    public ArrayView<T> Upload<T>(params T[] values)
-        where T : unmanaged
-    {
-        ArrayView<T> view = Allocate<T>(values.Length);
-        view.CopyFromCPU(Stream, values);
-        Stream.Synchronize();
-        return view;
-    }
-
-    public Matrix<T> Upload<T>(T[] values, int rows, int columns)
-        where T : unmanaged => new(Upload(values), rows, columns);
-
-    /// <summary>Memory that nobody has written, for operands too large to fill.</summary>
-    public ArrayView<T> Uninitialised<T>(long length)
-        where T : unmanaged => Allocate<T>(length);
-
-    /// <summary>
-    /// An output: every byte 0xFF, which is NaN in each float type and −1 in each integer type. The machine's memory is that when it is
-    /// fresh, and then a kernel that reads it is found out.
-    /// </summary>
-    public ArrayView<T> Poisoned<T>(long length)
-        where T : unmanaged
-    {
-        ArrayView<T> view = Allocate<T>(length);
-        if (IsMachine)
-            return view;
-        view.MemSet(Stream, 0xff);
-        Stream.Synchronize();
-        return view;
-    }
-
-    public Matrix<T> Poisoned<T>(int rows, int columns)
-        where T : unmanaged => new(Poisoned<T>((long)rows * columns), rows, columns);
-
-    public T[] Download<T>(ArrayView<T> view)
-        where T : unmanaged
-    {
-        var values = new T[view.Length];
-        view.CopyToCPU(Stream, values);
-        Stream.Synchronize();
-        return values;
-    }
-
-    public T[] Download<T>(Matrix<T> matrix)
-        where T : unmanaged => Download(matrix.Data);
+    /// <summary>Poisoned without a store on the machine, whose fresh memory is that: a kernel that reads it is found out.</summary>
+    public override ArrayView<T> Poisoned<T>(long length) => IsMachine ? Uninitialised<T>(length) : base.Poisoned<T>(length);
 
     /// <exception cref="AssertionException">On the machine: what a launch broke.</exception>
     public void Run(params Launch[] launches) => Run(null, launches);
@@ -141,7 +84,11 @@ internal sealed class TestDevice : IDisposable
         void RunAll()
         {
             foreach (Launch launch in launches)
+            {
                 launch.Run(Stream);
+                Log?.Launched(TestName, launch.Name);
+            }
+
             Stream.Synchronize();
         }
     }
@@ -150,44 +97,25 @@ internal sealed class TestDevice : IDisposable
     public void Run<TKernel>(Action<TKernel> entry, KernelConfig grid, TKernel kernel)
         where TKernel : struct, IGroupKernel => Run(Loader.Bind(entry, grid, kernel));
 
-    /// <summary>Frees the buffers of the test that just ran.</summary>
-    public void Release()
-    {
-        buffers.ForEach(b => b.Dispose());
-        buffers.Clear();
-    }
+    protected override void Downloaded<T>(T[] values) => Log?.Left(TestName, values, MachineDevice.RoundsAsHardware);
 
-    public void Dispose()
+    // Of devices that run PTX.
+    private OutputLog? Log => IsMachine || Accelerator is CudaAccelerator ? OutputLog.Current : null;
+
+    // The same on the machine and on a GPU.
+    private static string TestName => TestContext.CurrentContext.Test.FullName.Replace("\"machine\"", "\"cuda\"", StringComparison.Ordinal);
+
+    public override void Dispose()
     {
-        Release();
-        Stream.Dispose();
         plain.Dispose();
         sharing.Dispose();
         if (portable.IsValueCreated)
             portable.Value.Dispose();
-        Accelerator.Dispose();
-        context.Dispose();
+        base.Dispose();
     }
 
-    // ILGPU offers its CPU accelerator when it finds no other device: a test device of the wrong kind must not pass unnoticed.
-    private static TestDevice Create(string kind)
-    {
-        if (kind is not ("cpu" or "cuda"))
-            throw new InvalidOperationException($"test device '{kind}' is neither cpu nor cuda");
-        DriverLibraries.Register(typeof(TestDevice).Assembly);
-        Context context = Context.Create(
-            b => (kind == "cuda" ? b.Cuda() : b.CPU(new CPUDevice(2, 1, 1))).EnableAlgorithms().Optimize(OptimizationLevel.O2));
-        if (kind == "cuda" && context.GetCudaDevices().Count == 0)
-            throw new InvalidOperationException("test device 'cuda' is not there: ILGPU finds no CUDA device");
-        return new TestDevice(
-            context, c => kind == "cuda" ? c.GetCudaDevice(0).CreateCudaAccelerator(c) : c.GetCPUDevice(0).CreateCPUAccelerator(c));
-    }
-
-    private ArrayView<T> Allocate<T>(long length)
-        where T : unmanaged
-    {
-        MemoryBuffer1D<T, Stride1D.Dense> buffer = Accelerator.Allocate1D<T>(Math.Max(length, 1));
-        buffers.Add(buffer);
-        return buffer.View.AsContiguous().SubView(0, length);
-    }
+    private (KernelLoader Plain, KernelLoader Sharing, Lazy<KernelLoader> Portable) Loaders() => (
+        new(Accelerator) { UsesShares = false },
+        new(Accelerator),
+        new(() => new KernelLoader(Accelerator) { RunsWarpKernels = false, UsesShares = false }));
 }

@@ -3,8 +3,8 @@ using QwenIlgpu.PtxMachine;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
-/// Every kernel of the catalogue on the PTX machine at a real slice: its reference, no broken rule, the same bits under every schedule,
-/// and no more memory traffic than the table says.
+/// Every kernel of the catalogue at a real slice: its reference and, on the PTX machine, no broken rule, the same bits under every
+/// schedule, and no more memory traffic than the table says.
 /// </summary>
 [NonParallelizable]
 internal sealed class RealSliceTests
@@ -17,7 +17,7 @@ internal sealed class RealSliceTests
         RealSliceCatalogue.All.Select(s => new TestCaseData(s).SetArgDisplayNames(s.ToString()));
 
     [TearDown]
-    public void ReleaseBuffers() => MachineDevice.ReleaseBuffers();
+    public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
 
     [Test]
     public void EveryKernelHasOneSlice() => Assert.That(
@@ -28,9 +28,14 @@ internal sealed class RealSliceTests
     public void EqualsItsReferenceUnderEverySchedule(object realSlice)
     {
         var slice = (Slice)realSlice;
-        Assume.That(TestDevice.Kind, Is.Not.EqualTo("cuda"), "a GPU is asked for");
-        TestDevice device = MachineDevice.Shared;
+        TestDevice device = WarpDevice.Named(WarpDevice.Usual);
         using var loader = new KernelLoader(device.Accelerator) { RunsWarpKernels = slice.RunsWarpKernels, UsesShares = false };
+        if (!device.IsMachine)
+        {
+            device.With(loader, () => slice.Run(device).Check());
+            return;
+        }
+
         var traffic = new Dictionary<string, PtxTraffic>();
 
         SliceResult first = Run(slice, device, loader, 1, (name, counts) =>
@@ -46,12 +51,7 @@ internal sealed class RealSliceTests
     // All of gate and up of one token, 89 MB of codes.
     [Category("Exhaustive")]
     [Test]
-    public void MultipliesGateAndUpWhole()
-    {
-        Assume.That(TestDevice.Kind, Is.Not.EqualTo("cuda"), "a GPU is asked for");
-
-        DecodeMatMulSlices.GateAndUp(MachineDevice.Shared).Check();
-    }
+    public void MultipliesGateAndUpWhole() => DecodeMatMulSlices.GateAndUp(WarpDevice.Named(WarpDevice.Usual)).Check();
 
     [OneTimeTearDown]
     public void WriteTheTable()

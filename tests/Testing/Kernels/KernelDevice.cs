@@ -73,6 +73,7 @@ internal class KernelDevice : IDisposable
         var values = new T[view.Length];
         view.CopyToCPU(Stream, values);
         Stream.Synchronize();
+        Downloaded(values);
         return values;
     }
 
@@ -92,6 +93,12 @@ internal class KernelDevice : IDisposable
         Stream.Dispose();
         Accelerator.Dispose();
         context.Dispose();
+    }
+
+    /// <summary>What has just been read back.</summary>
+    protected virtual void Downloaded<T>(T[] values)
+        where T : unmanaged
+    {
     }
 
     // ILGPU offers its CPU accelerator when it finds no other device: one of the wrong kind must not pass unnoticed.
