@@ -8,8 +8,11 @@ internal sealed class DriverSchedule(object gate)
 {
     private const int MostAtOnce = 4;
 
+    // Beyond what an engine queues before it waits, so that giving work allocates nothing.
+    private const int PooledWork = 1024;
+
     private readonly List<DriverStream> busy = [];
-    private readonly Stack<QueuedWork> pool = [];
+    private readonly Stack<QueuedWork> pool = new(Enumerable.Range(0, PooledWork).Select(_ => new QueuedWork()));
     private Random random = new(0);
     private bool isRunning;
     private long tickets;

@@ -13,10 +13,10 @@ internal enum TaskKind
 /// <summary>Work of a device with all that it needs but the bytes it reads: a launch, a copy or a fill.</summary>
 internal unsafe class DriverTask
 {
-    // So that the buffers of pooled tasks are all as large after a few launches.
-    private const int LeastParameterBytes = 512;
+    // Enough for most kernels, so that a launch allocates nothing.
+    private const int UsualParameterBytes = 512;
 
-    private byte[] parameters = [];
+    private byte[] parameters = new byte[UsualParameterBytes];
     private int parameterBytes;
     private nint target;
     private nint source;
@@ -42,7 +42,7 @@ internal unsafe class DriverTask
     {
         (Kind, Function, Shape, parameterBytes) = (TaskKind.Kernel, function, shape, arguments.Length);
         if (parameters.Length < arguments.Length)
-            parameters = new byte[Math.Max(arguments.Length, LeastParameterBytes)];
+            parameters = new byte[arguments.Length];
         arguments.CopyTo(parameters);
     }
 
