@@ -7,15 +7,21 @@ namespace QwenIlgpu.Cuda.Tests;
 [NonParallelizable]
 internal sealed class ProbeTests
 {
-    private static readonly string[] Settings = ["STANDIN_INIT", "STANDIN_DRIVER", "STANDIN_DEVICES", "STANDIN_CAPABILITY", "STANDIN_PROHIBITED"];
+    private static readonly GpuArchitecture Turing = GpuArchitecture.Sm80 with { Major = 7, Minor = 5 };
+
+    private static readonly TestCaseData[] Refusals =
+    [
+        Refused("init 100", o => o with { InitResult = 100 }, "refused to start: no CUDA-capable device is detected (error 100)"),
+        Refused("init 803", o => o with { InitResult = 803 }, "restart after an update"),
+        Refused("init 7", o => o with { InitResult = 7 }, "(error 7)"),
+        Refused("driver 11.4", o => o with { DriverVersion = 11040 }, "the driver is for CUDA 11.4, and 11.8 or later is needed"),
+        Refused("no device", o => o with { Devices = 0 }, "lists no device"),
+        Refused("sm_75", o => o with { Architecture = Turing }, "its architecture is sm_75, and the kernels need sm_80"),
+        Refused("prohibited", o => o with { IsProhibited = true }, "compute mode is 'prohibited'"),
+    ];
 
     [TearDown]
-    public void Restore()
-    {
-        foreach (string setting in Settings)
-            StandIn.Set(setting, null);
-        CudaProbe.Run();
-    }
+    public void Restore() => CudaProbe.Run();
 
     [Test]
     public void DescribesEveryDevice()
@@ -30,16 +36,10 @@ internal sealed class ProbeTests
         Assert.That(probe.Devices[1].Architecture, Is.EqualTo("sm_90"));
     }
 
-    [TestCase("STANDIN_INIT", "100", "refused to start: no CUDA-capable device is detected (error 100)")]
-    [TestCase("STANDIN_INIT", "803", "restart after an update")]
-    [TestCase("STANDIN_INIT", "7", "(error 7)")]
-    [TestCase("STANDIN_DRIVER", "11040", "the driver is for CUDA 11.4, and 11.8 or later is needed")]
-    [TestCase("STANDIN_DEVICES", "0", "lists no device")]
-    [TestCase("STANDIN_CAPABILITY", "75", "its architecture is sm_75, and the kernels need sm_80")]
-    [TestCase("STANDIN_PROHIBITED", "1", "compute mode is 'prohibited'")]
-    public void RefusalNamesItsCause(string setting, string value, string cause)
+    [TestCaseSource(nameof(Refusals))]
+    public void RefusalNamesItsCause(Func<DriverOptions, DriverOptions> change, string cause)
     {
-        StandIn.Set(setting, value);
+        using IDisposable _ = StandIn.With(change);
 
         Assert.That(CudaProbe.Run().FirstUsable().Refusal, Does.Contain(cause));
         Assert.That(() => ComputeDevice.OpenCuda(0, kernelCacheDirectory: null), Throws.TypeOf<NotSupportedException>().With.Message.Contains(cause).And.Message.Contains("--device cpu"));
@@ -56,7 +56,7 @@ internal sealed class ProbeTests
     [Test]
     public void AutoTakesTheCpuAndSaysWhy()
     {
-        StandIn.Set("STANDIN_CAPABILITY", "75");
+        using IDisposable _ = StandIn.With(o => o with { Architecture = Turing });
         string said = "";
 
         using ComputeDevice device = ComputeDevice.Open(DeviceSelection.Auto, _ => new ModelFootprint(1000, 1000), notice => said = notice);
@@ -74,8 +74,8 @@ internal sealed class ProbeTests
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        start.Environment["LD_LIBRARY_PATH"] = StandIn.Folder;
-        start.Environment["STANDIN_DEVICES"] = devices;
+        start.Environment["DOTNET_STARTUP_HOOKS"] = typeof(Machine).Assembly.Location;
+        start.Environment["PTX_MACHINE_DEVICES"] = devices;
         using Process process = Process.Start(start)!;
         string output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
@@ -86,4 +86,7 @@ internal sealed class ProbeTests
         Assert.That((string?)report["why_no_gpu"], Is.EqualTo(why));
         Assert.That(process.ExitCode, Is.EqualTo(why is null ? 0 : 1));
     }
+
+    private static TestCaseData Refused(string name, Func<DriverOptions, DriverOptions> change, string cause) =>
+        new TestCaseData(change, cause).SetArgDisplayNames(name);
 }

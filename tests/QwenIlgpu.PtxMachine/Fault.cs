@@ -50,6 +50,9 @@ public enum FaultKind
 
     /// <summary>Shared memory touched while an asynchronous copy into it, or a zero fill of it, may still land.</summary>
     PendingCopy,
+
+    /// <summary>Work of a stream, or a graph's, that needs memory which was freed meanwhile; or a kernel whose module was unloaded.</summary>
+    FreedMemory,
 }
 
 /// <summary>A rule that a kernel breaks by design: such faults are not reported.</summary>

@@ -5,10 +5,6 @@ namespace QwenIlgpu.PtxMachine;
 /// <summary>Launches of kernels.</summary>
 internal static unsafe class LaunchCalls
 {
-    public const int MaxGridX = int.MaxValue;
-    public const int MaxGridYZ = 65535;
-    public const int MaxGroupZ = 64;
-
     // Keys of a launch's extra values.
     private const nint End = 0;
     private const nint ParameterBuffer = 1;
@@ -25,25 +21,46 @@ internal static unsafe class LaunchCalls
     public static DriverResult LaunchWithAttributes(LaunchConfiguration* configuration, nint function, nint* parameters, nint* extra) =>
         Launch(function, configuration->Shape, configuration->Stream, parameters, extra);
 
-    private static DriverResult Launch(nint function, GridShape shape, nint stream, nint* parameters, nint* extra) =>
-        MachineDriver.CallBound(() =>
+    /// <summary>A launch's parameters, which are the caller's again when the call returns.</summary>
+    /// <exception cref="DriverException">The device cannot launch this.</exception>
+    public static ReadOnlySpan<byte> Checked(DriverFunction function, in GridShape shape, nint* extra)
+    {
+        DriverException.ThrowUnless(Fits(shape, function), DriverResult.InvalidValue);
+        int registers = function.RegistersOf(shape.GroupThreads);
+        if (registers > GpuArchitecture.Registers || function.ThreadRegisters > GpuArchitecture.MaxThreadRegisters)
         {
-            DriverFunction launched = MachineDriver.Handles.Get<DriverFunction>(function);
-            DriverException.ThrowUnless(parameters is null, DriverResult.NotSupported);
-            DriverException.ThrowUnless(Fits(shape, launched), DriverResult.InvalidValue);
-            byte[] buffer = Parameters(extra);
-            DriverException.ThrowUnless(buffer.Length == launched.Kernel.ParameterBytes, DriverResult.InvalidValue);
-            DriverStream.Of(stream).Run(() => MachineDriver.Launch(launched.Kernel, shape, buffer));
+            throw new DriverException(
+                DriverResult.LaunchOutOfResources,
+                $"{function.Kernel.Name}: {shape.GroupThreads} threads of {function.ThreadRegisters} registers take {registers} of {GpuArchitecture.Registers}");
+        }
+
+        ReadOnlySpan<byte> given = Parameters(extra);
+        DriverException.ThrowUnless(given.Length == function.Kernel.ParameterBytes, DriverResult.InvalidValue);
+        return given;
+    }
+
+    private static DriverResult Launch(nint function, GridShape shape, nint stream, nint* parameters, nint* extra) => MachineDriver.CallBound(
+        new CallNote("cuLaunchKernel", stream) { Shape = shape }, (function, shape, stream, (nint)parameters, (nint)extra), static (a, ref n) =>
+        {
+            DriverFunction launched = MachineDriver.Handles.Get<DriverFunction>(a.function);
+            n.Kernel = launched.Kernel.Name;
+            DriverException.ThrowUnless(a.Item4 == 0, DriverResult.NotSupported);
+            ReadOnlySpan<byte> given = Checked(launched, a.shape, (nint*)a.Item5);
+            (n.Bytes, n.Hash) = (given.Length, MachineDriver.HashOf(given));
+            DriverStream on = DriverStream.ForWork(a.stream);
+            n.Origin = on.Capture is null ? CallOrigin.Direct : CallOrigin.Captured;
+            DriverTask task = on.NewTask();
+            task.SetKernel(launched, a.shape, given);
+            on.Give(task);
         });
 
     private static bool Fits(in GridShape shape, DriverFunction function) =>
-        shape is { GridX: > 0 and <= MaxGridX, GridY: > 0 and <= MaxGridYZ, GridZ: > 0 and <= MaxGridYZ }
-        && shape is { GroupX: > 0, GroupY: > 0, GroupZ: > 0 and <= MaxGroupZ }
+        shape is { GridX: > 0 and <= GpuArchitecture.MaxGridX, GridY: > 0 and <= GpuArchitecture.MaxGridYZ, GridZ: > 0 and <= GpuArchitecture.MaxGridYZ }
+        && shape is { GroupX: > 0, GroupY: > 0, GroupZ: > 0 and <= GpuArchitecture.MaxGroupZ }
         && shape.GroupThreads <= function.Kernel.MaxGroupThreads
         && shape.DynamicSharedBytes <= function.DynamicSharedBytes;
 
-    // The caller's buffer is its own again when the call returns.
-    private static byte[] Parameters(nint* extra)
+    private static ReadOnlySpan<byte> Parameters(nint* extra)
     {
         nint buffer = 0;
         nint bytes = 0;
@@ -57,7 +74,7 @@ internal static unsafe class LaunchCalls
             }
         }
 
-        return new ReadOnlySpan<byte>((void*)buffer, (int)bytes).ToArray();
+        return new ReadOnlySpan<byte>((void*)buffer, (int)bytes);
     }
 
     /// <summary>CUlaunchConfig.</summary>

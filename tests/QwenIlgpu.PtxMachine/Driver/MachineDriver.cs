@@ -4,23 +4,42 @@ using System.Runtime.InteropServices;
 namespace QwenIlgpu.PtxMachine;
 
 /// <summary>
-/// The CUDA driver of this process over a <see cref="Machine"/>: a library named libcuda.so.1 whose functions are C#. Every call has ended
-/// its work when it returns, so streams and events order nothing that is not ordered already.
+/// The CUDA driver of this process over a <see cref="Machine"/>: a library named libcuda.so.1 whose functions are C#. Streams queue what
+/// they are given, and calls that wait run it, in one of the orders that streams and events allow; see <see cref="DriverOptions.Order"/>.
 /// </summary>
 public static unsafe class MachineDriver
 {
     private const string Library = "libcuda.so.1";
 
-    // Calls of all threads take turns: a launch has the memory for itself.
-    private static readonly Lock Gate = new();
+    // Calls of all threads take turns; while a kernel runs, others have theirs.
+    private static readonly object Gate = new();
+
+    private static readonly CallLog Log = new();
 
     private static Machine? machine;
+    private static DeviceThread? device;
+    private static DriverOptions options = new();
+    private static DriverResult planted;
+
+    /// <summary>What the driver says and how it works, for the calls that follow.</summary>
+    public static DriverOptions Options
+    {
+        get => options;
+        set
+        {
+            lock (Gate)
+            {
+                options = value;
+                Schedule.Seed(value.Seed);
+            }
+        }
+    }
 
     /// <summary>What is done to the text of each module before it is loaded; null: nothing. For faults to be planted.</summary>
     public static Func<string, string>? Edit { get; set; }
 
-    /// <summary>What the last launch broke; null where it broke nothing.</summary>
-    public static FaultException? LastFault { get; private set; }
+    /// <summary>What the last launch broke, or other work of a stream that failed since; null where nothing did.</summary>
+    public static FaultException? LastFault { get; internal set; }
 
     /// <summary>The exception behind the last call that failed, for what an error code leaves out.</summary>
     public static Exception? LastFailure { get; private set; }
@@ -29,11 +48,24 @@ public static unsafe class MachineDriver
     /// <exception cref="InvalidOperationException">No driver is installed.</exception>
     public static Machine Machine => machine ?? throw new InvalidOperationException("the machine's driver is not installed");
 
-    internal static DriverOptions Options { get; private set; } = new();
+    /// <summary>The calls since <see cref="ClearCalls"/> that were recorded, with what went wrong behind them.</summary>
+    public static DriverCall[] Calls
+    {
+        get
+        {
+            lock (Gate)
+                return Log.ToArray();
+        }
+    }
 
     internal static DriverHandles Handles { get; } = new();
 
     internal static DriverMemory Memory { get; private set; } = null!;
+
+    internal static DriverSchedule Schedule { get; } = new(Gate);
+
+    /// <summary>The captures that are open.</summary>
+    internal static List<DriverCapture> Captures { get; } = [];
 
     /// <summary>
     /// Makes the machine the CUDA device of this process. It must precede the first call of a driver, and stays for the process's life.
@@ -51,49 +83,96 @@ public static unsafe class MachineDriver
             if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
                 throw new NotSupportedException($"the machine's driver is made for x64 Linux, not {RuntimeInformation.RuntimeIdentifier}");
             Options = options ?? new DriverOptions();
-            Memory = new DriverMemory(machine.Memory, Options.MemoryBytes);
+            Memory = new DriverMemory(machine.Memory);
             LoadLibrary();
+            device = new DeviceThread(machine);
             MachineDriver.machine = machine;
         }
     }
 
+    public static void ClearCalls()
+    {
+        lock (Gate)
+            Log.Clear();
+    }
+
+    /// <summary>How many handles of a kind have been created and not destroyed, those included that only went with their context.</summary>
+    public static int Live(HandleKind kind)
+    {
+        lock (Gate)
+        {
+            return kind switch
+            {
+                HandleKind.DeviceMemory => Memory.Count(MemoryKind.Device),
+                HandleKind.HostMemory => Memory.Count(MemoryKind.PageLocked),
+                _ => Handles.Count(kind),
+            };
+        }
+    }
+
+    /// <summary>From now on whatever waits for the device fails with this error, as after a kernel's fault; 0 ends that.</summary>
+    public static void Fault(int error)
+    {
+        lock (Gate)
+            planted = (DriverResult)error;
+    }
+
     /// <summary>A call's body, alone among the calls of all threads; its exception becomes the result.</summary>
-    internal static DriverResult Call(Action body)
+    internal static DriverResult Call<T>(CallNote note, T arguments, CallBody<T> body, bool isBound = false)
     {
         lock (Gate)
         {
             try
             {
-                body();
-                return DriverResult.Success;
+                if (isBound)
+                    DriverContext.Bound.ThrowIfPoisoned();
+                body(arguments, ref note);
             }
             catch (Exception e)
             {
-                LastFailure = e;
-                return ResultOf(e);
+                LastFailure = e.InnerException ?? e;
+                note.Result = ResultOf(e);
             }
+
+            Note(note);
+            return note.Result;
         }
     }
 
-    /// <summary>As <see cref="Call"/>, where this thread has a context.</summary>
-    internal static DriverResult CallBound(Action body) => Call(() =>
-    {
-        DriverContext.ThrowUnlessBound();
-        body();
-    });
+    /// <summary>As <see cref="Call"/>, where this thread has a context that works.</summary>
+    internal static DriverResult CallBound<T>(CallNote note, T arguments, CallBody<T> body) => Call(note, arguments, body, isBound: true);
 
-    /// <summary>Runs a grid, inside a call.</summary>
-    internal static void Launch(PtxKernel kernel, GridShape shape, byte[] parameters)
+    /// <summary>Records a call, or what went wrong behind one.</summary>
+    internal static void Note(in CallNote note)
+    {
+        if (options.Records)
+            Log.Add(note, note.Origin == CallOrigin.Replayed ? 0 : Captures.Count);
+    }
+
+    /// <summary>Of a launch's parameters; 0 where calls are not recorded.</summary>
+    internal static ulong HashOf(ReadOnlySpan<byte> bytes)
+    {
+        fixed (byte* start = bytes)
+            return options.Records ? CallLog.HashOf(start, bytes.Length) : 0;
+    }
+
+    /// <exception cref="DriverException">Somebody has planted a fault.</exception>
+    internal static void ThrowPlanted() => DriverException.ThrowUnless(planted == DriverResult.Success, planted);
+
+    /// <summary>Runs a kernel, with the gate open.</summary>
+    internal static void Launch(DriverTask launch)
     {
         LastFault = null;
+        if (!options.RunsKernels)
+            return;
+        Monitor.Exit(Gate);
         try
         {
-            Machine.Launch(kernel, shape, parameters);
+            device!.Run(launch);
         }
-        catch (FaultException e)
+        finally
         {
-            LastFault = e;
-            throw;
+            Monitor.Enter(Gate);
         }
     }
 
@@ -102,7 +181,7 @@ public static unsafe class MachineDriver
         Dictionary<string, nint> functions = new Type[]
             {
                 typeof(DeviceCalls), typeof(ContextCalls), typeof(MemoryCalls), typeof(ModuleCalls), typeof(LaunchCalls),
-                typeof(StreamCalls), typeof(GraphCalls),
+                typeof(StreamCalls), typeof(EventCalls), typeof(GraphCalls),
             }
             .SelectMany(t => t.GetMethods(BindingFlags.Static | BindingFlags.Public))
             .Select(m => (Method: m, Name: m.GetCustomAttribute<UnmanagedCallersOnlyAttribute>()?.EntryPoint))
@@ -117,9 +196,12 @@ public static unsafe class MachineDriver
             throw new InvalidOperationException($"this process had loaded another {Library} before");
     }
 
-    private static DriverResult ResultOf(Exception exception) => exception switch
+    // A wrong place is an illegal address; every other rule that a kernel breaks is a launch that failed.
+    internal static DriverResult ResultOf(Exception exception) => exception switch
     {
         DriverException e => e.Result,
+        FaultException { Faults: [{ Kind: FaultKind.OutOfBounds or FaultKind.NegativeIndex or FaultKind.FreedMemory }, ..] } =>
+            DriverResult.IllegalAddress,
         FaultException => DriverResult.LaunchFailed,
         PtxException => DriverResult.InvalidPtx,
         NotSupportedException or NotImplementedException => DriverResult.NotSupported,
@@ -129,19 +211,5 @@ public static unsafe class MachineDriver
     };
 }
 
-/// <summary>What the driver says of its device.</summary>
-public sealed record DriverOptions
-{
-    public string Name { get; init; } = "PTX machine";
-
-    /// <summary>Compute capability, such as (9, 0).</summary>
-    public (int Major, int Minor) Capability { get; init; } = (9, 0);
-
-    public int Multiprocessors { get; init; } = 132;
-
-    /// <summary>Memory that allocations share.</summary>
-    public long MemoryBytes { get; init; } = 8L << 30;
-
-    /// <summary>1000 · major + 10 · minor; it decides the PTX ISA that ILGPU writes.</summary>
-    public int DriverVersion { get; init; } = 12080;
-}
+/// <summary>The body of a call: it may add to what is recorded of it, its result included, and throw instead of failing.</summary>
+internal delegate void CallBody<in T>(T arguments, ref CallNote note);

@@ -4,53 +4,9 @@ using System.Text;
 namespace QwenIlgpu.PtxMachine;
 
 /// <summary>A loaded module and the handles of its functions, which go with it.</summary>
-internal sealed record DriverModule(PtxModule Module, Dictionary<string, nint> Functions);
-
-/// <summary>A kernel as launches see it: how much dynamic shared memory one may ask for, and what it takes of a multiprocessor.</summary>
-internal sealed class DriverFunction(PtxKernel kernel)
+internal sealed record DriverModule(DriverContext Context, Dictionary<string, nint> Functions) : IDriverObject
 {
-    /// <summary>Shared memory of a group, static and dynamic, that no launch need ask for.</summary>
-    public const int FreeSharedBytes = 48 << 10;
-
-    /// <summary>Shared memory of a group that a launch may ask for.</summary>
-    public const int MaxSharedBytes = 227 << 10;
-
-    /// <summary>Registers of a multiprocessor.</summary>
-    public const int Registers = 65536;
-
-    public const int MultiprocessorThreads = 2048;
-
-    public const int MultiprocessorSharedBytes = 228 << 10;
-
-    // What the driver itself takes of shared memory for each group.
-    private const int ReservedSharedBytes = 1 << 10;
-
-    private const int MostRegisters = 128;
-    private const int WarpThreads = 32;
-
-    public PtxKernel Kernel { get; } = kernel;
-
-    /// <summary>Dynamic shared memory that a launch may have.</summary>
-    public int DynamicSharedBytes { get; private set; } = FreeSharedBytes - kernel.SharedBytes;
-
-    /// <summary>Registers of a thread: nothing is allocated here, so as many as a compiler may take where groups are this large.</summary>
-    public int ThreadRegisters => Math.Min(MostRegisters, Registers / Kernel.MaxGroupThreads);
-
-    /// <exception cref="DriverException">More than a group can have.</exception>
-    public void AllowDynamicShared(int bytes)
-    {
-        DriverException.ThrowUnless(bytes >= 0 && bytes <= MaxSharedBytes - Kernel.SharedBytes, DriverResult.InvalidValue);
-        DynamicSharedBytes = bytes;
-    }
-
-    /// <summary>Groups of a launch that a multiprocessor holds at once.</summary>
-    public int GroupsPerMultiprocessor(int groupThreads, long dynamicSharedBytes)
-    {
-        int threads = (groupThreads + WarpThreads - 1) / WarpThreads * WarpThreads;
-        long shared = Kernel.SharedBytes + dynamicSharedBytes + ReservedSharedBytes;
-        int byThreads = Math.Min(MultiprocessorThreads / threads, Registers / (threads * ThreadRegisters));
-        return (int)Math.Min(byThreads, MultiprocessorSharedBytes / shared);
-    }
+    public HandleKind Kind => HandleKind.Module;
 }
 
 /// <summary>Modules, and what of their functions is set and asked for.</summary>
@@ -76,82 +32,86 @@ internal static unsafe class ModuleCalls
         return Load(module, text, buffer < 0 || bytes < 0 ? [] : new Span<byte>((void*)values[buffer], (int)values[bytes]));
     }
 
+    // Kernels in flight end first.
     [UnmanagedCallersOnly(EntryPoint = "cuModuleUnload")]
-    public static DriverResult Unload(nint module) => MachineDriver.CallBound(() =>
+    public static DriverResult Unload(nint module) => MachineDriver.CallBound(new CallNote("cuModuleUnload", 0, module), module, static (handle, ref _) =>
     {
-        foreach (nint function in Handles.Remove<DriverModule>(module).Functions.Values)
-            Handles.Remove<DriverFunction>(function);
+        DriverModule unloaded = Handles.Get<DriverModule>(handle);
+        DriverCapture.ThrowIfUnsafe();
+        MachineDriver.Schedule.RunAll(unloaded.Context);
+        Handles.Remove<DriverModule>(handle);
+        foreach (nint function in unloaded.Functions.Values)
+            Handles.Remove<DriverFunction>(function).IsUnloaded = true;
     });
 
     [UnmanagedCallersOnly(EntryPoint = "cuModuleGetFunction")]
-    public static DriverResult Function(nint* function, nint module, nint name) => MachineDriver.CallBound(() =>
-    {
-        string? entry = Marshal.PtrToStringUTF8(name);
-        bool found = Handles.Get<DriverModule>(module).Functions.TryGetValue(entry ?? "", out *function);
-        DriverException.ThrowUnless(found, DriverResult.NotFound);
-    });
+    public static DriverResult Function(nint* function, nint module, nint name) =>
+        MachineDriver.CallBound(default, ((nint)function, module, name), static (a, ref _) =>
+        {
+            string? entry = Marshal.PtrToStringUTF8(a.name);
+            bool found = Handles.Get<DriverModule>(a.module).Functions.TryGetValue(entry ?? "", out *(nint*)a.Item1);
+            DriverException.ThrowUnless(found, DriverResult.NotFound);
+        });
 
     [UnmanagedCallersOnly(EntryPoint = "cuFuncGetAttribute")]
-    public static DriverResult Attribute(int* value, int attribute, nint function) => MachineDriver.CallBound(() =>
-    {
-        DriverFunction of = Handles.Get<DriverFunction>(function);
-        *value = attribute switch
+    public static DriverResult Attribute(int* value, int attribute, nint function) =>
+        MachineDriver.CallBound(default, ((nint)value, attribute, function), static (a, ref _) =>
         {
-            0 => of.Kernel.MaxGroupThreads,
-            1 => of.Kernel.SharedBytes,
-            2 or 3 => 0,                    // constant and local bytes
-            4 => of.ThreadRegisters,
-            MaxDynamicSharedBytes => of.DynamicSharedBytes,
-            _ => throw new DriverException(DriverResult.InvalidValue),
-        };
-    });
+            DriverFunction of = Handles.Get<DriverFunction>(a.function);
+            *(int*)a.Item1 = a.attribute switch
+            {
+                0 => of.Kernel.MaxGroupThreads,
+                1 => of.Kernel.SharedBytes,
+                2 or 3 => 0,                    // constant and local bytes
+                4 => of.ThreadRegisters,
+                MaxDynamicSharedBytes => of.DynamicSharedBytes,
+                _ => throw new DriverException(DriverResult.InvalidValue),
+            };
+        });
 
     [UnmanagedCallersOnly(EntryPoint = "cuFuncSetAttribute")]
-    public static DriverResult SetAttribute(nint function, int attribute, int value) => MachineDriver.CallBound(() =>
-    {
-        DriverException.ThrowUnless(attribute == MaxDynamicSharedBytes, DriverResult.InvalidValue);
-        Handles.Get<DriverFunction>(function).AllowDynamicShared(value);
-    });
+    public static DriverResult SetAttribute(nint function, int attribute, int value) => MachineDriver.CallBound(
+        new CallNote("cuFuncSetAttribute", 0, attribute, value), (function, attribute, value), static (a, ref n) =>
+        {
+            DriverFunction of = Handles.Get<DriverFunction>(a.function);
+            n.Kernel = of.Kernel.Name;
+            DriverException.ThrowUnless(a.attribute == MaxDynamicSharedBytes, DriverResult.InvalidValue);
+            of.AllowDynamicShared(a.value);
+        });
 
     [UnmanagedCallersOnly(EntryPoint = "cuOccupancyMaxActiveBlocksPerMultiprocessor")]
-    public static DriverResult Occupancy(int* groups, nint function, int groupThreads, nint sharedBytes) => MachineDriver.CallBound(() =>
-    {
-        DriverException.ThrowUnless(groupThreads > 0, DriverResult.InvalidValue);
-        *groups = Handles.Get<DriverFunction>(function).GroupsPerMultiprocessor(groupThreads, sharedBytes);
-    });
+    public static DriverResult Occupancy(int* groups, nint function, int groupThreads, nint sharedBytes) =>
+        MachineDriver.CallBound(default, ((nint)groups, function, groupThreads, sharedBytes), static (a, ref _) =>
+        {
+            DriverException.ThrowUnless(a.groupThreads > 0, DriverResult.InvalidValue);
+            *(int*)a.Item1 = Handles.Get<DriverFunction>(a.function).GroupsPerMultiprocessor(a.groupThreads, a.sharedBytes);
+        });
 
     // Shared memory that depends on the group's size is not looked at.
     [UnmanagedCallersOnly(EntryPoint = "cuOccupancyMaxPotentialBlockSize")]
     public static DriverResult PotentialGroup(int* grid, int* groupThreads, nint function, nint sharedOf, nint sharedBytes, int limit) =>
-        MachineDriver.CallBound(() =>
+        MachineDriver.CallBound(default, ((nint)grid, (nint)groupThreads, function, sharedBytes, limit), static (a, ref _) =>
         {
-            DriverFunction of = Handles.Get<DriverFunction>(function);
+            DriverFunction of = Handles.Get<DriverFunction>(a.function);
             int most = Math.Min(256, of.Kernel.MaxGroupThreads);
-            *groupThreads = limit > 0 ? Math.Min(limit, most) : most;
-            *grid = MachineDriver.Options.Multiprocessors * of.GroupsPerMultiprocessor(*groupThreads, sharedBytes);
+            int threads = a.limit > 0 ? Math.Min(a.limit, most) : most;
+            *(int*)a.Item2 = threads;
+            *(int*)a.Item1 = MachineDriver.Options.Architecture.Multiprocessors * of.GroupsPerMultiprocessor(threads, a.sharedBytes);
         });
 
     private static DriverResult Load(nint* module, nint text, Span<byte> log)
     {
-        string message = "";
-        DriverResult result = MachineDriver.CallBound(() =>
+        string read = Marshal.PtrToStringUTF8(text) ?? "";
+        DriverResult result = MachineDriver.CallBound(new CallNote("cuModuleLoad", 0, 0, read.Length), ((nint)module, read), static (a, ref n) =>
         {
-            DriverStream.ThrowIfCapturing();
-            try
-            {
-                string read = Marshal.PtrToStringUTF8(text) ?? "";
-                PtxModule parsed = PtxModule.Parse(MachineDriver.Edit?.Invoke(read) ?? read);
-                *module = Handles.Add(new DriverModule(
-                    parsed, parsed.Kernels.ToDictionary(k => k.Key, k => Handles.Add(new DriverFunction(k.Value)))));
-            }
-            catch (PtxException e)
-            {
-                message = e.Message;
-                throw;
-            }
+            DriverCapture.ThrowIfUnsafe();
+            PtxModule parsed = PtxModule.Parse(MachineDriver.Edit?.Invoke(a.read) ?? a.read);
+            DriverContext context = DriverContext.Bound;
+            n.Object = *(nint*)a.Item1 = Handles.Add(new DriverModule(
+                context, parsed.Kernels.ToDictionary(k => k.Key, k => Handles.Add(new DriverFunction(k.Value, context)))));
         });
         if (!log.IsEmpty)
-            Write(message, log);
+            Write(result == DriverResult.InvalidPtx ? MachineDriver.LastFailure!.Message : "", log);
         return result;
     }
 

@@ -4,12 +4,15 @@ namespace QwenIlgpu.PtxMachine;
 
 /// <summary>
 /// The machine's global memory: allocations of this process, whose addresses are the device's, with a note of which bytes have ever been
-/// written. Fresh memory is full of ones: NaN in every float type.
+/// written. Fresh memory, if not more than 1 GiB, is full of ones: NaN in every float type.
 /// </summary>
 public sealed unsafe class DeviceMemory : IDisposable
 {
     private const int AlignmentBytes = 256;
     private const byte Fresh = 0xff;
+
+    // Beyond it memory may be meant for nobody to fill: the system gives it page by page.
+    private const long LargestPoisoned = 1L << 30;
 
     private readonly Lock gate = new();
     private readonly SortedList<ulong, Allocation> allocations = [];
@@ -29,7 +32,8 @@ public sealed unsafe class DeviceMemory : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         void* start = NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), AlignmentBytes);
-        NativeMemory.Fill(start, (nuint)bytes, Fresh);
+        if (bytes <= LargestPoisoned)
+            NativeMemory.Fill(start, (nuint)bytes, Fresh);
         lock (gate)
             allocations.Add((ulong)start, new Allocation((ulong)start, bytes));
         return (nint)start;
@@ -43,6 +47,18 @@ public sealed unsafe class DeviceMemory : IDisposable
             if (!allocations.Remove((ulong)address, out Allocation? allocation))
                 throw new ArgumentException($"no allocation starts at 0x{address:x}");
             Release(allocation);
+        }
+    }
+
+    /// <summary>Ends an allocation; its bytes become the caller's, to be freed as aligned memory.</summary>
+    /// <exception cref="ArgumentException">Nothing was allocated there.</exception>
+    internal void Detach(nint address)
+    {
+        lock (gate)
+        {
+            if (!allocations.Remove((ulong)address, out Allocation? allocation))
+                throw new ArgumentException($"no allocation starts at 0x{address:x}");
+            allocation.Dispose();
         }
     }
 

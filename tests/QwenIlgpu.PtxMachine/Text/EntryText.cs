@@ -14,6 +14,8 @@ internal sealed class EntryText(string name, Dictionary<string, SharedArray> sha
 
     public int MaxGroupThreads { get; set; } = LargestGroup;
 
+    public int MinGroups { get; set; } = 1;
+
     public int ParameterBytes { get; private set; }
 
     /// <summary>Where each parameter lies in the buffer.</summary>

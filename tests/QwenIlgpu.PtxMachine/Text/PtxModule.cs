@@ -53,6 +53,9 @@ public sealed class PtxKernel
     /// <summary>The most threads a group may have by <c>.maxntid</c>; 1024 without one.</summary>
     public int MaxGroupThreads => Program.Entry.MaxGroupThreads;
 
+    /// <summary>Groups that a multiprocessor must hold at once by <c>.minnctapersm</c>; 1 without one.</summary>
+    public int MinGroups => Program.Entry.MinGroups;
+
     internal Program Program { get; }
 }
 

@@ -70,6 +70,8 @@ internal sealed class PtxParser(string text)
             };
             if (directive is ".maxntid" or ".reqntid")
                 entry.MaxGroupThreads = values.Aggregate(1, (a, b) => a * b);
+            if (directive is ".minnctapersm")
+                entry.MinGroups = values[0];
         }
 
         position++;

@@ -1,0 +1,61 @@
+using System.Globalization;
+using QwenIlgpu.PtxMachine;
+
+/// <summary>
+/// Makes the machine the CUDA device of a .NET process that knows nothing of it: DOTNET_STARTUP_HOOKS names this assembly. The variables
+/// that it reads are in README.md.
+/// </summary>
+internal static class StartupHook
+{
+    private const string Prefix = "PTX_MACHINE_";
+    private const int Misused = 2;
+
+    public static void Initialize()
+    {
+        try
+        {
+            var machine = new Machine(new MachineOptions { Seed = Number("SEED", 0), Sanitizes = Switch("SANITIZES", false) });
+            MachineDriver.Install(machine, new DriverOptions
+            {
+                Architecture = GpuArchitecture.Of(Text("ARCHITECTURE") ?? GpuArchitecture.Sm90.Name),
+                Devices = Number("DEVICES", 1),
+                MemoryBytes = (long)Number("MEMORY_GIB", 8) << 30,
+                Order = OrderOf(Text("ORDER") ?? "drawn"),
+                Seed = machine.Options.Seed,
+                FaultsStick = true,
+            });
+        }
+        catch (Exception e) when (e is ArgumentException or NotSupportedException)
+        {
+            Console.Error.WriteLine(e.Message);
+            Environment.Exit(Misused);
+        }
+    }
+
+    private static string? Text(string name) => Environment.GetEnvironmentVariable(Prefix + name) is { Length: > 0 } text ? text : null;
+
+    private static int Number(string name, int otherwise)
+    {
+        if (Text(name) is not { } text)
+            return otherwise;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+            ? number
+            : throw new ArgumentException($"{Prefix}{name} is '{text}', which is no whole number from 0 on");
+    }
+
+    private static bool Switch(string name, bool otherwise) => Text(name) switch
+    {
+        null => otherwise,
+        "0" => false,
+        "1" => true,
+        var text => throw new ArgumentException($"{Prefix}{name} is '{text}', which is neither 0 nor 1"),
+    };
+
+    private static WorkOrder OrderOf(string text) => text switch
+    {
+        "at-once" => WorkOrder.AtOnce,
+        "drawn" => WorkOrder.Drawn,
+        "late" => WorkOrder.Late,
+        _ => throw new ArgumentException($"{Prefix}ORDER is '{text}', which is none of at-once, drawn and late"),
+    };
+}
