@@ -164,13 +164,7 @@ internal sealed class LifetimeTests
         Assert.That(after - before, Is.Zero, "bytes in at least 300 steps");
     }
 
-    private static async Task<int[]> IdsAsync(Engine engine, GenerationOptions options)
-    {
-        var ids = new List<int>();
-        await foreach (GenerationUpdate update in engine.GenerateAsync(new[] { 5, 6, 7 }, options))
-            ids.AddRange(update.TokenIds);
-        return [.. ids];
-    }
+    private static Task<int[]> IdsAsync(Engine engine, GenerationOptions options) => engine.GenerateAsync(new[] { 5, 6, 7 }, options).IdsAsync();
 
     private sealed class CancelAfter(CancellationTokenSource source, int reports) : IProgress<LoadProgress>
     {

@@ -34,5 +34,6 @@ internal sealed class SharedDeviceTeardown
         TestDevice.DisposeShared();
         WarpDevice.DisposeShared();
         MachineDevice.DisposeShared();
+        OutputLog.Current?.Dispose();
     }
 }

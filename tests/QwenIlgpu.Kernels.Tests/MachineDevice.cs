@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 using ILGPU;
 using ILGPU.Algorithms;
 using ILGPU.Runtime;
@@ -11,10 +12,11 @@ namespace QwenIlgpu.Kernels.Tests;
 /// The PTX machine behind ILGPU's CUDA accelerator: kernels run as a driver would get them, and what they may not do fails the test. One
 /// for the whole run.
 /// </summary>
-internal static class MachineDevice
+internal static partial class MachineDevice
 {
     private static readonly Machine Machine = new(new MachineOptions { Declared = MachineDeclarations.All });
     private static readonly Lazy<TestDevice> SharedDevice = new(Open);
+    private static readonly HashSet<string> Rounding = [];
 
     /// <summary>The device; where its driver is not made for the system, the test that asks is skipped.</summary>
     public static TestDevice Shared
@@ -64,6 +66,11 @@ internal static class MachineDevice
         }
     }
 
+    /// <summary>
+    /// Whether a kernel that was launched computes nothing that hardware may round otherwise: no tensor core, no approximation.
+    /// </summary>
+    public static bool RoundsAsHardware(string kernel) => !Rounding.Contains($"Kernel_{kernel}");
+
     public static void ReleaseBuffers()
     {
         if (SharedDevice.IsValueCreated)
@@ -92,12 +99,27 @@ internal static class MachineDevice
         }
     }
 
+    // Entries are told apart by name alone, which instantiations share.
+    private static void Note(string text)
+    {
+        if (RoundsOtherwise().IsMatch(text))
+            Rounding.UnionWith(EntryName().Matches(text).Select(m => m.Groups[1].Value));
+    }
+
+    [GeneratedRegex(@"\.entry\s+(\w+)")]
+    private static partial Regex EntryName();
+
+    [GeneratedRegex(@"\b(mma\.sync|\w+\.approx|div\.full)")]
+    private static partial Regex RoundsOtherwise();
+
     // From then on the process has no other CUDA driver.
     private static TestDevice Open()
     {
         if (TestDevice.Kind == "cuda")
             throw new InvalidOperationException("the PTX machine cannot stand beside the GPU that the tests were asked to run on");
         MachineDriver.Install(Machine);
+        if (OutputLog.Current is not null)
+            MachineDriver.Loaded += Note;
         DriverLibraries.Register(typeof(TestDevice).Assembly);
         Context context = Context.Create(b => b.Cuda().EnableAlgorithms().Optimize(OptimizationLevel.O2));
         return new TestDevice(context, c => c.GetCudaDevice(0).CreateCudaAccelerator(c)) { IsMachine = true };

@@ -38,6 +38,9 @@ public static unsafe class MachineDriver
     /// <summary>What is done to the text of each module before it is loaded; null: nothing. For faults to be planted.</summary>
     public static Func<string, string>? Edit { get; set; }
 
+    /// <summary>Called with the text of each module that is loaded, inside the call.</summary>
+    public static event Action<string>? Loaded;
+
     /// <summary>What the last launch broke, or other work of a stream that failed since; null where nothing did.</summary>
     public static FaultException? LastFault { get; internal set; }
 
@@ -141,6 +144,8 @@ public static unsafe class MachineDriver
 
     /// <summary>As <see cref="Call"/>, where this thread has a context that works.</summary>
     internal static DriverResult CallBound<T>(CallNote note, T arguments, CallBody<T> body) => Call(note, arguments, body, isBound: true);
+
+    internal static void OnLoaded(string text) => Loaded?.Invoke(text);
 
     /// <summary>Records a call, or what went wrong behind one.</summary>
     internal static void Note(in CallNote note)

@@ -105,7 +105,9 @@ internal static unsafe class ModuleCalls
         DriverResult result = MachineDriver.CallBound(new CallNote("cuModuleLoad", 0, 0, read.Length), ((nint)module, read), static (a, ref n) =>
         {
             DriverCapture.ThrowIfUnsafe();
-            PtxModule parsed = PtxModule.Parse(MachineDriver.Edit?.Invoke(a.read) ?? a.read);
+            string edited = MachineDriver.Edit?.Invoke(a.read) ?? a.read;
+            PtxModule parsed = PtxModule.Parse(edited);
+            MachineDriver.OnLoaded(edited);
             DriverContext context = DriverContext.Bound;
             n.Object = *(nint*)a.Item1 = Handles.Add(new DriverModule(
                 context, parsed.Kernels.ToDictionary(k => k.Key, k => Handles.Add(new DriverFunction(k.Value, context)))));

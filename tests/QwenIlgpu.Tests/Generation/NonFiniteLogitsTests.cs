@@ -39,7 +39,7 @@ internal sealed class NonFiniteLogitsTests
             foreach (SamplingOptions sampling in new[] { Greedy, Greedy with { TopLogProbs = 3 }, new SamplingOptions { Temperature = 1, TopK = 20 }, Greedy with { AllowedTokenIds = [1, 2] } })
             {
                 Assert.That(
-                    async () => await Collect(engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = sampling })),
+                    async () => await engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = sampling }).IdsAsync(),
                     Throws.TypeOf<InvalidDataException>().With.Message.Contains("non-finite").And.Message.Contains($"after {Prompt.Length} tokens").And.Message.Contains(cause));
             }
 
@@ -71,15 +71,15 @@ internal sealed class NonFiniteLogitsTests
         byte[] row = new byte[BytesPerRow];
         head.SubView(7 * BytesPerRow, BytesPerRow).CopyToCPU(model.Device.Stream, row);
         await using var engine = new Engine(model);
-        int[] expected = await Collect(engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy }));
+        int[] expected = await engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy }).IdsAsync();
 
         Write([.. Enumerable.Repeat((byte)0xff, BytesPerRow)]);
         Assert.That(
-            async () => await Collect(engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy })),
+            async () => await engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy }).IdsAsync(),
             Throws.TypeOf<InvalidDataException>().With.Message.Contains("no tensor of the checkpoint holds a non-finite value"));
         Write(row);
 
-        Assert.That(await Collect(engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy })), Is.EqualTo(expected));
+        Assert.That(await engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy }).IdsAsync(), Is.EqualTo(expected));
 
         void Write(byte[] bytes)
         {
@@ -97,13 +97,13 @@ internal sealed class NonFiniteLogitsTests
         copy.Save();
         await using QwenModel model = TestModels.Load(copy.Path);
         await using var engine = new Engine(model, new EngineOptions { MaxSequences = 1, ContextTokens = 256 });
-        int[] expected = await Collect(engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy }));
+        int[] expected = await engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy }).IdsAsync();
 
         Assert.That(
-            async () => await Collect(engine.GenerateAsync(Enumerable.Repeat(777, 130).ToArray(), new GenerationOptions { Sampling = Greedy })),
+            async () => await engine.GenerateAsync(Enumerable.Repeat(777, 130).ToArray(), new GenerationOptions { Sampling = Greedy }).IdsAsync(),
             Throws.TypeOf<InvalidDataException>().With.Message.Contains("embed_tokens.weight in model.safetensors holds NaN at [777, 0]"));
 
-        Assert.That(await Collect(engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy })), Is.EqualTo(expected));
+        Assert.That(await engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy }).IdsAsync(), Is.EqualTo(expected));
     }
 
     // 52 ids in the middle and 11 behind the last that no token has, likelier than every other or broken.
@@ -129,23 +129,15 @@ internal sealed class NonFiniteLogitsTests
         var sampled = new GenerationOptions { MaxTokens = 20, IgnoreEos = true, Sampling = new SamplingOptions { Temperature = 1.2f, Seed = 3, TopLogProbs = 20 } };
 
         Assert.That(
-            await Collect(engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy })),
-            Is.EqualTo(await Collect(plain.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy }))));
-        Assert.That(await Collect(engine.GenerateAsync(Prompt, sampled)), Has.All.LessThan(2048).Or.EqualTo(2100));
+            await engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy }).IdsAsync(),
+            Is.EqualTo(await plain.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy }).IdsAsync()));
+        Assert.That(await engine.GenerateAsync(Prompt, sampled).IdsAsync(), Has.All.LessThan(2048).Or.EqualTo(2100));
         Assert.That(await engine.ScoreAsync(Prompt), Is.EqualTo(await plain.ScoreAsync(Prompt)).Within(1e-4), "one more token of logit 0 has next to no probability");
 
         Assert.That(() => engine.GenerateAsync(new[] { 5, 2048 }), Throws.ArgumentException.With.Message.Contains("prompt id 2048 at index 1 is no token: ids are 0 to 2100, 52 of them without a token"));
         Assert.That(
             () => engine.GenerateAsync(Prompt, new GenerationOptions { Sampling = Greedy with { AllowedTokenIds = [2099] } }),
             Throws.InstanceOf<ArgumentException>().With.Message.Contains("AllowedTokenIds names token 2099; no token has this id"));
-        await Collect(engine.GenerateAsync(new[] { 5, 2100 }, sampled));
-    }
-
-    private static async Task<int[]> Collect(IAsyncEnumerable<GenerationUpdate> updates)
-    {
-        var ids = new List<int>();
-        await foreach (GenerationUpdate update in updates)
-            ids.AddRange(update.TokenIds);
-        return [.. ids];
+        await engine.GenerateAsync(new[] { 5, 2100 }, sampled).IdsAsync();
     }
 }

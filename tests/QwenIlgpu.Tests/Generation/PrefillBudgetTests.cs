@@ -68,11 +68,6 @@ internal sealed class PrefillBudgetTests
         return runner.ArenaBytes;
     }
 
-    private static async Task<int[]> AnswerAsync(Engine engine, int[] prompt)
-    {
-        var ids = new List<int>();
-        await foreach (GenerationUpdate update in engine.GenerateAsync(prompt, new GenerationOptions { MaxTokens = 8, IgnoreEos = true, Sampling = Greedy }))
-            ids.AddRange(update.TokenIds);
-        return [.. ids];
-    }
+    private static Task<int[]> AnswerAsync(Engine engine, int[] prompt) =>
+        engine.GenerateAsync(prompt, new GenerationOptions { MaxTokens = 8, IgnoreEos = true, Sampling = Greedy }).IdsAsync();
 }

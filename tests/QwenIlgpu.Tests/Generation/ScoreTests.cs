@@ -236,13 +236,7 @@ internal sealed class ScoreTests
         return actual.Zip(expected, (a, e) => Math.Abs(a - e)).Max();
     }
 
-    private static async Task<int[]> Draw(Engine engine, int[] prompt, GenerationOptions options)
-    {
-        var ids = new List<int>();
-        await foreach (GenerationUpdate update in engine.GenerateAsync(prompt, options))
-            ids.AddRange(update.TokenIds);
-        return [.. ids];
-    }
+    private static Task<int[]> Draw(Engine engine, int[] prompt, GenerationOptions options) => engine.GenerateAsync(prompt, options).IdsAsync();
 
     private static int[] Prompt(int length)
     {

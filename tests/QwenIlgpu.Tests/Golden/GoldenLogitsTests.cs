@@ -35,7 +35,7 @@ internal sealed class GoldenLogitsTests
         await using var engine = new Engine(ModelOf(checkpoint), new EngineOptions { PageType = PageType.F32 });
         var options = new GenerationOptions { MaxTokens = 64, IgnoreEos = true, Sampling = new SamplingOptions { Temperature = 0 } };
 
-        int[][] drawn = await Task.WhenAll(golden.Prompts.Select(p => Ids(engine.GenerateAsync(p.Ids, options))));
+        int[][] drawn = await Task.WhenAll(golden.Prompts.Select(p => engine.GenerateAsync(p.Ids, options).IdsAsync()));
 
         for (int i = 0; i < drawn.Length; i++)
             Assert.That(drawn[i], Is.EqualTo(golden.Prompts[i].Greedy), $"prompt {i}");
@@ -62,14 +62,6 @@ internal sealed class GoldenLogitsTests
     }
 
     public static QwenModel ModelOf(string checkpoint) => checkpoint == "tiny-qwen3.6" ? TestModels.Tiny : TestModels.TinyGptq;
-
-    private static async Task<int[]> Ids(IAsyncEnumerable<GenerationUpdate> updates)
-    {
-        var ids = new List<int>();
-        await foreach (GenerationUpdate update in updates)
-            ids.AddRange(update.TokenIds);
-        return [.. ids];
-    }
 
     private static double WorstLogitError(string checkpoint, PageType pageType)
     {
