@@ -13,8 +13,8 @@ internal enum TaskKind
 /// <summary>Work of a device with all that it needs but the bytes it reads: a launch, a copy or a fill.</summary>
 internal unsafe class DriverTask
 {
-    // Enough for most kernels, so that a launch allocates nothing.
-    private const int UsualParameterBytes = 512;
+    // Enough for every kernel of an engine, so that a launch allocates nothing.
+    private const int UsualParameterBytes = 1024;
 
     private byte[] parameters = new byte[UsualParameterBytes];
     private int parameterBytes;
