@@ -14,10 +14,12 @@ internal static class StartupHook
     {
         try
         {
+            GpuArchitecture architecture = ArchitectureOf(Text("ARCHITECTURE"));
             var machine = new Machine(new MachineOptions { Seed = Number("SEED", 0), Sanitizes = Switch("SANITIZES", false) });
             MachineDriver.Install(machine, new DriverOptions
             {
-                Architecture = GpuArchitecture.Of(Text("ARCHITECTURE") ?? GpuArchitecture.Sm90.Name),
+                Architecture = architecture,
+                RegistersOf = Text("REGISTERS") is { } table ? RegisterTable.Read(TableOf(table), architecture) : null,
                 Devices = Number("DEVICES", 1),
                 MemoryBytes = (long)Number("MEMORY_GIB", 8) << 30,
                 Order = OrderOf(Text("ORDER") ?? "drawn"),
@@ -50,6 +52,15 @@ internal static class StartupHook
         "1" => true,
         var text => throw new ArgumentException($"{Prefix}{name} is '{text}', which is neither 0 nor 1"),
     };
+
+    private static GpuArchitecture ArchitectureOf(string? text) => text is null
+        ? GpuArchitecture.Sm90
+        : GpuArchitecture.All.FirstOrDefault(a => a.Name == text)
+            ?? throw new ArgumentException($"{Prefix}ARCHITECTURE is '{text}', which is none of {string.Join(", ", GpuArchitecture.All.Select(a => a.Name))}");
+
+    private static string TableOf(string file) => File.Exists(file)
+        ? File.ReadAllText(file)
+        : throw new ArgumentException($"{Prefix}REGISTERS is '{file}', and there is no such file");
 
     private static WorkOrder OrderOf(string text) => text switch
     {
