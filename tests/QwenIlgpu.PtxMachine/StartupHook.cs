@@ -1,14 +1,19 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using QwenIlgpu.PtxMachine;
 
 /// <summary>
 /// Makes the machine the CUDA device of a .NET process that knows nothing of it: DOTNET_STARTUP_HOOKS names this assembly. The variables
 /// that it reads are in README.md.
 /// </summary>
-internal static class StartupHook
+internal static partial class StartupHook
 {
     private const string Prefix = "PTX_MACHINE_";
     private const int Misused = 2;
+
+    // Of malloc.h.
+    private const int TrimThreshold = -1;
+    private const int MapThreshold = -3;
 
     public static void Initialize()
     {
@@ -26,6 +31,10 @@ internal static class StartupHook
                 Seed = machine.Options.Seed,
                 FaultsStick = true,
             });
+
+            // Each launch takes memory for its groups and gives it back: the process keeps it, instead of asking the system every time.
+            _ = SetAllocator(MapThreshold, 32 << 20);
+            _ = SetAllocator(TrimThreshold, 1 << 30);
         }
         catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {
@@ -69,4 +78,7 @@ internal static class StartupHook
         "late" => WorkOrder.Late,
         _ => throw new ArgumentException($"{Prefix}ORDER is '{text}', which is none of at-once, drawn and late"),
     };
+
+    [LibraryImport("libc", EntryPoint = "mallopt")]
+    private static partial int SetAllocator(int parameter, int value);
 }
