@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using QwenIlgpu.Kernels.Tests;
 using QwenIlgpu.PtxMachine;
 
 /// <summary>
@@ -20,7 +21,12 @@ internal static partial class StartupHook
         try
         {
             GpuArchitecture architecture = ArchitectureOf(Text("ARCHITECTURE"));
-            var machine = new Machine(new MachineOptions { Seed = Number("SEED", 0), Sanitizes = Switch("SANITIZES", false) });
+            var machine = new Machine(new MachineOptions
+            {
+                Seed = Number("SEED", 0),
+                Sanitizes = Switch("SANITIZES", false),
+                Declared = MachineDeclarations.All,
+            });
             MachineDriver.Install(machine, new DriverOptions
             {
                 Architecture = architecture,
@@ -31,6 +37,9 @@ internal static partial class StartupHook
                 Seed = machine.Options.Seed,
                 FaultsStick = true,
             });
+
+            // The process is only told an error's number.
+            MachineDriver.Faulted += e => Console.Error.WriteLine($"the PTX machine: {e.Message}");
 
             // Each launch takes memory for its groups and gives it back: the process keeps it, instead of asking the system every time.
             _ = SetAllocator(MapThreshold, 32 << 20);

@@ -42,8 +42,7 @@ internal sealed class DriverContext : IDriverObject
     public void Fail(Exception exception)
     {
         failure ??= exception;
-        if (exception is FaultException fault)
-            MachineDriver.LastFault = fault;
+        MachineDriver.Note(exception);
     }
 
     /// <exception cref="DriverException">Work has failed.</exception>
