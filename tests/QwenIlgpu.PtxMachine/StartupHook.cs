@@ -74,7 +74,8 @@ internal static partial class StartupHook
     private static GpuArchitecture ArchitectureOf(string? text) => text is null
         ? GpuArchitecture.Sm90
         : GpuArchitecture.All.FirstOrDefault(a => a.Name == text)
-            ?? throw new ArgumentException($"{Prefix}ARCHITECTURE is '{text}', which is none of {string.Join(", ", GpuArchitecture.All.Select(a => a.Name))}");
+            ?? throw new ArgumentException(
+                $"{Prefix}ARCHITECTURE is '{text}', which is none of {string.Join(", ", GpuArchitecture.All.Select(a => a.Name))}");
 
     private static string TableOf(string file) => File.Exists(file)
         ? File.ReadAllText(file)

@@ -117,7 +117,8 @@ internal sealed unsafe class DriverGraphTests
 
         Assert.That(count, Is.EqualTo((nint)1));
         Assert.That(Driver.Peek(target), Is.EqualTo(21));
-        Assert.That(Driver.cuGraphExecKernelNodeSetParams_v2(Driver.Instantiate(Adding(target, 1)), node, parameters), Is.EqualTo(1), "a node of another graph");
+        nint another = Driver.Instantiate(Adding(target, 1));
+        Assert.That(Driver.cuGraphExecKernelNodeSetParams_v2(another, node, parameters), Is.EqualTo(1), "a node of another graph");
     }
 
     private nint Adding(nint target, int value) =>

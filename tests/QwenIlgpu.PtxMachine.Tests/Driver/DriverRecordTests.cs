@@ -27,7 +27,8 @@ internal sealed unsafe class DriverRecordTests
         Assert.That(calls.Select(c => c.Result), Is.EqualTo(new[] { 0, 0, 0, 1 }));
         Assert.That(calls[0], Is.EqualTo(new DriverCall
         {
-            Call = "cuLaunchKernel", Name = "Add", Stream = stream, Bytes = 12, Hash = calls[0].Hash, Grid = (1, 1, 1), Block = (4, 1, 1), Shared = 16,
+            Call = "cuLaunchKernel", Name = "Add", Stream = stream, Bytes = 12, Hash = calls[0].Hash,
+            Grid = (1, 1, 1), Block = (4, 1, 1), Shared = 16,
         }));
         Assert.That(calls[1].Identity, Is.EqualTo(calls[0].Identity));
         Assert.That(calls[2].Hash, Is.Not.EqualTo(calls[0].Hash), "another argument");

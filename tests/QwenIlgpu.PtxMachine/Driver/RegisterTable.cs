@@ -27,7 +27,8 @@ public static class RegisterTable
 
     private static Dictionary<string, int> Column(string table, string architecture)
     {
-        string[][] rows = [.. table.Split('\n').Where(l => l.StartsWith('|')).Select(l => l.Trim('|', '\r').Split('|', StringSplitOptions.TrimEntries))];
+        IEnumerable<string> lines = table.Split('\n').Where(l => l.StartsWith('|'));
+        string[][] rows = [.. lines.Select(l => l.Trim('|', '\r').Split('|', StringSplitOptions.TrimEntries))];
         int column = rows.Length == 0 ? -1 : Array.IndexOf(rows[0], architecture);
         if (column < 0)
             throw new ArgumentException($"the table of registers has no column {architecture}");
@@ -51,8 +52,11 @@ public static class RegisterTable
         {
             if (!ofTypes.TryGetValue(type.Name.Split('`')[0], out int count))
                 continue;
-            foreach (MethodInfo entry in type.GetMethods(BindingFlags.Public | BindingFlags.Static).Where(m => m.ReturnType == typeof(void)))
-                registers[EntryPrefix + entry.Name] = Math.Max(count, registers.GetValueOrDefault(EntryPrefix + entry.Name));
+            foreach (MethodInfo method in type.GetMethods(BindingFlags.Public | BindingFlags.Static))
+            {
+                string entry = EntryPrefix + method.Name;
+                registers[entry] = Math.Max(count, registers.GetValueOrDefault(entry));
+            }
         }
 
         return registers;
