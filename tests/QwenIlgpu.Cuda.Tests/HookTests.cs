@@ -5,12 +5,22 @@ namespace QwenIlgpu.Cuda.Tests;
 /// <summary>The command line on the machine, which it knows nothing of: what tests/run-on-machine starts.</summary>
 internal sealed class HookTests
 {
-    [Test]
-    public async Task TheMachineAnswersAsTheCpuDoes()
+    /// <summary>Whatever the driver's order, the architecture and the order of warps are.</summary>
+    [TestCase("drawn", "0", "sm_90", "0")]
+    [TestCase("drawn", "1", "sm_80", "1", Category = "Exhaustive")]
+    [TestCase("drawn", "2", "sm_86", "1", Category = "Exhaustive")]
+    [TestCase("late", "3", "sm_89", "1", Category = "Exhaustive")]
+    [TestCase("at-once", "4", "sm_90", "1", Category = "Exhaustive")]
+    public async Task TheMachineAnswersAsTheCpuDoes(string order, string seed, string architecture, string sanitizes)
     {
         string[] arguments = ["generate", "hi", "--greedy", "--max-tokens", "4", "--no-thinking"];
+        (string, string)[] variables =
+        [
+            ("PTX_MACHINE_ORDER", order), ("PTX_MACHINE_SEED", seed), ("PTX_MACHINE_ARCHITECTURE", architecture), ("PTX_MACHINE_SANITIZES", sanitizes),
+            ("PTX_MACHINE_REGISTERS", Path.Combine(AppContext.BaseDirectory, "data", "ptx-report.md")),
+        ];
 
-        (int code, string answer, string said) = await QwenAsync([.. arguments, "--device", "cuda"]);
+        (int code, string answer, string said) = await QwenAsync([.. arguments, "--device", "cuda"], variables);
         (_, string expected, _) = await QwenAsync([.. arguments, "--device", "cpu"]);
 
         Assert.That(code, Is.Zero, said);
