@@ -18,7 +18,7 @@ internal static class LaunchTable
             """
             # Kernel launches of a decode step
 
-            The tiny model (6 delta layers, 2 attention layers), one sequence, bf16 cache, sampling on; counted by the stand-in CUDA driver.
+            The tiny model (6 delta layers, 2 attention layers), one sequence, bf16 cache, sampling on; counted by the PTX machine's driver.
             A test holds this file; it writes the table anew beside itself when they differ.
 
             | op | nodes | launches |

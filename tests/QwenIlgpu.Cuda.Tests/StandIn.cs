@@ -9,6 +9,8 @@ namespace QwenIlgpu.Cuda.Tests;
 [SetUpFixture]
 internal sealed class StandIn
 {
+    private static readonly string Registers = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "data", "ptx-report.md"));
+
     /// <summary>The options of every test that does not ask for others.</summary>
     public static DriverOptions Usual { get; } = new()
     {
@@ -19,6 +21,7 @@ internal sealed class StandIn
         FaultsStick = true,
         RunsKernels = false,
         Records = true,
+        RegistersOf = RegistersOn(GpuArchitecture.Sm90),
     };
 
     /// <summary>Whether the engine's tests were asked to run on a GPU; those of calls cannot.</summary>
@@ -38,6 +41,9 @@ internal sealed class StandIn
     /// <summary>Every kind of handle of which some are alive, with their number.</summary>
     public static string LiveHandles() =>
         string.Join(", ", Enum.GetValues<HandleKind>().Where(k => Live(k) != 0).Select(k => $"{Live(k)} {k}"));
+
+    /// <summary>What the committed table says that kernels take on an architecture.</summary>
+    public static Func<string, int> RegistersOn(GpuArchitecture architecture) => RegisterTable.Read(Registers, architecture);
 
     /// <summary>Other options than the usual ones, until it is disposed.</summary>
     public static IDisposable With(Func<DriverOptions, DriverOptions> change) => new Changed(change);

@@ -32,12 +32,16 @@ internal static unsafe partial class Driver
 
     private static readonly Machine Machine = new();
 
-    /// <summary>A current context of the machine's device.</summary>
-    public static nint Open()
+    /// <summary>What every test begins with: work runs at once, and faults are no end.</summary>
+    public static DriverOptions Usual { get; } = new() { MemoryBytes = MemoryBytes };
+
+    /// <summary>A current context of the machine's device, under the usual options or others.</summary>
+    public static nint Open(DriverOptions? options = null)
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
             Assert.Ignore("the machine's driver is made for x64 Linux");
-        MachineDriver.Install(Machine, new DriverOptions { MemoryBytes = MemoryBytes });
+        MachineDriver.Install(Machine, Usual);
+        MachineDriver.Options = options ?? Usual;
         Check(cuInit(0));
         Check(cuCtxCreate(out nint context, 0, 0));
         return context;
@@ -58,6 +62,7 @@ internal static unsafe partial class Driver
         nint address = Allocate(4 * values.Length);
         fixed (int* start = values)
             Check(cuMemcpyHtoDAsync(address, (nint)start, 4 * values.Length, 0));
+        Check(cuStreamSynchronize(0));
         return address;
     }
 
@@ -67,6 +72,47 @@ internal static unsafe partial class Driver
         fixed (int* start = values)
             Check(cuMemcpyDtoHAsync((nint)start, address, 4 * count, 0));
         return values;
+    }
+
+    /// <summary>Four bytes as a kernel or a copy has left them, looked at behind the driver's back.</summary>
+    public static int Peek(nint address) => *(int*)address;
+
+    public static nint NewStream(bool isBlocking = false)
+    {
+        Check(cuStreamCreate(out nint stream, isBlocking ? 0u : 1u));
+        return stream;
+    }
+
+    public static nint NewEvent()
+    {
+        Check(cuEventCreate(out nint made, 0));
+        return made;
+    }
+
+    /// <summary>One stream waits for what another was given until now.</summary>
+    public static int Order(nint first, nint then)
+    {
+        nint made = NewEvent();
+        int result = cuEventRecord(made, first);
+        return result == 0 ? cuStreamWaitEvent(then, made, 0) : result;
+    }
+
+    /// <summary>Fills an integer's bytes.</summary>
+    public static void Fill(nint address, byte value, nint stream) => Check(cuMemsetD8Async(address, value, 4, stream));
+
+    /// <summary>The graph of what is done in between.</summary>
+    public static nint Capture(nint stream, Action work)
+    {
+        Check(cuStreamBeginCapture(stream, 1));
+        work();
+        Check(cuStreamEndCapture(stream, out nint graph));
+        return graph;
+    }
+
+    public static nint Instantiate(nint graph)
+    {
+        Check(cuGraphInstantiateWithFlags(out nint executable, graph, 0));
+        return executable;
     }
 
     public static nint Function(string ptx, string name)
@@ -90,6 +136,30 @@ internal static unsafe partial class Driver
 
     [LibraryImport(Library)]
     public static partial int cuInit(uint flags);
+
+    [LibraryImport(Library)]
+    public static partial int cuCtxSynchronize();
+
+    [LibraryImport(Library)]
+    public static partial int cuEventSynchronize(nint awaited);
+
+    [LibraryImport(Library)]
+    public static partial int cuStreamQuery(nint asked);
+
+    [LibraryImport(Library)]
+    public static partial int cuStreamIsCapturing(nint asked, out int status);
+
+    [LibraryImport(Library)]
+    public static partial int cuGraphGetNodes(nint graph, nint* nodes, ref nint count);
+
+    [LibraryImport(Library)]
+    public static partial int cuGraphExecUpdate_v2(nint executable, nint graph, nint* answer);
+
+    [LibraryImport(Library)]
+    public static partial int cuGraphExecKernelNodeSetParams_v2(nint executable, nint node, void* parameters);
+
+    [LibraryImport(Library)]
+    public static partial int cuOccupancyMaxActiveBlocksPerMultiprocessor(out int groups, nint function, int groupThreads, nint sharedBytes);
 
     [LibraryImport(Library)]
     public static partial int cuGetErrorName(int result, out nint name);

@@ -42,8 +42,7 @@ internal sealed class DriverContext : IDriverObject
     public void Fail(Exception exception)
     {
         failure ??= exception;
-        if (exception is FaultException fault)
-            MachineDriver.LastFault = fault;
+        MachineDriver.Note(exception);
     }
 
     /// <exception cref="DriverException">Work has failed.</exception>
@@ -91,12 +90,13 @@ internal static unsafe class ContextCalls
     });
 
     [UnmanagedCallersOnly(EntryPoint = "cuCtxSetCurrent")]
-    public static DriverResult SetCurrent(nint context) => MachineDriver.Call(new CallNote("cuCtxSetCurrent"), context, static (handle, ref _) =>
-    {
-        if (handle != 0)
-            Handles.Get<DriverContext>(handle, DriverResult.InvalidContext);
-        DriverContext.Current = handle;
-    });
+    public static DriverResult SetCurrent(nint context) => MachineDriver.Call(
+        new CallNote("cuCtxSetCurrent"), context, static (handle, ref _) =>
+        {
+            if (handle != 0)
+                Handles.Get<DriverContext>(handle, DriverResult.InvalidContext);
+            DriverContext.Current = handle;
+        });
 
     [UnmanagedCallersOnly(EntryPoint = "cuCtxGetCurrent")]
     public static DriverResult GetCurrent(nint* context)
@@ -137,5 +137,6 @@ internal static unsafe class ContextCalls
     private static DriverResult PeerAccess(nint context) => MachineDriver.CallBound(
         default, context, static (peer, ref _) => Handles.Get<DriverContext>(peer, DriverResult.InvalidContext));
 
-    private static DriverResult Default(int* value) => MachineDriver.CallBound(default, (nint)value, static (answer, ref _) => *(int*)answer = 0);
+    private static DriverResult Default(int* value) =>
+        MachineDriver.CallBound(default, (nint)value, static (answer, ref _) => *(int*)answer = 0);
 }

@@ -42,7 +42,8 @@ internal sealed class DriverFunction(PtxKernel kernel, DriverContext context)
         {
             throw new DriverException(
                 DriverResult.InvalidValue,
-                $"{Kernel.Name}: {bytes} bytes of dynamic shared memory are asked for; on {Architecture.Name} a group of it can have {most}");
+                $"{Kernel.Name}: {bytes} bytes of dynamic shared memory are asked for; " +
+                $"on {Architecture.Name} a group of it can have {most}");
         }
 
         DynamicSharedBytes = bytes;

@@ -40,7 +40,8 @@ internal sealed class DriverExecutable : IDriverObject
     public DriverExecutable(DriverGraph graph)
     {
         (Graph, Nodes) = (graph, graph.Nodes);
-        followers = [.. Enumerable.Range(0, Nodes.Count).Select(i => Enumerable.Range(0, Nodes.Count).Where(n => Nodes[n].Follows.Contains(i)).ToArray())];
+        int[] indices = [.. Enumerable.Range(0, Nodes.Count)];
+        followers = Array.ConvertAll(indices, i => Array.FindAll(indices, n => Nodes[n].Follows.Contains(i)));
         awaited = new int[Nodes.Count];
         ready = new List<int>(Nodes.Count);
     }

@@ -13,8 +13,8 @@ internal enum TaskKind
 /// <summary>Work of a device with all that it needs but the bytes it reads: a launch, a copy or a fill.</summary>
 internal unsafe class DriverTask
 {
-    // Enough for most kernels, so that a launch allocates nothing.
-    private const int UsualParameterBytes = 512;
+    // Enough for every kernel of an engine, so that a launch allocates nothing.
+    private const int UsualParameterBytes = 1024;
 
     private byte[] parameters = new byte[UsualParameterBytes];
     private int parameterBytes;
@@ -67,7 +67,8 @@ internal unsafe class DriverTask
         (Kind, Function, target, value, bytes, isStaged) = (TaskKind.Fill, null, to, with, length, false);
 
     /// <summary>Whether a graph of that task can be updated to this one.</summary>
-    public bool Replaces(DriverTask other) => Kind == other.Kind && (Kind != TaskKind.Kernel || Function!.Kernel.Name == other.Function!.Kernel.Name);
+    public bool Replaces(DriverTask other) =>
+        Kind == other.Kind && (Kind != TaskKind.Kernel || Function!.Kernel.Name == other.Function!.Kernel.Name);
 
     /// <summary>Does it; the driver's gate is held, and open while a kernel runs.</summary>
     /// <exception cref="FaultException">The kernel broke a rule, or memory that the task needs is gone.</exception>
@@ -91,7 +92,11 @@ internal unsafe class DriverTask
         if (!isStaged)
             ThrowIf(memory.Trouble(source, bytes, sourceKind));
         if (sourceHash != 0 && sourceHash != CallLog.HashOf((void*)source, bytes))
-            MachineDriver.Note(new CallNote("source overwritten before it was copied", 0, source, bytes) { Result = DriverResult.IllegalAddress });
+        {
+            MachineDriver.Note(
+                new CallNote("source overwritten before it was copied", 0, source, bytes) { Result = DriverResult.IllegalAddress });
+        }
+
         memory.Copy(target, targetKind, source, isStaged ? MemoryKind.Pageable : sourceKind, bytes);
     }
 
@@ -127,7 +132,7 @@ internal unsafe class DriverTask
     {
         if (trouble is null)
             return;
-        MachineDriver.Note(new CallNote("use after free", 0, target) { Kernel = Function?.Kernel.Name ?? "", Result = DriverResult.IllegalAddress });
+        MachineDriver.Note(new CallNote("use after free") { Kernel = Function?.Kernel.Name ?? "", Result = DriverResult.IllegalAddress });
         string name = Function?.Kernel.Name ?? (Kind == TaskKind.Copy ? "a copy" : "a fill");
         throw new FaultException([new Fault(FaultKind.FreedMemory, name, 0, "", "", trouble)]);
     }

@@ -56,7 +56,8 @@ internal sealed class DriverEvent(DriverContext context, bool isTimed) : IDriver
     {
         DriverResult result = (Capture, waiting.Capture) switch
         {
-            ({ IsOpen: true } mine, null) => waiting == waiting.Context.NullStream ? DriverResult.StreamCaptureImplicit : DriverResult.Success,
+            ({ IsOpen: true }, null) =>
+                waiting == waiting.Context.NullStream ? DriverResult.StreamCaptureImplicit : DriverResult.Success,
             ({ IsOpen: true } mine, { } theirs) => mine == theirs ? DriverResult.Success : DriverResult.StreamCaptureMerge,
             (not null, _) => DriverResult.CapturedEvent,
             _ => Stream is null ? DriverResult.NotReady : DriverResult.StreamCaptureIsolation,

@@ -80,8 +80,4 @@ public sealed record GpuArchitecture
 
     /// <summary>Shared memory of a group that a kernel may ask for; the driver keeps a KiB of each group's.</summary>
     public int MaxSharedBytes => (MultiprocessorSharedKib - 1) << 10;
-
-    /// <exception cref="ArgumentException">No such architecture is known here.</exception>
-    public static GpuArchitecture Of(string name) => All.FirstOrDefault(a => a.Name == name)
-        ?? throw new ArgumentException($"the architecture '{name}' is none of {string.Join(", ", All.Select(a => a.Name))}");
 }

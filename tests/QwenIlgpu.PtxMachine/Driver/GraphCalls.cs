@@ -9,7 +9,9 @@ internal static unsafe class GraphCalls
 
     [UnmanagedCallersOnly(EntryPoint = "cuStreamBeginCapture_v2")]
     public static DriverResult BeginCapture(nint stream, int mode) => MachineDriver.CallBound(
-        new CallNote("cuStreamBeginCapture", stream), (stream, mode), static (a, ref _) => DriverCapture.Begin(DriverStream.Of(a.stream), a.mode));
+        new CallNote("cuStreamBeginCapture", stream),
+        (stream, mode),
+        static (a, ref _) => DriverCapture.Begin(DriverStream.Of(a.stream), a.mode));
 
     [UnmanagedCallersOnly(EntryPoint = "cuStreamEndCapture")]
     public static DriverResult EndCapture(nint stream, nint* graph)

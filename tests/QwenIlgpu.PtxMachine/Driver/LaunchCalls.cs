@@ -31,7 +31,8 @@ internal static unsafe class LaunchCalls
         {
             throw new DriverException(
                 DriverResult.LaunchOutOfResources,
-                $"{function.Kernel.Name}: {shape.GroupThreads} threads of {function.ThreadRegisters} registers take {registers} of {GpuArchitecture.Registers}");
+                $"{function.Kernel.Name}: {shape.GroupThreads} threads of {function.ThreadRegisters} registers take {registers} " +
+                $"of {GpuArchitecture.Registers}");
         }
 
         ReadOnlySpan<byte> given = Parameters(extra);
@@ -39,8 +40,10 @@ internal static unsafe class LaunchCalls
         return given;
     }
 
-    private static DriverResult Launch(nint function, GridShape shape, nint stream, nint* parameters, nint* extra) => MachineDriver.CallBound(
-        new CallNote("cuLaunchKernel", stream) { Shape = shape }, (function, shape, stream, (nint)parameters, (nint)extra), static (a, ref n) =>
+    private static DriverResult Launch(nint function, GridShape shape, nint stream, nint* parameters, nint* extra)
+    {
+        var note = new CallNote("cuLaunchKernel", stream) { Shape = shape };
+        return MachineDriver.CallBound(note, (function, shape, stream, (nint)parameters, (nint)extra), static (a, ref n) =>
         {
             DriverFunction launched = MachineDriver.Handles.Get<DriverFunction>(a.function);
             n.Kernel = launched.Kernel.Name;
@@ -53,9 +56,11 @@ internal static unsafe class LaunchCalls
             task.SetKernel(launched, a.shape, given);
             on.Give(task);
         });
+    }
 
     private static bool Fits(in GridShape shape, DriverFunction function) =>
-        shape is { GridX: > 0 and <= GpuArchitecture.MaxGridX, GridY: > 0 and <= GpuArchitecture.MaxGridYZ, GridZ: > 0 and <= GpuArchitecture.MaxGridYZ }
+        shape is { GridX: > 0 and <= GpuArchitecture.MaxGridX, GridY: > 0 and <= GpuArchitecture.MaxGridYZ }
+        && shape is { GridZ: > 0 and <= GpuArchitecture.MaxGridYZ }
         && shape is { GroupX: > 0, GroupY: > 0, GroupZ: > 0 and <= GpuArchitecture.MaxGroupZ }
         && shape.GroupThreads <= function.Kernel.MaxGroupThreads
         && shape.DynamicSharedBytes <= function.DynamicSharedBytes;

@@ -47,6 +47,9 @@ public static unsafe class MachineDriver
     /// <summary>The exception behind the last call that failed, for what an error code leaves out.</summary>
     public static Exception? LastFailure { get; private set; }
 
+    /// <summary>Called when work of a stream has failed, in the call that ran it.</summary>
+    public static event Action<Exception>? Faulted;
+
     /// <summary>The machine that this process's driver runs.</summary>
     /// <exception cref="InvalidOperationException">No driver is installed.</exception>
     public static Machine Machine => machine ?? throw new InvalidOperationException("the machine's driver is not installed");
@@ -146,6 +149,14 @@ public static unsafe class MachineDriver
     internal static DriverResult CallBound<T>(CallNote note, T arguments, CallBody<T> body) => Call(note, arguments, body, isBound: true);
 
     internal static void OnLoaded(string text) => Loaded?.Invoke(text);
+
+    /// <summary>Notes that work has failed.</summary>
+    internal static void Note(Exception failure)
+    {
+        if (failure is FaultException fault)
+            LastFault = fault;
+        Faulted?.Invoke(failure);
+    }
 
     /// <summary>Records a call, or what went wrong behind one.</summary>
     internal static void Note(in CallNote note)

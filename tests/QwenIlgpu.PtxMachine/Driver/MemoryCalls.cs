@@ -13,18 +13,21 @@ internal static unsafe class MemoryCalls
     private static DriverMemory Memory => MachineDriver.Memory;
 
     [UnmanagedCallersOnly(EntryPoint = "cuMemGetInfo_v2")]
-    public static DriverResult Info(nint* free, nint* total) => MachineDriver.CallBound(default, ((nint)free, (nint)total), static (a, ref _) =>
-    {
-        long total = MachineDriver.Options.MemoryBytes;
-        *(nint*)a.Item2 = (nint)total;
-        *(nint*)a.Item1 = (nint)(total - Memory.UsedBytes(DriverContext.Bound.Device));
-    });
+    public static DriverResult Info(nint* free, nint* total) =>
+        MachineDriver.CallBound(default, ((nint)free, (nint)total), static (a, ref _) =>
+        {
+            long total = MachineDriver.Options.MemoryBytes;
+            *(nint*)a.Item2 = (nint)total;
+            *(nint*)a.Item1 = (nint)(total - Memory.UsedBytes(DriverContext.Bound.Device));
+        });
 
     [UnmanagedCallersOnly(EntryPoint = "cuMemAlloc_v2")]
-    public static DriverResult Allocate(nint* address, nint bytes) => Allocate("cuMemAlloc", address, bytes, static (b, c) => Memory.AllocateDevice(b, c));
+    public static DriverResult Allocate(nint* address, nint bytes) =>
+        Allocate("cuMemAlloc", address, bytes, static (b, c) => Memory.AllocateDevice(b, c));
 
     [UnmanagedCallersOnly(EntryPoint = "cuMemAllocHost_v2")]
-    public static DriverResult AllocateHost(nint* address, nint bytes) => Allocate("cuMemAllocHost", address, bytes, static (b, c) => Memory.AllocateHost(b, c));
+    public static DriverResult AllocateHost(nint* address, nint bytes) =>
+        Allocate("cuMemAllocHost", address, bytes, static (b, c) => Memory.AllocateHost(b, c));
 
     [UnmanagedCallersOnly(EntryPoint = "cuMemHostRegister_v2")]
     public static DriverResult RegisterHost(nint address, nint bytes, uint flags) => MachineDriver.CallBound(
@@ -62,7 +65,8 @@ internal static unsafe class MemoryCalls
         });
 
     [UnmanagedCallersOnly(EntryPoint = "cuMemcpyAsync")]
-    public static DriverResult Copy(nint target, nint source, nint bytes, nint stream) => CopyOn("cuMemcpyAsync", stream, target, source, bytes);
+    public static DriverResult Copy(nint target, nint source, nint bytes, nint stream) =>
+        CopyOn("cuMemcpyAsync", stream, target, source, bytes);
 
     [UnmanagedCallersOnly(EntryPoint = "cuMemcpyHtoDAsync_v2")]
     public static DriverResult CopyToDevice(nint target, nint source, nint bytes, nint stream) =>
@@ -107,12 +111,15 @@ internal static unsafe class MemoryCalls
         });
 
     private static DriverResult CopyOn(
-        string call, nint stream, nint target, nint source, nint bytes, MemoryKind? targetKind = null, MemoryKind? sourceKind = null) =>
-        MachineDriver.CallBound(new CallNote(call, stream, 0, bytes), (stream, target, source, bytes, targetKind, sourceKind), static (a, ref n) =>
+        string call, nint stream, nint target, nint source, nint bytes, MemoryKind? targetKind = null, MemoryKind? sourceKind = null)
+    {
+        var note = new CallNote(call, stream, 0, bytes);
+        return MachineDriver.CallBound(note, (stream, target, source, bytes, targetKind, sourceKind), static (a, ref n) =>
         {
             MemoryKind to = Memory.KindOf(a.target, a.bytes);
             MemoryKind from = Memory.KindOf(a.source, a.bytes);
-            (n.Object, n.IsPageable) = (from == MemoryKind.Device ? a.target : a.source, to == MemoryKind.Pageable || from == MemoryKind.Pageable);
+            n.Object = from == MemoryKind.Device ? a.target : a.source;
+            n.IsPageable = to == MemoryKind.Pageable || from == MemoryKind.Pageable;
             DriverException.ThrowUnless(to == (a.targetKind ?? to) && from == (a.sourceKind ?? from), DriverResult.InvalidValue);
             DriverStream stream = DriverStream.ForWork(a.stream);
             DriverException.ThrowUnless(!n.IsPageable || stream.Capture is null, DriverResult.StreamCaptureUnsupported);
@@ -131,4 +138,5 @@ internal static unsafe class MemoryCalls
             if (to == MemoryKind.Pageable || (to != MemoryKind.Device && from != MemoryKind.Device))
                 stream.Synchronize();
         });
+    }
 }

@@ -34,15 +34,16 @@ internal static unsafe class ModuleCalls
 
     // Kernels in flight end first.
     [UnmanagedCallersOnly(EntryPoint = "cuModuleUnload")]
-    public static DriverResult Unload(nint module) => MachineDriver.CallBound(new CallNote("cuModuleUnload", 0, module), module, static (handle, ref _) =>
-    {
-        DriverModule unloaded = Handles.Get<DriverModule>(handle);
-        DriverCapture.ThrowIfUnsafe();
-        MachineDriver.Schedule.RunAll(unloaded.Context);
-        Handles.Remove<DriverModule>(handle);
-        foreach (nint function in unloaded.Functions.Values)
-            Handles.Remove<DriverFunction>(function).IsUnloaded = true;
-    });
+    public static DriverResult Unload(nint module) => MachineDriver.CallBound(
+        new CallNote("cuModuleUnload", 0, module), module, static (handle, ref _) =>
+        {
+            DriverModule unloaded = Handles.Get<DriverModule>(handle);
+            DriverCapture.ThrowIfUnsafe();
+            MachineDriver.Schedule.RunAll(unloaded.Context);
+            Handles.Remove<DriverModule>(handle);
+            foreach (nint function in unloaded.Functions.Values)
+                Handles.Remove<DriverFunction>(function).IsUnloaded = true;
+        });
 
     [UnmanagedCallersOnly(EntryPoint = "cuModuleGetFunction")]
     public static DriverResult Function(nint* function, nint module, nint name) =>
@@ -102,7 +103,8 @@ internal static unsafe class ModuleCalls
     private static DriverResult Load(nint* module, nint text, Span<byte> log)
     {
         string read = Marshal.PtrToStringUTF8(text) ?? "";
-        DriverResult result = MachineDriver.CallBound(new CallNote("cuModuleLoad", 0, 0, read.Length), ((nint)module, read), static (a, ref n) =>
+        var note = new CallNote("cuModuleLoad", 0, 0, read.Length);
+        DriverResult result = MachineDriver.CallBound(note, ((nint)module, read), static (a, ref n) =>
         {
             DriverCapture.ThrowIfUnsafe();
             string edited = MachineDriver.Edit?.Invoke(a.read) ?? a.read;

@@ -17,11 +17,12 @@ internal static unsafe class StreamCalls
 
     // What it was given still runs.
     [UnmanagedCallersOnly(EntryPoint = "cuStreamDestroy_v2")]
-    public static DriverResult Destroy(nint stream) => MachineDriver.CallBound(new CallNote("cuStreamDestroy", stream), stream, static (handle, ref _) =>
-    {
-        if (Handles.Remove<DriverStream>(handle).Capture is { } capture)
-            capture.IsBroken = true;
-    });
+    public static DriverResult Destroy(nint stream) => MachineDriver.CallBound(
+        new CallNote("cuStreamDestroy", stream), stream, static (handle, ref _) =>
+        {
+            if (Handles.Remove<DriverStream>(handle).Capture is { } capture)
+                capture.IsBroken = true;
+        });
 
     [UnmanagedCallersOnly(EntryPoint = "cuStreamSynchronize")]
     public static DriverResult Synchronize(nint stream) => MachineDriver.CallBound(

@@ -58,7 +58,7 @@ internal sealed unsafe class GlobalAccess : IDisposable
 
     public void Dispose() => regions.ForEach(r => r.Dispose());
 
-    private static void Span(ulong* addresses, uint lanes, out ulong low, out ulong high, out ulong bits)
+    internal static void Span(ulong* addresses, uint lanes, out ulong low, out ulong high, out ulong bits)
     {
         if (lanes == Warp.AllLanes)
         {

@@ -43,15 +43,7 @@ internal sealed class SharedShadow(Launch launch)
     /// <summary>Checks what the lanes are about to do and notes it; yields those that may go on.</summary>
     public unsafe uint Check(Warp warp, AccessSite site, ulong* addresses, uint lanes)
     {
-        ReadOnlySpan<(int Start, int End)> places = launch.SharedArrays.Of(site);
-        uint good = 0;
-        for (uint left = lanes; left != 0; left &= left - 1)
-        {
-            int lane = BitOperations.TrailingZeroCount(left);
-            if (IsInside(warp, site, places, addresses[lane], lane))
-                good |= 1u << lane;
-        }
-
+        uint good = AreInside(site, addresses, lanes) ? lanes : Inside(warp, site, addresses, lanes);
         launch.Counters?.CountShared(site, addresses, good);
         if (!launch.Options.Sanitizes)
             return good;
@@ -89,6 +81,31 @@ internal sealed class SharedShadow(Launch launch)
     }
 
     private static Stamp Now(Warp warp, int lane) => new(warp.Group.Epoch + 1, warp.Epoch, (short)warp.Thread(lane));
+
+    // Of one array, as most sites have it, without a look at each lane.
+    private unsafe bool AreInside(AccessSite site, ulong* addresses, uint lanes)
+    {
+        ReadOnlySpan<(int Start, int End)> places = launch.SharedArrays.Of(site);
+        if (places.Length != 1 || lanes == 0)
+            return false;
+        GlobalAccess.Span(addresses, lanes, out ulong low, out ulong high, out ulong bits);
+        (int start, int end) = places[0];
+        return low >= (ulong)start && high < (ulong)end && high + (ulong)site.Bytes <= (ulong)end && (bits & (ulong)(site.Bytes - 1)) == 0;
+    }
+
+    private unsafe uint Inside(Warp warp, AccessSite site, ulong* addresses, uint lanes)
+    {
+        ReadOnlySpan<(int Start, int End)> places = launch.SharedArrays.Of(site);
+        uint good = 0;
+        for (uint left = lanes; left != 0; left &= left - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(left);
+            if (IsInside(warp, site, places, addresses[lane], lane))
+                good |= 1u << lane;
+        }
+
+        return good;
+    }
 
     private bool IsInside(Warp warp, AccessSite site, ReadOnlySpan<(int Start, int End)> places, ulong address, int lane)
     {

@@ -1,9 +1,7 @@
-using QwenIlgpu.PtxMachine;
+namespace QwenIlgpu.PtxMachine;
 
-namespace QwenIlgpu.Testing;
-
-/// <summary>What our kernels do against the PTX machine's rules, and why no harm comes of it.</summary>
-internal static class MachineDeclarations
+/// <summary>What the kernels of QwenIlgpu do against the machine's rules, and why no harm comes of it.</summary>
+public static class MachineDeclarations
 {
     private const string NoCodes =
         "a lane without a tile has codes of any bits; each is a finite number once it is unpacked, and its scale is zero";
@@ -13,6 +11,7 @@ internal static class MachineDeclarations
 
     private const string PaddingRows = "rows of padding all go to the first place of a page that no sequence has";
 
+    /// <summary>All that is declared.</summary>
     public static Declaration[] All { get; } =
     [
         new(FaultKind.UndefinedValue, "Kernel_DecodeMatMul", "ld.global.nc", NoCodes),
