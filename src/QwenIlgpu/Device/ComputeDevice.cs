@@ -47,6 +47,9 @@ internal sealed class ComputeDevice : IDisposable
 
     public bool IsCuda => Accelerator.AcceleratorType == AcceleratorType.Cuda;
 
+    // An error of a kernel stays: the driver answers each later call with it.
+    private bool HasFailed => IsCuda && CudaDriver.StreamQuery(((CudaStream)Stream).StreamPtr) is not (CudaDriver.Success or CudaDriver.NotReady);
+
     /// <summary>ILGPU's CPU accelerator.</summary>
     /// <param name="threads">Threads that kernels run on; 0: one for each physical core.</param>
     /// <param name="recordsWarpKernels">Record steps as a GPU runs them, to look at: they cannot run here.</param>
@@ -111,15 +114,30 @@ internal sealed class ComputeDevice : IDisposable
 
     public void Synchronize() => Stream.Synchronize();
 
+    /// <summary>
+    /// Disposes what lies on the device. One that has failed refuses every call, frees too: what it still holds goes with its context, and
+    /// what is to be said of the failure has been said by whoever waited for it.
+    /// </summary>
+    public void Free(IDisposable owned)
+    {
+        try
+        {
+            owned.Dispose();
+        }
+        catch (Exception e) when (e is InvalidOperationException or CudaException && HasFailed)
+        {
+        }
+    }
+
     public void Dispose()
     {
         Bind();
         if (CopyStream != Stream)
-            CopyStream.Dispose();
-        Stream.Dispose();
-        Loader.Dispose();
-        Accelerator.Dispose();
-        context.Dispose();
+            Free(CopyStream);
+        Free(Stream);
+        Free(Loader);
+        Free(Accelerator);
+        Free(context);
     }
 
     private static ComputeDevice OpenBest(

@@ -30,6 +30,10 @@ internal static unsafe partial class CudaDriver
     public static string Describe(int code) =>
         GetErrorString(code, out nint text) == Success && text != 0 ? $"{Marshal.PtrToStringUTF8(text)} (error {code})" : $"error {code}";
 
+    /// <summary><see cref="NotReady"/> while work is left.</summary>
+    [LibraryImport(DriverLibraries.Cuda, EntryPoint = "cuStreamQuery")]
+    public static partial int StreamQuery(nint stream);
+
     [LibraryImport(DriverLibraries.Cuda, EntryPoint = "cuInit")]
     public static partial int Init(uint flags);
 

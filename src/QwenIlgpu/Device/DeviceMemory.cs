@@ -76,7 +76,7 @@ internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
     public void Dispose()
     {
         for (int i = owned.Count - 1; i >= 0; i--)          // a buffer goes before the pages that it lies in
-            owned[i].Dispose();
+            device.Free(owned[i]);
         owned.Clear();
     }
 

@@ -230,7 +230,11 @@ internal sealed class StepRunner : IDisposable
     private void DropGraphs()
     {
         foreach (BoundStep step in graphs.Values)
-            (step.Runner as IDisposable)?.Dispose();
+        {
+            if (step.Runner is IDisposable runner)
+                model.Device.Free(runner);
+        }
+
         graphs.Clear();
         prefillShapes.Clear();
     }

@@ -122,7 +122,7 @@ internal sealed unsafe class DriverRecordTests
     }
 
     [Test]
-    public void APlantedFaultMeetsWhoeverWaits()
+    public void APlantedFaultMeetsEveryCallOfAContext()
     {
         Open();
         MachineDriver.Fault(700);
@@ -130,6 +130,7 @@ internal sealed unsafe class DriverRecordTests
         {
             Assert.That(Driver.cuStreamSynchronize(stream), Is.EqualTo(700));
             Assert.That(Driver.cuCtxSynchronize(), Is.EqualTo(700));
+            Assert.That(Driver.cuMemFree_v2(0), Is.EqualTo(700));
         }
         finally
         {

@@ -36,7 +36,7 @@ internal sealed class DriverContext : IDriverObject
     public DriverStream NullStream { get; }
 
     /// <summary>Whether work has failed so that nothing can be done any more.</summary>
-    public bool IsPoisoned => failure is not null && MachineDriver.Options.FaultsStick;
+    public bool IsPoisoned => (failure is not null && MachineDriver.Options.FaultsStick) || MachineDriver.Planted != DriverResult.Success;
 
     /// <summary>Notes that work has failed; the next call that waits tells it.</summary>
     public void Fail(Exception exception)
@@ -58,6 +58,7 @@ internal sealed class DriverContext : IDriverObject
     /// <exception cref="DriverException">Work has failed, and the context with it.</exception>
     public void ThrowIfPoisoned()
     {
+        DriverException.ThrowUnless(MachineDriver.Planted == DriverResult.Success, MachineDriver.Planted);
         if (IsPoisoned)
             ThrowFailure();
     }
@@ -108,7 +109,6 @@ internal static unsafe class ContextCalls
     [UnmanagedCallersOnly(EntryPoint = "cuCtxSynchronize")]
     public static DriverResult Synchronize() => MachineDriver.CallBound(new CallNote("cuCtxSynchronize"), 0, static (_, ref _) =>
     {
-        MachineDriver.ThrowPlanted();
         DriverContext context = DriverContext.Bound;
         DriverCapture.ThrowIfAnyOf(context);
         MachineDriver.Schedule.RunAll(context);

@@ -129,7 +129,6 @@ internal static unsafe class EventCalls
         new CallNote("cuEventSynchronize", 0, awaited), awaited, static (handle, ref n) =>
         {
             DriverEvent awaited = Handles.Get<DriverEvent>(handle);
-            MachineDriver.ThrowPlanted();
             awaited.ThrowIfCaptured();
             if (awaited.Stream is not { } stream)
                 return;

@@ -19,7 +19,6 @@ public static unsafe class MachineDriver
     private static Machine? machine;
     private static DeviceThread? device;
     private static DriverOptions options = new();
-    private static DriverResult planted;
 
     /// <summary>What the driver says and how it works, for the calls that follow.</summary>
     public static DriverOptions Options
@@ -63,6 +62,9 @@ public static unsafe class MachineDriver
                 return Log.ToArray();
         }
     }
+
+    /// <summary>The error that every context has met; none as a rule.</summary>
+    internal static DriverResult Planted { get; private set; }
 
     internal static DriverHandles Handles { get; } = new();
 
@@ -116,11 +118,11 @@ public static unsafe class MachineDriver
         }
     }
 
-    /// <summary>From now on whatever waits for the device fails with this error, as after a kernel's fault; 0 ends that.</summary>
+    /// <summary>From now on every call of a context fails with this error, as after a kernel's fault; 0 ends that.</summary>
     public static void Fault(int error)
     {
         lock (Gate)
-            planted = (DriverResult)error;
+            Planted = (DriverResult)error;
     }
 
     /// <summary>A call's body, alone among the calls of all threads; its exception becomes the result.</summary>
@@ -171,9 +173,6 @@ public static unsafe class MachineDriver
         fixed (byte* start = bytes)
             return options.Records ? CallLog.HashOf(start, bytes.Length) : 0;
     }
-
-    /// <exception cref="DriverException">Somebody has planted a fault.</exception>
-    internal static void ThrowPlanted() => DriverException.ThrowUnless(planted == DriverResult.Success, planted);
 
     /// <summary>Runs a kernel, with the gate open.</summary>
     internal static void Launch(DriverTask launch)

@@ -29,7 +29,6 @@ internal static unsafe class StreamCalls
         new CallNote("cuStreamSynchronize", stream), stream, static (handle, ref _) =>
         {
             DriverStream awaited = DriverStream.Of(handle);
-            MachineDriver.ThrowPlanted();
             awaited.Synchronize();
         });
 
