@@ -55,14 +55,13 @@ internal static class DecodeAttention
         Check(q, pages, rowSlot, positions, pageTable, heads, headDim, scratch, tickets, y);
         return headDim switch
         {
-            64 => BindHead<Head64, DecodeAttentionSteps>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y),
-            128 => BindHead<Head128, DecodeAttentionSteps>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y),
-            _ => BindHead<Head256, DecodeAttentionSteps>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y),
+            64 => BindHead<Head64>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y),
+            128 => BindHead<Head128>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y),
+            _ => BindHead<Head256>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y),
         };
     }
 
-    /// <summary>With the head size as a type, and steps that a test can do wrong.</summary>
-    public static Launch BindHead<THead, TSteps>(
+    private static Launch BindHead<THead>(
         KernelLoader loader,
         Matrix<float> q,
         KvPages<ushort> pages,
@@ -74,14 +73,13 @@ internal static class DecodeAttention
         ArrayView<int> tickets,
         Matrix<float> y)
         where THead : struct, IHeadSlices
-        where TSteps : struct, IDecodeAttentionSteps
     {
         // Scores are taken in powers of two: log2(e) / sqrt(Hd) goes into the query.
         double scale = Math.Log2(Math.E) / Math.Sqrt(pages.HeadDim);
-        var kernel = new DecodeAttentionKernel<THead, TSteps>(
+        var kernel = new DecodeAttentionKernel<THead>(
             Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rowSlot, positions, pageTable, heads / pages.KvHeads, (float)scale,
             SplitPlan.MostOf(pageTable.Columns), Float4.Words(Op, "scratch", scratch).Data, tickets, Float4.Words(Op, "y", y));
-        return loader.Bind(DecodeAttentionKernel<THead, TSteps>.DecodeAttention, kernel.Config, kernel);
+        return loader.Bind(DecodeAttentionKernel<THead>.DecodeAttention, kernel.Config, kernel);
     }
 
     private static void Check(

@@ -15,10 +15,10 @@ namespace QwenIlgpu.Kernels;
 /// stands between copy and use. Slice s of V is copied into the place of slice s of K once that is read, and the next page's K into V's.
 /// </remarks>
 [LaunchBounds(128)]
-[Instantiation(typeof(Head256), typeof(DecodeAttentionSteps))]
-[Instantiation(typeof(Head128), typeof(DecodeAttentionSteps))]
-[Instantiation(typeof(Head64), typeof(DecodeAttentionSteps))]
-internal readonly struct DecodeAttentionKernel<THead, TSteps>(
+[Instantiation(typeof(Head256))]
+[Instantiation(typeof(Head128))]
+[Instantiation(typeof(Head64))]
+internal readonly struct DecodeAttentionKernel<THead>(
     Matrix<Float4> q,
     KvPages<UInt4> pages,
     ArrayView<int> rowSlot,
@@ -31,7 +31,6 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
     ArrayView<int> tickets,
     Matrix<Float4> y) : IGroupKernel
     where THead : struct, IHeadSlices
-    where TSteps : struct, IDecodeAttentionSteps
 {
     /// <summary>Threads of a group.</summary>
     public const int GroupSize = 32 * Warps;
@@ -61,7 +60,7 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
     /// </summary>
     public KernelConfig Config => new(new Index3D(q.Rows, pages.KvHeads, mostSplits), new Index3D(GroupSize, 1, 1));
 
-    public static void DecodeAttention(DecodeAttentionKernel<THead, TSteps> kernel) => kernel.Execute();
+    public static void DecodeAttention(DecodeAttentionKernel<THead> kernel) => kernel.Execute();
 
     public void Execute()
     {
@@ -88,7 +87,7 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
         int t = lane & 3;
         int lastToken = positions[row];
         ArrayView<int> table = pageTable.Row(rowSlot[row]);
-        int block = TSteps.FirstBlock(Grid.IdxZ, plan.SplitBlocks);
+        int block = Grid.IdxZ * plan.SplitBlocks;
         int end = XMath.Min(block + plan.SplitBlocks, plan.Blocks);
         int page = table[block];
         for (int s = 0; s < THead.Slices; s++)
@@ -112,7 +111,7 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
             DecodeScores scores = default;
             for (int s = 0; s < THead.Slices; s++)
             {
-                TSteps.AwaitSlice<THead>();
+                THead.AwaitSlice();
                 for (int half = 0; half < 2; half++)
                 {
                     int place = (32 * ((2 * s) + half)) + lane;
@@ -144,7 +143,7 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
 
             for (int s = 0; s < THead.Slices; s++)
             {
-                TSteps.AwaitSlice<THead>();
+                THead.AwaitSlice();
                 output = THead.Turn(output, output.S0.Scaled(shrinkEven, shrinkOdd).Add(
                     ring[Place(s, 0)], ring[Place(s, 1)], ring[Place(s, 2)], ring[Place(s, 3)], upper, lower));
                 if (more)
@@ -210,7 +209,11 @@ internal readonly struct DecodeAttentionKernel<THead, TSteps>(
     }
 
     // Past the last token it stands in with weight 0: what lies behind it in the page may be anything, NaN too.
-    private static int Row(int key, int last) => TSteps.Source((WarpKeys * (Group.IdxX >> 5)) + key, last) * HeadWords;
+    private static int Row(int key, int last)
+    {
+        int token = (WarpKeys * (Group.IdxX >> 5)) + key;
+        return (token < last ? token : last) * HeadWords;
+    }
 
     private static int Place(int slice, int word) => (((slice * LaneWords) + word) * GroupSize) + Group.IdxX;
 

@@ -32,14 +32,12 @@ internal static class PrefillAttention
         ChunkList chunks,
         int heads,
         Matrix<float> y) =>
-        loader.Accelerator is not CudaAccelerator
-            ? Bind<OneHead, StaticTiles, PrefillAttentionSteps>(loader, q, pages, rowSlot, positions, pageTable, chunks, heads, y)
-            : TakesTwoHeads(loader.Accelerator, heads, pages)
-                ? Bind<TwoHeads, DynamicTiles, PrefillAttentionSteps>(loader, q, pages, rowSlot, positions, pageTable, chunks, heads, y)
-                : Bind<OneHead, DynamicTiles, PrefillAttentionSteps>(loader, q, pages, rowSlot, positions, pageTable, chunks, heads, y);
+        TakesTwoHeads(loader.Accelerator, heads, pages)
+            ? Bind<Two>(loader, q, pages, rowSlot, positions, pageTable, chunks, heads, y)
+            : Bind<One>(loader, q, pages, rowSlot, positions, pageTable, chunks, heads, y);
 
-    /// <summary>With chosen groups, and with steps that a test can make wrong.</summary>
-    public static Launch Bind<THeads, TMemory, TSteps>(
+    /// <summary>With so many heads a group.</summary>
+    public static Launch Bind<THeads>(
         KernelLoader loader,
         Matrix<float> q,
         KvPages<ushort> pages,
@@ -49,9 +47,7 @@ internal static class PrefillAttention
         ChunkList chunks,
         int heads,
         Matrix<float> y)
-        where THeads : struct, IGroupHeads
-        where TMemory : struct, ITileMemory
-        where TSteps : struct, IPrefillAttentionSteps
+        where THeads : struct, IConstant
     {
         pages.Check(Op);
         int headDim = pages.HeadDim;
@@ -61,8 +57,8 @@ internal static class PrefillAttention
             $"{heads} query heads on {pages.KvHeads} kv heads of {headDim}: a multiple of them, of 64, 128 or 256");
         Require.That(
             Op,
-            heads / pages.KvHeads % THeads.Count == 0,
-            $"{heads / pages.KvHeads} heads share a kv head, no multiple of {THeads.Count}, the heads of a group");
+            heads / pages.KvHeads % THeads.Value == 0,
+            $"{heads / pages.KvHeads} heads share a kv head, no multiple of {THeads.Value}, the heads of a group");
         Require.Equal(Op, "columns of q", q.Columns, "heads · 2 · head size", (long)heads * 2 * headDim);
         Require.Equal(Op, "length of rowSlot", rowSlot.Length, "rows of q", q.Rows);
         Require.Equal(Op, "length of positions", positions.Length, "rows of q", q.Rows);
@@ -78,10 +74,10 @@ internal static class PrefillAttention
 
         Launch BindHeads<TOutputs>()
             where TOutputs : struct, IOutputTile<TOutputs> => loader.Bind(
-                PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>.PrefillAttention,
-                LaunchSize.Config<PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>>(
-                    new Index3D(heads / THeads.Count, (int)chunks.Rows.Length, 1)),
-                new PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>(
+                PrefillAttentionKernel<TOutputs, THeads>.PrefillAttention,
+                LaunchSize.Config<PrefillAttentionKernel<TOutputs, THeads>>(
+                    new Index3D(heads / THeads.Value, (int)chunks.Rows.Length, 1)),
+                new PrefillAttentionKernel<TOutputs, THeads>(
                     Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rowSlot, positions, pageTable, chunks,
                     (int)chunks.FirstChunk.Length - 1, heads, (float)(Math.Log2(Math.E) / Math.Sqrt(headDim)), Float2.Words(Op, "y", y)));
     }
@@ -89,5 +85,5 @@ internal static class PrefillAttention
     // Two heads of 256 read each tile of keys and values once, in 128 KiB. GPUs made for graphics have 100 KiB a multiprocessor.
     private static bool TakesTwoHeads(Accelerator accelerator, int heads, KvPages<ushort> pages) =>
         pages.HeadDim == 256 && pages.KvHeads > 0 && heads / pages.KvHeads % 2 == 0
-        && accelerator is not CudaAccelerator { Architecture: ({ Major: 8, Minor: 6 or 9 } or { Major: 12 }) };
+        && accelerator is CudaAccelerator { Architecture: not ({ Major: 8, Minor: 6 or 9 } or { Major: 12 }) };
 }

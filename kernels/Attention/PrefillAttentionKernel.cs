@@ -16,11 +16,11 @@ namespace QwenIlgpu.Kernels;
 /// word ^ (row % 8), so that the eight rows of an ldmatrix phase lie in eight different sets of banks.
 /// </remarks>
 [LaunchBounds(2 * HeadThreads)]
-[Instantiation(typeof(OutputTile64), typeof(OneHead), typeof(DynamicTiles), typeof(PrefillAttentionSteps))]
-[Instantiation(typeof(Twice<OutputTile64>), typeof(OneHead), typeof(DynamicTiles), typeof(PrefillAttentionSteps))]
-[Instantiation(typeof(Twice<Twice<OutputTile64>>), typeof(OneHead), typeof(DynamicTiles), typeof(PrefillAttentionSteps))]
-[Instantiation(typeof(Twice<Twice<OutputTile64>>), typeof(TwoHeads), typeof(DynamicTiles), typeof(PrefillAttentionSteps))]
-internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps>(
+[Instantiation(typeof(OutputTile64), typeof(One))]
+[Instantiation(typeof(Twice<OutputTile64>), typeof(One))]
+[Instantiation(typeof(Twice<Twice<OutputTile64>>), typeof(One))]
+[Instantiation(typeof(Twice<Twice<OutputTile64>>), typeof(Two))]
+internal readonly struct PrefillAttentionKernel<TOutputs, THeads>(
     Matrix<Float4> q,
     KvPages<UInt4> pages,
     ArrayView<int> rowSlot,
@@ -32,18 +32,16 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
     float scale,
     Matrix<Float2> y) : IGroupKernel, ILaunchSize
     where TOutputs : struct, IOutputTile<TOutputs>
-    where THeads : struct, IGroupHeads
-    where TMemory : struct, ITileMemory
-    where TSteps : struct, IPrefillAttentionSteps
+    where THeads : struct, IConstant
 {
     private const int HeadThreads = 128;
     private const int Rows = ChunkList.ChunkRows;
     private const int Keys = KvCache.PageTokens;
 
-    public static int GroupSize => THeads.Count * HeadThreads;
+    public static int GroupSize => THeads.Value * HeadThreads;
 
     /// <summary>Of a group's tiles: queries of each head, keys and values.</summary>
-    public static int DynamicSharedBytes => TMemory.DynamicBytes(Words);
+    public static int DynamicSharedBytes => (ValueTile + TileWords) * 16;
 
     private static int RowWords => TOutputs.Dim / 8;
 
@@ -52,13 +50,11 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
     // Of a row, that a group loads at once of eight rows or a multiple: the smaller of two powers of two, in operations that fold.
     private static int LoadedWords => ((RowWords - 1) & ((GroupSize / 8) - 1)) + 1;
 
-    private static int KeyTile => THeads.Count * TileWords;
+    private static int KeyTile => THeads.Value * TileWords;
 
     private static int ValueTile => KeyTile + TileWords;
 
-    private static int Words => ValueTile + TileWords;
-
-    public static void PrefillAttention(PrefillAttentionKernel<TOutputs, THeads, TMemory, TSteps> kernel) => kernel.Execute();
+    public static void PrefillAttention(PrefillAttentionKernel<TOutputs, THeads> kernel) => kernel.Execute();
 
     public void Execute()
     {
@@ -66,8 +62,8 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
         if (chunk < 0)
             return;
 
-        ArrayView<UInt4> tiles = TMemory.Words(Words);
-        int firstHead = Grid.IdxX * THeads.Count;
+        ArrayView<UInt4> tiles = SharedMemory.GetDynamic<UInt4>();
+        int firstHead = Grid.IdxX * THeads.Value;
         int kvHead = firstHead / (heads / pages.KvHeads);
         int firstRow = chunks.FirstRow[chunk];
         int position = positions[firstRow];
@@ -76,7 +72,7 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
         int lastBlock = (int)((uint)position / Keys);
         ArrayView<int> table = pageTable.Row(rowSlot[firstRow]);
 
-        int page = table[TSteps.Block(0)];
+        int page = table[0];
         LoadTile(tiles, KeyTile, pages.KeyBlock(page, kvHead), lastBlock == 0 ? end : Keys);
         StageQueries(tiles, firstHead, firstRow, place, end);
 
@@ -99,15 +95,15 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
         for (int block = 0; block <= lastBlock; block++)
         {
             int keys = block == lastBlock ? end : Keys;
-            TSteps.AwaitTile();
+            AsyncCopy.Wait0();
             Group.Barrier();                                            // also: nobody still reads the values before
             LoadTile(tiles, ValueTile, pages.ValueBlock(page, kvHead), keys);
             int next = XMath.Min(block + 1, lastBlock);
-            page = table[TSteps.Block(next)];
+            page = table[next];
 
             ScoreTile scores = Score(tiles, queryRow, queryWord, keyRow, keyWord);
             if (block == lastBlock)
-                scores = ScoreTile.Masked(scores, 2 * (lane & 3), TSteps.LastKey(row), TSteps.LastKey(row + 8));
+                scores = ScoreTile.Masked(scores, 2 * (lane & 3), row, row + 8);
             float above = XMath.Max(maxAbove, MaxOfFour(ScoreTile.MaxAbove(scores)));
             float below = XMath.Max(maxBelow, MaxOfFour(ScoreTile.MaxBelow(scores)));
             float shrinkAbove = Float32.Exp2(maxAbove - above);
@@ -122,7 +118,7 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
             if (WarpReduce.MinOfRows(XMath.Min(shrinkAbove, shrinkBelow)) < 1)
                 outputs = TOutputs.Scaled(outputs, shrinkAbove, shrinkBelow);
 
-            TSteps.AwaitTile();
+            AsyncCopy.Wait0();
             Group.Barrier();                                            // also: nobody still reads the keys
             if (block < lastBlock)
                 LoadTile(tiles, KeyTile, pages.KeyBlock(page, kvHead), next == lastBlock ? end : Keys);
@@ -140,7 +136,7 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads, TMemory, TStep
         int row = (int)((uint)Group.IdxX / (uint)LoadedWords);
         int word = Group.IdxX & (LoadedWords - 1);
         ArrayView<UInt4> target = tiles.SubView(Place(row, word));
-        for (int down = 0; down < THeads.Count * Rows; down += GroupSize / LoadedWords)
+        for (int down = 0; down < THeads.Value * Rows; down += GroupSize / LoadedWords)
         {
             int present = XMath.Max(place, XMath.Min(row + (down & (Rows - 1)), end - 1));
             ArrayView<Float4> source = q.Row(firstRow - place + present).SubView((firstHead + (int)((uint)down / Rows)) * 4 * RowWords);

@@ -46,21 +46,11 @@ internal static class DecodeMatMul
         ReadOnlySpan<DecodeProjection> projections,
         DecodeFinish finish,
         TensorCoreType operand,
-        DecodeScratch scratch) => Bind<DecodeSteps>(loader, x, projections, finish, operand, scratch);
+        DecodeScratch scratch) => operand == TensorCoreType.F16
+            ? Bind<F16Decode>(loader, x, projections, finish, operand, scratch)
+            : Bind<Bf16Decode>(loader, x, projections, finish, operand, scratch);
 
-    /// <summary>With other steps in place of a fused kernel's own.</summary>
-    public static Launch[] Bind<TSteps>(
-        KernelLoader loader,
-        DecodeRows x,
-        ReadOnlySpan<DecodeProjection> projections,
-        DecodeFinish finish,
-        TensorCoreType operand,
-        DecodeScratch scratch)
-        where TSteps : struct, IDecodeSteps => operand == TensorCoreType.F16
-            ? Bind<F16Decode, TSteps>(loader, x, projections, finish, operand, scratch)
-            : Bind<Bf16Decode, TSteps>(loader, x, projections, finish, operand, scratch);
-
-    private static Launch[] Bind<TOperand, TSteps>(
+    private static Launch[] Bind<TOperand>(
         KernelLoader loader,
         DecodeRows x,
         ReadOnlySpan<DecodeProjection> projections,
@@ -68,7 +58,6 @@ internal static class DecodeMatMul
         TensorCoreType operand,
         DecodeScratch scratch)
         where TOperand : struct, IDecodeOperand
-        where TSteps : struct, IDecodeSteps
     {
         Check(x, projections, finish, operand);
         int m = x.X.Rows;
@@ -92,14 +81,14 @@ internal static class DecodeMatMul
         if (plan.IsFused)
         {
             launches.Add(
-                main.Dense is not null ? BindFused<DenseTiles<TOperand>, NoRiders, TOperand, TSteps>(loader, config, words, norm, work)
+                main.Dense is not null ? BindFused<DenseTiles<TOperand>, NoRiders, TOperand>(loader, config, words, norm, work)
                 : main.Int8 is not null
-                    ? BindFused<Int8Tiles<TOperand, TSteps>, NoRiders, TOperand, TSteps>(loader, config, words, norm, work)
+                    ? BindFused<Int8Tiles<TOperand>, NoRiders, TOperand>(loader, config, words, norm, work)
                 : main.Int4!.Value.GroupSize == Int4Layout.HalfTileColumns
-                    ? BindFused<Int4HalfTiles<TOperand, TSteps>, NoRiders, TOperand, TSteps>(loader, config, words, norm, work)
+                    ? BindFused<Int4HalfTiles<TOperand>, NoRiders, TOperand>(loader, config, words, norm, work)
                 : HasRiders(weights)
-                    ? BindFused<Int4Tiles<TOperand, TSteps>, DenseRiders, TOperand, TSteps>(loader, config, words, norm, work)
-                    : BindFused<Int4Tiles<TOperand, TSteps>, NoRiders, TOperand, TSteps>(loader, config, words, norm, work));
+                    ? BindFused<Int4Tiles<TOperand>, DenseRiders, TOperand>(loader, config, words, norm, work)
+                    : BindFused<Int4Tiles<TOperand>, NoRiders, TOperand>(loader, config, words, norm, work));
         }
         else
         {
@@ -108,12 +97,12 @@ internal static class DecodeMatMul
             launches.Add(
                 main.Dense is not null ? BindPacked<DenseTiles<TOperand>, NoRiders, TOperand>(loader, config, m, parts.Packed, work)
                 : main.Int8 is not null
-                    ? BindPacked<Int8Tiles<TOperand, DecodeSteps>, NoRiders, TOperand>(loader, config, m, parts.Packed, work)
+                    ? BindPacked<Int8Tiles<TOperand>, NoRiders, TOperand>(loader, config, m, parts.Packed, work)
                 : main.Int4!.Value.GroupSize == Int4Layout.HalfTileColumns
-                    ? BindPacked<Int4HalfTiles<TOperand, DecodeSteps>, NoRiders, TOperand>(loader, config, m, parts.Packed, work)
+                    ? BindPacked<Int4HalfTiles<TOperand>, NoRiders, TOperand>(loader, config, m, parts.Packed, work)
                 : HasRiders(weights)
-                    ? BindPacked<Int4Tiles<TOperand, DecodeSteps>, DenseRiders, TOperand>(loader, config, m, parts.Packed, work)
-                    : BindPacked<Int4Tiles<TOperand, DecodeSteps>, NoRiders, TOperand>(loader, config, m, parts.Packed, work));
+                    ? BindPacked<Int4Tiles<TOperand>, DenseRiders, TOperand>(loader, config, m, parts.Packed, work)
+                    : BindPacked<Int4Tiles<TOperand>, NoRiders, TOperand>(loader, config, m, parts.Packed, work));
         }
 
         if (finish.ArgMax is { } argMax)
@@ -125,31 +114,30 @@ internal static class DecodeMatMul
         return [.. launches];
     }
 
-    private static Launch BindFused<TTiles, TRiders, TOperand, TSteps>(
+    private static Launch BindFused<TTiles, TRiders, TOperand>(
         KernelLoader loader, KernelConfig config, Matrix<Float4> x, RowNorm norm, DecodeWork work)
         where TTiles : struct, IWeightTiles
-        where TRiders : struct, IRiders
-        where TOperand : struct, IDecodeOperand
-        where TSteps : struct, IDecodeSteps => loader.Bind(
-            DecodeMatMulKernel<TTiles, TRiders, TOperand, TSteps>.DecodeMatMul,
+        where TRiders : struct, IConstant
+        where TOperand : struct, IDecodeOperand => loader.Bind(
+            DecodeMatMulKernel<TTiles, TRiders, TOperand>.DecodeMatMul,
             config,
-            new DecodeMatMulKernel<TTiles, TRiders, TOperand, TSteps>(x, norm, work));
+            new DecodeMatMulKernel<TTiles, TRiders, TOperand>(x, norm, work));
 
     private static Launch BindPacked<TTiles, TRiders, TOperand>(
         KernelLoader loader, KernelConfig config, int m, ArrayView<UInt4> packed, DecodeWork work)
         where TTiles : struct, IWeightTiles
-        where TRiders : struct, IRiders
+        where TRiders : struct, IConstant
         where TOperand : struct, IDecodeOperand
     {
-        return PackedX.TokenTiles(m) == TwoTokenTiles.Count
+        return PackedX.TokenTiles(m) == Two.Value
             ? loader.Bind(
-                PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TwoTokenTiles>.PackedDecodeMatMul,
+                PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, Two>.PackedDecodeMatMul,
                 config,
-                new PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TwoTokenTiles>(packed, work))
+                new PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, Two>(packed, work))
             : loader.Bind(
-                PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, EightTokenTiles>.PackedDecodeMatMul,
+                PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, Eight>.PackedDecodeMatMul,
                 config,
-                new PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, EightTokenTiles>(packed, work));
+                new PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, Eight>(packed, work));
     }
 
     private static void Check(DecodeRows x, ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish, TensorCoreType operand)

@@ -13,28 +13,27 @@ namespace QwenIlgpu.Kernels;
 /// has something to do, and PoCL makes another copy of all that follows a barrier under a condition.
 /// </remarks>
 [LaunchBounds(DecodeWork.GroupSize, MinGroups = 2)]
-[Instantiation(typeof(Int4Tiles<Bf16Decode, DecodeSteps>), typeof(NoRiders), typeof(Bf16Decode), typeof(DecodeSteps))]
-[Instantiation(typeof(Int4Tiles<Bf16Decode, DecodeSteps>), typeof(DenseRiders), typeof(Bf16Decode), typeof(DecodeSteps))]
-[Instantiation(typeof(Int4HalfTiles<Bf16Decode, DecodeSteps>), typeof(NoRiders), typeof(Bf16Decode), typeof(DecodeSteps))]
-[Instantiation(typeof(Int8Tiles<Bf16Decode, DecodeSteps>), typeof(NoRiders), typeof(Bf16Decode), typeof(DecodeSteps))]
-[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode), typeof(DecodeSteps))]
-[Instantiation(typeof(Int4Tiles<F16Decode, DecodeSteps>), typeof(NoRiders), typeof(F16Decode), typeof(DecodeSteps))]
-[Instantiation(typeof(Int4Tiles<F16Decode, DecodeSteps>), typeof(DenseRiders), typeof(F16Decode), typeof(DecodeSteps))]
-[Instantiation(typeof(Int4HalfTiles<F16Decode, DecodeSteps>), typeof(NoRiders), typeof(F16Decode), typeof(DecodeSteps))]
-[Instantiation(typeof(Int8Tiles<F16Decode, DecodeSteps>), typeof(NoRiders), typeof(F16Decode), typeof(DecodeSteps))]
-[Instantiation(typeof(DenseTiles<F16Decode>), typeof(NoRiders), typeof(F16Decode), typeof(DecodeSteps))]
-internal readonly struct DecodeMatMulKernel<TTiles, TRiders, TOperand, TSteps>(Matrix<Float4> x, RowNorm norm, DecodeWork work)
+[Instantiation(typeof(Int4Tiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode))]
+[Instantiation(typeof(Int4Tiles<Bf16Decode>), typeof(DenseRiders), typeof(Bf16Decode))]
+[Instantiation(typeof(Int4HalfTiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode))]
+[Instantiation(typeof(Int8Tiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode))]
+[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode))]
+[Instantiation(typeof(Int4Tiles<F16Decode>), typeof(NoRiders), typeof(F16Decode))]
+[Instantiation(typeof(Int4Tiles<F16Decode>), typeof(DenseRiders), typeof(F16Decode))]
+[Instantiation(typeof(Int4HalfTiles<F16Decode>), typeof(NoRiders), typeof(F16Decode))]
+[Instantiation(typeof(Int8Tiles<F16Decode>), typeof(NoRiders), typeof(F16Decode))]
+[Instantiation(typeof(DenseTiles<F16Decode>), typeof(NoRiders), typeof(F16Decode))]
+internal readonly struct DecodeMatMulKernel<TTiles, TRiders, TOperand>(Matrix<Float4> x, RowNorm norm, DecodeWork work)
     : IGroupKernel
     where TTiles : struct, IWeightTiles
-    where TRiders : struct, IRiders
+    where TRiders : struct, IConstant
     where TOperand : struct, IDecodeOperand
-    where TSteps : struct, IDecodeSteps
 {
-    public static void DecodeMatMul(DecodeMatMulKernel<TTiles, TRiders, TOperand, TSteps> kernel) => kernel.Execute();
+    public static void DecodeMatMul(DecodeMatMulKernel<TTiles, TRiders, TOperand> kernel) => kernel.Execute();
 
     public void Execute()
     {
-        ArrayView<UInt4> stagedQuads = SharedMemory.Allocate<UInt4>(DecodeStaging<TOperand, TSteps>.Words / 4);
+        ArrayView<UInt4> stagedQuads = SharedMemory.Allocate<UInt4>(DecodeStaging<TOperand>.Words / 4);
         ArrayView<uint> staged = stagedQuads.Cast<uint>();
         ArrayView<ulong> ranks = SharedMemory.Allocate<ulong>(DecodeWork.Warps * 8 * TokenSums.TokenStride / 2);
         ArrayView<float> partial = ranks.Cast<float>();     // up to eight tokens are finished at once, their sums read by then
@@ -45,19 +44,19 @@ internal readonly struct DecodeMatMulKernel<TTiles, TRiders, TOperand, TSteps>(M
         int weightRun = (split * DecodeColumns.Runs) + run;
         int tile = (int)((uint)warp / DecodeColumns.Runs);
 
-        var stagedX = new StagedX(staged, stagedQuads, x.Rows, DecodeStaging<TOperand, TSteps>.StagedBlocks(work.Columns.RunBlocks));
+        var stagedX = new StagedX(staged, stagedQuads, x.Rows, DecodeStaging<TOperand>.StagedBlocks(work.Columns.RunBlocks));
         int unit = Grid.IdxX;
         WeightStream<TTiles> stream = Begin(work.Rows(unit, tile), weightRun);
-        new DecodeStaging<TOperand, TSteps>(x, norm, work.Columns).Run(staged, partial, split);
+        new DecodeStaging<TOperand>(x, norm, work.Columns).Run(staged, partial, split);
         do
         {
             WeightRows rows = work.Rows(unit, tile);        // views that a loop hands on lose their address space
             TokenSums sums = IsRider(rows)
-                ? WeightStream<DenseTiles<TOperand>>.Begin<OneTokenTile>(rows, weightRun)
-                    .Sum<StagedX, OneTokenTile>(rows, stagedX, weightRun, run)
-                : stream.Sum<StagedX, OneTokenTile>(rows, stagedX, weightRun, run);
+                ? WeightStream<DenseTiles<TOperand>>.Begin<One>(rows, weightRun)
+                    .Sum<StagedX, One>(rows, stagedX, weightRun, run)
+                : stream.Sum<StagedX, One>(rows, stagedX, weightRun, run);
             Group.Barrier();                            // nobody still reads the sums of the unit before
-            sums.Store<OneTokenTile>(partial, warp);
+            sums.Store<One>(partial, warp);
             Group.Barrier();
 
             int finished = unit;
@@ -70,13 +69,13 @@ internal readonly struct DecodeMatMulKernel<TTiles, TRiders, TOperand, TSteps>(M
     }
 
     // Plain weights among quantised ones, all of a unit: the same tiles as in a kernel of plain weights alone.
-    private static bool IsRider(WeightRows rows) => TRiders.Ride && rows.DenseStride > 0;
+    private static bool IsRider(WeightRows rows) => TRiders.Value != 0 && rows.DenseStride > 0;
 
     private static WeightStream<TTiles> Begin(WeightRows rows, int run)
     {
         WeightStream<TTiles> stream = default;
         if (!IsRider(rows))
-            stream = WeightStream<TTiles>.Begin<OneTokenTile>(rows, run);
+            stream = WeightStream<TTiles>.Begin<One>(rows, run);
         return stream;
     }
 }

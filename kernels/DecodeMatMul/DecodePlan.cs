@@ -58,8 +58,8 @@ internal sealed record DecodePlan
     {
         int splits = SplitsOf(k, UnitsOf(rows, swiGlu, SmallUnit)[^1]);
         int runBlocks = DecodeColumns.RunBlocksOf(k, splits);
-        int stagedBlocks = DecodeStaging<Bf16Decode, DecodeSteps>.StagedBlocks(runBlocks);
-        bool fused = m <= FusedTokens && m * StagedX.Stride(stagedBlocks) <= DecodeStaging<Bf16Decode, DecodeSteps>.Words;
+        int stagedBlocks = DecodeStaging<Bf16Decode>.StagedBlocks(runBlocks);
+        bool fused = m <= FusedTokens && m * StagedX.Stride(stagedBlocks) <= DecodeStaging<Bf16Decode>.Words;
 
         // Eight row tiles read x once; there must be enough of them for every multiprocessor.
         int tiles = 0;

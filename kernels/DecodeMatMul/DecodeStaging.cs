@@ -4,9 +4,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>Rows of x, normalised and rounded to the operand type, into shared memory in the order of <see cref="StagedX"/>.</summary>
-internal readonly struct DecodeStaging<TOperand, TSteps>(Matrix<Float4> x, RowNorm norm, DecodeColumns columns)
+internal readonly struct DecodeStaging<TOperand>(Matrix<Float4> x, RowNorm norm, DecodeColumns columns)
     where TOperand : struct, IDecodeOperand
-    where TSteps : struct, IDecodeSteps
 {
     /// <summary>Words of shared memory for x: four rows of 5120, two of 6144 or one of 17408, and 46 KiB with all else.</summary>
     public const int Words = 10272;
@@ -23,7 +22,7 @@ internal readonly struct DecodeStaging<TOperand, TSteps>(Matrix<Float4> x, RowNo
         if (stagedBlocks * columns.Splits * DecodeColumns.Runs * DecodeColumns.BlockColumns != columns.Columns)
         {
             for (int i = Group.IdxX; i < x.Rows * StagedX.Stride(stagedBlocks); i += RowChunk.GroupSize)
-                staged[i] = TSteps.Padding;
+                staged[i] = 0;
         }
 
         Group.Barrier();

@@ -67,7 +67,7 @@ internal readonly struct PackedX(ArrayView<UInt4> quads, int blocks, int runBloc
     private readonly int runBlocks = runBlocks;
 
     /// <summary>Tiles of eight tokens for m of them: as many as the kernel that takes them has accumulators for.</summary>
-    public static int TokenTiles(int m) => m <= 8 * TwoTokenTiles.Count ? TwoTokenTiles.Count : EightTokenTiles.Count;
+    public static int TokenTiles(int m) => m <= 16 ? 2 : 8;
 
     /// <summary>16-byte words of m rows of k.</summary>
     public static long Length(int m, int k) =>

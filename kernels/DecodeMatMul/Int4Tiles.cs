@@ -7,9 +7,8 @@ namespace QwenIlgpu.Kernels;
 /// INT4 in groups of 64 · 2^n: a tile has one scale and one zero point a row. Zero points are brought into L2 with the tile and read when
 /// it is used, or a thread would need more registers than there are.
 /// </summary>
-internal readonly struct Int4Tiles<TOperand, TSteps> : IWeightTiles
+internal readonly struct Int4Tiles<TOperand> : IWeightTiles
     where TOperand : struct, IDecodeOperand
-    where TSteps : struct, IDecodeSteps
 {
     public static int Columns => Int4Layout.TileColumns;
 
@@ -29,7 +28,7 @@ internal readonly struct Int4Tiles<TOperand, TSteps> : IWeightTiles
     {
         WeightTile loaded = default;
         tile = present ? tile : 0;
-        int scale = TSteps.Group(tile >> rows.Columns.GroupShift) * Int4Layout.TileRows;
+        int scale = (tile >> rows.Columns.GroupShift) * Int4Layout.TileRows;
         loaded.ScaleAbove = rows.Scales[scale];
         loaded.ScaleBelow = rows.Scales[scale + 8];
         if (rows.Columns.IsSymmetric == 0)
@@ -51,7 +50,7 @@ internal readonly struct Int4Tiles<TOperand, TSteps> : IWeightTiles
         uint zeroBelow = Int4Layout.Zero;
         if (rows.Columns.IsSymmetric == 0)
         {
-            int zero = TSteps.Group((present ? tile : 0) >> rows.Columns.GroupShift) * Int4Layout.TileRows;
+            int zero = ((present ? tile : 0) >> rows.Columns.GroupShift) * Int4Layout.TileRows;
             zeroAbove = rows.Zeros[zero];
             zeroBelow = rows.Zeros[zero + 8];
         }
@@ -59,10 +58,10 @@ internal readonly struct Int4Tiles<TOperand, TSteps> : IWeightTiles
         uint above = TOperand.ZeroAbove(zeroAbove);
         uint below = TOperand.ZeroBelow(zeroBelow);
         OperandTile operand = default;
-        operand.Step0 = TOperand.FromInt4(TSteps.Word(loaded.Codes.X), above, below);
-        operand.Step1 = TOperand.FromInt4(TSteps.Word(loaded.Codes.Y), above, below);
-        operand.Step2 = TOperand.FromInt4(TSteps.Word(loaded.Codes.Z), above, below);
-        operand.Step3 = TOperand.FromInt4(TSteps.Word(loaded.Codes.W), above, below);
+        operand.Step0 = TOperand.FromInt4(loaded.Codes.X, above, below);
+        operand.Step1 = TOperand.FromInt4(loaded.Codes.Y, above, below);
+        operand.Step2 = TOperand.FromInt4(loaded.Codes.Z, above, below);
+        operand.Step3 = TOperand.FromInt4(loaded.Codes.W, above, below);
         operand.ScaleAbove = rows.Scale(loaded.ScaleAbove, present);
         operand.ScaleBelow = rows.Scale(loaded.ScaleBelow, present);
         return operand;
@@ -82,9 +81,8 @@ internal readonly struct Int4Tiles<TOperand, TSteps> : IWeightTiles
 /// <summary>
 /// INT4 in groups of 32: the two halves of a tile have scales and zero points of their own. Zero points are read when a tile is used.
 /// </summary>
-internal readonly struct Int4HalfTiles<TOperand, TSteps> : IWeightTiles
+internal readonly struct Int4HalfTiles<TOperand> : IWeightTiles
     where TOperand : struct, IDecodeOperand
-    where TSteps : struct, IDecodeSteps
 {
     public static int Columns => Int4Layout.TileColumns;
 
@@ -142,10 +140,10 @@ internal readonly struct Int4HalfTiles<TOperand, TSteps> : IWeightTiles
         uint secondAbove = TOperand.ZeroAbove(zero2);
         uint secondBelow = TOperand.ZeroBelow(zero3);
         OperandTile operand = default;
-        operand.Step0 = TOperand.FromInt4(TSteps.Word(loaded.Codes.X), above, below);
-        operand.Step1 = TOperand.FromInt4(TSteps.Word(loaded.Codes.Y), above, below);
-        operand.Step2 = TOperand.FromInt4(TSteps.Word(loaded.Codes.Z), secondAbove, secondBelow);
-        operand.Step3 = TOperand.FromInt4(TSteps.Word(loaded.Codes.W), secondAbove, secondBelow);
+        operand.Step0 = TOperand.FromInt4(loaded.Codes.X, above, below);
+        operand.Step1 = TOperand.FromInt4(loaded.Codes.Y, above, below);
+        operand.Step2 = TOperand.FromInt4(loaded.Codes.Z, secondAbove, secondBelow);
+        operand.Step3 = TOperand.FromInt4(loaded.Codes.W, secondAbove, secondBelow);
         operand.ScaleAbove = rows.Scale(loaded.ScaleAbove, present);
         operand.ScaleBelow = rows.Scale(loaded.ScaleBelow, present);
         operand.SecondScaleAbove = rows.Scale(loaded.SecondScaleAbove, present);
@@ -165,12 +163,12 @@ internal readonly struct Int4HalfTiles<TOperand, TSteps> : IWeightTiles
     }
 
     // Index of the scale and zero point in the tile's first group.
-    private static int FirstGroup(int tile) => TSteps.Group(2 * tile) * Int4Layout.TileRows;
+    private static int FirstGroup(int tile) => 2 * tile * Int4Layout.TileRows;
 
     // Past the last group x is zero.
     private static int SecondGroup(WeightRows rows, int tile)
     {
         int group = (2 * tile) + 1 < rows.Columns.Groups ? (2 * tile) + 1 : 2 * tile;
-        return TSteps.Group(group) * Int4Layout.TileRows;
+        return group * Int4Layout.TileRows;
     }
 }

@@ -4,9 +4,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>INT8 in groups of 32 · 2^n or one a row.</summary>
-internal readonly struct Int8Tiles<TOperand, TSteps> : IWeightTiles
+internal readonly struct Int8Tiles<TOperand> : IWeightTiles
     where TOperand : struct, IDecodeOperand
-    where TSteps : struct, IDecodeSteps
 {
     public static int Columns => Int8Layout.TileColumns;
 
@@ -26,7 +25,7 @@ internal readonly struct Int8Tiles<TOperand, TSteps> : IWeightTiles
     {
         WeightTile loaded = default;
         tile = present ? tile : 0;
-        int scale = TSteps.Group(tile >> rows.Columns.GroupShift) * Int8Layout.TileRows;
+        int scale = (tile >> rows.Columns.GroupShift) * Int8Layout.TileRows;
         loaded.ScaleAbove = rows.Scales[scale];
         loaded.ScaleBelow = rows.Scales[scale + 8];
         return loaded;
@@ -43,8 +42,8 @@ internal readonly struct Int8Tiles<TOperand, TSteps> : IWeightTiles
     public static OperandTile Convert(WeightRows rows, WeightTile loaded, int tile, bool present)
     {
         OperandTile operand = default;
-        operand.Step0 = TOperand.FromInt8(TSteps.Word(loaded.Codes.X), TSteps.Word(loaded.Codes.Y));
-        operand.Step1 = TOperand.FromInt8(TSteps.Word(loaded.Codes.Z), TSteps.Word(loaded.Codes.W));
+        operand.Step0 = TOperand.FromInt8(loaded.Codes.X, loaded.Codes.Y);
+        operand.Step1 = TOperand.FromInt8(loaded.Codes.Z, loaded.Codes.W);
         operand.ScaleAbove = rows.Scale(loaded.ScaleAbove, present);
         operand.ScaleBelow = rows.Scale(loaded.ScaleBelow, present);
         return operand;

@@ -4,42 +4,42 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// y = epilogue(W · x) for up to 64 tokens, x as <see cref="PackRowsKernel{TOperand}"/> writes it. Units of two row tiles as in
-/// <see cref="DecodeMatMulKernel{TTiles, TRiders, TOperand, TSteps}"/>, or of eight, one a warp, which read x together and sum all runs
+/// <see cref="DecodeMatMulKernel{TTiles, TRiders, TOperand}"/>, or of eight, one a warp, which read x together and sum all runs
 /// of K each: the same sums in the same order.
 /// </summary>
 [LaunchBounds(DecodeWork.GroupSize, MinGroups = 1)]
-[Instantiation(typeof(Int4Tiles<Bf16Decode, DecodeSteps>), typeof(NoRiders), typeof(Bf16Decode), typeof(TwoTokenTiles))]
-[Instantiation(typeof(Int4Tiles<Bf16Decode, DecodeSteps>), typeof(DenseRiders), typeof(Bf16Decode), typeof(TwoTokenTiles))]
-[Instantiation(typeof(Int4HalfTiles<Bf16Decode, DecodeSteps>), typeof(NoRiders), typeof(Bf16Decode), typeof(TwoTokenTiles))]
-[Instantiation(typeof(Int8Tiles<Bf16Decode, DecodeSteps>), typeof(NoRiders), typeof(Bf16Decode), typeof(TwoTokenTiles))]
-[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode), typeof(TwoTokenTiles))]
-[Instantiation(typeof(Int4Tiles<F16Decode, DecodeSteps>), typeof(NoRiders), typeof(F16Decode), typeof(TwoTokenTiles))]
-[Instantiation(typeof(Int4Tiles<F16Decode, DecodeSteps>), typeof(DenseRiders), typeof(F16Decode), typeof(TwoTokenTiles))]
-[Instantiation(typeof(Int4HalfTiles<F16Decode, DecodeSteps>), typeof(NoRiders), typeof(F16Decode), typeof(TwoTokenTiles))]
-[Instantiation(typeof(Int8Tiles<F16Decode, DecodeSteps>), typeof(NoRiders), typeof(F16Decode), typeof(TwoTokenTiles))]
-[Instantiation(typeof(DenseTiles<F16Decode>), typeof(NoRiders), typeof(F16Decode), typeof(TwoTokenTiles))]
-[Instantiation(typeof(Int4Tiles<Bf16Decode, DecodeSteps>), typeof(NoRiders), typeof(Bf16Decode), typeof(EightTokenTiles))]
-[Instantiation(typeof(Int4Tiles<Bf16Decode, DecodeSteps>), typeof(DenseRiders), typeof(Bf16Decode), typeof(EightTokenTiles))]
-[Instantiation(typeof(Int4HalfTiles<Bf16Decode, DecodeSteps>), typeof(NoRiders), typeof(Bf16Decode), typeof(EightTokenTiles))]
-[Instantiation(typeof(Int8Tiles<Bf16Decode, DecodeSteps>), typeof(NoRiders), typeof(Bf16Decode), typeof(EightTokenTiles))]
-[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode), typeof(EightTokenTiles))]
-[Instantiation(typeof(Int4Tiles<F16Decode, DecodeSteps>), typeof(NoRiders), typeof(F16Decode), typeof(EightTokenTiles))]
-[Instantiation(typeof(Int4Tiles<F16Decode, DecodeSteps>), typeof(DenseRiders), typeof(F16Decode), typeof(EightTokenTiles))]
-[Instantiation(typeof(Int4HalfTiles<F16Decode, DecodeSteps>), typeof(NoRiders), typeof(F16Decode), typeof(EightTokenTiles))]
-[Instantiation(typeof(Int8Tiles<F16Decode, DecodeSteps>), typeof(NoRiders), typeof(F16Decode), typeof(EightTokenTiles))]
-[Instantiation(typeof(DenseTiles<F16Decode>), typeof(NoRiders), typeof(F16Decode), typeof(EightTokenTiles))]
-internal readonly struct PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TTokens>(ArrayView<UInt4> x, DecodeWork work)
+[Instantiation(typeof(Int4Tiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode), typeof(Two))]
+[Instantiation(typeof(Int4Tiles<Bf16Decode>), typeof(DenseRiders), typeof(Bf16Decode), typeof(Two))]
+[Instantiation(typeof(Int4HalfTiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode), typeof(Two))]
+[Instantiation(typeof(Int8Tiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode), typeof(Two))]
+[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode), typeof(Two))]
+[Instantiation(typeof(Int4Tiles<F16Decode>), typeof(NoRiders), typeof(F16Decode), typeof(Two))]
+[Instantiation(typeof(Int4Tiles<F16Decode>), typeof(DenseRiders), typeof(F16Decode), typeof(Two))]
+[Instantiation(typeof(Int4HalfTiles<F16Decode>), typeof(NoRiders), typeof(F16Decode), typeof(Two))]
+[Instantiation(typeof(Int8Tiles<F16Decode>), typeof(NoRiders), typeof(F16Decode), typeof(Two))]
+[Instantiation(typeof(DenseTiles<F16Decode>), typeof(NoRiders), typeof(F16Decode), typeof(Two))]
+[Instantiation(typeof(Int4Tiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode), typeof(Eight))]
+[Instantiation(typeof(Int4Tiles<Bf16Decode>), typeof(DenseRiders), typeof(Bf16Decode), typeof(Eight))]
+[Instantiation(typeof(Int4HalfTiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode), typeof(Eight))]
+[Instantiation(typeof(Int8Tiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode), typeof(Eight))]
+[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode), typeof(Eight))]
+[Instantiation(typeof(Int4Tiles<F16Decode>), typeof(NoRiders), typeof(F16Decode), typeof(Eight))]
+[Instantiation(typeof(Int4Tiles<F16Decode>), typeof(DenseRiders), typeof(F16Decode), typeof(Eight))]
+[Instantiation(typeof(Int4HalfTiles<F16Decode>), typeof(NoRiders), typeof(F16Decode), typeof(Eight))]
+[Instantiation(typeof(Int8Tiles<F16Decode>), typeof(NoRiders), typeof(F16Decode), typeof(Eight))]
+[Instantiation(typeof(DenseTiles<F16Decode>), typeof(NoRiders), typeof(F16Decode), typeof(Eight))]
+internal readonly struct PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TTokenTiles>(ArrayView<UInt4> x, DecodeWork work)
     : IGroupKernel
     where TTiles : struct, IWeightTiles
-    where TRiders : struct, IRiders
+    where TRiders : struct, IConstant
     where TOperand : struct, IDecodeOperand
-    where TTokens : struct, ITokenTiles
+    where TTokenTiles : struct, IConstant
 {
-    public static void PackedDecodeMatMul(PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TTokens> kernel) => kernel.Execute();
+    public static void PackedDecodeMatMul(PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TTokenTiles> kernel) => kernel.Execute();
 
     public void Execute()
     {
-        ArrayView<float> partial = SharedMemory.Allocate<float>(DecodeWork.Warps * TTokens.Count * 8 * TokenSums.TokenStride);
+        ArrayView<float> partial = SharedMemory.Allocate<float>(DecodeWork.Warps * TTokenTiles.Value * 8 * TokenSums.TokenStride);
         ArrayView<ulong> ranks = SharedMemory.Allocate<ulong>(DecodeWork.GroupSize);
         ArrayView<int> flag = SharedMemory.Allocate<int>(1);
         int split = Grid.IdxY;
@@ -57,17 +57,17 @@ internal readonly struct PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TTo
             int run = firstRun;
             do
             {
-                total += TRiders.Ride && rows.DenseStride > 0
-                    ? WeightStream<DenseTiles<TOperand>>.Begin<TTokens>(rows, run).Sum<PackedX, TTokens>(rows, packedX, run, run)
-                    : WeightStream<TTiles>.Begin<TTokens>(rows, run).Sum<PackedX, TTokens>(rows, packedX, run, run);
+                total += TRiders.Value != 0 && rows.DenseStride > 0
+                    ? WeightStream<DenseTiles<TOperand>>.Begin<TTokenTiles>(rows, run).Sum<PackedX, TTokenTiles>(rows, packedX, run, run)
+                    : WeightStream<TTiles>.Begin<TTokenTiles>(rows, run).Sum<PackedX, TTokenTiles>(rows, packedX, run, run);
                 run++;
             }
             while (run < endRun);
 
             Group.Barrier();                            // nobody still reads the sums of the unit before
-            total.Store<TTokens>(partial, warp);
+            total.Store<TTokenTiles>(partial, warp);
             Group.Barrier();
-            work.Finish(partial, ranks, flag, TTokens.Count * 8, unit, split);
+            work.Finish(partial, ranks, flag, TTokenTiles.Value * 8, unit, split);
             unit += Grid.DimX;
         }
         while (unit < work.Units);

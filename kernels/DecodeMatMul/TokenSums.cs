@@ -3,27 +3,6 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>How many tiles of eight tokens a kernel has accumulators for.</summary>
-internal interface ITokenTiles
-{
-    static abstract int Count { get; }
-}
-
-internal readonly struct OneTokenTile : ITokenTiles
-{
-    public static int Count => 1;
-}
-
-internal readonly struct TwoTokenTiles : ITokenTiles
-{
-    public static int Count => 2;
-}
-
-internal readonly struct EightTokenTiles : ITokenTiles
-{
-    public static int Count => 8;
-}
-
 /// <summary>A warp's sums of 16 rows by up to 64 tokens: D fragments of m16n8k16, one a tile of eight tokens.</summary>
 internal readonly struct TokenSums(Float4 n0, Float4 n1, Float4 n2, Float4 n3, Float4 n4, Float4 n5, Float4 n6, Float4 n7)
 {
@@ -50,14 +29,14 @@ internal readonly struct TokenSums(Float4 n0, Float4 n1, Float4 n2, Float4 n3, F
 
     /// <summary>To a warp's place in shared memory: token by token, 16 rows each.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Store<TTokens>(ArrayView<float> partial, int warp)
-        where TTokens : struct, ITokenTiles
+    public void Store<TTokenTiles>(ArrayView<float> partial, int warp)
+        where TTokenTiles : struct, IConstant
     {
-        int first = warp * TTokens.Count * 8;
+        int first = warp * TTokenTiles.Value * 8;
         Store(partial, N0, first);
-        if (TTokens.Count > 1)
+        if (TTokenTiles.Value > 1)
             Store(partial, N1, first + 8);
-        if (TTokens.Count > 2)
+        if (TTokenTiles.Value > 2)
         {
             Store(partial, N2, first + 16);
             Store(partial, N3, first + 24);

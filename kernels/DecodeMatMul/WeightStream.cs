@@ -25,13 +25,13 @@ internal readonly struct WeightStream<TTiles>
 
     /// <summary>Begins a run: its first loads are on their way.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static WeightStream<TTiles> Begin<TTokens>(WeightRows rows, int run)
-        where TTokens : struct, ITokenTiles
+    public static WeightStream<TTiles> Begin<TTokenTiles>(WeightRows rows, int run)
+        where TTokenTiles : struct, IConstant
     {
         int first = run * Tiles(rows);
         int end = End(rows, run);
         WeightTile tile0 = TTiles.Load(rows, first, first < end);
-        if (TTokens.Count > 1)
+        if (TTokenTiles.Value > 1)
             return new WeightStream<TTiles>(tile0, default, default);
         return new WeightStream<TTiles>(
             tile0,
@@ -41,9 +41,9 @@ internal readonly struct WeightStream<TTiles>
 
     /// <summary>The run's sums. All warps of a group take the same number of steps, in which missing tiles count as zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TokenSums Sum<TX, TTokens>(WeightRows rows, TX x, int run, int xRun)
+    public TokenSums Sum<TX, TTokenTiles>(WeightRows rows, TX x, int run, int xRun)
         where TX : struct, IDecodeX
-        where TTokens : struct, ITokenTiles
+        where TTokenTiles : struct, IConstant
     {
         TokenSums sums = TokenSums.Zero;
         int tiles = Tiles(rows);
@@ -53,19 +53,19 @@ internal readonly struct WeightStream<TTiles>
         WeightTile loaded0 = tile0;
         WeightTile loaded1 = tile1;
         WeightTile loaded2 = tile2;
-        WeightTile loaded3 = TTokens.Count == 1 ? TTiles.Load(rows, first + 3, first + 3 < end) : tile0;
+        WeightTile loaded3 = TTokenTiles.Value == 1 ? TTiles.Load(rows, first + 3, first + 3 < end) : tile0;
         do
         {
-            if (TTokens.Count == 1)
+            if (TTokenTiles.Value == 1)
             {
                 int next = first + tile + InFlight;
-                sums = Step<TX, TTokens>(sums, rows, loaded0, first, end, x, xRun, tile);
+                sums = Step<TX, TTokenTiles>(sums, rows, loaded0, first, end, x, xRun, tile);
                 loaded0 = TTiles.Load(rows, next, next < end);
-                sums = Step<TX, TTokens>(sums, rows, loaded1, first, end, x, xRun, tile + 1);
+                sums = Step<TX, TTokenTiles>(sums, rows, loaded1, first, end, x, xRun, tile + 1);
                 loaded1 = TTiles.Load(rows, next + 1, next + 1 < end);
-                sums = Step<TX, TTokens>(sums, rows, loaded2, first, end, x, xRun, tile + 2);
+                sums = Step<TX, TTokenTiles>(sums, rows, loaded2, first, end, x, xRun, tile + 2);
                 loaded2 = TTiles.Load(rows, next + 2, next + 2 < end);
-                sums = Step<TX, TTokens>(sums, rows, loaded3, first, end, x, xRun, tile + 3);
+                sums = Step<TX, TTokenTiles>(sums, rows, loaded3, first, end, x, xRun, tile + 3);
                 loaded3 = TTiles.Load(rows, next + 3, next + 3 < end);
                 tile += InFlight;
             }
@@ -75,7 +75,7 @@ internal readonly struct WeightStream<TTiles>
                 int next = first + tile + 1;
                 loaded0 = TTiles.Load(rows, next, next < end);
                 TTiles.Prefetch(rows, next + Prefetched, next + Prefetched < end);
-                sums = Step<TX, TTokens>(sums, rows, loaded, first, end, x, xRun, tile);
+                sums = Step<TX, TTokenTiles>(sums, rows, loaded, first, end, x, xRun, tile);
                 tile++;
             }
         }
@@ -96,17 +96,17 @@ internal readonly struct WeightStream<TTiles>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TokenSums Step<TX, TTokens>(
+    private static TokenSums Step<TX, TTokenTiles>(
         TokenSums sums, WeightRows rows, WeightTile loaded, int first, int end, TX x, int xRun, int tile)
         where TX : struct, IDecodeX
-        where TTokens : struct, ITokenTiles
+        where TTokenTiles : struct, IConstant
     {
         OperandTile operand = TTiles.Convert(rows, loaded, first + tile, first + tile < end);
         Float4 n0 = Multiply(sums.N0, operand, x, xRun, tile, 0);
-        if (TTokens.Count == 1)
+        if (TTokenTiles.Value == 1)
             return new TokenSums(n0, default, default, default, default, default, default, default);
         Float4 n1 = Multiply(sums.N1, operand, x, xRun, tile, 1);
-        if (TTokens.Count == 2)
+        if (TTokenTiles.Value == 2)
             return new TokenSums(n0, n1, default, default, default, default, default, default);
         return new TokenSums(
             n0,

@@ -36,9 +36,9 @@ internal static class Embedding
         table.Check(Op, "table");
         CheckShapes(ids, table.Columns, y);
         return table.IsSymmetric
-            ? Bind<Int4HalfTiles<SymmetricZero>>(
+            ? Bind<Int4TileHalves<SymmetricZero>>(
                 loader, ids, table.Codes, table.Scales, table.Zeros, table.ScaleType, table.GroupSize, y)
-            : Bind<Int4HalfTiles<StoredZero>>(
+            : Bind<Int4TileHalves<StoredZero>>(
                 loader, ids, table.Codes, table.Scales, table.Zeros, table.ScaleType, table.GroupSize, y);
     }
 

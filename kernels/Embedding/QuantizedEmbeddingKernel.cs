@@ -8,10 +8,10 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 [Instantiation(typeof(Int8Tiles), typeof(Bf16Format))]
 [Instantiation(typeof(Int8Tiles), typeof(F16Format))]
-[Instantiation(typeof(Int4HalfTiles<SymmetricZero>), typeof(Bf16Format))]
-[Instantiation(typeof(Int4HalfTiles<SymmetricZero>), typeof(F16Format))]
-[Instantiation(typeof(Int4HalfTiles<StoredZero>), typeof(Bf16Format))]
-[Instantiation(typeof(Int4HalfTiles<StoredZero>), typeof(F16Format))]
+[Instantiation(typeof(Int4TileHalves<SymmetricZero>), typeof(Bf16Format))]
+[Instantiation(typeof(Int4TileHalves<SymmetricZero>), typeof(F16Format))]
+[Instantiation(typeof(Int4TileHalves<StoredZero>), typeof(Bf16Format))]
+[Instantiation(typeof(Int4TileHalves<StoredZero>), typeof(F16Format))]
 internal readonly struct QuantizedEmbeddingKernel<TTiles, TScale>(
     ArrayView<int> ids, ArrayView<UInt4> codes, ArrayView<ushort> scales, ArrayView<byte> zeros, int groupSize, Matrix<float> y)
     : IPortableKernel

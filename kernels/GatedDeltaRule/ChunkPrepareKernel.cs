@@ -13,11 +13,11 @@ namespace QwenIlgpu.Kernels;
 /// above the diagonal: no exponent is positive. Shared memory holds K and Q, then in their place A and the inverse, float, rows of 68.
 /// </remarks>
 [LaunchBounds(GroupSize)]
-[Instantiation(typeof(DeltaHead64))]
-[Instantiation(typeof(DeltaHead128))]
-internal readonly struct ChunkPrepareKernel<THead>(
+[Instantiation(typeof(Dim64))]
+[Instantiation(typeof(Dim128))]
+internal readonly struct ChunkPrepareKernel<THeadDim>(
     DeltaShape shape, ChunkList chunks, DeltaPrefillScratch scratch, int sequences) : IGroupKernel
-    where THead : struct, IDeltaHeadSize
+    where THeadDim : struct, IConstant
 {
     /// <summary>Threads of a group.</summary>
     public const int GroupSize = 128;
@@ -27,12 +27,12 @@ internal readonly struct ChunkPrepareKernel<THead>(
     private const int SharedWords = 2 * Rows * Stride / 4;
     private const double Log2E = 1.4426950408889634;
 
-    private static int RowWords => THead.Dim / 8;
+    private static int RowWords => THeadDim.Value / 8;
 
     /// <summary>One group per chunk, as far as they can come, and key head.</summary>
     public KernelConfig Config => new((int)chunks.Rows.Length * shape.KeyHeads, GroupSize);
 
-    public static void DeltaPrefillPrepare(ChunkPrepareKernel<THead> kernel) => kernel.Execute();
+    public static void DeltaPrefillPrepare(ChunkPrepareKernel<THeadDim> kernel) => kernel.Execute();
 
     public void Execute()
     {

@@ -100,7 +100,7 @@ internal readonly struct ChunkTriangle(ArrayView<float> shared, int row, int col
     {
         ArrayView<Float4> words = shared.Cast<Float4>();
         ArrayView<Float4> factors = betas.Cast<Float4>();
-        for (int place = Group.IdxX; place < DeltaPrefillScratch.TriangleWords; place += ChunkPrepareKernel<DeltaHead128>.GroupSize)
+        for (int place = Group.IdxX; place < DeltaPrefillScratch.TriangleWords; place += ChunkPrepareKernel<Dim128>.GroupSize)
         {
             int i = place >> 3;
             int word = 2 * (place & 7);

@@ -16,11 +16,11 @@ namespace QwenIlgpu.Kernels;
 /// is read by the warp with the first rows of a sequence alone; the same lanes then write the rows that stay, after their own reads.
 /// </remarks>
 [LaunchBounds(GroupSize)]
-[Instantiation(typeof(DeltaHead64))]
-[Instantiation(typeof(DeltaHead128))]
-internal readonly struct DeltaInputsKernel<THead>(
+[Instantiation(typeof(Dim64))]
+[Instantiation(typeof(Dim128))]
+internal readonly struct DeltaInputsKernel<THeadDim>(
     DeltaShape shape, DeltaInputsOperands operands, ChunkList chunks, DeltaPrefillScratch scratch) : IGroupKernel
-    where THead : struct, IDeltaHeadSize
+    where THeadDim : struct, IConstant
 {
     /// <summary>Threads of a group.</summary>
     public const int GroupSize = 128;
@@ -35,7 +35,7 @@ internal readonly struct DeltaInputsKernel<THead>(
 
     private int Blocks => (int)((uint)(Words + BlockWords - 1) / BlockWords);
 
-    public static void DeltaPrefillInputs(DeltaInputsKernel<THead> kernel) => kernel.Execute();
+    public static void DeltaPrefillInputs(DeltaInputsKernel<THeadDim> kernel) => kernel.Execute();
 
     public void Execute()
     {
@@ -100,7 +100,7 @@ internal readonly struct DeltaInputsKernel<THead>(
         // Queries are scaled to Dk^−½ and keys to 1; values stay.
         int keyWords = shape.KeyChannels >> 2;
         bool normed = word < 2 * keyWords;
-        float length = word < keyWords ? 1 / XMath.Sqrt(THead.Dim) : 1;
+        float length = word < keyWords ? 1 / XMath.Sqrt(THeadDim.Value) : 1;
         ArrayView<UInt2> qkv = scratch.Qkv.Data.Cast<UInt2>();
         for (int i = 0; i < WarpRows; i++)
         {
@@ -112,7 +112,7 @@ internal readonly struct DeltaInputsKernel<THead>(
             squares += WarpShuffle.Xor(squares, 4);
             squares += WarpShuffle.Xor(squares, 2);
             squares += WarpShuffle.Xor(squares, 1);
-            if (THead.Dim > 64)
+            if (THeadDim.Value > 64)
                 squares += WarpShuffle.Xor(squares, 16);
             float scale = normed ? length / XMath.Sqrt(squares + 1e-6f) : 1;
             y *= scale;

@@ -36,11 +36,7 @@ internal static class DeltaPrefill
         ArrayView<int>? snapshotSlot = null) =>
     [
         BindInputs(loader, shape, projections, parameters, scratch, ring, firstRow, positions, stateSlot, chunks),
-        .. loader.Accelerator.AcceleratorType == AcceleratorType.Cuda
-            ? BindRule<DynamicScanMemory, ChunkScanSteps>(
-                loader, shape, scratch, state, firstRow, positions, stateSlot, chunks, y, snapshotSlot)
-            : BindRule<StaticScanMemory, ChunkScanSteps>(
-                loader, shape, scratch, state, firstRow, positions, stateSlot, chunks, y, snapshotSlot),
+        .. BindRule(loader, shape, scratch, state, firstRow, positions, stateSlot, chunks, y, snapshotSlot),
     ];
 
     /// <summary>The first launch of <see cref="Bind"/>, which writes the scratch's Qkv, Beta and G.</summary>
@@ -76,13 +72,13 @@ internal static class DeltaPrefill
         Require.Equal(Op, "length of positions", positions.Length, "rows of mixed", rows);
         Require.Equal(Op, "rows of scratch", scratch.Qkv.Rows, "rows of mixed", rows);
         var operands = new DeltaInputsOperands(projections, parameters, ring, ringRows, firstRow, positions, stateSlot);
-        return shape.KeyHeadDim == 64 ? Inputs<DeltaHead64>() : Inputs<DeltaHead128>();
+        return shape.KeyHeadDim == 64 ? Inputs<Dim64>() : Inputs<Dim128>();
 
-        Launch Inputs<THead>()
-            where THead : struct, IDeltaHeadSize
+        Launch Inputs<THeadDim>()
+            where THeadDim : struct, IConstant
         {
-            var kernel = new DeltaInputsKernel<THead>(shape, operands, chunks, scratch);
-            return loader.Bind(DeltaInputsKernel<THead>.DeltaPrefillInputs, kernel.Config, kernel);
+            var kernel = new DeltaInputsKernel<THeadDim>(shape, operands, chunks, scratch);
+            return loader.Bind(DeltaInputsKernel<THeadDim>.DeltaPrefillInputs, kernel.Config, kernel);
         }
     }
 
@@ -92,7 +88,7 @@ internal static class DeltaPrefill
     /// takes the state after that chunk, or −1; y: [T, Hv · Dv]. A sequence whose first position is 0 starts from zeros and its slot is not
     /// read; one without rows keeps its slot.
     /// </summary>
-    public static Launch[] BindRule<TMemory, TSteps>(
+    public static Launch[] BindRule(
         KernelLoader loader,
         DeltaShape shape,
         DeltaPrefillScratch scratch,
@@ -103,8 +99,6 @@ internal static class DeltaPrefill
         ChunkList chunks,
         Matrix<float> y,
         ArrayView<int>? snapshotSlot = null)
-        where TMemory : struct, IScanMemory
-        where TSteps : struct, IChunkScanSteps
     {
         Require.That(
             Op,
@@ -128,20 +122,18 @@ internal static class DeltaPrefill
 
         var rows = new DeltaScanOperands(firstRow, positions, stateSlot, snapshotSlot ?? stateSlot, snapshotSlot is not null, y);
         return shape.KeyHeadDim == 64
-            ? BindRule<DeltaHead64, TMemory, TSteps>(loader, shape, scratch, state, chunks, rows)
-            : BindRule<DeltaHead128, TMemory, TSteps>(loader, shape, scratch, state, chunks, rows);
+            ? BindRule<Dim64>(loader, shape, scratch, state, chunks, rows)
+            : BindRule<Dim128>(loader, shape, scratch, state, chunks, rows);
     }
 
-    private static Launch[] BindRule<THead, TMemory, TSteps>(
+    private static Launch[] BindRule<THeadDim>(
         KernelLoader loader, DeltaShape shape, DeltaPrefillScratch scratch, DeltaStates state, ChunkList chunks, DeltaScanOperands rows)
-        where THead : struct, IDeltaHeadSize
-        where TMemory : struct, IScanMemory
-        where TSteps : struct, IChunkScanSteps
+        where THeadDim : struct, IConstant
     {
-        var prepare = new ChunkPrepareKernel<THead>(shape, chunks, scratch, (int)rows.StateSlot.Length);
+        var prepare = new ChunkPrepareKernel<THeadDim>(shape, chunks, scratch, (int)rows.StateSlot.Length);
         return
         [
-            loader.Bind(ChunkPrepareKernel<THead>.DeltaPrefillPrepare, prepare.Config, prepare),
+            loader.Bind(ChunkPrepareKernel<THeadDim>.DeltaPrefillPrepare, prepare.Config, prepare),
             state.F32 is { } f32
                 ? Scan<UInt2, F32StatePair>(Pairs<float, UInt2>(f32))
                 : Scan<uint, F16StatePair>(Pairs<ushort, uint>(state.F16!.Value)),
@@ -151,8 +143,8 @@ internal static class DeltaPrefill
             where TPair : unmanaged
             where TState : struct, IDeltaStatePair<TPair>
         {
-            var kernel = new TensorCoreChunkScanKernel<THead, TPair, TState, TMemory, TSteps>(shape, rows, chunks, scratch, pairs);
-            return loader.Bind(TensorCoreChunkScanKernel<THead, TPair, TState, TMemory, TSteps>.DeltaPrefillScan, kernel.Config, kernel);
+            var kernel = new TensorCoreChunkScanKernel<THeadDim, TPair, TState>(shape, rows, chunks, scratch, pairs);
+            return loader.Bind(TensorCoreChunkScanKernel<THeadDim, TPair, TState>.DeltaPrefillScan, kernel.Config, kernel);
         }
     }
 

@@ -10,8 +10,8 @@ internal readonly struct DeltaStateStrips(FragmentStrip first, FragmentStrip sec
 
     /// <summary>One strip in, the first one out: after as many rounds as there are strips all are new and in order.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public DeltaStateStrips Appended<THead>(FragmentStrip strip)
-        where THead : struct, IDeltaHeadSize => THead.Dim > 64 ? new(Second, strip) : new(strip, default);
+    public DeltaStateStrips Appended<THeadDim>(FragmentStrip strip)
+        where THeadDim : struct, IConstant => THeadDim.Value > 64 ? new(Second, strip) : new(strip, default);
 
     /// <summary>As the A operand of products along the keys.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -55,14 +55,12 @@ internal static class DeltaStep
         DeltaStash? stash = null)
     {
         return state.F32 is null
-            ? Bind<UInt2, F16StepState, DeltaStepPlaces>(
-                loader, shape, projections, parameters, state.F16Words(Op), ring, firstRow, positions, stateSlot, y, stash)
-            : Bind<Float4, F32StepState, DeltaStepPlaces>(
-                loader, shape, projections, parameters, state.F32Words(Op), ring, firstRow, positions, stateSlot, y, stash);
+            ? Bind<UInt2, F16StepState>(loader, shape, projections, parameters, state.F16Words(Op), ring, firstRow, positions, stateSlot, y, stash)
+            : Bind<Float4, F32StepState>(loader, shape, projections, parameters, state.F32Words(Op), ring, firstRow, positions, stateSlot, y, stash);
     }
 
-    /// <summary>With the state in words of four keys, and places that a test can make wrong.</summary>
-    public static Launch Bind<TWord, TState, TPlaces>(
+    // With the state in words of four keys.
+    private static Launch Bind<TWord, TState>(
         KernelLoader loader,
         DeltaShape shape,
         DeltaProjections projections,
@@ -76,7 +74,6 @@ internal static class DeltaStep
         DeltaStash? stash)
         where TWord : unmanaged
         where TState : struct, IDeltaStepState<TWord>
-        where TPlaces : struct, IDeltaStepPlaces
     {
         Check(shape, projections, parameters, firstRow, positions, stateSlot, y);
         Require.Equal(Op, "columns of state", 4L * state.Columns, "Hv · Dv · Dk", shape.StateLength);
@@ -96,8 +93,8 @@ internal static class DeltaStep
             drafts = new DeltaStepDrafts(Float4.Words(Op, "stash", kept.Rows), kept.Accepted, kept: true, ringRows);
         }
 
-        var kernel = new DeltaStepKernel<TWord, TState, TPlaces>(operands, shape, state, ring, drafts);
-        return loader.Bind(DeltaStepKernel<TWord, TState, TPlaces>.DeltaStepRows, kernel.Config, kernel);
+        var kernel = new DeltaStepKernel<TWord, TState>(operands, shape, state, ring, drafts);
+        return loader.Bind(DeltaStepKernel<TWord, TState>.DeltaStepRows, kernel.Config, kernel);
     }
 
     private static void Check(

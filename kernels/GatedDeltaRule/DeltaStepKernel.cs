@@ -14,13 +14,12 @@ namespace QwenIlgpu.Kernels;
 /// them writes their rows into the ring, where a row never takes the place of one that another group still reads.
 /// </remarks>
 [LaunchBounds(256, MinGroups = 1)]
-[Instantiation(typeof(Float4), typeof(F32StepState), typeof(DeltaStepPlaces))]
-[Instantiation(typeof(UInt2), typeof(F16StepState), typeof(DeltaStepPlaces))]
-internal readonly struct DeltaStepKernel<TWord, TState, TPlaces>(
+[Instantiation(typeof(Float4), typeof(F32StepState))]
+[Instantiation(typeof(UInt2), typeof(F16StepState))]
+internal readonly struct DeltaStepKernel<TWord, TState>(
     DeltaStepOperands rows, DeltaShape shape, Matrix<TWord> state, Matrix<float> ring, DeltaStepDrafts drafts) : IGroupKernel
     where TWord : unmanaged
     where TState : struct, IDeltaStepState<TWord>
-    where TPlaces : struct, IDeltaStepPlaces
 {
     private const int MaxRows = DeltaStep.MaxRows;
     private const int MaxHeadWords = DeltaStep.MaxHeadDim / 4;
@@ -37,7 +36,7 @@ internal readonly struct DeltaStepKernel<TWord, TState, TPlaces>(
     /// <summary>One group per sequence and value head.</summary>
     public KernelConfig Config => new((int)rows.StateSlot.Length * shape.ValueHeads, DeltaStep.GroupThreads(shape));
 
-    public static void DeltaStepRows(DeltaStepKernel<TWord, TState, TPlaces> kernel) => kernel.Execute();
+    public static void DeltaStepRows(DeltaStepKernel<TWord, TState> kernel) => kernel.Execute();
 
     public void Execute()
     {
@@ -67,7 +66,7 @@ internal readonly struct DeltaStepKernel<TWord, TState, TPlaces>(
 
         ArrayView<Float4> stash = Stash(slot, head);
         for (int i = Group.IdxX; i < replays * StashWords; i += Group.DimX)
-            stashed[i] = stash[(TPlaces.StashedRow(i / StashWords) * StashWords) + (i % StashWords)];
+            stashed[i] = stash[i];
         Gates(gates, outputGates, head, first, count);
         for (int c = Group.IdxX; c < ConvolvedChannels; c += Group.DimX)
         {
@@ -153,8 +152,8 @@ internal readonly struct DeltaStepKernel<TWord, TState, TPlaces>(
     private void Store(ArrayView<TWord> columns, KeyWords left, KeyWords right, int column, int part)
     {
         int keyWords = shape.KeyHeadDim >> 2;
-        left.Store<TWord, TState>(columns, (TPlaces.StateColumn(column) * keyWords) + part, Parts);
-        right.Store<TWord, TState>(columns, (TPlaces.StateColumn(column + 1) * keyWords) + part, Parts);
+        left.Store<TWord, TState>(columns, (column * keyWords) + part, Parts);
+        right.Store<TWord, TState>(columns, ((column + 1) * keyWords) + part, Parts);
     }
 
     // Over the two or four neighbouring lanes of a column pair; every one of them gets the sums.

@@ -49,7 +49,7 @@ internal static class F16Tile
         for (int k = 0; k < steps; k++)
         {
             int at = place + ((word + (2 * k)) ^ (lane & 7));
-            sums = sums.MultiplyAdd<F16Operand>(a.K0, LoadMatrix.X4(ref shared[at]), LoadMatrix.X4(ref shared[at + (16 * rowWords)]));
+            sums = sums.MultiplyAdd(a.K0, LoadMatrix.X4(ref shared[at]), LoadMatrix.X4(ref shared[at + (16 * rowWords)]));
             a = a.Shifted();
         }
 
@@ -70,7 +70,7 @@ internal static class F16Tile
             int place = start + (tokenRow * rowWords);
             for (int k = 0; k < Steps; k++)
             {
-                half = half.MultiplyAdd<F16Operand>(
+                half = half.MultiplyAdd(
                     a.K0,
                     LoadMatrix.X4Transposed(ref shared[place + (word ^ swizzle)]),
                     LoadMatrix.X4Transposed(ref shared[place + ((word + 2) ^ swizzle)]));

@@ -15,7 +15,7 @@ internal readonly struct FragmentStrip(FragmentRow left, FragmentRow right)
     /// <summary>a: 16 × 16 f16; b0 … b48: B fragments of the columns from 0, 16, 32 and 48 on, each as ldmatrix gives two.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public FragmentStrip MultiplyAdd(UInt4 a, UInt4 b0, UInt4 b16, UInt4 b32, UInt4 b48) =>
-        new(Left.MultiplyAdd<F16Operand>(a, b0, b16), Right.MultiplyAdd<F16Operand>(a, b32, b48));
+        new(Left.MultiplyAdd(a, b0, b16), Right.MultiplyAdd(a, b32, b48));
 
     /// <summary>Rounded to f16, as the A operand of a product along these 64 columns.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -54,6 +54,22 @@ internal readonly struct FragmentStrip(FragmentRow left, FragmentRow right)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static UInt4 Pack(Float4 left, Float4 right) => new(
         F16x2.Pack(left.X, left.Y), F16x2.Pack(left.Z, left.W), F16x2.Pack(right.X, right.Y), F16x2.Pack(right.Z, right.W));
+}
+
+/// <summary>Accumulators of 16 × 32 outputs of one warp: four m16n8 fragments side by side.</summary>
+internal readonly struct FragmentRow(Float4 n0, Float4 n8, Float4 n16, Float4 n24)
+{
+    public readonly Float4 N0 = n0;
+    public readonly Float4 N8 = n8;
+    public readonly Float4 N16 = n16;
+    public readonly Float4 N24 = n24;
+
+    /// <summary>a: 16 × 16 f16; left and right: the B fragments of columns 0 … 15 and 16 … 31, each as ldmatrix gives two of them.</summary>
+    public FragmentRow MultiplyAdd(UInt4 a, UInt4 left, UInt4 right) => new(
+        Mma.F16(a, new UInt2(left.X, left.Y), N0),
+        Mma.F16(a, new UInt2(left.Z, left.W), N8),
+        Mma.F16(a, new UInt2(right.X, right.Y), N16),
+        Mma.F16(a, new UInt2(right.Z, right.W), N24));
 }
 
 /// <summary>A operand of 16 × 64 f16: the fragments of four m16n8k16 steps.</summary>

@@ -17,20 +17,18 @@ namespace QwenIlgpu.Kernels;
 /// The state is rounded to f16 as an operand, never where it is kept (but to its storage type after each chunk).
 /// </remarks>
 [LaunchBounds(GroupSize, MinGroups = 1)]
-[Instantiation(typeof(DeltaHead64), typeof(UInt2), typeof(F32StatePair), typeof(DynamicScanMemory), typeof(ChunkScanSteps))]
-[Instantiation(typeof(DeltaHead128), typeof(UInt2), typeof(F32StatePair), typeof(DynamicScanMemory), typeof(ChunkScanSteps))]
-[Instantiation(typeof(DeltaHead128), typeof(uint), typeof(F16StatePair), typeof(DynamicScanMemory), typeof(ChunkScanSteps))]
-internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory, TSteps>(
+[Instantiation(typeof(Dim64), typeof(UInt2), typeof(F32StatePair))]
+[Instantiation(typeof(Dim128), typeof(UInt2), typeof(F32StatePair))]
+[Instantiation(typeof(Dim128), typeof(uint), typeof(F16StatePair))]
+internal readonly struct TensorCoreChunkScanKernel<THeadDim, TPair, TState>(
     DeltaShape shape,
     DeltaScanOperands rows,
     ChunkList chunks,
     DeltaPrefillScratch scratch,
     Matrix<TPair> state) : IGroupKernel, ILaunchSize
-    where THead : struct, IDeltaHeadSize
+    where THeadDim : struct, IConstant
     where TPair : unmanaged
     where TState : struct, IDeltaStatePair<TPair>
-    where TMemory : struct, IScanMemory
-    where TSteps : struct, IChunkScanSteps
 {
     /// <summary>Threads of a group.</summary>
     public const int GroupSize = 128;
@@ -39,10 +37,10 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
     private const int BlockColumns = 64;                    // of V, 16 a warp
     private const int BlockWords = BlockColumns / 8;
 
-    private static int Blocks => THead.Dim / BlockColumns;
+    private static int Blocks => THeadDim.Value / BlockColumns;
 
     // The shared memory: K twice, Q, V, T, P, and the decays twice.
-    private static int RowWords => THead.Dim / 8;
+    private static int RowWords => THeadDim.Value / 8;
 
     private static int KeyTile => Rows * RowWords;
 
@@ -59,18 +57,18 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
     private static int SharedWords => DecayPlace + (2 * DeltaPrefillScratch.DecayWords);
 
     /// <summary>One group per sequence, value head and 64 columns of it.</summary>
-    public KernelConfig Config => LaunchSize.Config<TensorCoreChunkScanKernel<THead, TPair, TState, TMemory, TSteps>>(
+    public KernelConfig Config => LaunchSize.Config<TensorCoreChunkScanKernel<THeadDim, TPair, TState>>(
         new Index3D((int)rows.StateSlot.Length * shape.ValueHeads * Blocks, 1, 1));
 
     static int ILaunchSize.GroupSize => GroupSize;
 
-    public static int DynamicSharedBytes => TMemory.DynamicBytes(SharedWords);
+    public static int DynamicSharedBytes => SharedWords * 16;
 
-    public static void DeltaPrefillScan(TensorCoreChunkScanKernel<THead, TPair, TState, TMemory, TSteps> kernel) => kernel.Execute();
+    public static void DeltaPrefillScan(TensorCoreChunkScanKernel<THeadDim, TPair, TState> kernel) => kernel.Execute();
 
     public void Execute()
     {
-        ArrayView<UInt4> shared = TMemory.Words(SharedWords);
+        ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
         int column = (Grid.IdxX & (Blocks - 1)) * BlockColumns;
         int head = (int)((uint)Grid.IdxX / (uint)Blocks) % shape.ValueHeads;
         int keyHead = head / shape.Ratio;
@@ -83,10 +81,10 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
         ArrayView<UInt2> decays = shared.Cast<UInt2>();
         int lane = Group.IdxX & 31;
         int warp = Group.IdxX >> 5;
-        int transposedRow = TSteps.TransposedRow(lane);
+        int transposedRow = (lane & 7) + (((lane >> 3) & 1) << 3);
 
         // This lane's pairs of keys of value columns g and g + 8 of the warp's 16.
-        int pair = (((head * THead.Dim) + column + (16 * warp) + (lane >> 2)) * (THead.Dim / 2)) + (lane & 3);
+        int pair = (((head * THeadDim.Value) + column + (16 * warp) + (lane >> 2)) * (THeadDim.Value / 2)) + (lane & 3);
         int slot = rows.StateSlot[sequence];
         DeltaStateStrips carried = default;
         if (rows.Positions[rows.FirstRow[sequence]] != 0)
@@ -108,7 +106,7 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
             int beforePairs = 2 * decayPlace;
             int afterPairs = beforePairs + (Rows / 2);
 
-            TSteps.AwaitTiles();                            // K, the decays, Q and V are here, T and P may still be on their way
+            AsyncCopy.Wait1();                              // K, the decays, Q and V are here, T and P may still be on their way
             Group.Barrier();
             keyPlace = KeyTile - keyPlace;
             decayPlace = (2 * DecayPlace) + DeltaPrefillScratch.DecayWords - decayPlace;
@@ -128,7 +126,7 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
 
             StripOperand factor = Difference(shared, read, warp, lane).ToOperand();
 
-            TSteps.AwaitTiles();                            // T and P
+            AsyncCopy.Wait1();                              // T and P
             Group.Barrier();
             if (next < end)
                 LoadQueriesAndValues(shared, next, head, keyHead, column);
@@ -152,12 +150,12 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
                 LoadTriangles(shared, next, head);
             AsyncCopy.Commit();
 
-            StoreOutputs(sums, Outputs(first, count, (head * THead.Dim) + column + (16 * warp) + (lane >> 2)), count, 2 * (lane & 3));
+            StoreOutputs(sums, Outputs(first, count, (head * THeadDim.Value) + column + (16 * warp) + (lane >> 2)), count, 2 * (lane & 3));
             for (int half = 0; half < Blocks; half++)
             {
                 FragmentStrip strip = F16Tile.TimesColumns(
                     carried.First * decay, decayed, shared, keys, RowWords, half * BlockWords, transposedRow);
-                carried = carried.Appended<THead>(strip);
+                carried = carried.Appended<THeadDim>(strip);
             }
 
             carried = Round(carried);
@@ -308,7 +306,7 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
     private static Float4 LoadFragment(ArrayView<TPair> slot, int pair)
     {
         UInt2 above = TState.Load(slot[pair]);
-        UInt2 below = TState.Load(slot[pair + (4 * THead.Dim)]);
+        UInt2 below = TState.Load(slot[pair + (4 * THeadDim.Value)]);
         return new Float4(
             Interop.IntAsFloat(above.X), Interop.IntAsFloat(above.Y), Interop.IntAsFloat(below.X), Interop.IntAsFloat(below.Y));
     }
@@ -337,7 +335,7 @@ internal readonly struct TensorCoreChunkScanKernel<THead, TPair, TState, TMemory
     private static void StoreFragment(ArrayView<TPair> slot, int pair, Float4 values)
     {
         slot[pair] = TState.Store(values.X, values.Y);
-        slot[pair + (4 * THead.Dim)] = TState.Store(values.Z, values.W);
+        slot[pair + (4 * THeadDim.Value)] = TState.Store(values.Z, values.W);
     }
 
     private static DeltaStateStrips Round(DeltaStateStrips strips) =>

@@ -59,27 +59,23 @@ internal static class PrefillMatMul
         _ when !PrefillTiles.Of(PrefillShape.Of([projections[0].Weight], finish.SwiGlu).Format).Contains(tile) =>
             throw new ArgumentException($"{Op}: {projections[0].Weight} has no tile {PrefillTiles.NameOf(tile)}"),
         PrefillTile.Wide when loader.Accelerator.AcceleratorType == AcceleratorType.Cuda =>
-            Bind<WidePrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch),
-        PrefillTile.Wide => Bind<RolledPrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch),
-        PrefillTile.Small => Bind<SmallPrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch),
-        _ => Bind<FewTokensPrefillTile, PrefillSteps, DecodeSteps>(loader, x, projections, finish, scratch),
+            Bind<WidePrefillTile>(loader, x, projections, finish, scratch),
+        PrefillTile.Wide => Bind<RolledPrefillTile>(loader, x, projections, finish, scratch),
+        PrefillTile.Small => Bind<SmallPrefillTile>(loader, x, projections, finish, scratch),
+        _ => Bind<FewTokensPrefillTile>(loader, x, projections, finish, scratch),
     };
 
-    /// <summary>With a given tile, and with other steps in place of the kernel's own.</summary>
-    public static Launch Bind<TTile, TSteps, TCodes>(
+    /// <summary>With a given tile.</summary>
+    public static Launch Bind<TTile>(
         KernelLoader loader, PackedRows x, ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish, DecodeScratch scratch)
-        where TTile : struct, IPrefillTile
-        where TSteps : struct, IPrefillSteps
-        where TCodes : struct, IDecodeSteps => x.Operand == TensorCoreType.F16
-            ? Bind<F16Decode, TTile, TSteps, TCodes>(loader, x, projections, finish, scratch)
-            : Bind<Bf16Decode, TTile, TSteps, TCodes>(loader, x, projections, finish, scratch);
+        where TTile : struct, IPrefillTile => x.Operand == TensorCoreType.F16
+            ? Bind<F16Decode, TTile>(loader, x, projections, finish, scratch)
+            : Bind<Bf16Decode, TTile>(loader, x, projections, finish, scratch);
 
-    private static Launch Bind<TOperand, TTile, TSteps, TCodes>(
+    private static Launch Bind<TOperand, TTile>(
         KernelLoader loader, PackedRows x, ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish, DecodeScratch scratch)
         where TOperand : struct, IDecodeOperand
         where TTile : struct, IPrefillTile
-        where TSteps : struct, IPrefillSteps
-        where TCodes : struct, IDecodeSteps
     {
         Check(x, projections, finish);
         int[] rows = [.. projections.ToArray().Select(p => p.Weight.Rows)];
@@ -96,15 +92,15 @@ internal static class PrefillMatMul
         var words = new Matrix<UInt4>(x.Words, x.Rows, x.StrideWords);
         var grid = new Index3D(plan.Groups, plan.Cut.Splits, 1);
         return main.Dense is not null ? Bind<DenseTiles<TOperand>>()
-            : main.Int8 is not null ? Bind<Int8Tiles<TOperand, TCodes>>()
-            : main.Int4!.Value.GroupSize == Int4Layout.HalfTileColumns ? Bind<Int4HalfTiles<TOperand, TCodes>>()
-            : Bind<Int4Tiles<TOperand, TCodes>>();
+            : main.Int8 is not null ? Bind<Int8Tiles<TOperand>>()
+            : main.Int4!.Value.GroupSize == Int4Layout.HalfTileColumns ? Bind<Int4HalfTiles<TOperand>>()
+            : Bind<Int4Tiles<TOperand>>();
 
         Launch Bind<TTiles>()
             where TTiles : struct, IWeightTiles => loader.Bind(
-                PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>.PrefillMatMul,
-                LaunchSize.Config<PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>>(grid),
-                new PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(words, work, order));
+                PrefillMatMulKernel<TTiles, TOperand, TTile>.PrefillMatMul,
+                LaunchSize.Config<PrefillMatMulKernel<TTiles, TOperand, TTile>>(grid),
+                new PrefillMatMulKernel<TTiles, TOperand, TTile>(words, work, order));
     }
 
     private static void Check(PackedRows x, ReadOnlySpan<DecodeProjection> projections, DecodeFinish finish)

@@ -13,34 +13,33 @@ namespace QwenIlgpu.Kernels;
 /// grid's second dimension) the splits in their order, by the group that comes last. A group's tile: <see cref="PrefillOrder"/>.
 /// </remarks>
 [LaunchBounds(256)]
-[Instantiation(typeof(Int4Tiles<Bf16Decode, DecodeSteps>), typeof(Bf16Decode), typeof(WidePrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int4HalfTiles<Bf16Decode, DecodeSteps>), typeof(Bf16Decode), typeof(WidePrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int8Tiles<Bf16Decode, DecodeSteps>), typeof(Bf16Decode), typeof(WidePrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(Bf16Decode), typeof(WidePrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int4Tiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(WidePrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int4HalfTiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(WidePrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int8Tiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(WidePrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(DenseTiles<F16Decode>), typeof(F16Decode), typeof(WidePrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int4Tiles<Bf16Decode, DecodeSteps>), typeof(Bf16Decode), typeof(SmallPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int4HalfTiles<Bf16Decode, DecodeSteps>), typeof(Bf16Decode), typeof(SmallPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int8Tiles<Bf16Decode, DecodeSteps>), typeof(Bf16Decode), typeof(SmallPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(Bf16Decode), typeof(SmallPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int4Tiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(SmallPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int4HalfTiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(SmallPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int8Tiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(SmallPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(DenseTiles<F16Decode>), typeof(F16Decode), typeof(SmallPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int4Tiles<Bf16Decode, DecodeSteps>), typeof(Bf16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int4HalfTiles<Bf16Decode, DecodeSteps>), typeof(Bf16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(Bf16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int4Tiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(Int4HalfTiles<F16Decode, DecodeSteps>), typeof(F16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
-[Instantiation(typeof(DenseTiles<F16Decode>), typeof(F16Decode), typeof(FewTokensPrefillTile), typeof(PrefillSteps))]
-internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(Matrix<UInt4> x, DecodeWork work, PrefillOrder order)
+[Instantiation(typeof(Int4Tiles<Bf16Decode>), typeof(Bf16Decode), typeof(WidePrefillTile))]
+[Instantiation(typeof(Int4HalfTiles<Bf16Decode>), typeof(Bf16Decode), typeof(WidePrefillTile))]
+[Instantiation(typeof(Int8Tiles<Bf16Decode>), typeof(Bf16Decode), typeof(WidePrefillTile))]
+[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(Bf16Decode), typeof(WidePrefillTile))]
+[Instantiation(typeof(Int4Tiles<F16Decode>), typeof(F16Decode), typeof(WidePrefillTile))]
+[Instantiation(typeof(Int4HalfTiles<F16Decode>), typeof(F16Decode), typeof(WidePrefillTile))]
+[Instantiation(typeof(Int8Tiles<F16Decode>), typeof(F16Decode), typeof(WidePrefillTile))]
+[Instantiation(typeof(DenseTiles<F16Decode>), typeof(F16Decode), typeof(WidePrefillTile))]
+[Instantiation(typeof(Int4Tiles<Bf16Decode>), typeof(Bf16Decode), typeof(SmallPrefillTile))]
+[Instantiation(typeof(Int4HalfTiles<Bf16Decode>), typeof(Bf16Decode), typeof(SmallPrefillTile))]
+[Instantiation(typeof(Int8Tiles<Bf16Decode>), typeof(Bf16Decode), typeof(SmallPrefillTile))]
+[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(Bf16Decode), typeof(SmallPrefillTile))]
+[Instantiation(typeof(Int4Tiles<F16Decode>), typeof(F16Decode), typeof(SmallPrefillTile))]
+[Instantiation(typeof(Int4HalfTiles<F16Decode>), typeof(F16Decode), typeof(SmallPrefillTile))]
+[Instantiation(typeof(Int8Tiles<F16Decode>), typeof(F16Decode), typeof(SmallPrefillTile))]
+[Instantiation(typeof(DenseTiles<F16Decode>), typeof(F16Decode), typeof(SmallPrefillTile))]
+[Instantiation(typeof(Int4Tiles<Bf16Decode>), typeof(Bf16Decode), typeof(FewTokensPrefillTile))]
+[Instantiation(typeof(Int4HalfTiles<Bf16Decode>), typeof(Bf16Decode), typeof(FewTokensPrefillTile))]
+[Instantiation(typeof(DenseTiles<Bf16Decode>), typeof(Bf16Decode), typeof(FewTokensPrefillTile))]
+[Instantiation(typeof(Int4Tiles<F16Decode>), typeof(F16Decode), typeof(FewTokensPrefillTile))]
+[Instantiation(typeof(Int4HalfTiles<F16Decode>), typeof(F16Decode), typeof(FewTokensPrefillTile))]
+[Instantiation(typeof(DenseTiles<F16Decode>), typeof(F16Decode), typeof(FewTokensPrefillTile))]
+internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile>(Matrix<UInt4> x, DecodeWork work, PrefillOrder order)
     : IGroupKernel, ILaunchSize
     where TTiles : struct, IWeightTiles
     where TOperand : struct, IDecodeOperand
     where TTile : struct, IPrefillTile
-    where TSteps : struct, IPrefillSteps
 {
     public static int GroupSize => TTile.Warps * 32;
 
@@ -48,7 +47,7 @@ internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(Ma
 
     private static int TilesPerBlock => DecodeColumns.BlockColumns / TTiles.Columns;
 
-    public static void PrefillMatMul(PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps> kernel) => kernel.Execute();
+    public static void PrefillMatMul(PrefillMatMulKernel<TTiles, TOperand, TTile> kernel) => kernel.Execute();
 
     public void Execute()
     {
@@ -71,14 +70,14 @@ internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile, TSteps>(Ma
         // Of four words of eight tokens: what the lane names to ldmatrix, or takes itself.
         int place = TTiles.TakesOctets
             ? PrefillStages<TTile>.Place(lane >> 2, lane & 3)
-            : PrefillStages<TTile>.Place(TSteps.FragmentToken(lane), lane >> 3);
+            : PrefillStages<TTile>.Place(lane & 7, lane >> 3);
         PrefillSums sums = default;
         int stage = 0;
         int arriving = 2;
         for (; block < end; block++)
         {
             weights = weights.Load(firstRows, secondRows, (block * TilesPerBlock) + 1);
-            TSteps.AwaitStage();
+            AsyncCopy.Wait1();                          // this stage is here, the one behind it may still be on its way
             Group.Barrier();                            // also: nobody still reads the stage that is overwritten now
             ArrayView<UInt4> left = From(shared, PrefillStages<TTile>.Begin(stage) + place);
             ArrayView<UInt4> right = From(shared, PrefillStages<TTile>.Begin(stage) + (place ^ 4));

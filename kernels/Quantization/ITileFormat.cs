@@ -33,7 +33,7 @@ internal readonly struct StepWeights(Float4 above, Float4 below)
 }
 
 /// <summary>Halves of INT4 tiles: words X and Y of a lane, or Z and W.</summary>
-internal readonly struct Int4HalfTiles<TZero> : ITileFormat
+internal readonly struct Int4TileHalves<TZero> : ITileFormat
     where TZero : struct, IZeroPoint
 {
     public static ArrayView<UInt4> RowTile(ArrayView<UInt4> codes, int rowTile, int columns, int groupSize)

@@ -22,17 +22,17 @@ internal sealed class LaunchSizeTests : TinyModelTests
     {
         KernelEntry told = headDim switch
         {
-            64 => EntryOf<PrefillAttentionKernel<OutputTile64, OneHead, DynamicTiles, PrefillAttentionSteps>>(),
-            128 => EntryOf<PrefillAttentionKernel<Twice<OutputTile64>, OneHead, DynamicTiles, PrefillAttentionSteps>>(),
-            _ => EntryOf<PrefillAttentionKernel<Twice<Twice<OutputTile64>>, OneHead, DynamicTiles, PrefillAttentionSteps>>(),
+            64 => EntryOf<PrefillAttentionKernel<OutputTile64, One>>(),
+            128 => EntryOf<PrefillAttentionKernel<Twice<OutputTile64>, One>>(),
+            _ => EntryOf<PrefillAttentionKernel<Twice<Twice<OutputTile64>>, One>>(),
         };
 
-        AssertAsked(told, bytes, Attention<OneHead>(headDim));
+        AssertAsked(told, bytes, Attention<One>(headDim));
     }
 
     [Test]
     public void PrefillAttentionOfTwoHeads() => AssertAsked(
-        EntryOf<PrefillAttentionKernel<Twice<Twice<OutputTile64>>, TwoHeads, DynamicTiles, PrefillAttentionSteps>>(), 128 << 10, Attention<TwoHeads>(256));
+        EntryOf<PrefillAttentionKernel<Twice<Twice<OutputTile64>>, Two>>(), 128 << 10, Attention<Two>(256));
 
     [TestCase(64, false, 50_176)]
     [TestCase(128, false, 74_752)]
@@ -40,16 +40,16 @@ internal sealed class LaunchSizeTests : TinyModelTests
     public void ChunkScan(int headDim, bool inF16, int bytes)
     {
         KernelEntry told = headDim == 64
-            ? EntryOf<TensorCoreChunkScanKernel<DeltaHead64, UInt2, F32StatePair, DynamicScanMemory, ChunkScanSteps>>()
+            ? EntryOf<TensorCoreChunkScanKernel<Dim64, UInt2, F32StatePair>>()
             : inF16
-                ? EntryOf<TensorCoreChunkScanKernel<DeltaHead128, uint, F16StatePair, DynamicScanMemory, ChunkScanSteps>>()
-                : EntryOf<TensorCoreChunkScanKernel<DeltaHead128, UInt2, F32StatePair, DynamicScanMemory, ChunkScanSteps>>();
+                ? EntryOf<TensorCoreChunkScanKernel<Dim128, uint, F16StatePair>>()
+                : EntryOf<TensorCoreChunkScanKernel<Dim128, UInt2, F32StatePair>>();
         var shape = new DeltaShape(1, 1, headDim, headDim);
         const int Rows = 64;
         var scratch = new DeltaPrefillScratch(shape, Rows, 1, memory.Allocate<float>(DeltaPrefillScratch.Floats(shape, Rows, 1)));
         DeltaStates state = inF16 ? Matrix<ushort>(1, shape.StateLength) : Matrix<float>(1, shape.StateLength);
 
-        AssertAsked(told, bytes, DeltaPrefill.BindRule<DynamicScanMemory, ChunkScanSteps>(
+        AssertAsked(told, bytes, DeltaPrefill.BindRule(
             Model.Device.Loader, shape, scratch, state, Ints(2), Ints(Rows), Ints(1), new ChunkList(Ints(1), Ints(1), Ints(2)),
             Matrix<float>(Rows, headDim))[^1]);
     }
@@ -71,12 +71,12 @@ internal sealed class LaunchSizeTests : TinyModelTests
     }
 
     private Launch Attention<THeads>(int headDim)
-        where THeads : struct, IGroupHeads
+        where THeads : struct, IConstant
     {
-        int heads = THeads.Count;
+        int heads = THeads.Value;
         long pageElements = (long)KvCache.PageTokens * headDim;
         var pages = new KvPages<ushort>(memory.Allocate<ushort>(pageElements), memory.Allocate<ushort>(pageElements), 1, 1, headDim);
-        return PrefillAttention.Bind<THeads, DynamicTiles, PrefillAttentionSteps>(
+        return PrefillAttention.Bind<THeads>(
             Model.Device.Loader, Matrix<float>(1, 2 * heads * headDim), pages, Ints(1), Ints(1), new Matrix<int>(Ints(1), 1, 1),
             new ChunkList(Ints(1), Ints(1), Ints(2)), heads, Matrix<float>(1, heads * headDim));
     }

@@ -17,7 +17,7 @@ internal sealed class DecodeAttentionPtxTests
     {
         Ptxas ptxas = Ptxas.FindOrSkip();
         var architecture = new CudaArchitecture(major, minor);
-        string ptx = PtxBuild.Shared.Text(KernelCatalogue.Named($"DecodeAttentionKernel<{head}, DecodeAttentionSteps>"), architecture);
+        string ptx = PtxBuild.Shared.Text(KernelCatalogue.Named($"DecodeAttentionKernel<{head}>"), architecture);
 
         AssembledKernel used = ptxas.Assemble(ptx, architecture);
 

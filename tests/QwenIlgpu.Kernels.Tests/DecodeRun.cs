@@ -48,14 +48,11 @@ internal sealed class DecodeRun
             plan.Tickets > 0 ? device.Upload(new int[plan.Tickets]) : default);
     }
 
-    public float[] Y() => Y<DecodeSteps>();
-
-    public float[] Y<TSteps>()
-        where TSteps : struct, IDecodeSteps
+    public float[] Y()
     {
         Matrix<float> y = On.Poisoned<float>(m, n);
         ArrayView<float> norm = NormSeed == 0 ? default : On.Upload(Floats(NormSeed, k));
-        On.Run(DecodeMatMul.Bind<TSteps>(
+        On.Run(DecodeMatMul.Bind(
             On.Loader,
             new DecodeRows(On.Upload(X, m, k), norm, Eps),
             [new DecodeProjection(weights.Upload(On), y)],

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using ILGPU;
 
@@ -28,6 +29,23 @@ internal sealed class DecodeWeights
     }
 
     public LinearMatrix Upload(TestDevice device) => upload(device);
+
+    /// <summary>INT4 of the same values, each nibble of a lane's words in the place of the next.</summary>
+    public DecodeWeights WithRotatedNibbles() => new(Values, device =>
+    {
+        Int4Matrix w = upload(device).Int4!.Value;
+        UInt4[] rotated =
+            Array.ConvertAll(device.Download(w.Codes), c => new UInt4(Rotated(c.X), Rotated(c.Y), Rotated(c.Z), Rotated(c.W)));
+        return w with { Codes = device.Upload(rotated) };
+    });
+
+    /// <summary>INT4 of the same values, an even number of groups a row, each with its neighbour's scales.</summary>
+    public DecodeWeights WithNeighboursScales() => new(Values, device =>
+    {
+        Int4Matrix w = upload(device).Int4!.Value;
+        ushort[] scales = device.Download(w.Scales);
+        return w with { Scales = device.Upload([.. scales.Select((_, i) => scales[i ^ Int4Layout.TileRows])]) };
+    });
 
     private static DecodeWeights Int4(Random random, int rows, int columns, int group, WeightType scaleType, bool symmetric)
     {
@@ -97,6 +115,8 @@ internal sealed class DecodeWeights
         return new DecodeWeights(
             DenseMatrixReference.Unpack(type, words, rows, columns), device => new DenseMatrix(type, device.Upload(words), rows, columns));
     }
+
+    private static uint Rotated(uint word) => BitOperations.RotateLeft(word, 4);
 
     // Neighbouring groups differ by up to four times.
     private static (ushort Bits, double Value) Scale(Random random, WeightType type)

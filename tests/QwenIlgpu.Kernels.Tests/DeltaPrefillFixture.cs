@@ -10,12 +10,7 @@ internal sealed record DeltaPart(int Position, DeltaSequence Sequence, int[]? Sn
 internal static class DeltaPrefillFixture
 {
     public static (float[] Y, float[][] States, float[][] Extra) Run(
-        TestDevice device, DeltaShape shape, bool f16, int extraSlots, params DeltaPart[] parts) =>
-        Run<ChunkScanSteps>(device, shape, f16, extraSlots, parts);
-
-    public static (float[] Y, float[][] States, float[][] Extra) Run<TSteps>(
         TestDevice device, DeltaShape shape, bool f16, int extraSlots, params DeltaPart[] parts)
-        where TSteps : struct, IChunkScanSteps
     {
         // Slots in descending order, then those for snapshots, and slot 0 that belongs to nobody.
         int slots = 1 + extraSlots + parts.Length;
@@ -47,12 +42,9 @@ internal static class DeltaPrefillFixture
         Write(device, scratch.Beta.Data.SubView(0, step.Rows * shape.ValueHeads), [.. parts.SelectMany(p => p.Sequence.Beta)]);
         Write(device, scratch.G.Data.SubView(0, step.Rows * shape.ValueHeads), [.. parts.SelectMany(p => p.Sequence.G)]);
         Matrix<float> y = device.Poisoned<float>(step.Rows, shape.ValueChannels);
-        device.Run(device.Accelerator.AcceleratorType == AcceleratorType.Cuda ? Bind<DynamicScanMemory>() : Bind<StaticScanMemory>());
-
-        Launch[] Bind<TMemory>()
-            where TMemory : struct, IScanMemory => DeltaPrefill.BindRule<TMemory, TSteps>(
-                device.Loader, shape, scratch, states, device.Upload(step.FirstRow), device.Upload(step.Positions), device.Upload(step.StateSlot),
-                chunks, y, parts.Any(p => p.Snapshots is not null) ? device.Upload(snapshots) : null);
+        device.Run(DeltaPrefill.BindRule(
+            device.Loader, shape, scratch, states, device.Upload(step.FirstRow), device.Upload(step.Positions), device.Upload(step.StateSlot),
+            chunks, y, parts.Any(p => p.Snapshots is not null) ? device.Upload(snapshots) : null));
 
         float[] State(int slot) => states.F32 is { } f32
             ? device.Download(f32.Row(slot))

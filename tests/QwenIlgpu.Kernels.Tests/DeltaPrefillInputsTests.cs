@@ -78,7 +78,7 @@ internal sealed class DeltaPrefillInputsTests
             device.Run(
             [
                 step.BindInputs(ring),
-                .. DeltaPrefill.BindRule<StaticScanMemory, ChunkScanSteps>(
+                .. DeltaPrefill.BindRule(
                     device.Loader, shape, step.Scratch, state, step.FirstRow, step.Positions, step.StateSlot, step.Chunks, o),
                 GatedRmsNorm.Bind(
                     device.Loader, o, step.Projections.Z, step.Parameters.Norm, shape.ValueHeadDim, normed, step.Parameters.Eps),

@@ -42,7 +42,7 @@ internal sealed class DeltaPrefillOperandTests : KernelTests
 
     private static string Rejection(
         DeltaShape shape, int state = 8192, int positions = 3, int y = 128, int snapshots = 2, int chunks = 2) =>
-        Assert.Throws<ArgumentException>(() => DeltaPrefill.BindRule<StaticScanMemory, ChunkScanSteps>(
+        Assert.Throws<ArgumentException>(() => DeltaPrefill.BindRule(
             Device.Loader,
             shape,
             new DeltaPrefillScratch(shape, 3, 2, Device.Uninitialised<float>(DeltaPrefillScratch.Floats(shape, 3, 2))),

@@ -46,11 +46,29 @@ internal sealed class DeltaStepSlots
 
     public void Accept(int slot, int rows) => Write(stash!.Value.Accepted.SubView(slot, 1), [rows]);
 
-    /// <summary>Runs one step; returns its rows of y.</summary>
-    public float[] Step(params (int Slot, DeltaStepSequence Sequence, int Start, int Rows)[] parts) => Step<DeltaStepPlaces>(parts);
+    /// <summary>Two value columns of every head's float state in each other's place.</summary>
+    public void ExchangeStateColumns(int slot, int left, int right)
+    {
+        for (int head = 0; head < shape.ValueHeads; head++)
+        {
+            int first = head * shape.ValueHeadDim;
+            Exchange(States.F32!.Value.Row(slot), shape.KeyHeadDim, first + left, first + right);
+        }
+    }
 
-    public float[] Step<TPlaces>(params (int Slot, DeltaStepSequence Sequence, int Start, int Rows)[] parts)
-        where TPlaces : struct, IDeltaStepPlaces
+    /// <summary>Two stashed rows of every head in each other's place.</summary>
+    public void ExchangeStashedRows(int slot, int left, int right)
+    {
+        int length = DeltaStash.Columns(shape) / (shape.ValueHeads * DeltaStep.MaxRows);
+        for (int head = 0; head < shape.ValueHeads; head++)
+        {
+            int first = head * DeltaStep.MaxRows;
+            Exchange(stash!.Value.Rows.Row(slot), length, first + left, first + right);
+        }
+    }
+
+    /// <summary>Runs one step; returns its rows of y.</summary>
+    public float[] Step(params (int Slot, DeltaStepSequence Sequence, int Start, int Rows)[] parts)
     {
         var step = new PackedStep([.. parts.Select(p => (p.Slot, p.Start, p.Rows))]);
         Matrix<float> Upload(Func<DeltaStepSequence, float[]> of, int width) => device.Upload<float>(
@@ -62,10 +80,7 @@ internal sealed class DeltaStepSlots
         ArrayView<int> firstRow = device.Upload(step.FirstRow);
         ArrayView<int> positions = device.Upload(step.Positions);
         ArrayView<int> stateSlot = device.Upload(step.StateSlot);
-        device.Run(typeof(TPlaces) == typeof(DeltaStepPlaces)
-            ? DeltaStep.Bind(device.Loader, shape, projections, parameters, States, Ring, firstRow, positions, stateSlot, y, stash)
-            : DeltaStep.Bind<Float4, F32StepState, TPlaces>(
-                device.Loader, shape, projections, parameters, States.F32Words("test"), Ring, firstRow, positions, stateSlot, y, stash));
+        device.Run(DeltaStep.Bind(device.Loader, shape, projections, parameters, States, Ring, firstRow, positions, stateSlot, y, stash));
         return device.Download(y);
     }
 
@@ -107,6 +122,13 @@ internal sealed class DeltaStepSlots
     private DeltaParameters Parameters() => new(
         device.Upload(layer.Conv1d, shape.Channels, 4), device.Upload(layer.ALog), device.Upload(layer.DtBias), device.Upload(layer.Norm),
         DeltaStepSequence.Eps);
+
+    private void Exchange(ArrayView<float> view, int length, int left, int right)
+    {
+        float[] row = device.Download(view.SubView(left * length, length));
+        Write(view.SubView(left * length, length), device.Download(view.SubView(right * length, length)));
+        Write(view.SubView(right * length, length), row);
+    }
 
     private void Write<T>(ArrayView<T> destination, T[] values)
         where T : unmanaged

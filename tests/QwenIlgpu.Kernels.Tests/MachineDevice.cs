@@ -32,16 +32,25 @@ internal static partial class MachineDevice
     /// <summary>The rules that a run breaks when the text of every kernel that it loads is edited before; none where it breaks none.</summary>
     public static IReadOnlyList<Fault> FaultsOf(Action run, Func<string, string>? edit = null, params Declaration[] declared)
     {
-        MachineDriver.Edit = edit;
         try
         {
-            using var fresh = new KernelLoader(Shared.Accelerator);
-            With(o => o with { Declared = declared }, () => Shared.With(fresh, run));
+            With(o => o with { Declared = declared }, () => Edited(edit, run));
             return [];
         }
         catch (AssertionException) when (MachineDriver.LastFault is not null)
         {
             return MachineDriver.LastFault.Faults;
+        }
+    }
+
+    /// <summary>Runs something whose kernels' text is edited before they are loaded.</summary>
+    public static void Edited(Func<string, string>? edit, Action run)
+    {
+        MachineDriver.Edit = edit;
+        try
+        {
+            using var fresh = new KernelLoader(Shared.Accelerator);
+            Shared.With(fresh, run);
         }
         finally
         {

@@ -63,6 +63,16 @@ internal sealed class PagedSequences<TStorage, TFormat>
     public static (int Sequence, int Position)[] Rows(int sequence, int first, int count) =>
         [.. Enumerable.Range(first, count).Select(position => (sequence, position))];
 
+    /// <summary>On the device every sequence's block is the page of another block from now on.</summary>
+    public void NamePage(int block, int asThatOf)
+    {
+        for (int s = 0; s < sequences.Length; s++)
+        {
+            PageTable.Row(s + 1).SubView(block, 1).CopyFromCPU(device.Stream, [Table[s + 1, asThatOf]]);
+            device.Stream.Synchronize();
+        }
+    }
+
     /// <summary>Appends rows in one launch; sequence −1 is a padding row.</summary>
     public void Append(params (int Sequence, int Position)[] rows)
     {
@@ -92,9 +102,8 @@ internal sealed class PagedSequences<TStorage, TFormat>
     /// <summary>
     /// The same by <see cref="PrefillAttention"/>, of bf16 pages: rows of a sequence lie side by side in the order of their positions.
     /// </summary>
-    public float[] AttendChunks<THeads, TSteps>(float[] q, params (int Sequence, int Position)[] rows)
-        where THeads : struct, IGroupHeads
-        where TSteps : struct, IPrefillAttentionSteps
+    public float[] AttendChunks<THeads>(float[] q, params (int Sequence, int Position)[] rows)
+        where THeads : struct, IConstant
     {
         var bf16 = (KvPages<ushort>)(object)Pages;
         int[] firstRow = [.. Enumerable.Range(0, rows.Length).Where(i => i == 0 || rows[i - 1].Sequence != rows[i].Sequence), rows.Length];
@@ -106,12 +115,9 @@ internal sealed class PagedSequences<TStorage, TFormat>
         var chunks = new ChunkList(device.Upload(chunkFirstRow), device.Upload(chunkRows), device.Upload(firstChunk));
         Matrix<float> y = device.Poisoned<float>(rows.Length, heads * headDim);
         Matrix<float> queries = device.Upload(q, rows.Length, heads * 2 * headDim);
-        device.Run(device.Accelerator.AcceleratorType == AcceleratorType.Cuda ? Bind<DynamicTiles>() : Bind<StaticTiles>());
+        device.Run(PrefillAttention.Bind<THeads>(
+            device.Loader, queries, bf16, Slots(rows), Positions(rows), PageTable, chunks, heads, y));
         return device.Download(y);
-
-        Launch Bind<TMemory>()
-            where TMemory : struct, ITileMemory => PrefillAttention.Bind<THeads, TMemory, TSteps>(
-                device.Loader, queries, bf16, Slots(rows), Positions(rows), PageTable, chunks, heads, y);
     }
 
     /// <summary>The definition, over keys and values rounded to the pages' element type.</summary>

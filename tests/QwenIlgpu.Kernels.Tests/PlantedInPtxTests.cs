@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using ILGPU;
 using QwenIlgpu.PtxMachine;
 
@@ -11,6 +10,10 @@ namespace QwenIlgpu.Kernels.Tests;
 [NonParallelizable]
 internal sealed class PlantedInPtxTests
 {
+    private const string WaitForAll = @"cp\.async\.wait_group 0;";
+    private const string WaitForAllButOne = @"cp\.async\.wait_group 1;";
+    private const string Barrier = @"bar\.sync\s+0;";
+
     [OneTimeSetUp]
     public void NeedsTheMachine() => Assume.That(WarpDevice.Usual, Is.EqualTo("machine"), "another device is asked for");
 
@@ -20,34 +23,50 @@ internal sealed class PlantedInPtxTests
     // The last copies of a tile fill with zeros what nobody multiplies; they may land after the flag of the last group, or after sums.
     [Test]
     public void AMatMulThatReusesMemoryUnderItsLastCopies() => Assert.That(
-        KindsOf(PrefillMatMulOnce, text => Without(text, "cp.async.wait_group 0;")), Has.Member(FaultKind.PendingCopy));
+        KindsOf(PrefillMatMulOnce, PtxEdit.Of("Kernel_PrefillMatMul", WaitForAll, "")), Has.Member(FaultKind.PendingCopy));
+
+    [Test]
+    public void AMatMulThatMultipliesAStageBeforeItCame() => Assert.That(
+        KindsOf(PrefillMatMulOnce, PtxEdit.Of("Kernel_PrefillMatMul", WaitForAllButOne, "")), Has.Member(FaultKind.PendingCopy));
+
+    [Test]
+    public void ADecodeAttentionThatReadsASliceBeforeItCame() => Assert.That(
+        KindsOf(DecodeAttentionOnce, PtxEdit.Of("Kernel_DecodeAttention", WaitForAll, "")), Has.Member(FaultKind.PendingCopy));
+
+    [Test]
+    public void AChunkScanThatReadsItsTilesBeforeTheyCame() => Assert.That(
+        KindsOf(ChunkScanOnce, PtxEdit.Of("Kernel_DeltaPrefillScan", WaitForAllButOne, "")), Has.Member(FaultKind.PendingCopy));
+
+    [TestCase("")]
+    [TestCase("cp.async.wait_group 1;")]
+    public void AMatMulOfTwoStagesThatWaitsForTooFew(string instead) => Assert.That(
+        KindsOf(TensorCoreMatMulOnce, PtxEdit.Of("Kernel_TensorCoreMatMul", WaitForAll, instead)), Has.Member(FaultKind.PendingCopy));
 
     [Test]
     public void AnAttentionThatReadsKeysBeforeTheyCame() => Assert.That(
-        KindsOf(PrefillAttentionOnce, text => Without(text, "cp.async.wait_group 0;")), Has.Member(FaultKind.PendingCopy));
+        KindsOf(PrefillAttentionOnce, PtxEdit.Of("Kernel_PrefillAttention", WaitForAll, "")), Has.Member(FaultKind.PendingCopy));
+
+    // A token is its own place in the page, however many there are: what nobody wrote has weight 0, and 0 times anything is anything.
+    [Test]
+    public void ADecodeAttentionThatReadsBehindTheLastToken() => Assert.That(
+        KindsOf(
+            () => DecodeAttentionTests.RunOnce(MachineDevice.Shared, 67),
+            PtxEdit.Of("Kernel_DecodeAttention", @"(setp\.lt\.s32\s+(%p\d+), (%r\d+), (%r\d+);\s+)selp\.b32\s+(%r\d+), \3, \4, \2;", "$1mov.b32 $5, $3;")),
+        Has.Member(FaultKind.UnwrittenMemory));
 
     // On OpenCL every warp instruction is a barrier of the group, which hides that one is missing.
     [Test]
     public void AnAttentionWithoutBarriers() => Assert.That(
-        KindsOf(PrefillAttentionOnce, text => Regex.Replace(text, @"bar\.sync\s+0;", "")), Has.Member(FaultKind.SharedRace));
+        KindsOf(PrefillAttentionOnce, PtxEdit.Of("Kernel_PrefillAttention", Barrier, "")), Has.Member(FaultKind.SharedRace));
 
     // The barrier before a ticket makes the release of one thread that of its group.
     [Test]
-    public void ASplitThatTakesItsTicketBeforeTheOthersHaveStored()
-    {
-        // Blocks of a text are in no order of time: one barrier after the other is taken away.
-        string text = "";
-        KindsOf(SplitMatMulOnce, t => text = t);
-        Match[] barriers = [.. Regex.Matches(text, @"bar\.sync\s+0;").Cast<Match>()];
-
-        bool isFound = barriers.Any(b => KindsOf(SplitMatMulOnce, _ => text.Remove(b.Index, b.Length)).Contains(FaultKind.GlobalRace));
-
-        Assert.That(isFound, Is.True, $"{barriers.Length} barriers");
-    }
+    public void ASplitThatTakesItsTicketBeforeTheOthersHaveStored() => Assert.That(
+        PtxEdit.OneByOne("Kernel_DecodeMatMul", Barrier, "", SplitMatMulOnce).Any(e => KindsOf(SplitMatMulOnce, e).Contains(FaultKind.GlobalRace)));
 
     [Test]
     public void ASplitWhoseTicketOrdersNothing() => Assert.That(
-        KindsOf(SplitMatMulOnce, text => text.Replace("atom.acq_rel.gpu", "atom.relaxed.gpu", StringComparison.Ordinal)),
+        KindsOf(SplitMatMulOnce, PtxEdit.Of("Kernel_DecodeMatMul", @"atom\.acq_rel\.gpu", "atom.relaxed.gpu")),
         Has.Member(FaultKind.GlobalRace));
 
     [Test]
@@ -56,6 +75,9 @@ internal sealed class PlantedInPtxTests
         Assert.That(KindsOf(PrefillMatMulOnce), Is.Empty);
         Assert.That(KindsOf(PrefillAttentionOnce), Is.Empty);
         Assert.That(KindsOf(SplitMatMulOnce), Is.Empty);
+        Assert.That(KindsOf(DecodeAttentionOnce), Is.Empty);
+        Assert.That(KindsOf(ChunkScanOnce), Is.Empty);
+        Assert.That(KindsOf(TensorCoreMatMulOnce), Is.Empty);
     });
 
     /// <summary>What is declared is broken, or the declaration is one too many.</summary>
@@ -145,12 +167,6 @@ internal sealed class PlantedInPtxTests
     private static IEnumerable<FaultKind> KindsOf(Action run, Func<string, string>? edit = null) =>
         MachineDevice.FaultsOf(run, edit, MachineDeclarations.All).Select(f => f.Kind);
 
-    private static string Without(string text, string instruction)
-    {
-        Assert.That(text.Contains(instruction, StringComparison.Ordinal) || !text.Contains("cp.async", StringComparison.Ordinal), "there is nothing to take away");
-        return text.Replace(instruction, "", StringComparison.Ordinal);
-    }
-
     private static void PrefillMatMulOnce() => new PrefillRun(MachineDevice.Shared, 17, 192).Y(SmallWeights, 37);
 
     private static void SplitMatMulOnce()
@@ -164,6 +180,12 @@ internal sealed class PlantedInPtxTests
     }
 
     private static void PrefillAttentionOnce() => PrefillAttentionTests.RunOnce(MachineDevice.Shared);
+
+    private static void DecodeAttentionOnce() => DecodeAttentionTests.RunOnce(MachineDevice.Shared, 30);
+
+    private static void ChunkScanOnce() => DeltaPrefillTests.RunOnce(MachineDevice.Shared);
+
+    private static void TensorCoreMatMulOnce() => TensorCoreMatMulTests.RunOnce(MachineDevice.Shared);
 
     private static void AppendPaddingOnce()
     {

@@ -49,7 +49,7 @@ internal sealed class PrefillEpilogueTests
         {
             Device.Run(ExpandInt4.Bind(Device.Loader, codes, first, slice));
             var columns = new Matrix<float>(y.Data.SubView(first, y.Data.Length - first), M, SliceRows, Rows);
-            run.Run<RolledPrefillTile, PrefillSteps, DecodeSteps>([new DecodeProjection(slice, columns)], default);
+            run.Run<RolledPrefillTile>([new DecodeProjection(slice, columns)], default);
         }
 
         Assert.That(run.Deviation(Device.Download(y), weights, Rows), Is.LessThanOrEqualTo(2.05));
@@ -65,7 +65,7 @@ internal sealed class PrefillEpilogueTests
         var run = new PrefillRun(Device, M, K);
         Matrix<float>[] ys = [.. rows.Select(n => Device.Poisoned<float>(M, n))];
 
-        run.Run<RolledPrefillTile, PrefillSteps, DecodeSteps>(
+        run.Run<RolledPrefillTile>(
             [.. weights.Select((w, i) => new DecodeProjection(w.Upload(Device), ys[i]))], default);
 
         for (int i = 0; i < rows.Length; i++)
@@ -118,7 +118,7 @@ internal sealed class PrefillEpilogueTests
         float[] residual = DecodeRun.Floats(5, M * N);
         Matrix<float> y = Device.Poisoned<float>(M, N);
 
-        run.Run<RolledPrefillTile, PrefillSteps, DecodeSteps>(
+        run.Run<RolledPrefillTile>(
             [new DecodeProjection(weights.Upload(Device), y)], new DecodeFinish(Residual: Device.Upload(residual, M, N)));
 
         float[] products = run.Y(weights, N);
@@ -145,7 +145,7 @@ internal sealed class PrefillEpilogueTests
         Matrix<float> y = Device.Poisoned<float>(M, N);
         DecodeProjection[] projections =
             [.. weights.Select((w, i) => new DecodeProjection(w.Upload(Device), i == 0 ? y : default, i == 0 ? addend : default))];
-        new PrefillRun(Device, M, K).Run<RolledPrefillTile, PrefillSteps, DecodeSteps>(projections, finish);
+        new PrefillRun(Device, M, K).Run<RolledPrefillTile>(projections, finish);
         return Device.Download(y);
     }
 

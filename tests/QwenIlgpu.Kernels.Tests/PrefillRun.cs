@@ -14,7 +14,7 @@ internal readonly struct ToyPrefillTile : IPrefillTile
     public static bool IsRolled => true;
 }
 
-/// <summary>The prefill matmul of seeded x [M, K] with any tile and steps: what it yields and what it should.</summary>
+/// <summary>The prefill matmul of seeded x [M, K] with any tile: what it yields and what it should.</summary>
 internal sealed class PrefillRun(TestDevice device, int m, int k)
 {
     private const float Eps = 1e-6f;
@@ -38,32 +38,25 @@ internal sealed class PrefillRun(TestDevice device, int m, int k)
     }
 
     /// <summary>y of one projection.</summary>
-    public float[] Y(DecodeWeights weights, int n) => Y<RolledPrefillTile, PrefillSteps, DecodeSteps>(weights, n);
+    public float[] Y(DecodeWeights weights, int n) => Y<RolledPrefillTile>(weights, n);
 
     public float[] Y<TTile>(DecodeWeights weights, int n)
-        where TTile : struct, IPrefillTile => Y<TTile, PrefillSteps, DecodeSteps>(weights, n);
-
-    public float[] Y<TTile, TSteps, TCodes>(DecodeWeights weights, int n)
         where TTile : struct, IPrefillTile
-        where TSteps : struct, IPrefillSteps
-        where TCodes : struct, IDecodeSteps
     {
         Matrix<float> y = device.Poisoned<float>(m, n);
-        Run<TTile, TSteps, TCodes>([new DecodeProjection(weights.Upload(device), y)], default);
+        Run<TTile>([new DecodeProjection(weights.Upload(device), y)], default);
         return device.Download(y);
     }
 
     /// <summary>The projections' y; launched twice, as tickets must be there for a second launch.</summary>
-    public void Run<TTile, TSteps, TCodes>(DecodeProjection[] projections, DecodeFinish finish)
+    public void Run<TTile>(DecodeProjection[] projections, DecodeFinish finish)
         where TTile : struct, IPrefillTile
-        where TSteps : struct, IPrefillSteps
-        where TCodes : struct, IDecodeSteps
     {
         PrefillPlan plan = PrefillPlan.Of<TTile>(m, k, [.. projections.Select(p => p.Weight.Rows)], finish.SwiGlu);
         var scratch = new DecodeScratch(
             plan.ScratchFloats > 0 ? device.Poisoned<float>(plan.ScratchFloats) : default,
             plan.Tickets > 0 ? device.Upload(new int[plan.Tickets]) : default);
-        Launch launch = PrefillMatMul.Bind<TTile, TSteps, TCodes>(device.Loader, Pack(), projections, finish, scratch);
+        Launch launch = PrefillMatMul.Bind<TTile>(device.Loader, Pack(), projections, finish, scratch);
         device.Run(launch);
         if (plan.Tickets > 0)
             device.Run(launch);

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>One wrong index in a packer does not go unnoticed.</summary>
+/// <summary>What one wrong index in a packer would do, done to its source, does not go unnoticed.</summary>
 [PortableTiers(PortableTier.Loops, PortableTier.Ptx)]
 internal sealed class QuantizationFaultTests(PortableTier tier) : PortableTests(tier)
 {
@@ -9,37 +9,36 @@ internal sealed class QuantizationFaultTests(PortableTier tier) : PortableTests(
     private const int K = 200;
 
     [Test]
-    public void PackersAreRightWithoutAFault() =>
-        Assert.That(PacksAs<GptqWords, ScalesByGroup, GptqV2Zeros>(), Is.EqualTo((true, true, true)));
+    public void PackersAreRightWithoutAFault() => Assert.That(Packs(), Is.EqualTo((true, true, true)));
+
+    // Rows 2 and 3 of W: words of each octet of k.
+    [Test]
+    public void PackersAreWrongWithASwappedRow() => Assert.That(
+        Packs(words: w => [.. w.Select((_, i) => w[(i % N) switch { 2 => i + 1, 3 => i - 1, _ => i }])]), Is.EqualTo((false, true, true)));
+
+    // The last octet of k holds what stands for zero, as padding does.
+    [Test]
+    public void PackersAreWrongWithoutTheLastOctet() => Assert.That(
+        Packs(words: w => [.. w[..^N], .. Enumerable.Repeat(unchecked((int)0x88888888), N)]), Is.EqualTo((false, true, true)));
 
     [Test]
-    public void PackersAreWrongWithASwappedRow() =>
-        Assert.That(PacksAs<SwappedRow, ScalesByGroup, GptqV2Zeros>(), Is.EqualTo((false, true, true)));
-
-    [Test]
-    public void PackersAreWrongWithoutTheLastOctet() =>
-        Assert.That(PacksAs<WithoutLastOctet, ScalesByGroup, GptqV2Zeros>(), Is.EqualTo((false, true, true)));
-
-    [Test]
-    public void PackersAreWrongWithTheScaleOfTheFirstGroup() =>
-        Assert.That(PacksAs<GptqWords, FirstGroupScale, GptqV2Zeros>(), Is.EqualTo((true, false, true)));
+    public void PackersAreWrongWithTheScaleOfTheFirstGroup() => Assert.That(
+        Packs(scales: s => [.. s.Select((_, i) => s[i % N])]), Is.EqualTo((true, false, true)));
 
     [Test]
     public void PackersAreWrongWithZerosOfTheOtherVersion() =>
-        Assert.That(PacksAs<GptqWords, ScalesByGroup, GptqV1Zeros>(), Is.EqualTo((true, true, false)));
+        Assert.That(Packs(version: GptqVersion.V1), Is.EqualTo((true, true, false)));
 
     // Whether codes, scales and zero points come out as those of GPTQ v2.
-    private static (bool Codes, bool Scales, bool Zeros) PacksAs<TWords, TScales, TZeros>()
-        where TWords : struct, IInt4Source
-        where TScales : struct, IScaleSource
-        where TZeros : struct, IZeroSource
+    private static (bool Codes, bool Scales, bool Zeros) Packs(
+        Func<int[], int[]>? words = null, Func<ushort[], ushort[]>? scales = null, GptqVersion version = GptqVersion.V2)
     {
         Int4Source source = CheckpointFormat.All[1].Random(N, K, 64, WeightType.F16, hasZeros: true);
         Int4Matrix packed = Quantized.PoisonedInt4(Device, N, K, 64, WeightType.F16, hasZeros: true);
         Device.Run(
-            Int4Pack.BindColumns<TWords>(Device.Loader, "pack", "word", 1, Device.Upload(source.Words, K / 8, N), 0, packed),
-            Int4Pack.BindScales<TScales>(Device.Loader, Device.Upload(source.Scales, packed.Groups, N), packed),
-            Int4Pack.BindZeros<TZeros>(Device.Loader, "pack", Device.Upload(source.Zeros, packed.Groups, (N + 7) / 8), packed));
+            GptqPack.Bind(Device.Loader, Device.Upload(words?.Invoke(source.Words) ?? source.Words, K / 8, N), 0, packed),
+            GptqPack.BindScales(Device.Loader, Device.Upload(scales?.Invoke(source.Scales) ?? source.Scales, packed.Groups, N), packed),
+            GptqPack.BindZeros(Device.Loader, Device.Upload(source.Zeros, packed.Groups, (N + 7) / 8), version, packed));
         Int4Reference expected = Int4SourceReference.GptqV2.Pack(source, N, K, 64);
         Int4Reference actual = Quantized.Download(Device, packed);
         return (

@@ -17,10 +17,10 @@ internal static class AttentionSlices
         Decode("Head256", Heads, KvHeads, HeadDim, [1000, 193]),
         Decode("Head128", 8, 1, 128, [1000, 193]),
         Decode("Head64", 6, 2, 64, [1000, 193]),
-        Prefill<TwoHeads>("Twice<Twice<OutputTile64>>, TwoHeads", 6, 1, HeadDim),
-        Prefill<OneHead>("Twice<Twice<OutputTile64>>, OneHead", 6, 1, HeadDim),
-        Prefill<OneHead>("Twice<OutputTile64>, OneHead", 8, 1, 128),
-        Prefill<OneHead>("OutputTile64, OneHead", 6, 2, 64),
+        Prefill<Two>("Twice<Twice<OutputTile64>>, Two", 6, 1, HeadDim),
+        Prefill<One>("Twice<Twice<OutputTile64>>, One", 6, 1, HeadDim),
+        Prefill<One>("Twice<OutputTile64>, One", 8, 1, 128),
+        Prefill<One>("OutputTile64, One", 6, 2, 64),
         Portable<float, F32Format>("Float4, F32PageFormat"),
         Portable<ushort, Bf16Format>("UInt4, Bf16PageFormat"),
         Append<float, F32Format>("Single, F32Format"),
@@ -31,22 +31,22 @@ internal static class AttentionSlices
     ];
 
     private static Slice Decode(string head, int heads, int kvHeads, int headDim, int[] lengths) =>
-        new($"DecodeAttentionKernel<{head}, DecodeAttentionSteps>", device =>
+        new($"DecodeAttentionKernel<{head}>", device =>
         {
             PagedSequences<ushort, Bf16Format> paged = DecodeAttentionTests.Filled(device, heads, kvHeads, headDim, lengths);
             (int, int)[] rows = [.. lengths.Select((n, s) => (s, n - 1))];
             float[] q = DecodeAttentionTests.Queries(rows.Length, heads, headDim);
-            float[] y = DecodeAttentionTests.Attend<DecodeAttentionSteps>(device, paged, heads, headDim, q, rows);
+            float[] y = DecodeAttentionTests.Attend(device, paged, heads, headDim, q, rows);
             return new SliceResult(() => Assert.That(
                 DecodeAttentionTests.Deviation(y, paged, headDim, q, rows), Is.LessThanOrEqualTo(DecodeAttentionTests.Allowed))).Leaving(y);
         });
 
     private static Slice Prefill<THeads>(string tile, int heads, int kvHeads, int headDim)
-        where THeads : struct, IGroupHeads =>
-        new($"PrefillAttentionKernel<{tile}, DynamicTiles, PrefillAttentionSteps>", device =>
+        where THeads : struct, IConstant =>
+        new($"PrefillAttentionKernel<{tile}>", device =>
         {
             var step = new PrefillAttentionTests.Step(device, heads, kvHeads, headDim, (60, 70), (0, 3));
-            float[] y = step.Run<THeads, PrefillAttentionSteps>();
+            float[] y = step.Run<THeads>();
             return new SliceResult(() => step.AssertClose(y)).Leaving(y);
         });
 

@@ -19,8 +19,8 @@ internal static class DecodeMatMulSlices
          ("Int8Tiles", "int8", 128, false), ("DenseTiles", "", 0, false)];
 
     // One token; up to 16; up to 64.
-    private static readonly (string Steps, int M, int N, int K)[] Shapes =
-        [("DecodeSteps", 1, 1024, 5120), ("TwoTokenTiles", 16, 256, 17408), ("EightTokenTiles", 64, 256, 6144)];
+    private static readonly (string TokenTiles, int M, int N, int K)[] Shapes =
+        [("", 1, 1024, 5120), ("Two", 16, 256, 17408), ("Eight", 64, 256, 6144)];
 
     public static IEnumerable<Slice> All =>
     [
@@ -32,9 +32,8 @@ internal static class DecodeMatMulSlices
         LargestLogit,
     ];
 
-    /// <summary>As the catalogue writes it: <c>Int4Tiles&lt;Bf16Decode, DecodeSteps&gt;</c>.</summary>
-    public static string TilesName(string tiles, TensorCoreType operand) =>
-        tiles == "DenseTiles" ? $"DenseTiles<{operand}Decode>" : $"{tiles}<{operand}Decode, DecodeSteps>";
+    /// <summary>As the catalogue writes it: <c>Int4Tiles&lt;Bf16Decode&gt;</c>.</summary>
+    public static string TilesName(string tiles, TensorCoreType operand) => $"{tiles}<{operand}Decode>";
 
     /// <summary>The storage that a format of plain weights has with an operand type.</summary>
     public static string Storage(string format, TensorCoreType operand) =>
@@ -68,11 +67,12 @@ internal static class DecodeMatMulSlices
     }
 
     private static Slice Of(
-        TensorCoreType operand, (string Tiles, string Format, int Group, bool Rides) format, (string Steps, int M, int N, int K) shape)
+        TensorCoreType operand, (string Tiles, string Format, int Group, bool Rides) format, (string TokenTiles, int M, int N, int K) shape)
     {
         string kernel = shape.M == 1 ? "DecodeMatMulKernel" : "PackedDecodeMatMulKernel";
         string riders = format.Rides ? "DenseRiders" : "NoRiders";
-        return new Slice($"{kernel}<{TilesName(format.Tiles, operand)}, {riders}, {operand}Decode, {shape.Steps}>", device =>
+        string tokens = shape.M == 1 ? "" : $", {shape.TokenTiles}";
+        return new Slice($"{kernel}<{TilesName(format.Tiles, operand)}, {riders}, {operand}Decode{tokens}>", device =>
         {
             (int m, int n, int k) = (shape.M, shape.N, shape.K);
             float[] x = DecodeRun.Floats(m + k, m * k);

@@ -16,8 +16,8 @@ internal static class DeltaLayerSlices
         new("ConvSnapshotKernel", Snapshot),
         new("DeltaGatesKernel", Gates),
         new("QkL2NormKernel", L2Norm),
-        Inputs("DeltaHead128", Real),
-        Inputs("DeltaHead64", new DeltaShape(4, 8, 64, 64)),
+        Inputs("Dim128", Real),
+        Inputs("Dim64", new DeltaShape(4, 8, 64, 64)),
         Step("Float4, F32StepState", f16: false, DeltaStepTests.AssertClose),
         Step("UInt2, F16StepState", f16: true, (y, expected, what, _) =>
             DeltaStepTests.AssertClose(y, expected, what, DeltaStepTests.F16StateTolerance)),
@@ -135,7 +135,7 @@ internal static class DeltaLayerSlices
     });
 
     // Two tokens of a sequence, as a draft's check has them, with a quarter of the heads.
-    private static Slice Step(string state, bool f16, Closeness assertClose) => new($"DeltaStepKernel<{state}, DeltaStepPlaces>", device =>
+    private static Slice Step(string state, bool f16, Closeness assertClose) => new($"DeltaStepKernel<{state}>", device =>
     {
         var shape = new DeltaShape(4, 12, 128, 128);
         var sequence = new DeltaStepSequence(shape, 67, 5, 6);

@@ -29,13 +29,13 @@ internal static class DeltaRuleSlices
             Chunked, 70, chunked: true, f16: false, snapshots: true),
         Portable(["ChunkScanKernel<UInt2, F16DeltaState>"], Chunked, 70, chunked: true, f16: true, snapshots: true),
         TensorCores(
-            ["ChunkPrepareKernel<DeltaHead128>", Scan("DeltaHead128, UInt2, F32StatePair")], new DeltaShape(2, 6, 128, 128), f16: false),
-        TensorCores([Scan("DeltaHead128, UInt32, F16StatePair")], new DeltaShape(2, 6, 128, 128), f16: true),
+            ["ChunkPrepareKernel<Dim128>", Scan("Dim128, UInt2, F32StatePair")], new DeltaShape(2, 6, 128, 128), f16: false),
+        TensorCores([Scan("Dim128, UInt32, F16StatePair")], new DeltaShape(2, 6, 128, 128), f16: true),
         TensorCores(
-            ["ChunkPrepareKernel<DeltaHead64>", Scan("DeltaHead64, UInt2, F32StatePair")], new DeltaShape(2, 6, 64, 64), f16: false),
+            ["ChunkPrepareKernel<Dim64>", Scan("Dim64, UInt2, F32StatePair")], new DeltaShape(2, 6, 64, 64), f16: false),
     ];
 
-    private static string Scan(string arguments) => $"TensorCoreChunkScanKernel<{arguments}, DynamicScanMemory, ChunkScanSteps>";
+    private static string Scan(string arguments) => $"TensorCoreChunkScanKernel<{arguments}>";
 
     // A prompt's first rows in slot 1; where there are snapshots, its state after a chunk of 64 in slot 2. Slot 0 is nobody's.
     private static Slice Portable(string[] kernels, DeltaShape shape, int rows, bool chunked, bool f16, bool snapshots) => new(kernels, device =>

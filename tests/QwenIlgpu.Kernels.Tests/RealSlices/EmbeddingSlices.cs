@@ -41,7 +41,7 @@ internal static class EmbeddingSlices
     });
 
     private static Slice Int4(WeightType scale, bool hasZeros) =>
-        new($"QuantizedEmbeddingKernel<Int4HalfTiles<{(hasZeros ? "StoredZero" : "SymmetricZero")}>, {scale}Format>", device =>
+        new($"QuantizedEmbeddingKernel<Int4TileHalves<{(hasZeros ? "StoredZero" : "SymmetricZero")}>, {scale}Format>", device =>
         {
             Int4Reference table = Quantized.RandomInt4(TableRows, Hidden, hasZeros ? 32 : 128, scale, hasZeros);
             return Take(device, (ids, y) => Embedding.Bind(device.Loader, ids, Quantized.Upload(device, table, scale), y), table.Unpack(scale));

@@ -1,9 +1,8 @@
-using System.Runtime.InteropServices;
 using static QwenIlgpu.Kernels.Tests.KernelTests;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>256 rows of a projection of 5120 by the portable matmul, and a tile of the plain tensor-core one.</summary>
+/// <summary>256 rows of a projection of 5120 by the portable matmul.</summary>
 internal static class MatMulSlices
 {
     private const int M = 3;
@@ -16,8 +15,6 @@ internal static class MatMulSlices
            from slice in new[] { Int4(scale, 128, hasZeros: false), Int4(scale, 32, hasZeros: true), Int8(scale) }
            select slice,
         .. Enum.GetValues<WeightType>().Select(Dense),
-        TensorCores<Bf16Operand>("Bf16Operand", Bf16.FromFloat, Bf16.ToFloat),
-        TensorCores<F16Operand>("F16Operand", F16.FromFloat, F16.ToFloat),
     ];
 
     private static Slice Int4(WeightType scale, int group, bool hasZeros) => new(
@@ -58,24 +55,4 @@ internal static class MatMulSlices
         float[] actual = device.Download(y);
         return new SliceResult(() => MatMulBound.Assert(actual, ToDouble(x), weights, M, N, K, roundings)).Leaving(actual);
     }
-
-    private static Slice TensorCores<TOperand>(string operand, Func<float, ushort> narrow, Func<ushort, float> widen)
-        where TOperand : struct, ITensorCoreOperand => new($"TensorCoreMatMulKernel<{operand}, TensorCoreSteps>", device =>
-    {
-        const int Tokens = 128;
-        ushort[] x = Array.ConvertAll(RandomFloats(1, Tokens * K), v => narrow(v));
-        ushort[] w = Array.ConvertAll(RandomFloats(2, N * K), v => narrow(v));
-        Matrix<float> y = device.Poisoned<float>(Tokens, N);
-        var kernel = new TensorCoreMatMulKernel<TOperand, TensorCoreSteps>(Words(x, Tokens), Words(w, N), y);
-        device.Run(TensorCoreMatMulKernel<TOperand, TensorCoreSteps>.TensorCoreMatMul, kernel.Config, kernel);
-        float[] actual = device.Download(y);
-
-        // The machine's mma rounds once in 16 products.
-        return new SliceResult(() => MatMulBound.Assert(
-            actual, Array.ConvertAll(x, v => (double)widen(v)), Array.ConvertAll(w, v => (double)widen(v)), Tokens, N, K, (K / 16) + 1))
-            .Leaving(actual);
-
-        Matrix<UInt4> Words(ushort[] elements, int rows) =>
-            new(device.Upload(MemoryMarshal.Cast<ushort, UInt4>(elements).ToArray()), rows, K / 8);
-    });
 }

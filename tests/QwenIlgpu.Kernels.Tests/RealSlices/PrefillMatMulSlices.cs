@@ -24,7 +24,7 @@ internal static class PrefillMatMulSlices
     ];
 
     private static Slice Of(TensorCoreType operand, (string Tiles, string Format, int Group) format, PrefillTile tile) => new(
-        $"PrefillMatMulKernel<{TilesName(format.Tiles, operand)}, {operand}Decode, {tile}PrefillTile, PrefillSteps>", device =>
+        $"PrefillMatMulKernel<{TilesName(format.Tiles, operand)}, {operand}Decode, {tile}PrefillTile>", device =>
         {
             int m = PrefillTiles.TokensOf(tile) + 2;
             DecodeWeights weights = DecodeWeights.Random(Storage(format.Format, operand), N, K, format.Group, WeightType.Bf16, 5);

@@ -1,7 +1,7 @@
 using ILGPU;
 using ILGPU.Runtime;
 
-namespace QwenIlgpu.Kernels;
+namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
 /// y = x · Wᵀ on the tensor cores. x: [M, K] and w: [N, K] in 16-byte words of eight 16-bit elements, y: [M, N] float. K is a multiple of
@@ -13,11 +13,8 @@ namespace QwenIlgpu.Kernels;
 /// phase reads lie in eight different sets of banks. Rows past M or N and words past K arrive as zeros.
 /// </remarks>
 [LaunchBounds(128)]
-[Instantiation(typeof(F16Operand), typeof(TensorCoreSteps))]
-[Instantiation(typeof(Bf16Operand), typeof(TensorCoreSteps))]
-internal readonly struct TensorCoreMatMulKernel<TOperand, TSteps>(Matrix<UInt4> x, Matrix<UInt4> w, Matrix<float> y) : IGroupKernel
-    where TOperand : struct, ITensorCoreOperand
-    where TSteps : struct, ITensorCoreSteps
+internal readonly struct TensorCoreMatMulKernel<TOperand>(Matrix<UInt4> x, Matrix<UInt4> w, Matrix<float> y) : IGroupKernel
+    where TOperand : struct, IDecodeOperand
 {
     /// <summary>Threads of a group.</summary>
     public const int GroupSize = 128;
@@ -32,7 +29,7 @@ internal readonly struct TensorCoreMatMulKernel<TOperand, TSteps>(Matrix<UInt4> 
     public KernelConfig Config =>
         new(new Index3D((y.Columns + Tile - 1) / Tile, (y.Rows + Tile - 1) / Tile, 1), new Index3D(GroupSize, 1, 1));
 
-    public static void TensorCoreMatMul(TensorCoreMatMulKernel<TOperand, TSteps> kernel) => kernel.Execute();
+    public static void TensorCoreMatMul(TensorCoreMatMulKernel<TOperand> kernel) => kernel.Execute();
 
     public void Execute()
     {
@@ -45,7 +42,7 @@ internal readonly struct TensorCoreMatMulKernel<TOperand, TSteps>(Matrix<UInt4> 
         int warpColumn = (warp >> 1) * WarpTileSize;
 
         // What the lane names to ldmatrix. A: 16 rows of the left 8 k, then of the right; B: left and right 8 k of 8 rows, twice.
-        int aRow = warpRow + TSteps.FragmentRow(lane);
+        int aRow = warpRow + (lane & 15);
         int aWord = lane >> 4;
         int bRow = warpColumn + (lane & 7) + ((lane >> 4) << 3);
         int bWord = (lane >> 3) & 1;
@@ -55,7 +52,7 @@ internal readonly struct TensorCoreMatMulKernel<TOperand, TSteps>(Matrix<UInt4> 
         LoadStage(shared, 0, firstRow, firstColumn);
         for (int stage = 0; stage < stages; stage++)
         {
-            TSteps.AwaitStage();
+            AsyncCopy.Wait0();
             Group.Barrier();                                // also: nobody still reads the stage that is overwritten now
             if (stage + 1 < stages)
                 LoadStage(shared, stage + 1, firstRow, firstColumn);
@@ -117,4 +114,22 @@ internal readonly struct TensorCoreMatMulKernel<TOperand, TSteps>(Matrix<UInt4> 
         if (row < y.Rows && column < y.Columns)
             y[row, column] = sum;
     }
+}
+
+/// <summary>Accumulators of one warp: 32 × 32 outputs.</summary>
+internal readonly struct WarpTile(FragmentRow m0, FragmentRow m16)
+{
+    public readonly FragmentRow M0 = m0;
+    public readonly FragmentRow M16 = m16;
+
+    public WarpTile MultiplyAdd<TOperand>(UInt4 above, UInt4 below, UInt4 left, UInt4 right)
+        where TOperand : struct, IDecodeOperand =>
+        new(MultiplyAdd<TOperand>(M0, above, left, right), MultiplyAdd<TOperand>(M16, below, left, right));
+
+    private static FragmentRow MultiplyAdd<TOperand>(FragmentRow row, UInt4 a, UInt4 left, UInt4 right)
+        where TOperand : struct, IDecodeOperand => new(
+            TOperand.MultiplyAdd(a, new UInt2(left.X, left.Y), row.N0),
+            TOperand.MultiplyAdd(a, new UInt2(left.Z, left.W), row.N8),
+            TOperand.MultiplyAdd(a, new UInt2(right.X, right.Y), row.N16),
+            TOperand.MultiplyAdd(a, new UInt2(right.Z, right.W), row.N24));
 }
