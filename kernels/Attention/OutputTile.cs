@@ -53,7 +53,7 @@ internal readonly struct OutputTile64(OutputPair p0, OutputPair p16, OutputPair 
 
 /// <summary>
 /// Accumulators of a warp's 16 rows by a whole head, as a ring of 64 dimensions each: a loop takes the first and puts it back behind the
-/// last, and after Dim / 64 turns each is where it was. Unrolled, the ring costs nothing, and the loop's body exists once for the emulator.
+/// last, and after Dim / 64 turns each is where it was. Unrolled, the ring costs nothing.
 /// </summary>
 internal interface IOutputTile<TSelf>
     where TSelf : struct, IOutputTile<TSelf>

@@ -10,7 +10,7 @@ namespace QwenIlgpu.Kernels;
 /// <remarks>
 /// The first weights are on their way before x is normalised and staged, and those of the next unit before the sums of one are
 /// finished. Splits of K over groups are the grid's second dimension. Loops that hold a barrier are do-while loops here and below: each
-/// has something to do, and PoCL makes another copy of all that follows a barrier under a condition.
+/// has something to do.
 /// </remarks>
 [LaunchBounds(DecodeWork.GroupSize, MinGroups = 2)]
 [Instantiation(typeof(Int4Tiles<Bf16Decode>), typeof(NoRiders), typeof(Bf16Decode))]

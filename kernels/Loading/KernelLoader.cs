@@ -31,7 +31,7 @@ internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDire
     public bool UsesShares { get; init; } = CpuVectors.AreSupported;
 
     /// <summary>
-    /// Whether kernels of warps and tensor cores are chosen where there are any: on CUDA; elsewhere they are emulated, which is for tests.
+    /// Whether kernels of warps and tensor cores are chosen where there are any: on CUDA; elsewhere steps are recorded with them to be looked at.
     /// </summary>
     public bool RunsWarpKernels { get; init; } = accelerator is CudaAccelerator;
 

@@ -7,12 +7,6 @@ internal interface IPrefillTile
 
     /// <summary>Tiles of eight tokens: 4 or 8, at least half as many as warps.</summary>
     static abstract int TokenTiles { get; }
-
-    /// <summary>
-    /// Goes through tiles of tokens in a loop, its sums handed round. For emulation, whose compilers cannot take every product by itself;
-    /// a GPU has no registers to hand round.
-    /// </summary>
-    static abstract bool IsRolled { get; }
 }
 
 /// <summary>
@@ -24,8 +18,6 @@ internal readonly struct WidePrefillTile : IPrefillTile
     public static int Warps => 8;
 
     public static int TokenTiles => 8;
-
-    public static bool IsRolled => false;
 }
 
 /// <summary>64 tokens × 128 rows, for matrices that have too few wide tiles to go round: 24 KiB.</summary>
@@ -34,8 +26,6 @@ internal readonly struct SmallPrefillTile : IPrefillTile
     public static int Warps => 4;
 
     public static int TokenTiles => 8;
-
-    public static bool IsRolled => false;
 }
 
 /// <summary>32 tokens × 128 rows, for prompts too short for more: 16 KiB.</summary>
@@ -44,16 +34,4 @@ internal readonly struct FewTokensPrefillTile : IPrefillTile
     public static int Warps => 4;
 
     public static int TokenTiles => 4;
-
-    public static bool IsRolled => false;
-}
-
-/// <summary>The wide tile for devices that emulate tensor cores.</summary>
-internal readonly struct RolledPrefillTile : IPrefillTile
-{
-    public static int Warps => WidePrefillTile.Warps;
-
-    public static int TokenTiles => WidePrefillTile.TokenTiles;
-
-    public static bool IsRolled => true;
 }

@@ -44,7 +44,7 @@ internal static class PrefillMatMul
             where TKernel : struct, IGroupKernel => loader.Bind(entry, new KernelConfig(packed.Rows, RowChunk.GroupSize), kernel);
     }
 
-    /// <summary>The tile that tables give for the device. Emulation knows wide tiles only.</summary>
+    /// <summary>The tile that tables give for the device; the wide one where steps are only recorded.</summary>
     public static PrefillTile TileOf(KernelLoader loader, PrefillShape shape, int m) => loader.Accelerator is CudaAccelerator device
         ? PrefillTables.TileOf(device.Architecture, device.NumMultiprocessors, shape, m)
         : PrefillTile.Wide;
@@ -58,9 +58,7 @@ internal static class PrefillMatMul
     {
         _ when !PrefillTiles.Of(PrefillShape.Of([projections[0].Weight], finish.SwiGlu).Format).Contains(tile) =>
             throw new ArgumentException($"{Op}: {projections[0].Weight} has no tile {PrefillTiles.NameOf(tile)}"),
-        PrefillTile.Wide when loader.Accelerator.AcceleratorType == AcceleratorType.Cuda =>
-            Bind<WidePrefillTile>(loader, x, projections, finish, scratch),
-        PrefillTile.Wide => Bind<RolledPrefillTile>(loader, x, projections, finish, scratch),
+        PrefillTile.Wide => Bind<WidePrefillTile>(loader, x, projections, finish, scratch),
         PrefillTile.Small => Bind<SmallPrefillTile>(loader, x, projections, finish, scratch),
         _ => Bind<FewTokensPrefillTile>(loader, x, projections, finish, scratch),
     };

@@ -108,17 +108,6 @@ internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile>(Matrix<UIn
         PrefillArrival<TTile> next,
         int done)
     {
-        if (TTile.IsRolled)
-        {
-            for (int tokens = 0; tokens < TTile.TokenTiles; tokens++)
-            {
-                sums = sums.Next<TTile>(MultiplyAdd(sums.N0, weights, left, right, tokens));
-                next.After(done + tokens);
-            }
-
-            return sums;
-        }
-
         sums.N0 = MultiplyAdd(sums.N0, weights, left, right, 0);
         next.After(done);
         sums.N1 = MultiplyAdd(sums.N1, weights, left, right, 1);

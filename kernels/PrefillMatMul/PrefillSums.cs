@@ -25,19 +25,6 @@ internal struct PrefillSums
     public PrefillPair N6;
     public PrefillPair N7;
 
-    /// <summary>Without the first tile of tokens and with a last one.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly PrefillSums Next<TTile>(PrefillPair last)
-        where TTile : struct, IPrefillTile
-    {
-        PrefillSums next = WithoutFirst();
-        if (TTile.TokenTiles == 4)
-            next.N3 = last;
-        else
-            next.N7 = last;
-        return next;
-    }
-
     /// <summary>The first tiles of tokens to each thread's own words, a group apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly void StoreBatch<TTile>(ArrayView<Float4> target, int at)
@@ -58,20 +45,6 @@ internal struct PrefillSums
         rest.N1 = N5;
         rest.N2 = N6;
         rest.N3 = N7;
-        return rest;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly PrefillSums WithoutFirst()
-    {
-        PrefillSums rest = default;
-        rest.N0 = N1;
-        rest.N1 = N2;
-        rest.N2 = N3;
-        rest.N3 = N4;
-        rest.N4 = N5;
-        rest.N5 = N6;
-        rest.N6 = N7;
         return rest;
     }
 

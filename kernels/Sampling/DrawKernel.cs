@@ -8,8 +8,8 @@ namespace QwenIlgpu.Kernels;
 /// threads is a task. logits: [R, V] float; rowSlot, cutoffs, ids: [R].
 /// </summary>
 /// <remarks>
-/// Every way to draw takes the same steps, with nothing to do in some: barriers that only some rows come to multiply the code that
-/// PoCL makes of what follows them.
+/// Every way to draw takes the same steps, with nothing to do in some: what follows a barrier that only some rows come to would be
+/// compiled once for each way.
 /// </remarks>
 [LaunchBounds(GroupScan.Threads)]
 internal readonly struct DrawKernel(
@@ -61,9 +61,6 @@ internal readonly struct DrawKernel(
         int id = DrawFromSections(work, best, cutoff, masses, scan);
         if (!work.Reports)
             Finish(work, weighs ? id : RankedToken.Drawn(first), weighs ? cutoff : first, logSum);
-
-        // PoCL lets the first thread decide for all where threads part and a kernel's only way is to its end.
-        Group.Barrier();
     }
 
     /// <summary>

@@ -34,7 +34,7 @@ internal readonly struct RowScores(
 
     public ArrayView<int> Seen => seen;
 
-    /// <summary>Neither NaN nor infinite: by its bits, because a comparison that is negated on the way to OpenCL lets NaN pass.</summary>
+    /// <summary>Neither NaN nor infinite: by its bits, because a comparison that a compiler negates lets NaN pass.</summary>
     public static bool IsFinite(float logit) => Exponent(logit) != ExponentBits;
 
     public static uint Exponent(float logit) => Interop.FloatAsInt(logit) & ExponentBits;

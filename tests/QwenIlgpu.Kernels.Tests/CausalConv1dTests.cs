@@ -16,13 +16,13 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
     [TestCase(3, 10240, 4)]
     public void MatchesReference(int rows, int channels, int taps)
     {
-        float[] x = RandomFloats(rows + channels, rows * channels, 2);
-        float[] weight = RandomFloats(channels, channels * taps);
+        float[] x = Seeded.Floats(rows + channels, rows * channels, 2);
+        float[] weight = Seeded.Floats(channels, channels * taps);
         Matrix<float> ring = Device.Poisoned<float>(Slots, taps * channels);
 
         float[] y = Run(new PackedStep((2, 0, rows)), x, weight, channels, ring);
 
-        AssertClose(y, CausalConv1dReference.Run(ToDouble(x), ToDouble(weight), channels), Tolerance);
+        AssertClose(y, CausalConv1dReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(weight), channels), Tolerance);
     }
 
     [TestCase(1, 4)]
@@ -35,8 +35,8 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
         const int Rows = 17;
         const int Channels = 67;
         const int Taps = 4;
-        float[] x = RandomFloats(rowsPerStep, Rows * Channels, 2);
-        float[] weight = RandomFloats(4, Channels * Taps);
+        float[] x = Seeded.Floats(rowsPerStep, Rows * Channels, 2);
+        float[] weight = Seeded.Floats(4, Channels * Taps);
         Matrix<float> ring = Device.Poisoned<float>(Slots, ringRows * Channels);
 
         var y = new List<float>();
@@ -65,15 +65,15 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
     public void StartsFromZerosInAUsedSlot(int rowsPerStep)
     {
         const int Channels = 33;
-        float[] x = RandomFloats(31, 6 * Channels, 2);
-        float[] weight = RandomFloats(32, Channels * 4);
+        float[] x = Seeded.Floats(31, 6 * Channels, 2);
+        float[] weight = Seeded.Floats(32, Channels * 4);
         Matrix<float> ring = Device.Poisoned<float>(1, 4 * Channels);
 
         var y = new List<float>();
         for (int t = 0; t < 6; t += rowsPerStep)
             y.AddRange(Run(new PackedStep((0, t, rowsPerStep)), x[(t * Channels)..((t + rowsPerStep) * Channels)], weight, Channels, ring));
 
-        AssertClose([.. y], CausalConv1dReference.Run(ToDouble(x), ToDouble(weight), Channels), Tolerance);
+        AssertClose([.. y], CausalConv1dReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(weight), Channels), Tolerance);
     }
 
     [Test]
@@ -81,10 +81,10 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
     {
         const int Channels = 65;
         const int Taps = 4;
-        float[] weight = RandomFloats(9, Channels * Taps);
-        float[] rings = RandomFloats(10, Slots * Taps * Channels);
+        float[] weight = Seeded.Floats(9, Channels * Taps);
+        float[] rings = Seeded.Floats(10, Slots * Taps * Channels);
         var step = new PackedStep((3, 5, 2), (0, 0, 4), (2, 8, 0), (1, 64, 1));
-        float[] x = RandomFloats(11, step.Rows * Channels, 2);
+        float[] x = Seeded.Floats(11, step.Rows * Channels, 2);
         Matrix<float> ring = Device.Upload([.. rings], Slots, Taps * Channels);
 
         float[] together = Run(step, x, weight, Channels, ring);
@@ -104,13 +104,13 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
     public void WorksInPlace()
     {
         const int Channels = 130;
-        float[] x = RandomFloats(21, 5 * Channels, 2);
-        float[] weight = RandomFloats(22, Channels * 4);
+        float[] x = Seeded.Floats(21, 5 * Channels, 2);
+        float[] weight = Seeded.Floats(22, Channels * 4);
         Matrix<float> y = Device.Upload(x, 5, Channels);
 
         Device.Run(Bind(new PackedStep((0, 0, 5)), y, Device.Upload(weight, Channels, 4), Device.Poisoned<float>(1, 4 * Channels), y));
 
-        AssertClose(Device.Download(y), CausalConv1dReference.Run(ToDouble(x), ToDouble(weight), Channels), Tolerance);
+        AssertClose(Device.Download(y), CausalConv1dReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(weight), Channels), Tolerance);
     }
 
     // Two sequences: one that begins, one that goes on two rows before a chunk's end and so has a row from the ring in its first snapshot.
@@ -124,9 +124,9 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
         var firstChunk = new int[3];
         ChunkList.Build(step.FirstRow, step.Positions, chunks[0], chunks[1], firstChunk);
         Assert.That(firstChunk, Is.EqualTo(new[] { 0, 3, 6 }));
-        float[] x = RandomFloats(ringRows, step.Rows * Channels, 2);
-        float[] before = RandomFloats(ringRows + 1, 62 * Channels, 2);
-        float[] weight = RandomFloats(4, Channels * 4);
+        float[] x = Seeded.Floats(ringRows, step.Rows * Channels, 2);
+        float[] before = Seeded.Floats(ringRows + 1, 62 * Channels, 2);
+        float[] weight = Seeded.Floats(4, Channels * 4);
         Matrix<float> ring = Device.Poisoned<float>(7, ringRows * Channels);
         Run(new PackedStep((2, 0, 62)), before, weight, Channels, ring);
         Matrix<float> input = Device.Upload(x, step.Rows, Channels);
@@ -161,9 +161,9 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
     public void PartsOfThreadsChangeNothing([Values(67, 640, 1100)] int channels)
     {
         var step = new PackedStep((2, 61, 7), (1, 3, 0), (0, 0, 2));
-        float[] rings = RandomFloats(41, 5 * 6 * channels);
-        Matrix<float> x = Device.Upload(RandomFloats(42, step.Rows * channels, 2), step.Rows, channels);
-        Matrix<float> weight = Device.Upload(RandomFloats(43, channels * 4), channels, 4);
+        float[] rings = Seeded.Floats(41, 5 * 6 * channels);
+        Matrix<float> x = Device.Upload(Seeded.Floats(42, step.Rows * channels, 2), step.Rows, channels);
+        Matrix<float> weight = Device.Upload(Seeded.Floats(43, channels * 4), channels, 4);
         var chunks = new ChunkList(Device.Upload(0, 3, 7, 0), Device.Upload(3, 4, 2, 0), Device.Upload(0, 2, 2, 3));
         Matrix<float> y = default;
         Matrix<float> ring = default;
@@ -191,8 +191,8 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
     {
         const int Channels = 700;
         const int Rows = 29;
-        float[] x = RandomFloats(51, Rows * Channels, 2);
-        float[] weight = RandomFloats(52, Channels * 4);
+        float[] x = Seeded.Floats(51, Rows * Channels, 2);
+        float[] weight = Seeded.Floats(52, Channels * 4);
         Matrix<float> ring = Device.Poisoned<float>(2, 5 * Channels);
         float[] whole = Run(new PackedStep((0, 0, Rows)), x, weight, Channels, ring);
 
@@ -211,9 +211,9 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
     public void ToleranceNoticesAWrongIndex()
     {
         const int Channels = 64;
-        float[] x = RandomFloats(61, 5 * Channels, 2);
-        float[] weight = RandomFloats(62, Channels * 4);
-        double[] expected = CausalConv1dReference.Run(ToDouble(x), ToDouble(weight), Channels);
+        float[] x = Seeded.Floats(61, 5 * Channels, 2);
+        float[] weight = Seeded.Floats(62, Channels * 4);
+        double[] expected = CausalConv1dReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(weight), Channels);
         float[] swapped = [.. weight];
         for (int tap = 0; tap < 4; tap++)
             (swapped[(20 * 4) + tap], swapped[(24 * 4) + tap]) = (weight[(24 * 4) + tap], weight[(20 * 4) + tap]);

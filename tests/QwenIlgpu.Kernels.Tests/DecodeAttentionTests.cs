@@ -15,21 +15,21 @@ internal sealed class DecodeAttentionTests
     // What a planted fault gives at least.
     private const double Wrong = 50 * Allowed;
 
-    private static string Pocl => WarpDevice.Usual;
+    private static string Usual => WarpDevice.Usual;
 
     // [H, Hkv, Hd] and lengths of the sequences; every sequence's last row and one before it.
     private static IEnumerable<TestCaseData> Shapes()
     {
         if (TestDevice.Kind != "cuda")
             yield return new("cpu", 3, 1, 64, (int[])[65]);
-        yield return new(Pocl, 6, 2, 64, (int[])[1, 2, 63, 64, 65, 127, 128, 129, 1000]);
-        yield return new(Pocl, 1, 1, 64, (int[])[1021]);
-        yield return new TestCaseData(Pocl, 8, 1, 128, (int[])[1, 129, 1025]).SetCategory("Exhaustive");
-        yield return new TestCaseData(Pocl, 8, 2, 128, (int[])[65, 191, 257]).SetCategory("Exhaustive");
-        yield return new(Pocl, 24, 4, 256, (int[])[1, 128, 193]);
-        yield return new(Pocl, 6, 1, 256, (int[])[127, 1000]);
-        yield return new(Pocl, 6, 1, 64, (int[])[8191]);
-        yield return new(Pocl, 6, 1, 64, (int[])[8257]);
+        yield return new(Usual, 6, 2, 64, (int[])[1, 2, 63, 64, 65, 127, 128, 129, 1000]);
+        yield return new(Usual, 1, 1, 64, (int[])[1021]);
+        yield return new TestCaseData(Usual, 8, 1, 128, (int[])[1, 129, 1025]).SetCategory("Exhaustive");
+        yield return new TestCaseData(Usual, 8, 2, 128, (int[])[65, 191, 257]).SetCategory("Exhaustive");
+        yield return new(Usual, 24, 4, 256, (int[])[1, 128, 193]);
+        yield return new(Usual, 6, 1, 256, (int[])[127, 1000]);
+        yield return new(Usual, 6, 1, 64, (int[])[8191]);
+        yield return new(Usual, 6, 1, 64, (int[])[8257]);
     }
 
     [TearDown]
@@ -54,7 +54,7 @@ internal sealed class DecodeAttentionTests
     [TestCase(8)]
     public void MatchesReferenceInRowsOfOneSequence(int count)
     {
-        TestDevice device = WarpDevice.Named(Pocl);
+        TestDevice device = WarpDevice.Named(Usual);
         PagedSequences<ushort, Bf16Format> paged = Filled(device, 6, 2, 64, [700, 131]);
         (int, int)[] rows = PagedSequences<ushort, Bf16Format>.Rows(1, 131 - count, count);
         float[] q = Queries(count, 6, 64);
@@ -65,7 +65,7 @@ internal sealed class DecodeAttentionTests
     [Test]
     public void GivesABatchTheBitsOfItsMembers()
     {
-        TestDevice device = WarpDevice.Named(Pocl);
+        TestDevice device = WarpDevice.Named(Usual);
         PagedSequences<ushort, Bf16Format> paged = Filled(device, 6, 2, 64, [1, 64, 65, 1300]);
         paged.Append([(-1, 0)]);
         (int, int)[] rows = [(3, 1299), (0, 0), (2, 63), (-1, 0), (2, 64), (3, 1298), (1, 63), (3, 700)];
@@ -84,7 +84,7 @@ internal sealed class DecodeAttentionTests
     [Test]
     public void KeepsARowsBitsUnderAWiderTable()
     {
-        TestDevice device = WarpDevice.Named(Pocl);
+        TestDevice device = WarpDevice.Named(Usual);
         PagedSequences<ushort, Bf16Format> paged = Filled(device, 6, 2, 64, [1300]);
         float[] q = Queries(1, 6, 64);
         int[] blocks = [.. Enumerable.Range(0, 4096).Select(b => b < paged.Table.GetLength(1) ? paged.Table[1, b] : -1)];
@@ -99,7 +99,7 @@ internal sealed class DecodeAttentionTests
     [Test]
     public void LeavesItsTicketsAtZeroForTheNextLaunch()
     {
-        TestDevice device = WarpDevice.Named(Pocl);
+        TestDevice device = WarpDevice.Named(Usual);
         PagedSequences<ushort, Bf16Format> paged = Filled(device, 2, 2, 64, [1300, 200]);
         (int, int)[] rows = [(0, 1299), (1, 199)];
         Matrix<float> y = device.Poisoned<float>(2, 2 * 64);
@@ -125,9 +125,9 @@ internal sealed class DecodeAttentionTests
     public void FindsTheOneKeyThatMatters(int place)
     {
         const int Length = 2001;
-        TestDevice device = WarpDevice.Named(Pocl);
-        float[] k = RandomFloats(1, Length * 64);
-        float[] v = RandomFloats(2, Length * 64);
+        TestDevice device = WarpDevice.Named(Usual);
+        float[] k = Seeded.Floats(1, Length * 64);
+        float[] v = Seeded.Floats(2, Length * 64);
         float[] q = [.. Enumerable.Range(0, 128).Select(d => d < 64 ? (d % 2 == 0 ? 4f : -4f) : 30f)];
         for (int d = 0; d < 64; d++)
             k[(place * 64) + d] = q[d];
@@ -146,9 +146,9 @@ internal sealed class DecodeAttentionTests
     public void MatchesReferenceInLongSequences(int length)
     {
         const int Distinct = 3 * KvCache.PageTokens;
-        TestDevice device = WarpDevice.Named(Pocl);
-        ushort[] keys = Array.ConvertAll(RandomFloats(length, Distinct * 64), Bf16.FromFloat);
-        ushort[] values = Array.ConvertAll(RandomFloats(-length, Distinct * 64), Bf16.FromFloat);
+        TestDevice device = WarpDevice.Named(Usual);
+        ushort[] keys = Array.ConvertAll(Seeded.Floats(length, Distinct * 64), Bf16.FromFloat);
+        ushort[] values = Array.ConvertAll(Seeded.Floats(-length, Distinct * 64), Bf16.FromFloat);
         float[] q = Queries(1, 2, 64);
         int[] table = [.. Enumerable.Range(0, 4096).Select(block => (block * 7 / 5) % 3)];
         var times = new int[Distinct];
@@ -285,7 +285,7 @@ internal sealed class DecodeAttentionTests
         int width = kvHeads * headDim;
         var paged = new PagedSequences<ushort, Bf16Format>(
             device, heads, kvHeads, headDim,
-            [.. lengths.Select((n, s) => (RandomFloats((n * headDim) + s, n * width), RandomFloats(s - (n * headDim), n * width)))],
+            [.. lengths.Select((n, s) => (Seeded.Floats((n * headDim) + s, n * width), Seeded.Floats(s - (n * headDim), n * width)))],
             seed: heads + headDim);
         paged.Append([.. lengths.SelectMany((n, s) => PagedSequences<ushort, Bf16Format>.Rows(s, 0, n))]);
         return paged;
@@ -293,13 +293,7 @@ internal sealed class DecodeAttentionTests
 
     // Scores have a standard deviation of about 2: neither even nor all on one key.
     internal static float[] Queries(int rows, int heads, int headDim) =>
-        RandomFloats(rows + heads + headDim, rows * heads * 2 * headDim, 6);
-
-    private static float[] RandomFloats(int seed, int length, float scale = 1)
-    {
-        var random = new Random(seed);
-        return [.. Enumerable.Range(0, length).Select(_ => ((random.NextSingle() * 2) - 1) * scale)];
-    }
+        Seeded.Floats(rows + heads + headDim, rows * heads * 2 * headDim, 6);
 
     private static float[] Row(float[] values, int row, int rows) =>
         values[(row * (values.Length / rows))..((row + 1) * (values.Length / rows))];

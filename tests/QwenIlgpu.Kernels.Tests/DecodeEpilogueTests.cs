@@ -26,8 +26,8 @@ internal sealed class DecodeEpilogueTests
     public void NormalisesAsTheNormAlone(int m, int k)
     {
         DecodeWeights weights = DecodeWeights.Random("int4", 16, k, 64, WeightType.F16, 3);
-        Matrix<float> x = Device.Upload(DecodeRun.Floats(m, m * k), m, k);
-        ArrayView<float> norm = Device.Upload(DecodeRun.Floats(4, k));
+        Matrix<float> x = Device.Upload(Seeded.Floats(m, m * k), m, k);
+        ArrayView<float> norm = Device.Upload(Seeded.Floats(4, k));
         Matrix<float> normalised = Device.Poisoned<float>(m, k);
         Device.Run(RmsNorm.BindRows(Device.Loader, x, norm, normalised, 1e-6f));
 
@@ -36,8 +36,8 @@ internal sealed class DecodeEpilogueTests
 
         Assert.That(fused, Is.EqualTo(separate));
         double[] expected = RmsNormReference.Run(
-            Array.ConvertAll(DecodeRun.Floats(m, m * k), v => (double)v),
-            Array.ConvertAll(DecodeRun.Floats(4, k), v => (double)v),
+            Array.ConvertAll(Seeded.Floats(m, m * k), v => (double)v),
+            Array.ConvertAll(Seeded.Floats(4, k), v => (double)v),
             m,
             1e-6);
         Assert.That(Device.Download(normalised), Is.EqualTo(expected).Within(1e-5));
@@ -59,7 +59,7 @@ internal sealed class DecodeEpilogueTests
             First, DecodeWeights.Random("int4", 101, K, 64, WeightType.F16, 5), DecodeWeights.Random(operand == TensorCoreType.F16 ? "f16" : "bf16", 6, K, 0, WeightType.Bf16, 6),
             DecodeWeights.Random("int4", 16, K, 64, WeightType.F16, 7),
         ];
-        var x = new DecodeRows(Device.Upload(DecodeRun.Floats(m, m * K), m, K));
+        var x = new DecodeRows(Device.Upload(Seeded.Floats(m, m * K), m, K));
 
         float[] together = Run(x, weights, default, rows, operand);
 
@@ -71,7 +71,7 @@ internal sealed class DecodeEpilogueTests
     [TestCase(9)]
     public void MultipliesGateAndUp(int m)
     {
-        var x = new DecodeRows(Device.Upload(DecodeRun.Floats(m, m * K), m, K));
+        var x = new DecodeRows(Device.Upload(Seeded.Floats(m, m * K), m, K));
         float[] gate = Run(x, [First], default, [N]);
         float[] up = Run(x, [Second], default, [N]);
 
@@ -86,11 +86,11 @@ internal sealed class DecodeEpilogueTests
     [TestCase(9)]
     public void AddsGatesAndAddsTheResidual(int m)
     {
-        var x = new DecodeRows(Device.Upload(DecodeRun.Floats(m, m * K), m, K));
+        var x = new DecodeRows(Device.Upload(Seeded.Floats(m, m * K), m, K));
         float[] plain = Run(x, [First], default, [N]);
-        float[] addend = DecodeRun.Floats(11, m * N);
-        float[] residual = DecodeRun.Floats(12, m * N);
-        float[] gate = DecodeRun.Floats(13, m);
+        float[] addend = Seeded.Floats(11, m * N);
+        float[] residual = Seeded.Floats(12, m * N);
+        float[] gate = Seeded.Floats(13, m);
 
         Matrix<float> y = Device.Upload(residual, m, N);
         Device.Run(DecodeMatMul.Bind(
@@ -115,8 +115,8 @@ internal sealed class DecodeEpilogueTests
     public void FindsTheLargestOfEqualsLowestFirst(int m)
     {
         const int Vocabulary = 37;
-        float[] w = DecodeRun.Floats(20, N * K);
-        float[] x = DecodeRun.Floats(21, m * K);
+        float[] w = Seeded.Floats(20, N * K);
+        float[] x = Seeded.Floats(21, m * K);
         for (int k = 0; k < K; k++)
             w[(7 * K) + k] = w[(21 * K) + k] = w[(38 * K) + k] = Math.Sign(x[k]);
         UInt4[] words = DenseMatrixReference.Pack(WeightType.Bf16, w, N, K);
@@ -151,7 +151,7 @@ internal sealed class DecodeEpilogueTests
         const int LongN = 16400;
         const int ShortK = 320;
         DecodeWeights weights = DecodeWeights.Random("int4", LongN, ShortK, 64, WeightType.F16, 10);
-        float[] x = DecodeRun.Floats(14, m * ShortK);
+        float[] x = Seeded.Floats(14, m * ShortK);
         DecodeWeights[] projections = swiGlu ? [weights, weights] : [weights];
         int[] rows = swiGlu ? [LongN, LongN] : [LongN];
         Assert.That(DecodePlan.Of(m, ShortK, rows, swiGlu).UnitTiles, Is.EqualTo(8));
@@ -172,7 +172,7 @@ internal sealed class DecodeEpilogueTests
     {
         const int LongK = 4096;
         DecodeWeights weights = DecodeWeights.Random("int4", 33, LongK, 128, WeightType.F16, 8);
-        Matrix<float> x = Device.Upload(DecodeRun.Floats(9, LongK), 1, LongK);
+        Matrix<float> x = Device.Upload(Seeded.Floats(9, LongK), 1, LongK);
         Matrix<float> y = Device.Poisoned<float>(1, 33);
         DecodeScratch scratch = DecodeRun.Scratch(1, LongK, [33]);
         Launch[] launches = DecodeMatMul.Bind(

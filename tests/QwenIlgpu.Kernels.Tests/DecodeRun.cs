@@ -15,7 +15,7 @@ internal sealed class DecodeRun
     public DecodeRun(DecodeWeights weights, int n, int k, int m)
     {
         (this.weights, this.n, this.k, this.m) = (weights, n, k, m);
-        X = Floats(m + (7 * k), m * k);
+        X = Seeded.Floats(m + (7 * k), m * k);
     }
 
     public static TestDevice Device => WarpDevice.Named(WarpDevice.Usual);
@@ -31,13 +31,6 @@ internal sealed class DecodeRun
     /// <summary>Seed of the norm's weight; 0: no norm.</summary>
     public int NormSeed { get; init; }
 
-    /// <summary>Uniform in [−1, 1).</summary>
-    public static float[] Floats(int seed, int length)
-    {
-        var random = new Random(seed);
-        return [.. Enumerable.Range(0, length).Select(_ => (random.NextSingle() * 2) - 1)];
-    }
-
     /// <summary>Scratch of any content and tickets for a launch.</summary>
     public static DecodeScratch Scratch(int m, int k, int[] rows, bool swiGlu = false, bool argMax = false, TestDevice? on = null)
     {
@@ -51,7 +44,7 @@ internal sealed class DecodeRun
     public float[] Y()
     {
         Matrix<float> y = On.Poisoned<float>(m, n);
-        ArrayView<float> norm = NormSeed == 0 ? default : On.Upload(Floats(NormSeed, k));
+        ArrayView<float> norm = NormSeed == 0 ? default : On.Upload(Seeded.Floats(NormSeed, k));
         On.Run(DecodeMatMul.Bind(
             On.Loader,
             new DecodeRows(On.Upload(X, m, k), norm, Eps),

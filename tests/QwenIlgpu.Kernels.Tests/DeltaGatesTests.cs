@@ -12,14 +12,14 @@ internal sealed class DeltaGatesTests(PortableTier tier) : PortableTests(tier)
     [TestCase(7, 48)]
     public void MatchesReference(int rows, int heads)
     {
-        float[] b = RandomFloats(rows, rows * heads, 6);
-        float[] a = RandomFloats(heads, rows * heads, 6);
-        float[] aLog = RandomFloats(rows + heads, heads, 2);
-        float[] dtBias = RandomFloats(rows - heads, heads, 3);
+        float[] b = Seeded.Floats(rows, rows * heads, 6);
+        float[] a = Seeded.Floats(heads, rows * heads, 6);
+        float[] aLog = Seeded.Floats(rows + heads, heads, 2);
+        float[] dtBias = Seeded.Floats(rows - heads, heads, 3);
 
         (float[] beta, float[] g) = Run(b, a, aLog, dtBias);
 
-        AssertRelative(beta, g, DeltaGatesReference.Run(ToDouble(b), ToDouble(a), ToDouble(aLog), ToDouble(dtBias)));
+        AssertRelative(beta, g, DeltaGatesReference.Run(Seeded.ToDouble(b), Seeded.ToDouble(a), Seeded.ToDouble(aLog), Seeded.ToDouble(dtBias)));
     }
 
     [Test]
@@ -30,7 +30,7 @@ internal sealed class DeltaGatesTests(PortableTier tier) : PortableTests(tier)
 
         (float[] beta, float[] g) = Run(b, a, [0.25f], [0]);
 
-        AssertRelative(beta, g, DeltaGatesReference.Run(ToDouble(b), ToDouble(a), [0.25], [0]));
+        AssertRelative(beta, g, DeltaGatesReference.Run(Seeded.ToDouble(b), Seeded.ToDouble(a), [0.25], [0]));
     }
 
     [Test]
@@ -45,10 +45,10 @@ internal sealed class DeltaGatesTests(PortableTier tier) : PortableTests(tier)
     [Test]
     public void NeitherPartsNorOtherRowsChangeARow([Values(1, 4, 7)] int rows, [Values(3, 16, 48)] int heads)
     {
-        float[] b = RandomFloats(rows, rows * heads, 6);
-        float[] a = RandomFloats(heads, rows * heads, 6);
-        float[] aLog = RandomFloats(rows + heads, heads, 2);
-        float[] dtBias = RandomFloats(rows - heads, heads, 3);
+        float[] b = Seeded.Floats(rows, rows * heads, 6);
+        float[] a = Seeded.Floats(heads, rows * heads, 6);
+        float[] aLog = Seeded.Floats(rows + heads, heads, 2);
+        float[] dtBias = Seeded.Floats(rows - heads, heads, 3);
         Matrix<float> beta = default;
         Matrix<float> g = default;
 
@@ -69,10 +69,10 @@ internal sealed class DeltaGatesTests(PortableTier tier) : PortableTests(tier)
     [Test]
     public void ToleranceNoticesTheNextHead()
     {
-        float[] aLog = RandomFloats(1, 20, 2);
-        float[] dtBias = RandomFloats(2, 20, 3);
-        float[] a = RandomFloats(3, 20, 6);
-        (_, double[] expected) = DeltaGatesReference.Run(ToDouble(a), ToDouble(a), ToDouble(aLog), ToDouble(dtBias));
+        float[] aLog = Seeded.Floats(1, 20, 2);
+        float[] dtBias = Seeded.Floats(2, 20, 3);
+        float[] a = Seeded.Floats(3, 20, 6);
+        (_, double[] expected) = DeltaGatesReference.Run(Seeded.ToDouble(a), Seeded.ToDouble(a), Seeded.ToDouble(aLog), Seeded.ToDouble(dtBias));
 
         (_, float[] g) = Run(a, a, [.. aLog[1..], aLog[0]], dtBias);
         (_, float[] shifted) = Run(a, a, aLog, [.. dtBias[1..], dtBias[0]]);

@@ -24,7 +24,7 @@ internal sealed class DeltaPrefillInputsTests
         TestDevice device = WarpDevice.Named(Device);
         var step = new PackedStep((5, 0, 130), (0, 37, 66), (3, 12, 0), (2, 2, 2), (1, 4, 1));
         var layer = new DeltaStepSequence(shape, step.Rows, headDim, 7);
-        float[] history = [.. KernelTests.RandomFloats(9, 6 * RingRows * shape.Channels)];
+        float[] history = [.. Seeded.Floats(9, 6 * RingRows * shape.Channels)];
         history.AsSpan(5 * RingRows * shape.Channels).Fill(float.NaN);
         Matrix<float> Ring() => device.Upload((float[])history.Clone(), 6, RingRows * shape.Channels);
         (Matrix<float> ring, Matrix<float> portableRing) = (Ring(), Ring());

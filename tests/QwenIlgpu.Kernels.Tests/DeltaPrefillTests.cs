@@ -7,7 +7,7 @@ internal sealed class DeltaPrefillTests
 {
     // q, k, v, S, P, T, X and V′ are each rounded once to f16 on their way into a product, 2^-11 of themselves at most. Errors of different
     // elements are independent, but a sequence of one row has three common to all of them: 4 · 2^-11 of the root mean square holds for
-    // both. Measured on PoCL: up to 1.2e-3 for one row, 5.5e-4 for others; one element is off by up to 5e-3, as o is a sum that cancels.
+    // both. Measured: up to 1.2e-3 for one row, 5.5e-4 for others; one element is off by up to 5e-3, as o is a sum that cancels.
     private const double MeanTolerance = 4.0 / 2048;
     private const double WorstTolerance = 1e-2;
 
@@ -58,8 +58,8 @@ internal sealed class DeltaPrefillTests
 
         (float[] y, float[][] states, _) = Run(Tiny, false, 0, new DeltaPart(5, sequence));
 
-        AssertClose(y, ToDouble(expected), "y");
-        AssertClose(states[0], ToDouble(expectedStates[0]), "state");
+        AssertClose(y, Seeded.ToDouble(expected), "y");
+        AssertClose(states[0], Seeded.ToDouble(expectedStates[0]), "state");
     }
 
     // Three sequences, one entered in the middle of a chunk, and one without rows; the batch must give each the bits that it gets alone.
@@ -235,6 +235,4 @@ internal sealed class DeltaPrefillTests
         double[] errors = [.. actual.Zip(expected, (a, e) => double.IsNaN(a - e) ? double.PositiveInfinity : Math.Abs(a - e) / scale)];
         return (errors.Max(), Math.Sqrt(errors.Average(e => e * e)));
     }
-
-    private static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
 }

@@ -42,9 +42,7 @@ internal sealed class DeltaSequence
     /// <summary>The definition in double precision, from zeros where the sequence starts.</summary>
     public (double[] Y, double[] State) Reference(int position)
     {
-        double[] state = position == 0 ? new double[State.Length] : ToDouble(State);
-        return (GatedDeltaRuleReference.Run(ToDouble(Qkv), ToDouble(Beta), ToDouble(G), shape, state), state);
+        double[] state = position == 0 ? new double[State.Length] : Seeded.ToDouble(State);
+        return (GatedDeltaRuleReference.Run(Seeded.ToDouble(Qkv), Seeded.ToDouble(Beta), Seeded.ToDouble(G), shape, state), state);
     }
-
-    private static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
 }

@@ -135,6 +135,6 @@ internal sealed class DeltaStepDraftTests
         float[] y = slots.Step((Slot, all, 7, 3));
 
         (double[] expected, _) = all.Reference(3);
-        Assert.That(DeltaStepTests.Worst(y, expected[(4 * Tiny.ValueChannels)..]), Is.GreaterThan(1e-3));
+        Assert.That(Difference.Of(y, expected[(4 * Tiny.ValueChannels)..]).Worst, Is.GreaterThan(1e-3));
     }
 }

@@ -58,9 +58,9 @@ internal sealed class DeltaStepSequence
     /// <summary>The definition over rows start … Rows − 1, entered with the random state, or with zeros at the first token.</summary>
     public (double[] Y, double[] State) Reference(int start)
     {
-        double[] state = start == 0 ? new double[State.Length] : ToDouble(State);
+        double[] state = start == 0 ? new double[State.Length] : Seeded.ToDouble(State);
         var inputs = new DeltaStepReferenceInputs(
-            ToDouble(Mixed), ToDouble(Z), ToDouble(B), ToDouble(A), ToDouble(Conv1d), ToDouble(ALog), ToDouble(DtBias), ToDouble(Norm), Eps);
+            Seeded.ToDouble(Mixed), Seeded.ToDouble(Z), Seeded.ToDouble(B), Seeded.ToDouble(A), Seeded.ToDouble(Conv1d), Seeded.ToDouble(ALog), Seeded.ToDouble(DtBias), Seeded.ToDouble(Norm), Eps);
         return (DeltaStepReference.Run(inputs, shape, start, state), state);
     }
 
@@ -72,6 +72,4 @@ internal sealed class DeltaStepSequence
 
     private static float[] Uniform(Random random, int length, float low, float high) =>
         [.. Enumerable.Range(0, length).Select(_ => low + ((high - low) * random.NextSingle()))];
-
-    private static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
 }

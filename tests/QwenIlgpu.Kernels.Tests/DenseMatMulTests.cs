@@ -17,13 +17,13 @@ internal sealed class DenseMatMulTests(PortableTier tier) : PortableTests(tier)
     public void MatchesReference(object weightType, int m, int n, int k)
     {
         var type = (WeightType)weightType;
-        float[] x = RandomFloats(m + n + k, m * k);
-        UInt4[] packed = DenseMatrixReference.Pack(type, RandomFloats(n - k, n * k), n, k);
+        float[] x = Seeded.Floats(m + n + k, m * k);
+        UInt4[] packed = DenseMatrixReference.Pack(type, Seeded.Floats(n - k, n * k), n, k);
         Matrix<float> y = Device.Poisoned<float>(m, n);
 
         Device.Run(DenseMatMul.Bind(Device.Loader, Device.Upload(x, m, k), new DenseMatrix(type, Device.Upload(packed), n, k), y));
 
-        MatMulBound.Assert(Device.Download(y), ToDouble(x), DenseMatrixReference.Unpack(type, packed, n, k), m, n, k);
+        MatMulBound.Assert(Device.Download(y), Seeded.ToDouble(x), DenseMatrixReference.Unpack(type, packed, n, k), m, n, k);
     }
 
     [TestCase(35, 515)]
@@ -31,9 +31,9 @@ internal sealed class DenseMatMulTests(PortableTier tier) : PortableTests(tier)
     public void KeepsTheBitsOfARowInABatch(int n, int k)
     {
         const int M = 11;
-        float[] x = RandomFloats(n, M * k);
+        float[] x = Seeded.Floats(n, M * k);
         var w = new DenseMatrix(
-            WeightType.Bf16, Device.Upload(DenseMatrixReference.Pack(WeightType.Bf16, RandomFloats(k, n * k), n, k)), n, k);
+            WeightType.Bf16, Device.Upload(DenseMatrixReference.Pack(WeightType.Bf16, Seeded.Floats(k, n * k), n, k)), n, k);
         Matrix<float> batch = Device.Poisoned<float>(M, n);
         Matrix<float> alone = Device.Poisoned<float>(M, n);
         Matrix<float> xs = Device.Upload(x, M, k);
@@ -54,8 +54,8 @@ internal sealed class DenseMatMulTests(PortableTier tier) : PortableTests(tier)
         const int M = 5;
         const int N = 9;
         const int K = 21;
-        float[] wide = RandomFloats(7, M * 50);
-        float[] values = RandomFloats(8, N * K);
+        float[] wide = Seeded.Floats(7, M * 50);
+        float[] values = Seeded.Floats(8, N * K);
         double[] x = [.. Enumerable.Range(0, M).SelectMany(r => wide.AsSpan(r * 50, K).ToArray()).Select(v => (double)v)];
         var w = new DenseMatrix(WeightType.F32, Device.Upload(DenseMatrixReference.Pack(WeightType.F32, values, N, K)), N, K);
         ArrayView<float> y = Device.Poisoned<float>(M * 16);
@@ -64,7 +64,7 @@ internal sealed class DenseMatMulTests(PortableTier tier) : PortableTests(tier)
 
         float[] written = Device.Download(y);
         MatMulBound.Assert(
-            [.. Enumerable.Range(0, M).SelectMany(r => written.AsSpan(r * 16, N).ToArray())], x, ToDouble(values), M, N, K);
+            [.. Enumerable.Range(0, M).SelectMany(r => written.AsSpan(r * 16, N).ToArray())], x, Seeded.ToDouble(values), M, N, K);
         Assert.That(Enumerable.Range(0, M).SelectMany(r => written.AsSpan((r * 16) + N, 16 - N).ToArray()), Has.All.NaN);
     }
 
@@ -72,14 +72,14 @@ internal sealed class DenseMatMulTests(PortableTier tier) : PortableTests(tier)
     public void TakesRowsOutOfTheMiddle()
     {
         const int K = 20;
-        float[] x = RandomFloats(1, K);
-        float[] values = RandomFloats(2, 12 * K);
+        float[] x = Seeded.Floats(1, K);
+        float[] values = Seeded.Floats(2, 12 * K);
         var w = new DenseMatrix(WeightType.F32, Device.Upload(DenseMatrixReference.Pack(WeightType.F32, values, 12, K)), 12, K);
         Matrix<float> y = Device.Poisoned<float>(1, 5);
 
         Device.Run(DenseMatMul.Bind(Device.Loader, Device.Upload(x, 1, K), w.Slice(3, 5), y));
 
-        MatMulBound.Assert(Device.Download(y), ToDouble(x), ToDouble(values[(3 * K)..(8 * K)]), 1, 5, K);
+        MatMulBound.Assert(Device.Download(y), Seeded.ToDouble(x), Seeded.ToDouble(values[(3 * K)..(8 * K)]), 1, 5, K);
     }
 
     [Test]

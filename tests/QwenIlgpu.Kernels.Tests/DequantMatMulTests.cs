@@ -28,12 +28,12 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
     {
         var type = (WeightType)scaleType;
         Int4Reference w = RandomWeights(n, k, groupSize, type);
-        float[] x = RandomFloats(m + n + k, m * k);
+        float[] x = Seeded.Floats(m + n + k, m * k);
         Matrix<float> y = Device.Poisoned<float>(m, n);
 
         Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, k), Upload(w, type), y));
 
-        MatMulBound.Assert(Device.Download(y), ToDouble(x), w.Unpack(type), m, n, k);
+        MatMulBound.Assert(Device.Download(y), Seeded.ToDouble(x), w.Unpack(type), m, n, k);
     }
 
     [TestCaseSource(nameof(MoreCases))]
@@ -41,14 +41,14 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
     {
         var type = (WeightType)scaleType;
         Int4Reference w = Quantized.RandomInt4(n, k, groupSize, type, hasZeros);
-        float[] x = RandomFloats(m + n + k, m * k);
+        float[] x = Seeded.Floats(m + n + k, m * k);
         Matrix<float> y = Device.Poisoned<float>(m, n);
 
         Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, k), Upload(w, type), y));
 
         // A chain of products in a group, then a sum of scaled groups; in groups of 32 one addition more a group. Two roundings each.
         double roundings = 2 * (groupSize + (2 * w.Groups));
-        MatMulBound.Assert(Device.Download(y), ToDouble(x), w.Unpack(type), m, n, k, roundings);
+        MatMulBound.Assert(Device.Download(y), Seeded.ToDouble(x), w.Unpack(type), m, n, k, roundings);
     }
 
     [TestCase(37, 200, 128, false)]
@@ -60,7 +60,7 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
     {
         const int M = 11;
         Int4Matrix w = Upload(Quantized.RandomInt4(n, k, groupSize, WeightType.Bf16, hasZeros), WeightType.Bf16);
-        Matrix<float> xs = Device.Upload(RandomFloats(n, M * k), M, k);
+        Matrix<float> xs = Device.Upload(Seeded.Floats(n, M * k), M, k);
         Matrix<float> batch = Device.Poisoned<float>(M, n);
         Matrix<float> alone = Device.Poisoned<float>(M, n);
 
@@ -79,7 +79,7 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
     {
         const int K = 192;
         Int4Reference w = RandomWeights(19, K, 64, WeightType.F16);
-        float[] wide = RandomFloats(3, 5 * 201);
+        float[] wide = Seeded.Floats(3, 5 * 201);
         double[] x = [.. Enumerable.Range(0, 5).SelectMany(r => wide.AsSpan(r * 201, K).ToArray()).Select(v => (double)v)];
         Matrix<float> y = Device.Poisoned<float>(5, 19);
 
@@ -111,7 +111,7 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
 
             Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, K), uploaded, y));
 
-            double[] expected = DenseMatMulReference.Run(ToDouble(x), weights, m, N, K);
+            double[] expected = DenseMatMulReference.Run(Seeded.ToDouble(x), weights, m, N, K);
             Assert.That(Device.Download(y), Is.EqualTo(Array.ConvertAll(expected, v => (float)v)), $"k = {first}");
         }
     }
@@ -147,7 +147,7 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
         Throws.ArgumentException.With.Message.EqualTo("dequant_matmul: columns of y is 15, rows of w is 16"));
 
     private static Int4Reference RandomWeights(int n, int k, int groupSize, WeightType scaleType) =>
-        Int4Reference.FromWeights(ToDouble(RandomFloats(n * k, n * k)), n, k, groupSize, scaleType);
+        Int4Reference.FromWeights(Seeded.ToDouble(Seeded.Floats(n * k, n * k)), n, k, groupSize, scaleType);
 
     private static Int4Matrix Upload(Int4Reference w, WeightType scaleType) => Quantized.Upload(Device, w, scaleType);
 }

@@ -15,7 +15,7 @@ internal sealed class EmbeddingTests(PortableTier tier) : PortableTests(tier)
     {
         var type = (WeightType)weightType;
         int[] ids = [3, 0, 12, 3, 7];
-        UInt4[] packed = DenseMatrixReference.Pack(type, RandomFloats(columns, 13 * columns), 13, columns);
+        UInt4[] packed = DenseMatrixReference.Pack(type, Seeded.Floats(columns, 13 * columns), 13, columns);
         Matrix<float> y = Device.Poisoned<float>(ids.Length, columns);
 
         Device.Run(Embedding.Bind(Device.Loader, Device.Upload(ids), new DenseMatrix(type, Device.Upload(packed), 13, columns), y));
@@ -30,7 +30,7 @@ internal sealed class EmbeddingTests(PortableTier tier) : PortableTests(tier)
     public void GivesPartsTheBitsOfTheWhole(int count)
     {
         int[] ids = [.. Enumerable.Range(0, count).Select(i => 5 * i % 13)];
-        UInt4[] packed = DenseMatrixReference.Pack(WeightType.Bf16, RandomFloats(3, 13 * 67), 13, 67);
+        UInt4[] packed = DenseMatrixReference.Pack(WeightType.Bf16, Seeded.Floats(3, 13 * 67), 13, 67);
         Matrix<float> y = default;
 
         float[] rows = RunInParts(
@@ -95,7 +95,7 @@ internal sealed class EmbeddingTests(PortableTier tier) : PortableTests(tier)
         const int Rows = 1_100_000;
         const int Columns = 1024;                                                           // 2.25 GB of bf16
         ArrayView<UInt4> data = Device.Uninitialised<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, Rows, Columns) / 16);
-        float[] row = RandomFloats(11, Columns);
+        float[] row = Seeded.Floats(11, Columns);
         UInt4[] packed = DenseMatrixReference.Pack(WeightType.Bf16, row, 1, Columns);
         data.SubView(data.Length - packed.Length, packed.Length).CopyFromCPU(Device.Stream, packed);
         Matrix<float> y = Device.Poisoned<float>(1, Columns);

@@ -12,7 +12,7 @@ internal sealed class ExpandInt4Tests(PortableTier tier) : PortableTests(tier)
     [TestCase(48, 5120, 128, 17, 16)]
     public void WeightsAreRoundedOnce(int rows, int columns, int groupSize, int firstRow, int count)
     {
-        double[] weights = Array.ConvertAll(RandomFloats(rows + columns, rows * columns, 0.05f), w => (double)w);
+        double[] weights = Array.ConvertAll(Seeded.Floats(rows + columns, rows * columns, 0.05f), w => (double)w);
         Int4Reference packed = Int4Reference.FromWeights(weights, rows, columns, groupSize, WeightType.Bf16);
         var matrix = new Int4Matrix(
             Device.Upload(packed.Codes), Device.Upload(packed.Scales), Device.Upload<byte>(), WeightType.Bf16, rows, columns, groupSize);

@@ -31,7 +31,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
     public void MatchesReference(string storage, int m, int n, int k)
     {
         var w = new Weights(storage, n, k);
-        float[] x = RandomFloats(m + n + k, m * k);
+        float[] x = Seeded.Floats(m + n + k, m * k);
 
         AssertWithin(Run(w, x, m), w, x, m);
     }
@@ -44,7 +44,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
     {
         const int M = 2;
         var w = new Weights(storage, 37, 300);
-        float[] x = RandomFloats(7, M * 300);
+        float[] x = Seeded.Floats(7, M * 300);
         x[5] = 1e6f;
         x[299] = -1e-6f;
         x[300 + 131] = 1e30f;
@@ -66,7 +66,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
             for (int token = 0; token < M; token++)
                 x[(token * K) + first + token] = token % 2 == 0 ? 1 : -1.9999999f;
 
-            double[] expected = DenseMatMulReference.Run(ToDouble(x), w.Unpacked, M, 33, K);
+            double[] expected = DenseMatMulReference.Run(Seeded.ToDouble(x), w.Unpacked, M, 33, K);
 
             Assert.That(Run(w, x, M), Is.EqualTo(Array.ConvertAll(expected, v => (float)v)).Within(1).Ulps, $"k = {first}");
         }
@@ -78,7 +78,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
         const int M = 11;
         const int K = 1300;
         var w = new Weights(storage, 37, K);
-        float[] x = RandomFloats(3, M * K);
+        float[] x = Seeded.Floats(3, M * K);
         float[] batch = Run(w, x, M);
 
         for (int row = 0; row < M; row++)
@@ -90,7 +90,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
     public void KeepsTheBitsWhateverTheThreads(string storage)
     {
         var w = new Weights(storage, 70, 300);
-        Matrix<float> x = Device.Upload(RandomFloats(3, 3 * 300), 3, 300);
+        Matrix<float> x = Device.Upload(Seeded.Floats(3, 3 * 300), 3, 300);
         Matrix<float> y = Device.Poisoned<float>(3, 70);
 
         float[] parts = PortableTests.RunInParts(() => [w.Bind(x, y)], () => Device.Download(y));
@@ -105,7 +105,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
         const int M = 5;
         const int K = 200;
         var w = new Weights(storage, 20, K);
-        float[] x = RandomFloats(1, M * K);
+        float[] x = Seeded.Floats(1, M * K);
         x[K + 190] = float.NaN;
         x[(3 * K) + 3] = float.NegativeInfinity;
 
@@ -120,7 +120,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
     {
         const int K = 200;
         var right = new Weights(storage, 37, K);
-        float[] x = RandomFloats(2, K);
+        float[] x = Seeded.Floats(2, K);
         float[] withoutLast = [.. x[..^1], 0];
 
         Assert.That(Deviation(Run(right, x, 1), right, x), Is.LessThan(1));

@@ -16,7 +16,7 @@ internal sealed class ForbidIdsTests(string tierName) : KernelTests
     public void GivesIdsOfEachRowTheLowestLogitAndLeavesTheOthers(int rows, int columns)
     {
         int[] ids = [0, 7, columns / 2, columns - 1];
-        float[] logits = RandomFloats(columns, rows * columns);
+        float[] logits = Seeded.Floats(columns, rows * columns);
         Matrix<float> view = Tier.Device.Upload(logits, rows, columns);
 
         Tier.Device.Run(ForbidIds.Bind(Tier.Loader, view, Tier.Device.Upload(ids)));

@@ -15,9 +15,9 @@ internal sealed class GatedAttentionLongTests(PortableTier tier) : PortableTests
     public void MatchesReferenceAtTheLastPosition(int length)
     {
         var paged = new PagedSequences<ushort, Bf16Format>(
-            Device, 1, 1, HeadDim, [(RandomFloats(1, length * HeadDim), RandomFloats(2, length * HeadDim))], seed: 3);
+            Device, 1, 1, HeadDim, [(Seeded.Floats(1, length * HeadDim), Seeded.Floats(2, length * HeadDim))], seed: 3);
         paged.Append(PagedSequences<ushort, Bf16Format>.Rows(0, 0, length));
-        float[] q = RandomFloats(4, 2 * HeadDim, 6);
+        float[] q = Seeded.Floats(4, 2 * HeadDim, 6);
 
         AssertClose(paged.Attend(q, (0, length - 1)), paged.Reference(q, (0, length - 1)), Tolerance);
     }
@@ -37,11 +37,11 @@ internal sealed class GatedAttentionLongTests(PortableTier tier) : PortableTests
     private static Launch BindAt(int position)
     {
         const int Heads = 4;
-        ArrayView<float> page = Device.Upload(RandomFloats(5, KvCache.PageTokens * HeadDim));
+        ArrayView<float> page = Device.Upload(Seeded.Floats(5, KvCache.PageTokens * HeadDim));
         int blocks = (position / KvCache.PageTokens) + 1;
         (int rows, int columns) = GatedAttention.ScratchShape(1, Heads);
         return GatedAttention.Bind<float, F32Format>(
-            Device.Loader, Device.Upload(RandomFloats(6, Heads * 2 * HeadDim), 1, Heads * 2 * HeadDim), new KvPages<float>(page, page, 1, 1, HeadDim),
+            Device.Loader, Device.Upload(Seeded.Floats(6, Heads * 2 * HeadDim), 1, Heads * 2 * HeadDim), new KvPages<float>(page, page, 1, 1, HeadDim),
             Device.Upload(0), Device.Upload(position), Device.Upload(new int[blocks], 1, blocks), Heads, HeadDim,
             Device.Poisoned<float>(rows, columns), Device.Poisoned<float>(1, Heads * HeadDim));
     }

@@ -96,11 +96,11 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
     public void LeavesOutWhatComesAfterARow()
     {
         const int Length = 70;
-        float[] v = RandomFloats(2, Length * 64);
-        var finite = new PagedSequences<TStorage, TFormat>(Device, 4, 1, 64, [(RandomFloats(1, Length * 64), v)], seed: 3);
+        float[] v = Seeded.Floats(2, Length * 64);
+        var finite = new PagedSequences<TStorage, TFormat>(Device, 4, 1, 64, [(Seeded.Floats(1, Length * 64), v)], seed: 3);
         float[] broken = [.. v];
         Array.Fill(broken, float.NaN, (Length - 1) * 64, 64);
-        var breaking = new PagedSequences<TStorage, TFormat>(Device, 4, 1, 64, [(RandomFloats(1, Length * 64), broken)], seed: 3);
+        var breaking = new PagedSequences<TStorage, TFormat>(Device, 4, 1, 64, [(Seeded.Floats(1, Length * 64), broken)], seed: 3);
         (int, int)[] rows = PagedSequences<TStorage, TFormat>.Rows(0, 0, Length);
         finite.Append(rows);
         breaking.Append(rows);
@@ -124,10 +124,10 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
 
         foreach ((string fault, double[] bent) in new[]
         {
-            ("the next head's query", ToDouble(paged.Attend([.. q[128..], .. q[..128]], rows))),
-            ("one key less", ToDouble(paged.Attend(q, (4, 255)))),
-            ("another page", ToDouble(paged.Attend(q, (3, 64)))),
-            ("even and odd elements exchanged for halves", ToDouble(paged.Attend(halves, rows))),
+            ("the next head's query", Seeded.ToDouble(paged.Attend([.. q[128..], .. q[..128]], rows))),
+            ("one key less", Seeded.ToDouble(paged.Attend(q, (4, 255)))),
+            ("another page", Seeded.ToDouble(paged.Attend(q, (3, 64)))),
+            ("even and odd elements exchanged for halves", Seeded.ToDouble(paged.Attend(halves, rows))),
         })
         {
             Assert.That(bent.Zip(expected, (b, e) => Math.Abs(b - e)).Max(), Is.GreaterThan(20 * Tolerance), fault);
@@ -141,26 +141,26 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
         const int HeadDim = 64;
         const int Length = 200;
         float[] k = Whole(1, Length * HeadDim, 8);
-        float[] v = RandomFloats(2, Length * HeadDim);
-        float[] q = [.. Whole(3, HeadDim, 64), .. RandomFloats(4, HeadDim), .. Whole(5, HeadDim, 64), .. RandomFloats(6, HeadDim)];
+        float[] v = Seeded.Floats(2, Length * HeadDim);
+        float[] q = [.. Whole(3, HeadDim, 64), .. Seeded.Floats(4, HeadDim), .. Whole(5, HeadDim, 64), .. Seeded.Floats(6, HeadDim)];
         var paged = new PagedSequences<TStorage, TFormat>(Device, 2, 1, HeadDim, [(k, v)], seed: 3);
         paged.Append(PagedSequences<TStorage, TFormat>.Rows(0, 0, Length));
 
         AssertClose(paged.Attend(q, (0, Length - 1)), paged.Reference(q, (0, Length - 1)), Tolerance);
 
-        static float[] Whole(int seed, int length, int most) => Array.ConvertAll(RandomFloats(seed, length, most), MathF.Round);
+        static float[] Whole(int seed, int length, int most) => Array.ConvertAll(Seeded.Floats(seed, length, most), MathF.Round);
     }
 
     [Test]
     public void GatesWithTheSigmoid()
     {
-        float[] k = RandomFloats(1, 8);
+        float[] k = Seeded.Floats(1, 8);
         float[] v = [1, 1, 1, 1, 1, 1, 1, 1];
         float[] gate = [-200, -88, -1, 0, 1, 30, 88, 200];
         var paged = new PagedSequences<TStorage, TFormat>(Device, 1, 1, 8, [(k, v)], seed: 4);
         paged.Append((0, 0));
 
-        float[] y = paged.Attend([.. RandomFloats(2, 8), .. gate], (0, 0));
+        float[] y = paged.Attend([.. Seeded.Floats(2, 8), .. gate], (0, 0));
 
         AssertClose(y, Array.ConvertAll(gate, g => 1 / (1 + Math.Exp(-g))), Tolerance);
     }
@@ -194,11 +194,11 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
     private static (float[] K, float[] V)[] Sequences(int kvHeads, int headDim, int[] lengths) =>
     [
         .. lengths.Select((length, s) => (
-            RandomFloats((length * headDim) + s, length * kvHeads * headDim), RandomFloats(s - (length * headDim), length * kvHeads * headDim))),
+            Seeded.Floats((length * headDim) + s, length * kvHeads * headDim), Seeded.Floats(s - (length * headDim), length * kvHeads * headDim))),
     ];
 
     // Scores have a standard deviation of about 2: neither even nor all on one key.
-    private static float[] Queries(int rows, int heads, int headDim) => RandomFloats(rows + heads + headDim, rows * heads * 2 * headDim, 6);
+    private static float[] Queries(int rows, int heads, int headDim) => Seeded.Floats(rows + heads + headDim, rows * heads * 2 * headDim, 6);
 
     private static float[] Row(float[] values, int row, int rows) =>
         values[(row * (values.Length / rows))..((row + 1) * (values.Length / rows))];

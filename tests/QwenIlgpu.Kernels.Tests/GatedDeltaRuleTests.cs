@@ -40,9 +40,9 @@ internal sealed class GatedDeltaRuleTests(PortableTier tier) : PortableTests(tie
         var sequence = new DeltaSequence(Small, rows, rows + position);
         (double[] y, double[] state) = sequence.Reference(position);
 
-        double[] chunkedState = position == 0 ? new double[state.Length] : ToDouble(sequence.State);
+        double[] chunkedState = position == 0 ? new double[state.Length] : Seeded.ToDouble(sequence.State);
         double[] chunkedY = ChunkedDeltaRuleReference.Run(
-            ToDouble(sequence.Qkv), ToDouble(sequence.Beta), ToDouble(sequence.G), Small, chunkedState, position);
+            Seeded.ToDouble(sequence.Qkv), Seeded.ToDouble(sequence.Beta), Seeded.ToDouble(sequence.G), Small, chunkedState, position);
 
         Assert.That(chunkedY, Is.EqualTo(y).Within(1e-12));
         Assert.That(chunkedState, Is.EqualTo(state).Within(1e-12));

@@ -12,37 +12,37 @@ internal sealed class GatedRmsNormTests(PortableTier tier) : PortableTests(tier)
     [TestCase(2, 48, 128)]
     public void MatchesReference(int rows, int heads, int headDim)
     {
-        float[] x = RandomFloats(rows + headDim, rows * heads * headDim, 2);
-        float[] z = RandomFloats(heads + headDim, rows * heads * headDim, 4);
-        float[] weight = RandomFloats(headDim, headDim, 2);
+        float[] x = Seeded.Floats(rows + headDim, rows * heads * headDim, 2);
+        float[] z = Seeded.Floats(heads + headDim, rows * heads * headDim, 4);
+        float[] weight = Seeded.Floats(headDim, headDim, 2);
         Matrix<float> y = Device.Poisoned<float>(rows, heads * headDim);
 
         Device.Run(GatedRmsNorm.Bind(
             Device.Loader, Device.Upload(x, rows, y.Columns), Device.Upload(z, rows, y.Columns), Device.Upload(weight), headDim, y, Eps));
 
-        AssertClose(Device.Download(y), GatedRmsNormReference.Run(ToDouble(x), ToDouble(z), ToDouble(weight), Eps), Tolerance);
+        AssertClose(Device.Download(y), GatedRmsNormReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(z), Seeded.ToDouble(weight), Eps), Tolerance);
     }
 
     [Test]
     public void WorksInPlace()
     {
-        float[] x = RandomFloats(1, 4 * 32, 2);
-        float[] z = [.. RandomFloats(2, 4 * 32 - 2, 4), 200, -200];
-        float[] weight = RandomFloats(3, 16);
+        float[] x = Seeded.Floats(1, 4 * 32, 2);
+        float[] z = [.. Seeded.Floats(2, 4 * 32 - 2, 4), 200, -200];
+        float[] weight = Seeded.Floats(3, 16);
         Matrix<float> y = Device.Upload((float[])x.Clone(), 4, 32);
 
         Device.Run(GatedRmsNorm.Bind(Device.Loader, y, Device.Upload(z, 4, 32), Device.Upload(weight), 16, y, Eps));
 
-        AssertClose(Device.Download(y), GatedRmsNormReference.Run(ToDouble(x), ToDouble(z), ToDouble(weight), Eps), 20 * Tolerance);
+        AssertClose(Device.Download(y), GatedRmsNormReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(z), Seeded.ToDouble(weight), Eps), 20 * Tolerance);
     }
 
     [Test]
     public void NeitherPartsNorOtherRowsChangeARow([Values(1, 4, 7)] int rows, [Values(17, 40, 128)] int headDim)
     {
         int columns = 3 * headDim;
-        float[] x = RandomFloats(rows, rows * columns, 2);
-        float[] z = RandomFloats(headDim, rows * columns, 4);
-        float[] weight = RandomFloats(rows + headDim, headDim, 2);
+        float[] x = Seeded.Floats(rows, rows * columns, 2);
+        float[] z = Seeded.Floats(headDim, rows * columns, 4);
+        float[] weight = Seeded.Floats(rows + headDim, headDim, 2);
         Matrix<float> y = default;
 
         float[] together = RunInParts(() => [Bind(rows, x, z, y = Device.Poisoned<float>(rows, columns))], () => Device.Download(y));
@@ -58,15 +58,15 @@ internal sealed class GatedRmsNormTests(PortableTier tier) : PortableTests(tier)
     [Test]
     public void ToleranceNoticesTheNextWeight()
     {
-        float[] x = RandomFloats(1, 64, 2);
-        float[] z = RandomFloats(2, 64, 4);
-        float[] weight = RandomFloats(3, 32, 2);
+        float[] x = Seeded.Floats(1, 64, 2);
+        float[] z = Seeded.Floats(2, 64, 4);
+        float[] weight = Seeded.Floats(3, 32, 2);
         Matrix<float> y = Device.Poisoned<float>(2, 32);
 
         Device.Run(GatedRmsNorm.Bind(
             Device.Loader, Device.Upload(x, 2, 32), Device.Upload(z, 2, 32), Device.Upload<float>([.. weight[1..], weight[0]]), 32, y, Eps));
 
-        double[] expected = GatedRmsNormReference.Run(ToDouble(x), ToDouble(z), ToDouble(weight), Eps);
+        double[] expected = GatedRmsNormReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(z), Seeded.ToDouble(weight), Eps);
         Assert.That(Device.Download(y).Zip(expected, (a, b) => Math.Abs(a - b)).Max(), Is.GreaterThan(10 * Tolerance));
     }
 

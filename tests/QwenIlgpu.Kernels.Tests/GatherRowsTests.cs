@@ -8,7 +8,7 @@ internal sealed class GatherRowsTests(PortableTier tier) : PortableTests(tier)
     public void CopiesTheRowsAskedFor(int columns)
     {
         int[] rows = [6, 0, 6, 2];
-        float[] x = RandomFloats(columns, 7 * columns);
+        float[] x = Seeded.Floats(columns, 7 * columns);
         Matrix<float> y = Device.Poisoned<float>(rows.Length, columns);
 
         Device.Run(GatherRows.Bind(Device.Loader, Device.Upload(x, 7, columns), Device.Upload(rows), y));
@@ -22,7 +22,7 @@ internal sealed class GatherRowsTests(PortableTier tier) : PortableTests(tier)
     public void GivesPartsTheBitsOfTheWhole(int count)
     {
         int[] rows = [.. Enumerable.Range(0, count).Select(i => 3 * i % 7)];
-        float[] x = RandomFloats(count, 7 * 131);
+        float[] x = Seeded.Floats(count, 7 * 131);
         Matrix<float> y = default;
 
         float[] copied = RunInParts(

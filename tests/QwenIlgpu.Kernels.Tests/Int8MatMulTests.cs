@@ -21,14 +21,14 @@ internal sealed class Int8MatMulTests(PortableTier tier) : PortableTests(tier)
     {
         var type = (WeightType)scaleType;
         Int8Reference w = Random(n, k, groupSize, type);
-        float[] x = RandomFloats(m + n + k, m * k);
+        float[] x = Seeded.Floats(m + n + k, m * k);
         Matrix<float> y = Device.Poisoned<float>(m, n);
 
         Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, k), Quantized.Upload(Device, w, type), y));
 
         // A chain of 32 products in a tile, a sum of a group's tiles, a sum of scaled groups: two roundings each at most.
         double roundings = 2 * (32 + ((k + 31) / 32) + w.Groups);
-        MatMulBound.Assert(Device.Download(y), ToDouble(x), w.Unpack(type), m, n, k, roundings);
+        MatMulBound.Assert(Device.Download(y), Seeded.ToDouble(x), w.Unpack(type), m, n, k, roundings);
     }
 
     [TestCase(37, 200, 64)]
@@ -37,7 +37,7 @@ internal sealed class Int8MatMulTests(PortableTier tier) : PortableTests(tier)
     {
         const int M = 11;
         Int8Matrix w = Quantized.Upload(Device, Random(n, k, groupSize, WeightType.Bf16), WeightType.Bf16);
-        Matrix<float> xs = Device.Upload(RandomFloats(n, M * k), M, k);
+        Matrix<float> xs = Device.Upload(Seeded.Floats(n, M * k), M, k);
         Matrix<float> batch = Device.Poisoned<float>(M, n);
         Matrix<float> alone = Device.Poisoned<float>(M, n);
 
@@ -70,7 +70,7 @@ internal sealed class Int8MatMulTests(PortableTier tier) : PortableTests(tier)
 
             Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, K), uploaded, y));
 
-            double[] expected = DenseMatMulReference.Run(ToDouble(x), weights, m, N, K);
+            double[] expected = DenseMatMulReference.Run(Seeded.ToDouble(x), weights, m, N, K);
             Assert.That(Device.Download(y), Is.EqualTo(Array.ConvertAll(expected, v => (float)v)), $"k = {first}");
         }
     }

@@ -16,7 +16,7 @@ internal sealed class KvAppendTests<TStorage, TFormat>(PortableTier tier) : Port
         int width = kvHeads * headDim;
         (float[] K, float[] V)[] sequences =
         [
-            .. new[] { 65, 1, 64 }.Select((length, s) => (RandomFloats(width + s, length * width), RandomFloats(-width - s, length * width))),
+            .. new[] { 65, 1, 64 }.Select((length, s) => (Seeded.Floats(width + s, length * width), Seeded.Floats(-width - s, length * width))),
         ];
         var paged = new PagedSequences<TStorage, TFormat>(Device, 1, kvHeads, headDim, sequences, seed: width);
 
@@ -53,7 +53,7 @@ internal sealed class KvAppendTests<TStorage, TFormat>(PortableTier tier) : Port
             0x00018000, 0x007fffff, 0x7fc00000, 0x3eaaaaab, 0x42280000,
         ];
         float[] k = [.. Enumerable.Range(0, 67).Select(i => BitConverter.UInt32BitsToSingle(bits[i % bits.Length] | (i % 2 == 0 ? 0 : 0x80000000)))];
-        var paged = new PagedSequences<TStorage, TFormat>(Device, 1, 1, 67, [(k, RandomFloats(1, 67))], seed: 2);
+        var paged = new PagedSequences<TStorage, TFormat>(Device, 1, 1, 67, [(k, Seeded.Floats(1, 67))], seed: 2);
 
         paged.Append((0, 0));
 
@@ -78,20 +78,20 @@ internal sealed class KvAppendTests<TStorage, TFormat>(PortableTier tier) : Port
                 return
                 [
                     KvAppend.Bind<TStorage, TFormat>(
-                        Device.Loader, Device.Upload(RandomFloats(1, rows * Width), rows, Width), Device.Upload(RandomFloats(2, rows * Width), rows, Width),
+                        Device.Loader, Device.Upload(Seeded.Floats(1, rows * Width), rows, Width), Device.Upload(Seeded.Floats(2, rows * Width), rows, Width),
                         new KvPages<TStorage>(keys, values, 1, 2, 40), Device.Upload(new int[rows]), Device.Upload([.. Enumerable.Range(9, rows)]),
                         Device.Upload([0], 1, 1)),
                 ];
             },
             () => [.. Device.Download(keys), .. Device.Download(values)]);
 
-        Assert.That(parts[(9 * 40)..(10 * 40)], Is.EqualTo(Array.ConvertAll(RandomFloats(1, rows * Width)[..40], TFormat.Store)));
+        Assert.That(parts[(9 * 40)..(10 * 40)], Is.EqualTo(Array.ConvertAll(Seeded.Floats(1, rows * Width)[..40], TFormat.Store)));
     }
 
     [Test]
     public void SendsPaddingRowsToThePageKeptForThem()
     {
-        (float[] K, float[] V)[] sequences = [(RandomFloats(1, 8), RandomFloats(2, 8))];
+        (float[] K, float[] V)[] sequences = [(Seeded.Floats(1, 8), Seeded.Floats(2, 8))];
         var paged = new PagedSequences<TStorage, TFormat>(Device, 1, 1, 8, sequences, seed: 1);
 
         paged.Append([(-1, 0), (0, 0), (-1, 0), (-1, 0)]);

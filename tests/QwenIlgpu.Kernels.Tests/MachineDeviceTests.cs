@@ -70,7 +70,7 @@ internal sealed class MachineDeviceTests
     public void RunsAKernel()
     {
         int[] rows = [6, 0, 6, 2];
-        float[] x = KernelTests.RandomFloats(1, 7 * 131);
+        float[] x = Seeded.Floats(1, 7 * 131);
         Matrix<float> y = Device.Poisoned<float>(rows.Length, 131);
 
         Device.Run(GatherRows.Bind(Device.Loader, Device.Upload(x, 7, 131), Device.Upload(rows), y));

@@ -10,7 +10,7 @@ internal sealed class MatMulFaultTests(PortableTier tier) : PortableTests(tier)
     private readonly Int4Reference wide = Quantized.RandomInt4(N, K, 64, WeightType.F16, hasZeros: true);
     private readonly Int4Reference narrow = Quantized.RandomInt4(N, K, 32, WeightType.F16, hasZeros: false);
     private readonly Int8Reference bytes = Quantized.RandomInt8(N, K, 64, WeightType.F16);
-    private readonly UInt4[] dense = DenseMatrixReference.Pack(WeightType.Bf16, RandomFloats(5, N * K), N, K);
+    private readonly UInt4[] dense = DenseMatrixReference.Pack(WeightType.Bf16, Seeded.Floats(5, N * K), N, K);
 
     [TestCase(1)]
     [TestCase(4)]
@@ -41,7 +41,7 @@ internal sealed class MatMulFaultTests(PortableTier tier) : PortableTests(tier)
         int m, Func<UInt4[], UInt4[]>? codes = null, Func<ushort[], ushort[]>? scales = null, Func<byte[], byte[]>? zeros = null,
         Func<UInt4[], UInt4[]>? rows = null, float lastK = 1)
     {
-        float[] x = RandomFloats(m, m * K);
+        float[] x = Seeded.Floats(m, m * K);
         float[] bent = [.. x.Select((v, i) => i % K == K - 1 ? v * lastK : v)];
         Matrix<float> xs = Device.Upload(bent, m, K);
         Matrix<float>[] ys = [.. Enumerable.Range(0, 4).Select(_ => Device.Poisoned<float>(m, N))];
@@ -72,7 +72,7 @@ internal sealed class MatMulFaultTests(PortableTier tier) : PortableTests(tier)
             wide.Unpack(WeightType.F16), narrow.Unpack(WeightType.F16), bytes.Unpack(WeightType.F16),
             DenseMatrixReference.Unpack(WeightType.Bf16, dense, N, K),
         ];
-        return [.. ys.Zip(weights, (y, w) => MatMulBound.Deviation(Device.Download(y), ToDouble(x), w, m, N, K))];
+        return [.. ys.Zip(weights, (y, w) => MatMulBound.Deviation(Device.Download(y), Seeded.ToDouble(x), w, m, N, K))];
     }
 
     private static T[] Bent<T>(Func<T[], T[]>? bend, T[] values) => bend is null ? values : bend(values);

@@ -20,7 +20,7 @@ internal sealed class MatMulShareTests(PortableTier tier) : PortableTests(tier)
     {
         const int Most = 101;
         int most = (long)n * k > 1 << 20 ? 7 : Most;
-        Matrix<float> x = Device.Upload(RandomFloats(n + k, most * k), most, k);
+        Matrix<float> x = Device.Upload(Seeded.Floats(n + k, most * k), most, k);
         Func<Matrix<float>, Matrix<float>, Launch> bind = Weights(storage, n, k);
         float[] all = Run(bind, x, n);
 
@@ -40,7 +40,7 @@ internal sealed class MatMulShareTests(PortableTier tier) : PortableTests(tier)
         Func<Matrix<float>, Matrix<float>, Launch> bind = Weights(storage, n, k);
         foreach (int m in new[] { 1, 5 })
         {
-            Matrix<float> x = Device.Upload(RandomFloats(n + k, m * k), m, k);
+            Matrix<float> x = Device.Upload(Seeded.Floats(n + k, m * k), m, k);
             Matrix<float> y = default;
 
             float[] parts = RunInParts(() => [bind(x, y = Device.Poisoned<float>(m, n))], () => Device.Download(y));
@@ -98,7 +98,7 @@ internal sealed class MatMulShareTests(PortableTier tier) : PortableTests(tier)
         const int M = 6;
         const int N = 20;
         const int K = 130;
-        float[] x = RandomFloats(1, M * K);
+        float[] x = Seeded.Floats(1, M * K);
         x[(2 * K) + 129] = float.NaN;
         x[(4 * K) + 3] = float.PositiveInfinity;
 
@@ -134,7 +134,7 @@ internal sealed class MatMulShareTests(PortableTier tier) : PortableTests(tier)
         }
 
         WeightType type = Enum.Parse<WeightType>(storage);
-        var dense = new DenseMatrix(type, Device.Upload(DenseMatrixReference.Pack(type, RandomFloats(n - k, n * k), n, k)), n, k);
+        var dense = new DenseMatrix(type, Device.Upload(DenseMatrixReference.Pack(type, Seeded.Floats(n - k, n * k), n, k)), n, k);
         return (x, y) => DenseMatMul.Bind(Device.Loader, x, dense, y);
     }
 }

@@ -114,7 +114,7 @@ internal sealed class PackingShareTests : KernelTests
     // Every size of magnitude, zeros, halves of a step, NaN and infinities.
     private static UInt4[] OddWeights(WeightType type)
     {
-        float[] weights = RandomFloats(7, Rows * Columns, 30);
+        float[] weights = Seeded.Floats(7, Rows * Columns, 30);
         for (int i = 0; i < weights.Length; i += 3)
             weights[i] *= MathF.Pow(2, (i % 40) - 30);
         weights[5] = float.NaN;

@@ -121,7 +121,7 @@ internal sealed class PagedSequences<TStorage, TFormat>
     }
 
     /// <summary>The definition, over keys and values rounded to the pages' element type.</summary>
-    public double[] Reference(float[] q, params (int Sequence, int Position)[] rows) => Reference(ToDouble(q), value => value, rows);
+    public double[] Reference(float[] q, params (int Sequence, int Position)[] rows) => Reference(Seeded.ToDouble(q), value => value, rows);
 
     /// <summary>The same of something made of the stored values.</summary>
     public double[] Reference(double[] q, Func<double, double> ofValue, params (int Sequence, int Position)[] rows)
@@ -135,7 +135,7 @@ internal sealed class PagedSequences<TStorage, TFormat>
     }
 
     /// <summary>Σ of a row's weights times |value|, times the gate: what the errors of its outputs are shares of.</summary>
-    public double[] Magnitude(float[] q, params (int Sequence, int Position)[] rows) => Reference(ToDouble(q), Math.Abs, rows);
+    public double[] Magnitude(float[] q, params (int Sequence, int Position)[] rows) => Reference(Seeded.ToDouble(q), Math.Abs, rows);
 
     /// <summary>Of each row and head the largest Σ|q·k| / sqrt(Hd), over all keys of the row's sequence: [T, H].</summary>
     public double[] ScoreMagnitude(float[] q, params (int Sequence, int Position)[] rows)
@@ -168,8 +168,6 @@ internal sealed class PagedSequences<TStorage, TFormat>
             device.Loader, device.Upload(q, rows.Length, heads * 2 * headDim), Pages, Slots(rows), Positions(rows), PageTable,
             heads, headDim, device.Poisoned<float>(scratchRows, scratchColumns), y);
     }
-
-    private static double[] ToDouble(float[] values) => Array.ConvertAll(values, x => (double)x);
 
     private static double Stored(float value) => TFormat.Load(TFormat.Store(value));
 }

@@ -54,7 +54,6 @@ internal sealed class PlantedInPtxTests
             PtxEdit.Of("Kernel_DecodeAttention", @"(setp\.lt\.s32\s+(%p\d+), (%r\d+), (%r\d+);\s+)selp\.b32\s+(%r\d+), \3, \4, \2;", "$1mov.b32 $5, $3;")),
         Has.Member(FaultKind.UnwrittenMemory));
 
-    // On OpenCL every warp instruction is a barrier of the group, which hides that one is missing.
     [Test]
     public void AnAttentionWithoutBarriers() => Assert.That(
         KindsOf(PrefillAttentionOnce, PtxEdit.Of("Kernel_PrefillAttention", Barrier, "")), Has.Member(FaultKind.SharedRace));
@@ -175,7 +174,7 @@ internal sealed class PlantedInPtxTests
         Matrix<float> y = MachineDevice.Shared.Poisoned<float>(1, 33);
         DecodeWeights weights = DecodeWeights.Random("int4", 33, K, 128, WeightType.F16, 8);
         MachineDevice.Shared.Run(DecodeMatMul.Bind(
-            MachineDevice.Shared.Loader, new DecodeRows(MachineDevice.Shared.Upload(DecodeRun.Floats(9, K), 1, K)),
+            MachineDevice.Shared.Loader, new DecodeRows(MachineDevice.Shared.Upload(Seeded.Floats(9, K), 1, K)),
             [new DecodeProjection(weights.Upload(MachineDevice.Shared), y)], default, TensorCoreType.Bf16, DecodeRun.Scratch(1, K, [33])));
     }
 

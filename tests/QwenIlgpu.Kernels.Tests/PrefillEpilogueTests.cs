@@ -25,7 +25,7 @@ internal sealed class PrefillEpilogueTests
         var run = new PrefillRun(Device, M, K) { NormSeed = 4 };
         Matrix<float> normalised = Device.Poisoned<float>(M, K);
         Device.Run(RmsNorm.BindRows(
-            Device.Loader, Device.Upload(run.X, M, K), Device.Upload(DecodeRun.Floats(4, K)), normalised, 1e-6f));
+            Device.Loader, Device.Upload(run.X, M, K), Device.Upload(Seeded.Floats(4, K)), normalised, 1e-6f));
 
         float[] separate = new PrefillRun(Device, M, K) { X = Device.Download(normalised) }.Y(First, N);
 
@@ -49,7 +49,7 @@ internal sealed class PrefillEpilogueTests
         {
             Device.Run(ExpandInt4.Bind(Device.Loader, codes, first, slice));
             var columns = new Matrix<float>(y.Data.SubView(first, y.Data.Length - first), M, SliceRows, Rows);
-            run.Run<RolledPrefillTile>([new DecodeProjection(slice, columns)], default);
+            run.Run<WidePrefillTile>([new DecodeProjection(slice, columns)], default);
         }
 
         Assert.That(run.Deviation(Device.Download(y), weights, Rows), Is.LessThanOrEqualTo(2.05));
@@ -65,7 +65,7 @@ internal sealed class PrefillEpilogueTests
         var run = new PrefillRun(Device, M, K);
         Matrix<float>[] ys = [.. rows.Select(n => Device.Poisoned<float>(M, n))];
 
-        run.Run<RolledPrefillTile>(
+        run.Run<WidePrefillTile>(
             [.. weights.Select((w, i) => new DecodeProjection(w.Upload(Device), ys[i]))], default);
 
         for (int i = 0; i < rows.Length; i++)
@@ -85,8 +85,8 @@ internal sealed class PrefillEpilogueTests
     [Test]
     public void AddsTheResidualLastAndGatesBefore()
     {
-        float[] residual = DecodeRun.Floats(5, M * N);
-        float[] gate = DecodeRun.Floats(6, M);
+        float[] residual = Seeded.Floats(5, M * N);
+        float[] gate = Seeded.Floats(6, M);
         float[] products = new PrefillRun(Device, M, K).Y(First, N);
 
         float[] y = Run(
@@ -98,7 +98,7 @@ internal sealed class PrefillEpilogueTests
     [Test]
     public void AddsAddendsFirst()
     {
-        float[] addend = DecodeRun.Floats(7, M * N);
+        float[] addend = Seeded.Floats(7, M * N);
         var run = new PrefillRun(Device, M, K);
         double[] gate = [.. run.Y(First, N).Select((p, i) => (double)p + addend[i])];
 
@@ -113,12 +113,12 @@ internal sealed class PrefillEpilogueTests
     {
         const int LongK = 2048;
         DecodeWeights weights = DecodeWeights.Random("int4", N, LongK, 64, WeightType.F16, 9);
-        Assert.That(PrefillPlan.Of<RolledPrefillTile>(M, LongK, [N], swiGlu: false).Cut.Splits, Is.EqualTo(4));
+        Assert.That(PrefillPlan.Of<WidePrefillTile>(M, LongK, [N], swiGlu: false).Cut.Splits, Is.EqualTo(4));
         var run = new PrefillRun(Device, M, LongK);
-        float[] residual = DecodeRun.Floats(5, M * N);
+        float[] residual = Seeded.Floats(5, M * N);
         Matrix<float> y = Device.Poisoned<float>(M, N);
 
-        run.Run<RolledPrefillTile>(
+        run.Run<WidePrefillTile>(
             [new DecodeProjection(weights.Upload(Device), y)], new DecodeFinish(Residual: Device.Upload(residual, M, N)));
 
         float[] products = run.Y(weights, N);
@@ -145,7 +145,7 @@ internal sealed class PrefillEpilogueTests
         Matrix<float> y = Device.Poisoned<float>(M, N);
         DecodeProjection[] projections =
             [.. weights.Select((w, i) => new DecodeProjection(w.Upload(Device), i == 0 ? y : default, i == 0 ? addend : default))];
-        new PrefillRun(Device, M, K).Run<RolledPrefillTile>(projections, finish);
+        new PrefillRun(Device, M, K).Run<WidePrefillTile>(projections, finish);
         return Device.Download(y);
     }
 

@@ -70,21 +70,11 @@ internal sealed class PrefillMatMulTests
     public void SmallTilesHaveTheSameBits(string format, int group, object operand) =>
         TilesHaveTheSameBits<SmallPrefillTile>(format, group, operand, 70, 150, 128);
 
-    // 32 tokens a group, written out as on a GPU; more groups of tokens than one.
+    // 32 tokens a group, more groups of tokens than one.
     [Category("Exhaustive")]
     [TestCaseSource(nameof(Tiles))]
     public void FewTokenTilesHaveTheSameBits(string format, int group, object operand) =>
         TilesHaveTheSameBits<FewTokensPrefillTile>(format, group, operand, 41, 150, 192);
-
-    // As on a GPU.
-    [Category("Exhaustive")]
-    [TestCaseSource(nameof(Tiles))]
-    public void WideTilesHaveTheSameBits(string format, int group, object operand)
-    {
-        if (WarpDevice.Usual == "pocl")
-            Assert.Ignore("PoCL needs minutes for each and a stack for its threads of `ulimit -s 2000000` or so");
-        TilesHaveTheSameBits<WidePrefillTile>(format, group, operand, 70, 300, 320);
-    }
 
     private static void TilesHaveTheSameBits<TTile>(string format, int group, object operand, int m, int n, int k)
         where TTile : struct, IPrefillTile

@@ -10,8 +10,6 @@ internal readonly struct ToyPrefillTile : IPrefillTile
     public static int Warps => 2;
 
     public static int TokenTiles => 4;
-
-    public static bool IsRolled => true;
 }
 
 /// <summary>The prefill matmul of seeded x [M, K] with any tile: what it yields and what it should.</summary>
@@ -20,7 +18,7 @@ internal sealed class PrefillRun(TestDevice device, int m, int k)
     private const float Eps = 1e-6f;
 
     /// <summary>[M, K]</summary>
-    public float[] X { get; init; } = DecodeRun.Floats(m + (7 * k), m * k);
+    public float[] X { get; init; } = Seeded.Floats(m + (7 * k), m * k);
 
     public TensorCoreType Operand { get; init; }
 
@@ -32,13 +30,13 @@ internal sealed class PrefillRun(TestDevice device, int m, int k)
         if (device.Accelerator.AcceleratorType == AcceleratorType.CPU)
             return PackOnHost();
         var packed = new PackedRows(device.Poisoned<UInt4>(PackedRows.Length(m, k)), m, k, Operand);
-        ArrayView<float> norm = NormSeed == 0 ? default : device.Upload(DecodeRun.Floats(NormSeed, k));
+        ArrayView<float> norm = NormSeed == 0 ? default : device.Upload(Seeded.Floats(NormSeed, k));
         device.Run(PrefillMatMul.BindPack(device.Loader, new DecodeRows(device.Upload(X, m, k), norm, Eps), packed));
         return packed;
     }
 
     /// <summary>y of one projection.</summary>
-    public float[] Y(DecodeWeights weights, int n) => Y<RolledPrefillTile>(weights, n);
+    public float[] Y(DecodeWeights weights, int n) => Y<WidePrefillTile>(weights, n);
 
     public float[] Y<TTile>(DecodeWeights weights, int n)
         where TTile : struct, IPrefillTile

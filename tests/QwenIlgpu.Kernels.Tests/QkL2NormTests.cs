@@ -12,12 +12,12 @@ internal sealed class QkL2NormTests(PortableTier tier) : PortableTests(tier)
     public void MatchesReference(int rows, int keyHeads, int keyHeadDim, int values)
     {
         int channels = (2 * keyHeads * keyHeadDim) + values;
-        float[] qkv = RandomFloats(rows + channels, rows * channels, 2);
+        float[] qkv = Seeded.Floats(rows + channels, rows * channels, 2);
         Matrix<float> actual = Device.Upload((float[])qkv.Clone(), rows, channels);
 
         Device.Run(QkL2Norm.Bind(Device.Loader, actual, keyHeads, keyHeadDim));
 
-        double[] expected = QkL2NormReference.Run(ToDouble(qkv), channels, keyHeads, keyHeadDim);
+        double[] expected = QkL2NormReference.Run(Seeded.ToDouble(qkv), channels, keyHeads, keyHeadDim);
         AssertClose(Device.Download(actual), expected, Tolerance);
     }
 
@@ -29,14 +29,14 @@ internal sealed class QkL2NormTests(PortableTier tier) : PortableTests(tier)
 
         Device.Run(QkL2Norm.Bind(Device.Loader, actual, 1, 4));
 
-        AssertClose(Device.Download(actual), QkL2NormReference.Run(ToDouble(qkv), 10, 1, 4), Tolerance);
+        AssertClose(Device.Download(actual), QkL2NormReference.Run(Seeded.ToDouble(qkv), 10, 1, 4), Tolerance);
     }
 
     [Test]
     public void NeitherPartsNorOtherRowsChangeARow([Values(1, 4, 7)] int rows, [Values(17, 40, 128)] int keyHeadDim)
     {
         int channels = (6 * keyHeadDim) + 5;
-        float[] qkv = RandomFloats(rows + keyHeadDim, rows * channels, 2);
+        float[] qkv = Seeded.Floats(rows + keyHeadDim, rows * channels, 2);
         Matrix<float> actual = default;
 
         float[] together = RunInParts(
@@ -52,8 +52,8 @@ internal sealed class QkL2NormTests(PortableTier tier) : PortableTests(tier)
     [Test]
     public void ToleranceNoticesAWrongEnd()
     {
-        float[] qkv = RandomFloats(1, 2 * 17, 2);
-        double[] expected = QkL2NormReference.Run(ToDouble(qkv), 34, 1, 17);
+        float[] qkv = Seeded.Floats(1, 2 * 17, 2);
+        double[] expected = QkL2NormReference.Run(Seeded.ToDouble(qkv), 34, 1, 17);
         float[] wrong = [.. qkv];
         wrong[16] = wrong[17];
         Matrix<float> actual = Device.Upload(wrong, 1, 34);

@@ -46,9 +46,9 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
     {
         (int headDim, int rotaryDim) = (step.QNorm.Length, step.RotaryDim);
         double[] expectedQ = QkNormRotaryReference.Run(
-            ToDouble(step.Q), 2 * headDim, headDim, ToDouble(step.QNorm), step.Positions, rotaryDim, Theta, Eps);
+            Seeded.ToDouble(step.Q), 2 * headDim, headDim, Seeded.ToDouble(step.QNorm), step.Positions, rotaryDim, Theta, Eps);
         double[] expectedK = QkNormRotaryReference.Run(
-            ToDouble(step.K), headDim, headDim, ToDouble(step.KNorm), step.Positions, rotaryDim, Theta, Eps);
+            Seeded.ToDouble(step.K), headDim, headDim, Seeded.ToDouble(step.KNorm), step.Positions, rotaryDim, Theta, Eps);
         for (int i = 0; i < q.Length; i++)
         {
             bool isGate = i / headDim % 2 == 1;
@@ -108,8 +108,6 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
         Assert.That(error.Message, Is.EqualTo(message));
     }
 
-    private static double[] ToDouble(float[] values) => Array.ConvertAll(values, v => (double)v);
-
     /// <summary>Rows of seeded inputs, each at a place of its own in the pages.</summary>
     internal sealed class Step
     {
@@ -127,11 +125,11 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
             this.kvHeads = kvHeads;
             this.headDim = headDim;
             this.rotaryDim = rotaryDim;
-            Q = RandomFloats(rows + headDim, rows * heads * 2 * headDim, 2);
-            K = RandomFloats(rows - headDim, rows * kvHeads * headDim, 3);
-            V = RandomFloats(rows * headDim, rows * kvHeads * headDim, 3);
-            QNorm = RandomFloats(headDim, headDim);
-            KNorm = RandomFloats(-headDim, headDim);
+            Q = Seeded.Floats(rows + headDim, rows * heads * 2 * headDim, 2);
+            K = Seeded.Floats(rows - headDim, rows * kvHeads * headDim, 3);
+            V = Seeded.Floats(rows * headDim, rows * kvHeads * headDim, 3);
+            QNorm = Seeded.Floats(headDim, headDim);
+            KNorm = Seeded.Floats(-headDim, headDim);
             Positions = [.. Enumerable.Range(0, rows).Select(row => row == 1 ? 262143 : row * 7919)];
             table = [.. Enumerable.Range(0, 2 * Blocks).Select(i => (i * 5) % Pages)];
         }
@@ -181,12 +179,6 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
             return (device.Download(q), device.Download(keys), device.Download(values));
 
             Matrix<float> Rows(float[] data, int width) => device.Upload(data[(first * width)..((first + count) * width)], count, width);
-        }
-
-        private static float[] RandomFloats(int seed, int length, float scale = 1)
-        {
-            var random = new Random(seed);
-            return [.. Enumerable.Range(0, length).Select(_ => ((random.NextSingle() * 2) - 1) * scale)];
         }
     }
 }

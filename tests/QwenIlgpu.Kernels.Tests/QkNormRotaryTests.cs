@@ -19,10 +19,10 @@ internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
     [TestCase(3, 24, 4, 256, 64)]
     public void MatchesReference(int rows, int heads, int kvHeads, int headDim, int rotaryDim)
     {
-        float[] q = RandomFloats(rows + headDim, rows * heads * 2 * headDim, 2);
-        float[] k = RandomFloats(rows - headDim, rows * kvHeads * headDim, 3);
-        float[] qNorm = RandomFloats(headDim, headDim);
-        float[] kNorm = RandomFloats(-headDim, headDim);
+        float[] q = Seeded.Floats(rows + headDim, rows * heads * 2 * headDim, 2);
+        float[] k = Seeded.Floats(rows - headDim, rows * kvHeads * headDim, 3);
+        float[] qNorm = Seeded.Floats(headDim, headDim);
+        float[] kNorm = Seeded.Floats(-headDim, headDim);
         int[] positions = [.. Enumerable.Range(0, rows).Select(row => row == 1 ? 262143 : row * 7919)];
         Matrix<float> qOnDevice = Device.Upload(q, rows, heads * 2 * headDim);
         Matrix<float> kOnDevice = Device.Upload(k, rows, kvHeads * headDim);
@@ -33,10 +33,10 @@ internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
 
         float[] turnedQ = Device.Download(qOnDevice);
         AssertClose(
-            turnedQ, QkNormRotaryReference.Run(ToDouble(q), 2 * headDim, headDim, ToDouble(qNorm), positions, rotaryDim, Theta, Eps), Tolerance);
+            turnedQ, QkNormRotaryReference.Run(Seeded.ToDouble(q), 2 * headDim, headDim, Seeded.ToDouble(qNorm), positions, rotaryDim, Theta, Eps), Tolerance);
         AssertClose(
             Device.Download(kOnDevice),
-            QkNormRotaryReference.Run(ToDouble(k), headDim, headDim, ToDouble(kNorm), positions, rotaryDim, Theta, Eps),
+            QkNormRotaryReference.Run(Seeded.ToDouble(k), headDim, headDim, Seeded.ToDouble(kNorm), positions, rotaryDim, Theta, Eps),
             Tolerance);
         Assert.That(Gates(turnedQ), Is.EqualTo(Gates(q)), "gates stay as they are, bit for bit");
 
@@ -47,8 +47,8 @@ internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
     public void KeepsRowsApart()
     {
         const int HeadDim = 64;
-        float[] q = RandomFloats(1, 5 * 2 * HeadDim);
-        float[] k = RandomFloats(2, 5 * HeadDim);
+        float[] q = Seeded.Floats(1, 5 * 2 * HeadDim);
+        float[] k = Seeded.Floats(2, 5 * HeadDim);
         int[] positions = [9, 0, 700, 4, 5000];
 
         (float[] allQ, float[] allK) = Run(q, k, positions);
@@ -65,7 +65,7 @@ internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
         {
             Matrix<float> qOnDevice = Device.Upload(q, positions.Length, 2 * HeadDim);
             Matrix<float> kOnDevice = Device.Upload(k, positions.Length, HeadDim);
-            ArrayView<float> weight = Device.Upload(RandomFloats(3, HeadDim));
+            ArrayView<float> weight = Device.Upload(Seeded.Floats(3, HeadDim));
             Device.Run(QkNormRotary.Bind(
                 Device.Loader, qOnDevice, kOnDevice, 1, 1, HeadDim, weight, weight, Device.Upload(positions), Rotary(16), 16, Eps));
             return (Device.Download(qOnDevice), Device.Download(kOnDevice));
@@ -84,9 +84,9 @@ internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
         float[] together = RunInParts<float>(
             () =>
             {
-                q = Device.Upload(RandomFloats(1, rows * 3 * 2 * HeadDim), rows, 3 * 2 * HeadDim);
-                k = Device.Upload(RandomFloats(2, rows * HeadDim), rows, HeadDim);
-                ArrayView<float> weight = Device.Upload(RandomFloats(3, HeadDim));
+                q = Device.Upload(Seeded.Floats(1, rows * 3 * 2 * HeadDim), rows, 3 * 2 * HeadDim);
+                k = Device.Upload(Seeded.Floats(2, rows * HeadDim), rows, HeadDim);
+                ArrayView<float> weight = Device.Upload(Seeded.Floats(3, HeadDim));
                 ArrayView<int> positions = Device.Upload([.. Enumerable.Range(0, rows).Select(row => row * 7919)]);
                 return [QkNormRotary.Bind(Device.Loader, q, k, 3, 1, HeadDim, weight, weight, positions, Rotary(40), 40, Eps)];
             },
@@ -100,16 +100,16 @@ internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
     public void NoticesAWrongPositionAndAWrongPair()
     {
         const int HeadDim = 64;
-        float[] q = RandomFloats(1, 2 * HeadDim);
-        float[] norm = RandomFloats(3, HeadDim);
-        double[] expected = QkNormRotaryReference.Run(ToDouble(q), 2 * HeadDim, HeadDim, ToDouble(norm), [4], 16, Theta, Eps);
+        float[] q = Seeded.Floats(1, 2 * HeadDim);
+        float[] norm = Seeded.Floats(3, HeadDim);
+        double[] expected = QkNormRotaryReference.Run(Seeded.ToDouble(q), 2 * HeadDim, HeadDim, Seeded.ToDouble(norm), [4], 16, Theta, Eps);
 
         foreach ((int position, int rotaryDim) in new[] { (3, 16), (4, 32) })
         {
             Matrix<float> x = Device.Upload(q, 1, 2 * HeadDim);
             ArrayView<float> weight = Device.Upload(norm);
             Device.Run(QkNormRotary.Bind(
-                Device.Loader, x, Device.Upload(RandomFloats(2, HeadDim), 1, HeadDim), 1, 1, HeadDim, weight, weight, Device.Upload(position),
+                Device.Loader, x, Device.Upload(Seeded.Floats(2, HeadDim), 1, HeadDim), 1, 1, HeadDim, weight, weight, Device.Upload(position),
                 Rotary(rotaryDim), rotaryDim, Eps));
             Assert.That(Device.Download(x).Zip(expected, (a, e) => Math.Abs(a - e)).Max(), Is.GreaterThan(100 * Tolerance));
         }

@@ -15,22 +15,22 @@ internal sealed class RmsNormTests(PortableTier tier) : PortableTests(tier)
     [TestCase(2, 5120)]
     public void MatchesReference(int rows, int columns)
     {
-        float[] x = RandomFloats(rows + columns, rows * columns, 2);
-        float[] weight = RandomFloats(columns, columns);
+        float[] x = Seeded.Floats(rows + columns, rows * columns, 2);
+        float[] weight = Seeded.Floats(columns, columns);
         Matrix<float> y = Device.Poisoned<float>(rows, columns);
 
         Device.Run(RmsNorm.Bind(Device.Loader, Device.Upload(x, rows, columns), Device.Upload(weight), y, Eps));
 
-        AssertClose(Device.Download(y), RmsNormReference.Run(ToDouble(x), ToDouble(weight), rows, Eps), Tolerance);
+        AssertClose(Device.Download(y), RmsNormReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(weight), rows, Eps), Tolerance);
     }
 
     [TestCase(4, 251)]
     [TestCase(1, 5120)]
     public void AddsBranchBeforeNorm(int rows, int columns)
     {
-        float[] x = RandomFloats(rows + columns, rows * columns, 2);
-        float[] branch = RandomFloats(rows - columns, rows * columns);
-        float[] weight = RandomFloats(columns, columns);
+        float[] x = Seeded.Floats(rows + columns, rows * columns, 2);
+        float[] branch = Seeded.Floats(rows - columns, rows * columns);
+        float[] weight = Seeded.Floats(columns, columns);
         Matrix<float> sum = Device.Poisoned<float>(rows, columns);
         Matrix<float> y = Device.Poisoned<float>(rows, columns);
 
@@ -39,7 +39,7 @@ internal sealed class RmsNormTests(PortableTier tier) : PortableTests(tier)
 
         float[] expectedSum = x.Zip(branch, (a, b) => a + b).ToArray();
         Assert.That(Device.Download(sum), Is.EqualTo(expectedSum));
-        AssertClose(Device.Download(y), RmsNormReference.Run(ToDouble(expectedSum), ToDouble(weight), rows, Eps), Tolerance);
+        AssertClose(Device.Download(y), RmsNormReference.Run(Seeded.ToDouble(expectedSum), Seeded.ToDouble(weight), rows, Eps), Tolerance);
     }
 
     [TestCase(1)]
@@ -48,9 +48,9 @@ internal sealed class RmsNormTests(PortableTier tier) : PortableTests(tier)
     public void KeepsRowsAndPartsApart(int rows)
     {
         const int Columns = 1027;
-        float[] x = RandomFloats(rows, rows * Columns, 2);
-        float[] branch = RandomFloats(rows + 1, rows * Columns);
-        float[] weight = RandomFloats(3, Columns);
+        float[] x = Seeded.Floats(rows, rows * Columns, 2);
+        float[] branch = Seeded.Floats(rows + 1, rows * Columns);
+        float[] weight = Seeded.Floats(3, Columns);
         Matrix<float> y = default;
         Matrix<float> norm = default;
 
@@ -83,8 +83,8 @@ internal sealed class RmsNormTests(PortableTier tier) : PortableTests(tier)
     public void NoticesAMissingColumnAndAWrongWeight()
     {
         const int Columns = 251;
-        float[] x = RandomFloats(1, Columns, 2);
-        float[] weight = RandomFloats(2, Columns);
+        float[] x = Seeded.Floats(1, Columns, 2);
+        float[] weight = Seeded.Floats(2, Columns);
         Matrix<float> y = Device.Poisoned<float>(1, Columns);
         float[] cut = [.. x[..^11], .. new float[11]];
         float[] turned = [.. weight[1..], weight[0]];
@@ -92,7 +92,7 @@ internal sealed class RmsNormTests(PortableTier tier) : PortableTests(tier)
         foreach ((float[] bentX, float[] bentWeight) in new[] { (cut, weight), (x, turned) })
         {
             Device.Run(RmsNorm.Bind(Device.Loader, Device.Upload(bentX, 1, Columns), Device.Upload(bentWeight), y, Eps));
-            double[] expected = RmsNormReference.Run(ToDouble(x), ToDouble(weight), 1, Eps);
+            double[] expected = RmsNormReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(weight), 1, Eps);
             Assert.That(Device.Download(y).Zip(expected, (a, e) => Math.Abs(a - e)).Take(200).Max(), Is.GreaterThan(10 * Tolerance));
         }
     }

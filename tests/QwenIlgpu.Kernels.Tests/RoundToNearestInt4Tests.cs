@@ -16,7 +16,7 @@ internal sealed class RoundToNearestInt4Tests(PortableTier tier) : PortableTests
     {
         var type = (WeightType)weightType;
         var scale = (WeightType)scaleType;
-        UInt4[] words = DenseMatrixReference.Pack(type, RandomFloats(rows * columns, rows * columns), rows, columns);
+        UInt4[] words = DenseMatrixReference.Pack(type, Seeded.Floats(rows * columns, rows * columns), rows, columns);
 
         Int4Matrix packed = Quantize(type, words, rows, columns, groupSize, scale, blockRows: 32);
 
@@ -44,7 +44,7 @@ internal sealed class RoundToNearestInt4Tests(PortableTier tier) : PortableTests
     {
         const int Rows = 16;
         const int Columns = 512;
-        float[] weights = RandomFloats(5, Rows * Columns, largest);
+        float[] weights = Seeded.Floats(5, Rows * Columns, largest);
         weights[0] = largest;
         weights[200] = -largest;
         UInt4[] words = DenseMatrixReference.Pack(WeightType.F32, weights, Rows, Columns);

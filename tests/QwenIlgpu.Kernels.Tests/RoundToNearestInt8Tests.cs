@@ -15,7 +15,7 @@ internal sealed class RoundToNearestInt8Tests(PortableTier tier) : PortableTests
         var type = (WeightType)weightType;
         var scale = (WeightType)scaleType;
         int group = groupSize == 0 ? Int8Layout.RowGroup(columns) : groupSize;
-        UInt4[] words = DenseMatrixReference.Pack(type, RandomFloats(rows * columns, rows * columns), rows, columns);
+        UInt4[] words = DenseMatrixReference.Pack(type, Seeded.Floats(rows * columns, rows * columns), rows, columns);
 
         Int8Matrix packed = Quantize(type, words, rows, columns, group, scale, blockRows: 32);
 
@@ -34,7 +34,7 @@ internal sealed class RoundToNearestInt8Tests(PortableTier tier) : PortableTests
         const int Rows = 16;
         const int Columns = 512;
         var type = (WeightType)scaleType;
-        float[] weights = RandomFloats(5, Rows * Columns, largest);
+        float[] weights = Seeded.Floats(5, Rows * Columns, largest);
         weights[0] = largest;
         weights[200] = -largest;
         UInt4[] words = DenseMatrixReference.Pack(WeightType.F32, weights, Rows, Columns);

@@ -55,7 +55,7 @@ internal sealed class SamplingDefinitionTests(string tierName) : KernelTests
     {
         const int Rows = 60;
         var parameters = new SlotParameters { Temperature = 1.5f, TopK = topK, TopP = topP, SeedLow = 7 };
-        var row = new SamplingReferenceRow(RandomFloats(topK, 3001, 9), parameters);
+        var row = new SamplingReferenceRow(Seeded.Floats(topK, 3001, 9), parameters);
         var batch = new SamplingBatch(Tier, [.. Enumerable.Repeat(row, Rows)], [.. Enumerable.Range(0, Rows).Select(i => 1000 * i)]);
         (int Id, double Probability)[] kept = SamplingReference.Kept(row);
         int close = 0;
@@ -106,7 +106,7 @@ internal sealed class SamplingDefinitionTests(string tierName) : KernelTests
         };
         var random = new Random(topK);
         var row = new SamplingReferenceRow(
-            RandomFloats(topK + 1, Vocabulary, 9),
+            Seeded.Floats(topK + 1, Vocabulary, 9),
             parameters,
             InPrompt: [.. Enumerable.Range(0, Vocabulary).Select(_ => random.Next(100) == 0)],
             Generated: [.. Enumerable.Range(0, Vocabulary).Select(_ => Math.Max(0, random.Next(100) - 97))]);

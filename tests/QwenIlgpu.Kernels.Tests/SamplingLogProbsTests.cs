@@ -24,8 +24,8 @@ internal sealed class SamplingLogProbsTests(string tierName) : KernelTests
         {
             Temperature = 2, TopP = 1, Flags = SlotParameters.HasLogProbs | SlotParameters.HasBias, TopLogProbs = top,
         };
-        float[] logits = RandomFloats(vocabulary, vocabulary, 9);
-        var batch = new SamplingBatch(Tier, [new SamplingReferenceRow(logits, parameters, Bias: RandomFloats(1, vocabulary, 3))]);
+        float[] logits = Seeded.Floats(vocabulary, vocabulary, 9);
+        var batch = new SamplingBatch(Tier, [new SamplingReferenceRow(logits, parameters, Bias: Seeded.Floats(1, vocabulary, 3))]);
 
         int id = batch.Step()[0];
 

@@ -155,12 +155,12 @@ internal sealed class SamplingTests(string tierName) : KernelTests
         [
             .. places.SelectMany(place => values.Select((value, v) =>
             {
-                float[] logits = RandomFloats(place + v, Vocabulary, 9);
+                float[] logits = Seeded.Floats(place + v, Vocabulary, 9);
                 logits[place] = value;
                 return new SamplingReferenceRow(logits, v == 1 ? logProbs with { Flags = 0 } : logProbs, Allowed: evenIds);
             })),
         ];
-        var healthy = new SamplingReferenceRow(RandomFloats(5, Vocabulary, 9), logProbs, Allowed: evenIds);
+        var healthy = new SamplingReferenceRow(Seeded.Floats(5, Vocabulary, 9), logProbs, Allowed: evenIds);
 
         int[] drawn = new SamplingBatch(Tier, [healthy, .. rows, healthy]).Step();
 
@@ -216,7 +216,7 @@ internal sealed class SamplingTests(string tierName) : KernelTests
     {
         const int Draws = 2000;
         SamplingReferenceRow row = Row(
-            Plain with { Temperature = 1.3f, TopK = 9, TopP = 0.97f, SeedLow = 123, SeedHigh = 456 }, RandomFloats(3, 16, 2));
+            Plain with { Temperature = 1.3f, TopK = 9, TopP = 0.97f, SeedLow = 123, SeedHigh = 456 }, Seeded.Floats(3, 16, 2));
         SamplingReferenceRow[] rows = [.. Enumerable.Repeat(row, 50)];
         var batch = new SamplingBatch(Tier, rows, [.. Enumerable.Range(0, rows.Length).Select(i => i * 1000)]);
         var counts = new int[16];

@@ -11,13 +11,13 @@ internal sealed class SwiGluTests(PortableTier tier) : PortableTests(tier)
     [TestCase(1, 17408)]
     public void MatchesReference(int rows, int columns)
     {
-        float[] gate = RandomFloats(rows + columns, rows * columns, 8);
-        float[] up = RandomFloats(columns, rows * columns);
+        float[] gate = Seeded.Floats(rows + columns, rows * columns, 8);
+        float[] up = Seeded.Floats(columns, rows * columns);
         Matrix<float> y = Device.Poisoned<float>(rows, columns);
 
         Device.Run(SwiGlu.Bind(Device.Loader, Device.Upload(gate, rows, columns), Device.Upload(up, rows, columns), y));
 
-        AssertClose(Device.Download(y), SwiGluReference.Run(ToDouble(gate), ToDouble(up)), Tolerance);
+        AssertClose(Device.Download(y), SwiGluReference.Run(Seeded.ToDouble(gate), Seeded.ToDouble(up)), Tolerance);
     }
 
     [Test]
@@ -37,13 +37,13 @@ internal sealed class SwiGluTests(PortableTier tier) : PortableTests(tier)
     [Test]
     public void WritesOverItsGate()
     {
-        float[] gate = RandomFloats(1, 3 * 40);
-        float[] up = RandomFloats(2, 3 * 40);
+        float[] gate = Seeded.Floats(1, 3 * 40);
+        float[] up = Seeded.Floats(2, 3 * 40);
         Matrix<float> y = Device.Upload(gate, 3, 40);
 
         Device.Run(SwiGlu.Bind(Device.Loader, y, Device.Upload(up, 3, 40), y));
 
-        AssertClose(Device.Download(y), SwiGluReference.Run(ToDouble(gate), ToDouble(up)), Tolerance);
+        AssertClose(Device.Download(y), SwiGluReference.Run(Seeded.ToDouble(gate), Seeded.ToDouble(up)), Tolerance);
     }
 
     [Test]

@@ -21,7 +21,7 @@ internal sealed class TargetLogProbsTests(string tierName) : KernelTests
     [TestCase(2, 248_320, 248_077)]
     public void MatchesReference(int rows, int columns, int vocabulary)
     {
-        float[] logits = RandomFloats(columns + rows, (long)rows * columns, 15);
+        float[] logits = Seeded.Floats(columns + rows, (long)rows * columns, 15);
         int[] targets = [.. Enumerable.Range(0, rows).Select(r => r == 0 ? vocabulary - 1 : (r * 7919) % vocabulary)];
 
         AssertClose(Run(logits, rows, columns, vocabulary, targets), Expected(logits, columns, vocabulary, targets), Tolerance);
@@ -30,7 +30,7 @@ internal sealed class TargetLogProbsTests(string tierName) : KernelTests
     [Test]
     public void AnIdBesideTheTargetIsFarOff()
     {
-        float[] logits = RandomFloats(1, 4 * 300, 15);
+        float[] logits = Seeded.Floats(1, 4 * 300, 15);
         int[] targets = [0, 17, 150, 298];
 
         float[] next = Run(logits, 4, 300, 300, [.. targets.Select(t => t + 1)]);
@@ -42,7 +42,7 @@ internal sealed class TargetLogProbsTests(string tierName) : KernelTests
     public void ARowsBitsDoNotDependOnTheOthers()
     {
         const int Columns = 4099;
-        float[] logits = RandomFloats(3, 5 * Columns, 15);
+        float[] logits = Seeded.Floats(3, 5 * Columns, 15);
         int[] targets = [0, 5, 4098, 77, 1000];
 
         float[] together = Run(logits, 5, Columns, Columns, targets);
@@ -58,7 +58,7 @@ internal sealed class TargetLogProbsTests(string tierName) : KernelTests
     public void IsStable(float shift, float peak)
     {
         const int Columns = 1000;
-        float[] logits = [.. RandomFloats(9, Columns, 4).Select((v, i) => v + shift + (i == 321 ? peak : 0))];
+        float[] logits = [.. Seeded.Floats(9, Columns, 4).Select((v, i) => v + shift + (i == 321 ? peak : 0))];
 
         float[] actual = Run(logits, 1, Columns, Columns, [321]);
 
@@ -76,7 +76,7 @@ internal sealed class TargetLogProbsTests(string tierName) : KernelTests
         const int Columns = 4099;
         const int Vocabulary = 4097;
         float[] values = [float.NaN, float.PositiveInfinity, float.NegativeInfinity, 0];
-        float[] logits = RandomFloats(place, values.Length * Columns, 15);
+        float[] logits = Seeded.Floats(place, values.Length * Columns, 15);
         for (int row = 0; row < values.Length; row++)
         {
             logits[(row * Columns) + place] = values[row];

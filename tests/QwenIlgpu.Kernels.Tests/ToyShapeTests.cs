@@ -42,7 +42,7 @@ internal sealed class ToyShapeTests
     public void SamplingDrawsAsOnTheMachine(float topP, int topK)
     {
         var parameters = new SlotParameters { Temperature = 1.2f, TopK = topK, TopP = topP, SeedLow = 9, Flags = SlotParameters.HasLogProbs, TopLogProbs = 2 };
-        SamplingReferenceRow[] rows = [new(KernelTests.RandomFloats(4, 24, 3), parameters)];
+        SamplingReferenceRow[] rows = [new(Seeded.Floats(4, 24, 3), parameters)];
 
         int[] drawn = new SamplingBatch(SamplingTier.Named("toy"), rows).Step();
 
@@ -52,7 +52,7 @@ internal sealed class ToyShapeTests
     [Test]
     public void TargetLogProbsAreThoseOfTheMachine()
     {
-        float[] logits = KernelTests.RandomFloats(6, 2 * 40, 4);
+        float[] logits = Seeded.Floats(6, 2 * 40, 4);
 
         Assert.That(Run("toy"), Is.EqualTo(Run("groups")));
 

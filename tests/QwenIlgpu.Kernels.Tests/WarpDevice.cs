@@ -25,7 +25,7 @@ internal static class WarpDevice
             WideDevice.Value.Dispose();
     }
 
-    /// <summary>Where kernels of warps are tested: emulated on both CPU devices, or on a GPU where one is asked for.</summary>
+    /// <summary>Where kernels of warps are tested: on the CPU accelerator and the PTX machine, or on a GPU where one is asked for.</summary>
     public static string[] Names => TestDevice.Kind == "cuda" ? ["cuda"] : ["cpu", Usual];
 
     /// <summary>

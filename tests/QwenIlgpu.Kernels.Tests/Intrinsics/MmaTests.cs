@@ -3,7 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
-/// mma against exact arithmetic on whole matrices: the emulation bit for bit, a GPU within the roundings that its adders may make.
+/// mma against exact arithmetic on whole matrices: body and machine bit for bit, a GPU within the roundings that its adders may make.
 /// </summary>
 [TestFixtureSource(typeof(WarpDevice), nameof(WarpDevice.Names))]
 [NonParallelizable]
@@ -19,7 +19,7 @@ internal sealed class MmaTests(string deviceName)
     private Float4[] f16 = [];
     private Float4[] bf16 = [];
 
-    private bool IsEmulated => deviceName != "cuda";
+    private bool IsExact => deviceName != "cuda";
 
     [OneTimeSetUp]
     public void Run()
@@ -117,11 +117,11 @@ internal sealed class MmaTests(string deviceName)
             expected = exact.Round(BinaryFormat.F32);
         }
 
-        if (!IsEmulated && !(magnitude < 1e30))
+        if (!IsExact && !(magnitude < 1e30))
             return;                                     // where a GPU overflows on its way to the sum is its own affair
 
         // Each of up to 17 additions may drop what lies below the largest term's 23rd bit.
-        bool holds = IsEmulated ? actual.Equals((float)expected) : Math.Abs(actual - expected) <= 17 * magnitude / (1 << 23);
+        bool holds = IsExact ? actual.Equals((float)expected) : Math.Abs(actual - expected) <= 17 * magnitude / (1 << 23);
         Assert.That(holds, $"sample {sample}, row {row}, column {column}: {actual:R} instead of {(float)expected:R}");
     }
 }

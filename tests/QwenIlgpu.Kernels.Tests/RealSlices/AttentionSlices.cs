@@ -57,7 +57,7 @@ internal static class AttentionSlices
         int[] lengths = [1, 65, 200];
         PagedSequences<TStorage, TFormat> paged = Filled<TStorage, TFormat>(device, lengths);
         (int, int)[] rows = [.. lengths.Select((n, s) => (s, n - 1))];
-        float[] q = RandomFloats(4, (long)rows.Length * Heads * 2 * HeadDim, 6);
+        float[] q = Seeded.Floats(4, (long)rows.Length * Heads * 2 * HeadDim, 6);
         float[] y = paged.Attend(q, rows);
 
         // Averages of values below 1. A score of 256 products in float is off by some 2^-22 of its size, about 10, and a weight by that
@@ -71,7 +71,7 @@ internal static class AttentionSlices
     {
         const int Length = 65;
         const int Width = KvHeads * HeadDim;
-        (float[] K, float[] V) sequence = (RandomFloats(1, Length * Width), RandomFloats(2, Length * Width));
+        (float[] K, float[] V) sequence = (Seeded.Floats(1, Length * Width), Seeded.Floats(2, Length * Width));
         var paged = new PagedSequences<TStorage, TFormat>(device, Heads, KvHeads, HeadDim, [sequence], seed: 3);
         paged.Append(PagedSequences<TStorage, TFormat>.Rows(0, 0, Length));
         (TStorage[] keys, TStorage[] values) = (paged.Keys, paged.Values);
@@ -100,10 +100,10 @@ internal static class AttentionSlices
 
     private static SliceResult NormRotary(TestDevice device)
     {
-        float[] q = RandomFloats(1, 3 * Heads * 2 * HeadDim, 2);
-        float[] k = RandomFloats(2, 3 * KvHeads * HeadDim, 3);
-        float[] qNorm = RandomFloats(3, HeadDim);
-        float[] kNorm = RandomFloats(4, HeadDim);
+        float[] q = Seeded.Floats(1, 3 * Heads * 2 * HeadDim, 2);
+        float[] k = Seeded.Floats(2, 3 * KvHeads * HeadDim, 3);
+        float[] qNorm = Seeded.Floats(3, HeadDim);
+        float[] kNorm = Seeded.Floats(4, HeadDim);
         int[] positions = [0, 262_143, 15_838];
         Matrix<float> qs = device.Upload((float[])q.Clone(), 3, Heads * 2 * HeadDim);
         Matrix<float> ks = device.Upload((float[])k.Clone(), 3, KvHeads * HeadDim);
@@ -121,7 +121,7 @@ internal static class AttentionSlices
         }).Leaving(turnedQ).Leaving(turnedK);
 
         double[] Reference(float[] x, int stride, float[] norm) => QkNormRotaryReference.Run(
-            ToDouble(x), stride, HeadDim, ToDouble(norm), positions, RotaryDim, Theta, Eps);
+            Seeded.ToDouble(x), stride, HeadDim, Seeded.ToDouble(norm), positions, RotaryDim, Theta, Eps);
     }
 
     private static PagedSequences<TStorage, TFormat> Filled<TStorage, TFormat>(TestDevice device, int[] lengths)
@@ -130,7 +130,7 @@ internal static class AttentionSlices
     {
         const int Width = KvHeads * HeadDim;
         var paged = new PagedSequences<TStorage, TFormat>(
-            device, Heads, KvHeads, HeadDim, [.. lengths.Select((n, s) => (RandomFloats(s, n * Width), RandomFloats(-1 - s, n * Width)))], seed: 5);
+            device, Heads, KvHeads, HeadDim, [.. lengths.Select((n, s) => (Seeded.Floats(s, n * Width), Seeded.Floats(-1 - s, n * Width)))], seed: 5);
         paged.Append([.. lengths.SelectMany((n, s) => PagedSequences<TStorage, TFormat>.Rows(s, 0, n))]);
         return paged;
     }

@@ -51,7 +51,7 @@ internal static class DecodeMatMulSlices
         for (int i = 0; i < scales.Length; i++)
             scales[i] = Bf16.FromFloat(0.01f * (1 + (3 * random.NextSingle())));
         var packed = new Int4Reference(Rows, K, 128, codes, scales);
-        float[] x = DecodeRun.Floats(2, K);
+        float[] x = Seeded.Floats(2, K);
         Matrix<float> y = device.Poisoned<float>(1, Rows);
         device.Run(DecodeMatMul.Bind(
             device.Loader, new DecodeRows(device.Upload(x, 1, K)),
@@ -75,7 +75,7 @@ internal static class DecodeMatMulSlices
         return new Slice($"{kernel}<{TilesName(format.Tiles, operand)}, {riders}, {operand}Decode{tokens}>", device =>
         {
             (int m, int n, int k) = (shape.M, shape.N, shape.K);
-            float[] x = DecodeRun.Floats(m + k, m * k);
+            float[] x = Seeded.Floats(m + k, m * k);
             int[] rows = format.Rides ? [n, 96] : [n];
             DecodeWeights[] weights =
             [
@@ -103,8 +103,8 @@ internal static class DecodeMatMulSlices
     private static Slice Pack(TensorCoreType operand) => new($"PackRowsKernel<{operand}Decode>", device =>
     {
         (int m, int n, int k) = (9, 64, 5120);
-        float[] x = DecodeRun.Floats(5, m * k);
-        float[] norm = DecodeRun.Floats(6, k);
+        float[] x = Seeded.Floats(5, m * k);
+        float[] norm = Seeded.Floats(6, k);
         DecodeWeights weights = DecodeWeights.Random("int4", n, k, 128, WeightType.Bf16, 7);
         Matrix<float> y = device.Poisoned<float>(m, n);
         device.Run(DecodeMatMul.Bind(
@@ -114,7 +114,7 @@ internal static class DecodeMatMulSlices
         return new SliceResult(() =>
         {
             float[] normalised =
-                [.. RmsNormReference.Run(KernelTests.ToDouble(x), KernelTests.ToDouble(norm), m, Eps).Select(v => (float)v)];
+                [.. RmsNormReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(norm), m, Eps).Select(v => (float)v)];
             Assert.That(DecodeRun.Deviation(actual, normalised, weights.Values, m, n, k, operand), Is.LessThanOrEqualTo(1));
         }).Leaving(actual);
     });
@@ -127,7 +127,7 @@ internal static class DecodeMatMulSlices
         Matrix<float> logits = device.Poisoned<float>(m, n);
         ArrayView<int> ids = device.Poisoned<int>(m);
         device.Run(DecodeMatMul.Bind(
-            device.Loader, new DecodeRows(device.Upload(DecodeRun.Floats(9, m * k), m, k)),
+            device.Loader, new DecodeRows(device.Upload(Seeded.Floats(9, m * k), m, k)),
             [new DecodeProjection(weights.Upload(device), logits)], new DecodeFinish(ArgMax: new DecodeArgMax(ids, 2000)),
             TensorCoreType.Bf16, DecodeRun.Scratch(m, k, [n], argMax: true, on: device)));
         int[] actual = device.Download(ids);

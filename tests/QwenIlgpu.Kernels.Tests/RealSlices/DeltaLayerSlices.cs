@@ -28,8 +28,8 @@ internal static class DeltaLayerSlices
     private static SliceResult Convolve(TestDevice device)
     {
         const int Rows = 5;
-        float[] x = RandomFloats(1, Rows * Real.Channels, 2);
-        float[] weight = RandomFloats(2, Real.Channels * 4);
+        float[] x = Seeded.Floats(1, Rows * Real.Channels, 2);
+        float[] weight = Seeded.Floats(2, Real.Channels * 4);
         var step = new PackedStep((1, 0, Rows));
         Matrix<float> ring = device.Poisoned<float>(2, RingRows * Real.Channels);
         Matrix<float> y = device.Poisoned<float>(Rows, Real.Channels);
@@ -42,7 +42,7 @@ internal static class DeltaLayerSlices
         // Four products of magnitude up to 2 and one exponential: a few units of 2^-23 each.
         return new SliceResult(() =>
         {
-            AssertClose(actual, CausalConv1dReference.Run(ToDouble(x), ToDouble(weight), Real.Channels), 2e-6);
+            AssertClose(actual, CausalConv1dReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(weight), Real.Channels), 2e-6);
             Assert.That(kept.AsSpan().SequenceEqual(x), "ring");
         }).Leaving(actual).Leaving(kept);
     }
@@ -52,7 +52,7 @@ internal static class DeltaLayerSlices
     {
         const int Before = 62;
         const int Rows = 3;
-        float[] all = RandomFloats(3, (Before + Rows) * Real.Channels, 2);
+        float[] all = Seeded.Floats(3, (Before + Rows) * Real.Channels, 2);
         float[] rings = new float[3 * RingRows * Real.Channels];
         for (int position = Before - RingRows; position < Before; position++)
             Array.Copy(all, position * Real.Channels, rings, (RingRows + (position % RingRows)) * Real.Channels, Real.Channels);
@@ -77,8 +77,8 @@ internal static class DeltaLayerSlices
     private static SliceResult Gates(TestDevice device)
     {
         const int Rows = 33;
-        (float[] b, float[] a) = (RandomFloats(1, Rows * Real.ValueHeads, 6), RandomFloats(2, Rows * Real.ValueHeads, 6));
-        (float[] aLog, float[] dtBias) = (RandomFloats(3, Real.ValueHeads, 2), RandomFloats(4, Real.ValueHeads, 3));
+        (float[] b, float[] a) = (Seeded.Floats(1, Rows * Real.ValueHeads, 6), Seeded.Floats(2, Rows * Real.ValueHeads, 6));
+        (float[] aLog, float[] dtBias) = (Seeded.Floats(3, Real.ValueHeads, 2), Seeded.Floats(4, Real.ValueHeads, 3));
         Matrix<float> beta = device.Poisoned<float>(Rows, Real.ValueHeads);
         Matrix<float> g = device.Poisoned<float>(Rows, Real.ValueHeads);
         device.Run(DeltaGates.Bind(
@@ -91,14 +91,14 @@ internal static class DeltaLayerSlices
     private static SliceResult L2Norm(TestDevice device)
     {
         const int Rows = 2;
-        float[] qkv = RandomFloats(5, Rows * Real.Channels, 2);
+        float[] qkv = Seeded.Floats(5, Rows * Real.Channels, 2);
         Matrix<float> normed = device.Upload((float[])qkv.Clone(), Rows, Real.Channels);
         device.Run(QkL2Norm.Bind(device.Loader, normed, Real.KeyHeads, Real.KeyHeadDim));
         float[] actual = device.Download(normed);
 
         // Sums of 128 squares in float, of vectors of length 1.
         return new SliceResult(() => AssertClose(
-            actual, QkL2NormReference.Run(ToDouble(qkv), Real.Channels, Real.KeyHeads, Real.KeyHeadDim), 1e-6)).Leaving(actual);
+            actual, QkL2NormReference.Run(Seeded.ToDouble(qkv), Real.Channels, Real.KeyHeads, Real.KeyHeadDim), 1e-6)).Leaving(actual);
     }
 
     private static Slice Inputs(string head, DeltaShape shape) => new($"DeltaInputsKernel<{head}>", device =>
@@ -115,7 +115,7 @@ internal static class DeltaLayerSlices
         return new SliceResult(() =>
         {
             double[] expected = QkL2NormReference.Run(
-                CausalConv1dReference.Run(ToDouble(layer.Mixed), ToDouble(layer.Conv1d), shape.Channels),
+                CausalConv1dReference.Run(Seeded.ToDouble(layer.Mixed), Seeded.ToDouble(layer.Conv1d), shape.Channels),
                 shape.Channels, shape.KeyHeads, shape.KeyHeadDim);
             for (int i = 0; i < expected.Length; i++)
             {
@@ -156,7 +156,7 @@ internal static class DeltaLayerSlices
     private static void AssertGates(float[] beta, float[] g, float[] b, float[] a, float[] aLog, float[] dtBias)
     {
         const double Tolerance = 4e-6;
-        (double[] expectedBeta, double[] expectedG) = DeltaGatesReference.Run(ToDouble(b), ToDouble(a), ToDouble(aLog), ToDouble(dtBias));
+        (double[] expectedBeta, double[] expectedG) = DeltaGatesReference.Run(Seeded.ToDouble(b), Seeded.ToDouble(a), Seeded.ToDouble(aLog), Seeded.ToDouble(dtBias));
         double[] ones = [.. Enumerable.Repeat(1.0, beta.Length)];
         AssertClose([.. beta.Zip(expectedBeta, (x, y) => (float)(x / y))], ones, Tolerance);
         AssertClose([.. g.Zip(expectedG, (x, y) => (float)(x / y))], ones, Tolerance);

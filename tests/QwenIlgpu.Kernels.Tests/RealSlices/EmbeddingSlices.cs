@@ -20,7 +20,7 @@ internal static class EmbeddingSlices
         .. Scales.Select(scale => Int4(scale, hasZeros: true)),
         new("GatherRowsKernel", device =>
         {
-            float[] x = RandomFloats(1, TableRows * Hidden);
+            float[] x = Seeded.Floats(1, TableRows * Hidden);
             return Take(
                 device, (ids, y) => GatherRows.Bind(device.Loader, device.Upload(x, TableRows, Hidden), ids, y), Array.ConvertAll(x, v => (double)v));
         }),
@@ -28,7 +28,7 @@ internal static class EmbeddingSlices
 
     private static Slice Plain(WeightType type) => new($"EmbeddingKernel<{type}Weights>", device =>
     {
-        UInt4[] packed = DenseMatrixReference.Pack(type, RandomFloats(2, TableRows * Hidden), TableRows, Hidden);
+        UInt4[] packed = DenseMatrixReference.Pack(type, Seeded.Floats(2, TableRows * Hidden), TableRows, Hidden);
         return Take(
             device, (ids, y) => Embedding.Bind(device.Loader, ids, new DenseMatrix(type, device.Upload(packed), TableRows, Hidden), y),
             DenseMatrixReference.Unpack(type, packed, TableRows, Hidden));

@@ -38,7 +38,7 @@ internal static class MatMulSlices
 
     private static Slice Dense(WeightType type) => new($"MatMulKernel<DenseWeights<{type}Weights>>", device =>
     {
-        UInt4[] packed = DenseMatrixReference.Pack(type, RandomFloats(N, N * K), N, K);
+        UInt4[] packed = DenseMatrixReference.Pack(type, Seeded.Floats(N, N * K), N, K);
 
         // A chain of at most 128 products, then 40 sums of such chains; two roundings each.
         return Portable(
@@ -49,10 +49,10 @@ internal static class MatMulSlices
     private static SliceResult Portable(
         TestDevice device, Func<Matrix<float>, Matrix<float>, Launch> bind, double[] weights, double roundings)
     {
-        float[] x = RandomFloats(M, M * K);
+        float[] x = Seeded.Floats(M, M * K);
         Matrix<float> y = device.Poisoned<float>(M, N);
         device.Run(bind(device.Upload(x, M, K), y));
         float[] actual = device.Download(y);
-        return new SliceResult(() => MatMulBound.Assert(actual, ToDouble(x), weights, M, N, K, roundings)).Leaving(actual);
+        return new SliceResult(() => MatMulBound.Assert(actual, Seeded.ToDouble(x), weights, M, N, K, roundings)).Leaving(actual);
     }
 }

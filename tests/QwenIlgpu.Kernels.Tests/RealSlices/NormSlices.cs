@@ -24,18 +24,18 @@ internal static class NormSlices
 
     private static Slice Norm(string kernel, Func<KernelLoader, Matrix<float>, ArrayView<float>, Matrix<float>, Launch> bind) => new(kernel, device =>
     {
-        (float[] x, float[] weight) = (RandomFloats(1, Rows * Hidden, 2), RandomFloats(2, Hidden));
+        (float[] x, float[] weight) = (Seeded.Floats(1, Rows * Hidden, 2), Seeded.Floats(2, Hidden));
         Matrix<float> y = device.Poisoned<float>(Rows, Hidden);
         device.Run(bind(device.Loader, device.Upload(x, Rows, Hidden), device.Upload(weight), y));
         float[] actual = device.Download(y);
-        return new SliceResult(() => AssertClose(actual, RmsNormReference.Run(ToDouble(x), ToDouble(weight), Rows, Eps), Tolerance))
+        return new SliceResult(() => AssertClose(actual, RmsNormReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(weight), Rows, Eps), Tolerance))
             .Leaving(actual);
     });
 
     private static SliceResult AddNorm(TestDevice device)
     {
-        (float[] x, float[] branch) = (RandomFloats(1, Rows * Hidden, 2), RandomFloats(2, Rows * Hidden));
-        float[] weight = RandomFloats(3, Hidden);
+        (float[] x, float[] branch) = (Seeded.Floats(1, Rows * Hidden, 2), Seeded.Floats(2, Rows * Hidden));
+        float[] weight = Seeded.Floats(3, Hidden);
         Matrix<float> sum = device.Poisoned<float>(Rows, Hidden);
         Matrix<float> y = device.Poisoned<float>(Rows, Hidden);
         device.Run(RmsNorm.BindAdd(
@@ -45,7 +45,7 @@ internal static class NormSlices
         {
             float[] expected = [.. x.Zip(branch, (a, b) => a + b)];
             Assert.That(sums.AsSpan().SequenceEqual(expected), "sum");
-            AssertClose(actual, RmsNormReference.Run(ToDouble(expected), ToDouble(weight), Rows, Eps), Tolerance);
+            AssertClose(actual, RmsNormReference.Run(Seeded.ToDouble(expected), Seeded.ToDouble(weight), Rows, Eps), Tolerance);
         }).Leaving(sums).Leaving(actual);
     }
 
@@ -53,8 +53,8 @@ internal static class NormSlices
     {
         const int HeadDim = 128;
         const int Columns = 48 * HeadDim;
-        (float[] x, float[] z) = (RandomFloats(1, Rows * Columns, 2), RandomFloats(2, Rows * Columns, 4));
-        float[] weight = RandomFloats(3, HeadDim, 2);
+        (float[] x, float[] z) = (Seeded.Floats(1, Rows * Columns, 2), Seeded.Floats(2, Rows * Columns, 4));
+        float[] weight = Seeded.Floats(3, HeadDim, 2);
         Matrix<float> y = device.Poisoned<float>(Rows, Columns);
         device.Run(GatedRmsNorm.Bind(
             device.Loader, device.Upload(x, Rows, Columns), device.Upload(z, Rows, Columns), device.Upload(weight), HeadDim, y, Eps));
@@ -62,18 +62,18 @@ internal static class NormSlices
 
         // Outputs up to about 3 · 2 · 4 with a few roundings of 2^-24 each.
         return new SliceResult(() => AssertClose(
-            actual, GatedRmsNormReference.Run(ToDouble(x), ToDouble(z), ToDouble(weight), Eps), 1e-5)).Leaving(actual);
+            actual, GatedRmsNormReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(z), Seeded.ToDouble(weight), Eps), 1e-5)).Leaving(actual);
     }
 
     private static SliceResult Multiply(TestDevice device)
     {
         const int Columns = 17_408;
-        (float[] gate, float[] up) = (RandomFloats(1, Rows * Columns, 8), RandomFloats(2, Rows * Columns));
+        (float[] gate, float[] up) = (Seeded.Floats(1, Rows * Columns, 8), Seeded.Floats(2, Rows * Columns));
         Matrix<float> y = device.Poisoned<float>(Rows, Columns);
         device.Run(SwiGlu.Bind(device.Loader, device.Upload(gate, Rows, Columns), device.Upload(up, Rows, Columns), y));
         float[] actual = device.Download(y);
 
         // |y| ≤ 8; a GPU's approximate exp, a quotient and products: below 2^-21 of that.
-        return new SliceResult(() => AssertClose(actual, SwiGluReference.Run(ToDouble(gate), ToDouble(up)), 8 * 5e-7)).Leaving(actual);
+        return new SliceResult(() => AssertClose(actual, SwiGluReference.Run(Seeded.ToDouble(gate), Seeded.ToDouble(up)), 8 * 5e-7)).Leaving(actual);
     }
 }

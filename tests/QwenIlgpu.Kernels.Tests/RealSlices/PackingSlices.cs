@@ -77,7 +77,7 @@ internal static class PackingSlices
         }).Leaving(words);
     }
 
-    private static UInt4[] Words(WeightType type) => DenseMatrixReference.Pack(type, RandomFloats(1, Rows * K), Rows, K);
+    private static UInt4[] Words(WeightType type) => DenseMatrixReference.Pack(type, Seeded.Floats(1, Rows * K), Rows, K);
 
     private static void AssertSame(Int4Reference actual, Int4Reference expected)
     {

@@ -42,15 +42,15 @@ internal static class PrefillMatMulSlices
         new($"RoundRowsKernel<{operand}Decode>", device =>
         {
             const int Rows = 17;
-            float[] x = DecodeRun.Floats(1, Rows * K);
-            float[] norm = DecodeRun.Floats(2, K);
+            float[] x = Seeded.Floats(1, Rows * K);
+            float[] norm = Seeded.Floats(2, K);
             var packed = new PackedRows(device.Poisoned<UInt4>(PackedRows.Length(Rows, K)), Rows, K, operand);
             device.Run(PrefillMatMul.BindPack(
                 device.Loader, new DecodeRows(device.Upload(x, Rows, K), device.Upload(norm), Eps), packed));
             UInt4[] words = device.Download(packed.Words);
             return new SliceResult(() =>
             {
-                double[] expected = RmsNormReference.Run(KernelTests.ToDouble(x), KernelTests.ToDouble(norm), Rows, Eps);
+                double[] expected = RmsNormReference.Run(Seeded.ToDouble(x), Seeded.ToDouble(norm), Rows, Eps);
                 ReadOnlySpan<ushort> bits = MemoryMarshal.Cast<UInt4, ushort>(words.AsSpan());
                 for (int i = 0; i < expected.Length; i++)
                 {

@@ -57,7 +57,7 @@ internal static class SamplingSlices
 
     private static SliceResult TargetProbabilities(TestDevice device)
     {
-        float[] logits = RandomFloats(1, 2 * Columns, 15);
+        float[] logits = Seeded.Floats(1, 2 * Columns, 15);
         int[] targets = [Vocabulary - 1, 7919];
         ArrayView<float> logProbs = device.Poisoned<float>(2);
         device.Run(TargetLogProbs.Bind(device.Loader, device.Upload(logits, 2, Columns), Vocabulary, device.Upload(targets), logProbs));
@@ -72,7 +72,7 @@ internal static class SamplingSlices
 
     private static SliceResult Largest(TestDevice device)
     {
-        float[] logits = [.. RandomFloats(2, 2 * Columns, 50).Select(x => MathF.Round(x))];      // many equals
+        float[] logits = [.. Seeded.Floats(2, 2 * Columns, 50).Select(x => MathF.Round(x))];      // many equals
         ArrayView<int> ids = device.Poisoned<int>(2);
         SamplingScratch scratch = SamplingScratch.In(device.Poisoned<byte>(SamplingScratch.SizeInBytes(2)), 2);
         device.Run(ArgMax.Bind(device.Loader, device.Upload(logits, 2, Columns), Vocabulary, scratch, ids));
@@ -85,7 +85,7 @@ internal static class SamplingSlices
     private static SliceResult Forbid(TestDevice device)
     {
         int[] ids = [.. Enumerable.Range(Vocabulary, Columns - Vocabulary)];
-        float[] logits = RandomFloats(3, 2 * Columns);
+        float[] logits = Seeded.Floats(3, 2 * Columns);
         Matrix<float> view = device.Upload((float[])logits.Clone(), 2, Columns);
         device.Run(ForbidIds.Bind(device.Loader, view, device.Upload(ids)));
         float[] actual = device.Download(view);
