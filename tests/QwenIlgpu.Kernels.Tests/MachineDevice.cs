@@ -127,8 +127,7 @@ internal static partial class MachineDevice
         if (TestDevice.Kind == "cuda")
             throw new InvalidOperationException("the PTX machine cannot stand beside the GPU that the tests were asked to run on");
         MachineDriver.Install(Machine);
-        if (OutputLog.Current is not null)
-            MachineDriver.Loaded += Note;
+        MachineDriver.Loaded += Note;
         DriverLibraries.Register(typeof(TestDevice).Assembly);
         Context context = Context.Create(b => b.Cuda().EnableAlgorithms().Optimize(OptimizationLevel.O2));
         return new TestDevice(context, c => c.GetCudaDevice(0).CreateCudaAccelerator(c)) { IsMachine = true };

@@ -97,6 +97,16 @@ internal sealed class MachineDeviceTests
     [Property(MachineSchedule.Property, "cut")]
     public void RunsUnderTheScheduleOfTheTest() => Assert.That(OneAndSixteenTinyProducts(), Is.All.EqualTo(1));
 
+    [Test]
+    public void KnowsWhichKernelsHardwareMayRoundOtherwise()
+    {
+        OneAndSixteenTinyProducts();
+        Device.Run(HalvingKernel.Halving, new KernelConfig(1, 1), new HalvingKernel(Device.Poisoned<int>(3), 32));
+
+        Assert.That(MachineDevice.RoundsAsHardware(nameof(MmaKernel.Products)), Is.False, "it has mma");
+        Assert.That(MachineDevice.RoundsAsHardware(nameof(HalvingKernel.Halving)), Is.True);
+    }
+
     private static float[] OneAndSixteenTinyProducts()
     {
         UInt4[] a = [.. Enumerable.Repeat(new UInt4(0x00010001, 0x00010001, 0x00010001, 0x00010001), 32)];           // 2^-24
