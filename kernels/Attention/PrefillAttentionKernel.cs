@@ -114,9 +114,11 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads>(
             sumAbove = (sumAbove * shrinkAbove) + ScoreTile.SumAbove(weights);
             sumBelow = (sumBelow * shrinkBelow) + ScoreTile.SumBelow(weights);
 
-            // The warp goes one way: what stands behind, barrier and matrix instructions, is compiled into both.
+            // The warp goes one way: what stands behind, barrier and matrix instructions, is compiled into both. ILGPU does so where the
+            // ways meet at a constrained call, here one for nothing; where they are joined, registers spill.
             if (WarpReduce.MinOfRows(XMath.Min(shrinkAbove, shrinkBelow)) < 1)
                 outputs = TOutputs.Scaled(outputs, shrinkAbove, shrinkBelow);
+            _ = TOutputs.Dim;
 
             AsyncCopy.Wait0();
             Group.Barrier();                                            // also: nobody still reads the keys

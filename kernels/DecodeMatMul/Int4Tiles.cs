@@ -162,13 +162,12 @@ internal readonly struct Int4HalfTiles<TOperand> : IWeightTiles
         return OperandTile.AddScaled(total, sum, tile.SecondScaleAbove, tile.SecondScaleBelow);
     }
 
-    // Index of the scale and zero point in the tile's first group.
-    private static int FirstGroup(int tile) => 2 * tile * Int4Layout.TileRows;
+    private static int FirstGroup(int tile) => ScaleOf(2 * tile);
 
     // Past the last group x is zero.
-    private static int SecondGroup(WeightRows rows, int tile)
-    {
-        int group = (2 * tile) + 1 < rows.Columns.Groups ? (2 * tile) + 1 : 2 * tile;
-        return group * Int4Layout.TileRows;
-    }
+    private static int SecondGroup(WeightRows rows, int tile) =>
+        (2 * tile) + 1 < rows.Columns.Groups ? ScaleOf((2 * tile) + 1) : ScaleOf(2 * tile);
+
+    // Index of a group's first scale and zero point.
+    private static int ScaleOf(int group) => group * Int4Layout.TileRows;
 }
