@@ -79,3 +79,15 @@ internal readonly struct DecodeMatMulKernel<TTiles, TRiders, TOperand>(Matrix<Fl
         return stream;
     }
 }
+
+/// <summary>Of a launch of quantised weights: it has none of plain weights beside them.</summary>
+internal readonly struct NoRiders : IConstant
+{
+    public static int Value => 0;
+}
+
+/// <summary>Of a launch of quantised weights: it has projections of plain weights too, which take a loop of their own.</summary>
+internal readonly struct DenseRiders : IConstant
+{
+    public static int Value => 1;
+}

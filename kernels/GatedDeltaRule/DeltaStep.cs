@@ -55,8 +55,10 @@ internal static class DeltaStep
         DeltaStash? stash = null)
     {
         return state.F32 is null
-            ? Bind<UInt2, F16StepState>(loader, shape, projections, parameters, state.F16Words(Op), ring, firstRow, positions, stateSlot, y, stash)
-            : Bind<Float4, F32StepState>(loader, shape, projections, parameters, state.F32Words(Op), ring, firstRow, positions, stateSlot, y, stash);
+            ? Bind<UInt2, F16StepState>(
+                loader, shape, projections, parameters, state.F16Words(Op), ring, firstRow, positions, stateSlot, y, stash)
+            : Bind<Float4, F32StepState>(
+                loader, shape, projections, parameters, state.F32Words(Op), ring, firstRow, positions, stateSlot, y, stash);
     }
 
     // With the state in words of four keys.

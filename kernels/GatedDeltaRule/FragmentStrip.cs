@@ -64,7 +64,7 @@ internal readonly struct FragmentRow(Float4 n0, Float4 n8, Float4 n16, Float4 n2
     public readonly Float4 N16 = n16;
     public readonly Float4 N24 = n24;
 
-    /// <summary>a: 16 × 16 f16; left and right: the B fragments of columns 0 … 15 and 16 … 31, each as ldmatrix gives two of them.</summary>
+    /// <summary>a: 16 × 16 f16; left and right: the B fragments of columns 0 … 15 and 16 … 31, each as ldmatrix gives two.</summary>
     public FragmentRow MultiplyAdd(UInt4 a, UInt4 left, UInt4 right) => new(
         Mma.F16(a, new UInt2(left.X, left.Y), N0),
         Mma.F16(a, new UInt2(left.Z, left.W), N8),

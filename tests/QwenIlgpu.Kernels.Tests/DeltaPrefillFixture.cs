@@ -43,8 +43,8 @@ internal static class DeltaPrefillFixture
         Write(device, scratch.G.Data.SubView(0, step.Rows * shape.ValueHeads), [.. parts.SelectMany(p => p.Sequence.G)]);
         Matrix<float> y = device.Poisoned<float>(step.Rows, shape.ValueChannels);
         device.Run(DeltaPrefill.BindRule(
-            device.Loader, shape, scratch, states, device.Upload(step.FirstRow), device.Upload(step.Positions), device.Upload(step.StateSlot),
-            chunks, y, parts.Any(p => p.Snapshots is not null) ? device.Upload(snapshots) : null));
+            device.Loader, shape, scratch, states, device.Upload(step.FirstRow), device.Upload(step.Positions),
+            device.Upload(step.StateSlot), chunks, y, parts.Any(p => p.Snapshots is not null) ? device.Upload(snapshots) : null));
 
         float[] State(int slot) => states.F32 is { } f32
             ? device.Download(f32.Row(slot))

@@ -195,7 +195,9 @@ internal sealed class DeltaPrefillTests
         var sequence = new DeltaSequence(Toy, 67, 5);
         (double[] expected, double[] state) = sequence.Reference(0);
 
-        foreach (Func<string, string> edit in PtxEdit.OneByOne("Kernel_DeltaPrefillScan", Load, "$1{$3, $2,", () => RunOnce(MachineDevice.Shared)))
+        Func<string, string>[] edits =
+            PtxEdit.OneByOne("Kernel_DeltaPrefillScan", Load, "$1{$3, $2,", () => RunOnce(MachineDevice.Shared));
+        foreach (Func<string, string> edit in edits)
         {
             MachineDevice.Edited(edit, () =>
             {

@@ -4,14 +4,14 @@ using QwenIlgpu.PtxMachine;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
-/// Faults that no other device without a GPU shows, planted in the text of our kernels: each is found by the rule that it breaks. What is
-/// planted stood in these kernels once.
+/// Faults that no other device without a GPU shows, planted in the text of our kernels: each is found by the rule that it breaks.
 /// </summary>
 [NonParallelizable]
 internal sealed class PlantedInPtxTests
 {
     private const string WaitForAll = @"cp\.async\.wait_group 0;";
     private const string WaitForAllButOne = @"cp\.async\.wait_group 1;";
+    private const string SmallerOfTwo = @"(setp\.lt\.s32\s+(%p\d+), (%r\d+), (%r\d+);\s+)selp\.b32\s+(%r\d+), \3, \4, \2;";
     private const string Barrier = @"bar\.sync\s+0;";
 
     [OneTimeSetUp]
@@ -51,7 +51,7 @@ internal sealed class PlantedInPtxTests
     public void ADecodeAttentionThatReadsBehindTheLastToken() => Assert.That(
         KindsOf(
             () => DecodeAttentionTests.RunOnce(MachineDevice.Shared, 67),
-            PtxEdit.Of("Kernel_DecodeAttention", @"(setp\.lt\.s32\s+(%p\d+), (%r\d+), (%r\d+);\s+)selp\.b32\s+(%r\d+), \3, \4, \2;", "$1mov.b32 $5, $3;")),
+            PtxEdit.Of("Kernel_DecodeAttention", SmallerOfTwo, "$1mov.b32 $5, $3;")),
         Has.Member(FaultKind.UnwrittenMemory));
 
     [Test]
@@ -61,7 +61,8 @@ internal sealed class PlantedInPtxTests
     // The barrier before a ticket makes the release of one thread that of its group.
     [Test]
     public void ASplitThatTakesItsTicketBeforeTheOthersHaveStored() => Assert.That(
-        PtxEdit.OneByOne("Kernel_DecodeMatMul", Barrier, "", SplitMatMulOnce).Any(e => KindsOf(SplitMatMulOnce, e).Contains(FaultKind.GlobalRace)));
+        PtxEdit.OneByOne("Kernel_DecodeMatMul", Barrier, "", SplitMatMulOnce)
+            .Any(edit => KindsOf(SplitMatMulOnce, edit).Contains(FaultKind.GlobalRace)));
 
     [Test]
     public void ASplitWhoseTicketOrdersNothing() => Assert.That(

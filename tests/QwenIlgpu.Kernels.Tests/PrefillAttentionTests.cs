@@ -228,7 +228,9 @@ internal sealed class PrefillAttentionTests
             Assert.That(worst, Is.LessThanOrEqualTo(1));
         }
 
-        /// <summary>The largest distance from what rounded queries should give, in units of what is allowed; so many keys fewer each.</summary>
+        /// <summary>
+        /// The largest distance, in units of what is allowed, from what rounded queries should give with so many keys fewer.
+        /// </summary>
         public double Deviation(float[] y, int keysFewer = 0)
         {
             (int Sequence, int Position)[] rows = Array.ConvertAll(this.rows, r => (r.Sequence, r.Position - keysFewer));

@@ -1,6 +1,8 @@
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>The prefill matmul against its definition in double: middling shapes on the PTX machine, one on the CPU accelerator, faults in operands.</summary>
+/// <summary>
+/// The prefill matmul against its definition in double: middling shapes on the PTX machine, one on the CPU accelerator, faults in operands.
+/// </summary>
 [UnderSchedules]
 [NonParallelizable]
 internal sealed class PrefillMatMulTests
@@ -129,10 +131,14 @@ internal sealed class PrefillMatMulTests
     [Test]
     public void IsWrongWithSwappedTokens()
     {
-        DecodeWeights weights = DecodeWeights.Random("int4", 33, 256, 64, WeightType.F16, 1);
-        var run = new PrefillRun(Device, 9, 256);
+        const int K = 256;
+        DecodeWeights weights = DecodeWeights.Random("int4", 33, K, 64, WeightType.F16, 1);
+        var run = new PrefillRun(Device, 9, K);
         float[] x = run.X;
-        var swapped = new PrefillRun(Device, 9, 256) { X = [.. x[..(6 * 256)], .. x[(7 * 256)..(8 * 256)], .. x[(6 * 256)..(7 * 256)], .. x[(8 * 256)..]] };
+        var swapped = new PrefillRun(Device, 9, K)
+        {
+            X = [.. x[..(6 * K)], .. x[(7 * K)..(8 * K)], .. x[(6 * K)..(7 * K)], .. x[(8 * K)..]],
+        };
 
         Assert.That(run.Deviation(swapped.Y(weights, 33), weights, 33), Is.GreaterThan(10));
     }

@@ -48,7 +48,8 @@ internal sealed class TensorCoreMatMulTests
         ushort[] x = Random(format, m + (3 * k), m * k);
         ushort[] w = Random(format, n - k, n * k);
         Matrix<float> y = device.Poisoned<float>(m, n);
-        var kernel = new TensorCoreMatMulKernel<TOperand>(Upload(device, Rows(x, sourceOf ?? (row => row), k), m, k), Upload(device, w, n, k), y);
+        ushort[] read = sourceOf is null ? x : Rows(x, sourceOf, k);
+        var kernel = new TensorCoreMatMulKernel<TOperand>(Upload(device, read, m, k), Upload(device, w, n, k), y);
 
         device.Run(TensorCoreMatMulKernel<TOperand>.TensorCoreMatMul, kernel.Config, kernel);
 
