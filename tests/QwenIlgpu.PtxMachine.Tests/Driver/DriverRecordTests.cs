@@ -130,7 +130,7 @@ internal sealed unsafe class DriverRecordTests
         {
             Assert.That(Driver.cuStreamSynchronize(stream), Is.EqualTo(700));
             Assert.That(Driver.cuCtxSynchronize(), Is.EqualTo(700));
-            Assert.That(Driver.cuMemFree_v2(0), Is.EqualTo(700));
+            Assert.That(Driver.cuMemFree(0), Is.EqualTo(700));
         }
         finally
         {
