@@ -18,7 +18,7 @@ internal sealed class PtxCompiler(PTXBackend backend, PtxCache cache)
         PtxKey key = PtxKey.Of(entry, backend);
         if (cache.Find(key) is { } known)
             return known;
-        string ptx = PtxRewrite.NameViews(PtxRewrite.Apply(CompileNow(entry).PTXAssembly, entry.TargetOn(backend.Architecture)), entry);
+        string ptx = PtxRewrite.Describe(PtxRewrite.Apply(CompileNow(entry).PTXAssembly, entry.TargetOn(backend.Architecture)), entry);
         cache.Store(key, ptx);
         return ptx;
     }

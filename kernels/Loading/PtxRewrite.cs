@@ -6,7 +6,7 @@ namespace QwenIlgpu.Kernels;
 internal static partial class PtxRewrite
 {
     /// <summary>Part of a cached text's key: raise it with every change of what is done to a text.</summary>
-    public const int Version = 3;
+    public const int Version = 4;
 
     private const string TargetDirective = ".target ";
     private const string EntryDirective = ".visible .entry";
@@ -24,11 +24,12 @@ internal static partial class PtxRewrite
     }
 
     /// <summary>
-    /// Says above the entry where its views lie in the parameter buffer, each an address and 8 bytes behind it a number of elements, of as
-    /// many bytes as stand in brackets: <c>// views of Kernel_GatherRows: 8[4] 40[4] 56[4]</c>. Nothing is said of an entry without views.
+    /// Says above the entry which kernel it is, in which instantiation, and where its views lie in the parameter buffer, each an address and
+    /// 8 bytes behind it a number of elements, of as many bytes as stand in brackets: <c>// views of Kernel_GatherRows: 8[4] 40[4] 56[4]</c>.
+    /// Nothing is said of the views of an entry without any.
     /// </summary>
     /// <exception cref="InvalidOperationException">ILGPU lays an operand out in another way than we do.</exception>
-    public static string NameViews(string ptx, KernelEntry entry)
+    public static string Describe(string ptx, KernelEntry entry)
     {
         PtxSignature signature = PtxSignature.Parse(ptx);
         ArgumentLayout[] layouts = CudaFunction.LayoutsOf(entry, signature);
@@ -37,10 +38,8 @@ internal static partial class PtxRewrite
             .. layouts.SelectMany((l, i) => l.Words.Where(w => w.IsAddress)
                 .Select(w => FormattableString.Invariant($"{signature.Parameters[i].Offset + w.Offset}[{w.ElementBytes}]"))),
         ];
-        return views.Length == 0
-            ? ptx
-            : ptx.Insert(
-                ptx.IndexOf(EntryDirective, StringComparison.Ordinal), $"// views of {signature.Name}: {string.Join(' ', views)}\n");
+        string named = views.Length == 0 ? "" : $"// views of {signature.Name}: {string.Join(' ', views)}\n";
+        return ptx.Insert(ptx.IndexOf(EntryDirective, StringComparison.Ordinal), $"// {entry}\n{named}");
     }
 
     // Alone: neither a part of another instruction, such as red.add.f32, nor with a rounding of its own.

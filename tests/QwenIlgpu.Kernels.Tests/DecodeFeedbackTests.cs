@@ -20,14 +20,14 @@ internal sealed class DecodeFeedbackTests(PortableTier tier) : PortableTests(tie
         Assert.That(Device.Download(outputs[2]), Is.EqualTo(new[] { 3, 0, 1, 0, 0 }));
     }
 
-    // Slot 1 draws an ordinary token, 2 an end id, 3 an end id that it ignores, 4 its last token, 5 nothing; row 5 is padding.
+    // Slot 1 draws an ordinary token, 2 an end id, 3 an end id that it ignores, 4 its last token, 5 nothing; row 2 is padding.
     [Test]
     public void AdvancesAndEndsSlots()
     {
         DecodeSlots slots = Slots([0, 0, 0, 0, 0, 0], [0, 10, 20, 30, 40, 50], [0, 5, 5, 5, 1, 5], [0, 1, 1, 0, 1, 1]);
 
         Device.Run(DecodeFeedback.BindAdvance(
-            Device.Loader, slots, Device.Upload(1, 2, 3, 4, 5, 0), Device.Upload(60, 91, 90, 61, -1, 62), Device.Upload(EndIds)));
+            Device.Loader, slots, Device.Upload(1, 2, 0, 3, 4, 5), Device.Upload(60, 91, 62, 90, 61, -1), Device.Upload(EndIds)));
 
         Assert.That(Device.Download(slots.Token), Is.EqualTo(new[] { 0, 60, 91, 90, 61, 0 }));
         Assert.That(Device.Download(slots.Position), Is.EqualTo(new[] { 0, 11, 21, 31, 41, 51 }));

@@ -75,6 +75,27 @@ internal static partial class MachineDevice
         }
     }
 
+    /// <summary>Acts while every launch is told, and then what it did, with the turns of its warps.</summary>
+    public static T Watched<T>(Func<PtxKernel, PtxKernel> launched, Action<LaunchCounts, long> counted, Func<T> act)
+    {
+        _ = Shared;
+        Machine.Counted += Tell;
+        try
+        {
+            return Instead(launched, o => o with { Counts = true }, act);
+        }
+        finally
+        {
+            Machine.Counted -= Tell;
+        }
+
+        void Tell(string kernel, LaunchCounts counts) => counted(counts, Machine.Turns);
+    }
+
+    /// <summary>Acts while other kernels run where one is launched, for so many turns at most.</summary>
+    public static T Instead<T>(Func<PtxKernel, PtxKernel> choose, long mostTurns, Func<T> act) =>
+        Instead(choose, o => o with { MostTurns = mostTurns }, act);
+
     /// <summary>
     /// Whether a kernel that was launched computes nothing that hardware may round otherwise: no tensor core, no approximation.
     /// </summary>
@@ -105,6 +126,21 @@ internal static partial class MachineDevice
         finally
         {
             Machine.Options = usual;
+        }
+    }
+
+    private static T Instead<T>(Func<PtxKernel, PtxKernel> choose, Func<MachineOptions, MachineOptions> change, Func<T> act)
+    {
+        T result = default!;
+        MachineDriver.Instead = choose;
+        try
+        {
+            With(change, () => result = act());
+            return result;
+        }
+        finally
+        {
+            MachineDriver.Instead = null;
         }
     }
 

@@ -36,6 +36,8 @@ internal sealed unsafe class Bench(MachineOptions options) : IDisposable
 
     public LaunchCounts Counts => machine.Counts!;
 
+    public long Turns => machine.Turns;
+
     public static GridShape Warp => Line(1, 32);
 
     /// <summary>So many groups of so many threads, of one dimension.</summary>

@@ -15,6 +15,9 @@ public sealed class Machine(MachineOptions? options = null) : IDisposable
     /// <summary>What the last launch did; null where <see cref="MachineOptions.Counts"/> is off.</summary>
     public LaunchCounts? Counts { get; private set; }
 
+    /// <summary>Turns that warps had in the last launch: each runs a few blocks of the text, then another has its turn.</summary>
+    public long Turns { get; private set; }
+
     /// <summary>Called after each launch that counted, with the kernel's name and what the launch did.</summary>
     public event Action<string, LaunchCounts>? Counted;
 
@@ -42,6 +45,7 @@ public sealed class Machine(MachineOptions? options = null) : IDisposable
             new Worker(launch, 0).Run();
             Task.WaitAll(workers);
             Counts = counters?.Total();
+            Turns = launch.Turns;
             if (launch.Faults.Count > 0)
                 throw new FaultException(launch.Faults);
             if (Counts is { } counts)
@@ -76,6 +80,12 @@ public sealed record MachineOptions
 
     /// <summary>Whether launches count what they do.</summary>
     public bool Counts { get; init; }
+
+    /// <summary>
+    /// Turns after which a thread of the host ends a launch as a <see cref="FaultKind.Deadlock"/>: a warp spins on a value that no running
+    /// group will write, or never leaves a loop. As it is, far beyond any kernel.
+    /// </summary>
+    public long MostTurns { get; init; } = 200_000_000;
 
     /// <summary>How tensor cores add.</summary>
     public TensorCoreSums TensorCoreSums { get; init; }

@@ -54,7 +54,7 @@ internal sealed class PtxRewriteTests
     {
         string ptx = PtxBuild.Shared.Text(new KernelEntry(kernel.GetMethod(method)!), PtxBuild.Newest);
 
-        Assert.That(ptx, Does.Contain($"\n// views of Kernel_{method}: {views}\n.visible .entry Kernel_{method}("));
+        Assert.That(ptx, Does.Contain($"\n// {new KernelEntry(kernel.GetMethod(method)!)}\n// views of Kernel_{method}: {views}\n.visible .entry Kernel_{method}("));
         Assert.That(Regex.Count(ptx, "// views of"), Is.EqualTo(1));
     }
 
@@ -64,7 +64,9 @@ internal sealed class PtxRewriteTests
         const string Ptx = ".version 8.4\n.visible .entry Kernel_Numbers(\n\t.param .align 4 .b8 _k[8]\n)\n{\n}\n";
         MethodInfo entry = GetType().GetMethod(nameof(Numbers), BindingFlags.NonPublic | BindingFlags.Static)!;
 
-        Assert.That(PtxRewrite.NameViews(Ptx, new KernelEntry(entry)), Is.EqualTo(Ptx));
+        Assert.That(
+            PtxRewrite.Describe(Ptx, new KernelEntry(entry)),
+            Is.EqualTo(Ptx.Replace(".visible", $"// {new KernelEntry(entry)}\n.visible", StringComparison.Ordinal)));
     }
 
     private static void Numbers(PaddedPart part) => _ = part;

@@ -104,6 +104,20 @@ internal sealed class CountsTests
         Assert.That(counts.Instructions[InstructionClass.Real], Is.EqualTo(ways));
     }
 
+    // The first of the bench's lines are the declarations; the branch is taken, and nothing behind it.
+    [Test]
+    public void TellsTheLinesThatSomeWarpCameTo()
+    {
+        const string Body = "setp.lt.u32 %p1, %r0, 64;\n@%p1 bra $taken;\nmov.b32 %r2, 1; // here\n$taken:\nmov.b32 %r2, 2;";
+        using var bench = new Bench(new MachineOptions { Counts = true });
+
+        bench.Launch(Body, Bench.Warp);
+
+        int skipped = Bench.MarkedLine(Bench.Text(Body, 0));
+        Assert.That(bench.Counts.Lines, Is.SupersetOf(new[] { skipped - 2, skipped - 1, skipped + 2 }));
+        Assert.That(bench.Counts.Lines, Has.No.Member(skipped));
+    }
+
     [Test]
     public void CountsNothingUnasked()
     {

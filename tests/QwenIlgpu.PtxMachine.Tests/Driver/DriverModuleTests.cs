@@ -55,6 +55,33 @@ internal sealed unsafe class DriverModuleTests
     }
 
     [Test]
+    public void RunsAnotherKernelInstead()
+    {
+        nint target = Driver.Upload(40);
+        nint function = Driver.Function(Driver.Adder, "Add");
+        PtxKernel twice = PtxModule.Parse(Driver.Adder.Replace("ld.param.b32 %r1, [value];", "ld.param.b32 %r1, [value];\nadd.s32 %r1, %r1, %r1;", StringComparison.Ordinal))
+            .Kernels["Add"];
+        var asked = new List<string>();
+        MachineDriver.Instead = kernel =>
+        {
+            asked.Add(kernel.Text);
+            return twice;
+        };
+        try
+        {
+            Driver.Check(Driver.LaunchAdder(function, target, 2, 0));
+        }
+        finally
+        {
+            MachineDriver.Instead = null;
+        }
+
+        Driver.Check(Driver.LaunchAdder(function, target, 100, 0));
+        Assert.That(Driver.Download(target, 1), Is.EqualTo(new[] { 144 }));
+        Assert.That(asked, Is.EqualTo(new[] { Driver.Adder }));
+    }
+
+    [Test]
     public void TellsWhatIsWrongWithAText()
     {
         byte[] log = [.. Enumerable.Repeat((byte)'x', 200)];

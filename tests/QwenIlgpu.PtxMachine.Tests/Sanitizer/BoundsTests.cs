@@ -39,6 +39,18 @@ internal sealed class BoundsTests
         FaultKind.OutOfBounds, "operand at parameter byte 0", "@@", "ld.global.b32 %r2, [%rd0]; // here", "ld.global.b32 %r2, [%rd2];", Bench.Line(1, 1),
         b => [b.Upload(new uint[32]), 0, b.Upload(new uint[32]), 1], "0[4] 16[4]");
 
+    // The last bytes of all addresses: the end of the access is address 0, which is not behind an empty view's.
+    [Test]
+    public void BeforeTheFirstAddress()
+    {
+        Planted.Check(
+            FaultKind.OutOfBounds, "no allocation", "@@", "ld.global.b32 %r2, [%rd0-4]; // here", "ld.global.b32 %r2, [%rd2];", Bench.Line(1, 1),
+            b => [0, 0, b.Upload(new uint[32]), 1], "0[4] 16[4]");
+        Planted.Check(
+            FaultKind.OutOfBounds, "at shared byte -4 ", ".shared .align 16 .b8 s[64];\nmov.u64 %rd20, s;\n@@", "st.shared.b32 [%rd20-4], 1; // here",
+            "st.shared.b32 [%rd20+4], 1;", Bench.Line(1, 1), b => []);
+    }
+
     [TestCase("ld.global.b32 %r2, [%rd0+2]; // here", "ld.global.b32 %r2, [%rd0+4];", 4)]
     [TestCase("ld.global.b64 %rd2, [%rd0+4]; // here", "ld.global.b64 %rd2, [%rd0+8];", 8)]
     [TestCase("ld.global.v4.b32 {%r2, %r3, %r4, %r5}, [%rd0+8]; // here", "ld.global.v4.b32 {%r2, %r3, %r4, %r5}, [%rd0+16];", 16)]

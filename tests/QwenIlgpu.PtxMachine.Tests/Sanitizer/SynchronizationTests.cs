@@ -49,4 +49,18 @@ internal sealed class SynchronizationTests
     public void AWarpThatWaitsOnceMore() => Planted.Check(
         FaultKind.ExitAtBarrier, "at this barrier", "mov.b32 %r2, 0;\n@@\n$loop:\nbar.sync 0; // here\nadd.s32 %r2, %r2, 1;\nsetp.lt.s32 %p1, %r2, %r3;\n@%p1 bra $loop;",
         "shr.u32 %r3, %r0, 5;\nadd.s32 %r3, %r3, 1;", "mov.b32 %r3, 2;", Bench.Line(1, 64), b => []);
+
+    // Far fewer iterations pass than the limit has turns.
+    [TestCase(false)]
+    [TestCase(true)]
+    public void ALoopWithoutAnEnd(bool spins)
+    {
+        using var bench = new Bench(new MachineOptions { MostTurns = 1000 });
+
+        IReadOnlyList<Fault> faults = bench.FaultsOf(
+            Bench.Text($"mov.b32 %r2, 0;\n$loop:\nadd.s32 %r2, %r2, {(spins ? 0 : 1)};\nsetp.lt.s32 %p1, %r2, 100;\n@%p1 bra $loop;", 0), Bench.Warp);
+
+        Assert.That(faults.Select(f => f.Kind), Is.EqualTo(spins ? new[] { FaultKind.Deadlock } : []));
+        Assert.That(bench.Turns, spins ? Is.EqualTo(1000) : Is.InRange(3, 200));
+    }
 }

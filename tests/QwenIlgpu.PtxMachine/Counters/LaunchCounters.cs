@@ -86,8 +86,11 @@ internal sealed unsafe class LaunchCounters(Program program)
             instructions[InstructionClass.Branch] += program.Blocks[i].Exit is Terminator.Jump { Line: 0 } ? 0 : runs[i];
         }
 
-        return new LaunchCounts(instructions, requests, sectors, minimalSectors, sharedRequests, sharedPasses, conflicts);
+        return new LaunchCounts(instructions, requests, sectors, minimalSectors, sharedRequests, sharedPasses, conflicts, LinesRun());
     }
+
+    private HashSet<int> LinesRun() =>
+        [.. program.Blocks.Where((_, i) => runs[i] > 0).SelectMany(b => b.Body.Select(s => s.Line).Append(b.Exit.Line)).Where(l => l > 0)];
 
     private static int Distinct(ulong* addresses, uint lanes, ulong* found)
     {

@@ -26,6 +26,7 @@ public enum InstructionClass
 /// <param name="SharedRequests">Accesses of warps to shared memory.</param>
 /// <param name="SharedPasses">Passes that they take, all phases together.</param>
 /// <param name="BankConflicts">Passes beyond one a phase.</param>
+/// <param name="Lines">Lines of the text that some warp came to.</param>
 public sealed record LaunchCounts(
     IReadOnlyDictionary<InstructionClass, long> Instructions, long Requests, long Sectors, long MinimalSectors, long SharedRequests,
-    long SharedPasses, long BankConflicts);
+    long SharedPasses, long BankConflicts, IReadOnlySet<int> Lines);

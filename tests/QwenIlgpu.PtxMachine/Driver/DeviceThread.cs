@@ -41,7 +41,8 @@ internal sealed class DeviceThread : IDisposable
         {
             try
             {
-                machine.Launch(task!.Function!.Kernel, task.Shape, task.Parameters);
+                PtxKernel kernel = task!.Function!.Kernel;
+                machine.Launch(MachineDriver.Instead?.Invoke(kernel) ?? kernel, task.Shape, task.Parameters);
             }
             catch (Exception e)
             {

@@ -37,6 +37,12 @@ public static unsafe class MachineDriver
     /// <summary>What is done to the text of each module before it is loaded; null: nothing. For faults to be planted.</summary>
     public static Func<string, string>? Edit { get; set; }
 
+    /// <summary>
+    /// Which kernel runs where one is launched; null: itself. Asked by the thread of the device, with no call of the driver under way; it
+    /// must take the same parameters.
+    /// </summary>
+    public static Func<PtxKernel, PtxKernel>? Instead { get; set; }
+
     /// <summary>Called with the text of each module that is loaded, inside the call.</summary>
     public static event Action<string>? Loaded;
 

@@ -14,6 +14,7 @@ internal sealed unsafe class Launch : IDisposable
     private readonly byte* parameters;
     private readonly int[] order;
     private int started;
+    private long turns;
 
     public Launch(Program program, GridShape shape, ReadOnlySpan<byte> arguments, DeviceMemory memory, MachineOptions options, LaunchCounters? counters)
     {
@@ -60,12 +61,17 @@ internal sealed unsafe class Launch : IDisposable
     /// <summary>Set where going on makes no sense.</summary>
     public bool IsStopped { get; private set; }
 
+    /// <summary>Turns of warps, all workers' together.</summary>
+    public long Turns => turns;
+
     /// <summary>The next group to run, or −1.</summary>
     public int NextGroup()
     {
         int index = Interlocked.Increment(ref started) - 1;
         return index < order.Length && !IsStopped ? order[index] : -1;
     }
+
+    public void AddTurns(long taken) => Interlocked.Add(ref turns, taken);
 
     /// <summary>Whether lanes that part at this block run in the other order.</summary>
     public bool FlipsOrder(int block) => ((uint)HashCode.Combine(Options.Seed, block) & 1) != 0;

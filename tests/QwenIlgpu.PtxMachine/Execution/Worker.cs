@@ -9,18 +9,15 @@ internal sealed class Worker(Launch launch, int number)
     private const int ResidentGroups = 3;
     private const int MostBlocks = 24;
 
-    // Far beyond any kernel: a warp that spins on a value which no running group will write.
-    private const long PatienceTurns = 200_000_000;
-
     private readonly Random random = new(HashCode.Combine(launch.Options.Seed, number));
 
     public void Run()
     {
         var resident = new List<Group>();
         var left = new Stack<Group>();
+        long turns = 0;
         try
         {
-            long turns = 0;
             while (!launch.IsStopped)
             {
                 while (resident.Count < ResidentGroups && launch.NextGroup() is var index and >= 0)
@@ -41,7 +38,7 @@ internal sealed class Worker(Launch launch, int number)
                     resident.Remove(current);
                     left.Push(current);
                 }
-                else if (++turns == PatienceTurns)
+                else if (++turns == launch.Options.MostTurns)
                 {
                     launch.Fail(FaultKind.Deadlock, warp, 0, 1, $"{turns} turns without an end");
                 }
@@ -53,6 +50,7 @@ internal sealed class Worker(Launch launch, int number)
         }
         finally
         {
+            launch.AddTurns(turns);
             resident.ForEach(g => g.Dispose());
             foreach (Group group in left)
                 group.Dispose();

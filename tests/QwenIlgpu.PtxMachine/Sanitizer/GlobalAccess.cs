@@ -32,7 +32,7 @@ internal sealed unsafe class GlobalAccess : IDisposable
     {
         SiteState state = states[site.Index];
         Span(addresses, lanes, out ulong low, out ulong high, out ulong bits);
-        bool isPlain = state.Only is { } only && low >= only.Start && high + (ulong)site.Bytes <= only.End && (bits & (ulong)(site.AlignmentBytes - 1)) == 0;
+        bool isPlain = state.Only is { } only && low >= only.Start && high < only.End && high + (ulong)site.Bytes <= only.End && (bits & (ulong)(site.AlignmentBytes - 1)) == 0;
         if (!isPlain)
             lanes = CheckEach(warp, site, state, addresses, lanes);
         launch.Counters?.CountGlobal(site, addresses, lanes);
@@ -238,7 +238,7 @@ internal sealed unsafe class GlobalAccess : IDisposable
                 return memory.Find(address) is { } allocation && end <= allocation.End;
             foreach (Place place in Places)
             {
-                if (address >= place.Start && end <= place.End)
+                if (address >= place.Start && address < place.End && end <= place.End)
                     return true;
             }
 

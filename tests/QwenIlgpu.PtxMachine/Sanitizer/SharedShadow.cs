@@ -118,7 +118,7 @@ internal sealed class SharedShadow(Launch launch)
 
         foreach ((int start, int end) in places)
         {
-            if (address >= (ulong)start && address + (ulong)site.Bytes <= (ulong)end)
+            if (address >= (ulong)start && address < (ulong)end && address + (ulong)site.Bytes <= (ulong)end)
                 return true;
         }
 

@@ -44,6 +44,9 @@ public sealed class PtxKernel
 
     public string Name => Program.Name;
 
+    /// <summary>The text of its module.</summary>
+    public string Text => string.Join('\n', Program.Lines);
+
     /// <summary>Bytes of the parameter buffer.</summary>
     public int ParameterBytes => Program.Entry.ParameterBytes;
 

@@ -1,0 +1,100 @@
+
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>The tests of the hot kernels notice what is wrong with a kernel.</summary>
+[NonParallelizable]
+internal sealed class MutationTests
+{
+    private const int SampleSize = 300;
+    private const int SampleSeed = 15;
+    private const double LeastShare = 0.9;
+
+    // Of a survivor: some seconds.
+    private const long MostTurns = 100_000;
+
+    [OneTimeSetUp]
+    public void NeedsTheMachine() => Assume.That(WarpDevice.Usual, Is.EqualTo("machine"), "another device is asked for");
+
+    /// <summary>A group that does not wait for its other warps before it adds their sums.</summary>
+    [Test]
+    public void AMutantIsKilledByATestThatPassesWithoutIt()
+    {
+        KernelSuite suite = KernelSuite.Of([typeof(TargetLogProbsTests)])["TargetLogProbsRowKernel"];
+        Mutation dropped = MutationOperators.Of(suite.Text).First(m => m.Operator == MutationOperator.Dropped);
+        Mutation none = dropped with { After = dropped.Before };
+
+        Assert.That(suite.Try(dropped, MostTurns).KilledBy, Does.Contain(nameof(TargetLogProbsTests)));
+        Assert.That(suite.Try(none, MostTurns), Is.EqualTo((true, (string?)null)));
+    }
+
+    [Test]
+    public void EveryKernelOfGroupsIsHot()
+    {
+        string[] types = [.. HotKernels.Names.Select(TypeOf).Distinct()];
+
+        Assert.That(
+            KernelCatalogue.All.Where(k => k.Method.DeclaringType!.IsAssignableTo(typeof(IGroupKernel))).Select(k => TypeOf(k.ToString())).Distinct(),
+            Is.SubsetOf(types));
+        Assert.That(HotKernels.Names, Is.SubsetOf(KernelCatalogue.All.Select(k => k.ToString())));
+
+        static string TypeOf(string kernel) => kernel.Split('<')[0];
+    }
+
+    [Test]
+    public void TheTableHasEveryKernelAndAReasonForEverySurvivor()
+    {
+        MutationTable table = MutationTable.Read();
+
+        Assert.That(table.Kernels.Keys, Is.EquivalentTo(HotKernels.Names));
+        Assert.That(table.Survivors.Where(s => s.Reason is "?" or "").Select(s => $"{s.Kernel}: {s.Operator} {s.Change}"), Is.Empty);
+        Assert.That(
+            table.Survivors.GroupBy(s => s.Kernel).Select(k => (k.Key, k.Sum(s => s.Surviving))),
+            Is.EquivalentTo(table.Kernels.Where(k => k.Value.All > k.Value.Killed).Select(k => (k.Key, k.Value.All - k.Value.Killed))));
+        Assert.That(table.Kernels.Values.Sum(k => k.Killed), Is.GreaterThanOrEqualTo(LeastShare * table.Kernels.Values.Sum(k => k.All)));
+    }
+
+    /// <summary>A sample, or with <c>--test-parameter mutations=all</c> every mutant there is, of which the table is made anew.</summary>
+    [Test]
+    [Category("Exhaustive")]
+    public void ASampleIsKilledButForWhatTheTableHas()
+    {
+        bool makesTable = TestContext.Parameters.Get("mutations") == "all";
+        (string Kernel, KernelSuite Suite, Mutation Mutation)[] mutants = All();
+        if (!makesTable)
+            mutants = SampleOf(mutants);
+        var results = new List<MutationResult>();
+        foreach (IGrouping<string, (string Kernel, KernelSuite Suite, Mutation Mutation)> kernel in mutants.GroupBy(m => m.Kernel))
+        {
+            results.AddRange(kernel.Select(m => Tried(m.Kernel, m.Suite, m.Mutation)));
+            TestContext.Progress.WriteLine($"{kernel.Key}: {kernel.Count()} tried; of all so far {KilledOf(results)} of {results.Count} killed");
+        }
+
+        if (makesTable)
+            File.WriteAllText(MutationTable.Path, MutationTable.Read().With(results));
+        MutationTable table = MutationTable.Read();
+        Assert.That(results.Where(r => r.KilledBy is null && !table.Knows(r)), Is.Empty);
+        Assert.That(KilledOf(results), Is.GreaterThanOrEqualTo(LeastShare * results.Count));
+    }
+
+    private static int KilledOf(List<MutationResult> results) => results.Count(r => r.KilledBy is not null);
+
+    // In the order of the kernels.
+    private static (string Kernel, KernelSuite Suite, Mutation Mutation)[] SampleOf((string, KernelSuite, Mutation)[] all)
+    {
+        int[] places = [.. Enumerable.Range(0, all.Length)];
+        new Random(SampleSeed).Shuffle(places);
+        return [.. places.Take(SampleSize).Order().Select(i => all[i])];
+    }
+
+    private static MutationResult Tried(string kernel, KernelSuite suite, Mutation mutation)
+    {
+        (bool isReached, string? killedBy) = suite.Try(mutation, MostTurns);
+        return new MutationResult(kernel, mutation, isReached, killedBy);
+    }
+
+    private static (string Kernel, KernelSuite Suite, Mutation Mutation)[] All()
+    {
+        IReadOnlyDictionary<string, KernelSuite> suites = KernelSuite.Of(HotKernels.Fixtures);
+        return [.. HotKernels.Names.SelectMany(k => MutationOperators.Of(suites[k].Text).Select(m => (k, suites[k], m)))];
+    }
+}
