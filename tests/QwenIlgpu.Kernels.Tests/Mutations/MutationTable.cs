@@ -11,6 +11,9 @@ internal sealed record MutationResult(string Kernel, Mutation Mutation, bool IsR
 /// <summary>A change that no test notices, wherever it is made in a kernel: so many of so many, and why.</summary>
 internal sealed record Survivor(string Kernel, string Operator, string Change, int Surviving, int Of, string Reason);
 
+/// <summary>Mutants of a kernel, and how many are killed, by operator too: <c>9/9 | 1/2</c>.</summary>
+internal sealed record KernelRow(string Kernel, int All, int Killed, string ByOperator);
+
 /// <summary><c>bench/mutations.md</c>: what was killed of each kernel, and what survived, with its reason.</summary>
 internal sealed partial class MutationTable
 {
@@ -33,31 +36,30 @@ internal sealed partial class MutationTable
 
     private readonly Dictionary<(string Kernel, string Operator, string Change), Survivor> survivors;
 
-    private MutationTable(IReadOnlyDictionary<string, (int All, int Killed)> kernels, IEnumerable<Survivor> survivors)
+    private MutationTable(IEnumerable<KernelRow> kernels, IEnumerable<Survivor> survivors)
     {
-        Kernels = kernels;
+        Kernels = [.. kernels.OrderBy(k => IndexOf(k.Kernel))];
         this.survivors = survivors.ToDictionary(s => (s.Kernel, s.Operator, s.Change));
     }
 
     public static string Path { get; } = PathFrom();
 
-    /// <summary>Mutants of each kernel, and how many of them are killed.</summary>
-    public IReadOnlyDictionary<string, (int All, int Killed)> Kernels { get; }
+    public IReadOnlyList<KernelRow> Kernels { get; }
 
     public IReadOnlyCollection<Survivor> Survivors => survivors.Values;
 
     public static MutationTable Read()
     {
-        var kernels = new Dictionary<string, (int, int)>();
+        var kernels = new List<KernelRow>();
         var survivors = new List<Survivor>();
         string kernel = "";
         foreach (string line in File.Exists(Path) ? File.ReadLines(Path) : [])
         {
             if (line.StartsWith("### ", StringComparison.Ordinal))
                 kernel = line[4..].Trim('`');
-            else if (KernelRow().Match(line) is { Success: true } row)
-                kernels.Add(row.Groups["kernel"].Value, (Number(row.Groups["all"]), Number(row.Groups["killed"])));
-            else if (SurvivorRow().Match(line) is { Success: true } s)
+            else if (KernelLine().Match(line) is { Success: true } row)
+                kernels.Add(new KernelRow(row.Groups["kernel"].Value, Number(row.Groups["all"]), Number(row.Groups["killed"]), row.Groups["rest"].Value));
+            else if (SurvivorLine().Match(line) is { Success: true } s)
             {
                 survivors.Add(new Survivor(
                     kernel, s.Groups["operator"].Value, s.Groups["change"].Value, Number(s.Groups["surviving"]), Number(s.Groups["of"]), s.Groups["reason"].Value));
@@ -69,39 +71,42 @@ internal sealed partial class MutationTable
 
     public bool Knows(MutationResult result) => survivors.ContainsKey(KeyOf(result));
 
-    /// <summary>The table of these results, with the reasons that this one has.</summary>
-    public string With(IReadOnlyList<MutationResult> results)
+    /// <summary>This table with these results in place of what it has of their kernels; reasons are kept.</summary>
+    public MutationTable With(IReadOnlyList<MutationResult> results)
     {
         MutationOperator[] operators = Enum.GetValues<MutationOperator>();
-        var text = new StringBuilder(Head);
-        int killed = results.Count(r => r.KilledBy is not null);
-        text.AppendLine(CultureInfo.InvariantCulture, $"All together: {killed} of {results.Count} killed, {100.0 * killed / results.Count:F1} %.").AppendLine();
-        text.AppendLine($"| kernel | mutants | killed | % | {string.Join(" | ", operators.Select(NameOf))} |");
-        text.AppendLine($"|---|--:|--:|--:|{string.Concat(operators.Select(_ => "--:|"))}");
-        foreach (IGrouping<string, MutationResult> kernel in results.GroupBy(r => r.Kernel))
-        {
-            text.AppendLine(
-                CultureInfo.InvariantCulture,
-                $"| `{kernel.Key}` | {kernel.Count()} | {Killed(kernel)} | {100.0 * Killed(kernel) / kernel.Count():F1} | " +
-                $"{string.Join(" | ", operators.Select(o => Share(kernel.Where(r => r.Mutation.Operator == o))))} |");
-        }
-
-        text.AppendLine().AppendLine("## What survives, and why");
-        foreach (IGrouping<string, MutationResult> kernel in results.GroupBy(r => r.Kernel).Where(k => k.Any(r => r.KilledBy is null)))
-        {
-            text.AppendLine().AppendLine($"### `{kernel.Key}`").AppendLine();
-            text.AppendLine("| slip | instead | survive | of | reason |").AppendLine("|---|---|--:|--:|---|");
-            foreach (IGrouping<(string, string Operator, string Change), MutationResult> change in kernel.GroupBy(KeyOf).Where(c => c.Any(r => r.KilledBy is null)))
-            {
-                string reason = survivors.TryGetValue(change.Key, out Survivor? known) ? known.Reason : "?";
-                text.AppendLine(
-                    CultureInfo.InvariantCulture,
-                    $"| {change.Key.Operator} | `{change.Key.Change}` | {change.Count() - Killed(change)} | {change.Count()} | {reason} |");
-            }
-        }
-
-        return text.ToString();
+        string[] renewed = [.. results.Select(r => r.Kernel).Distinct()];
+        IEnumerable<KernelRow> rows = results.GroupBy(r => r.Kernel).Select(k => new KernelRow(
+            k.Key, k.Count(), Killed(k), string.Join(" | ", operators.Select(o => Share(k.Where(r => r.Mutation.Operator == o))))));
+        IEnumerable<Survivor> surviving = results.GroupBy(KeyOf).Where(c => c.Any(r => r.KilledBy is null)).Select(c => new Survivor(
+            c.Key.Kernel, c.Key.Operator, c.Key.Change, c.Count() - Killed(c), c.Count(),
+            survivors.TryGetValue(c.Key, out Survivor? known) ? known.Reason : "?"));
+        return new MutationTable(
+            [.. Kernels.Where(k => !renewed.Contains(k.Kernel)), .. rows], [.. Survivors.Where(s => !renewed.Contains(s.Kernel)), .. surviving]);
     }
+
+    public void Write()
+    {
+        var text = new StringBuilder(Head);
+        (int all, int killed) = (Kernels.Sum(k => k.All), Kernels.Sum(k => k.Killed));
+        text.AppendLine(CultureInfo.InvariantCulture, $"All together: {killed} of {all} killed, {100.0 * killed / all:F1} %.").AppendLine();
+        text.AppendLine($"| kernel | mutants | killed | % | {string.Join(" | ", Enum.GetValues<MutationOperator>().Select(NameOf))} |");
+        text.AppendLine($"|---|--:|--:|--:|{string.Concat(Enum.GetValues<MutationOperator>().Select(_ => "--:|"))}");
+        foreach (KernelRow row in Kernels)
+            text.AppendLine(CultureInfo.InvariantCulture, $"| `{row.Kernel}` | {row.All} | {row.Killed} | {100.0 * row.Killed / row.All:F1} | {row.ByOperator} |");
+        text.AppendLine().AppendLine("## What survives, and why");
+        foreach (KernelRow row in Kernels.Where(k => k.Killed < k.All))
+        {
+            text.AppendLine().AppendLine($"### `{row.Kernel}`").AppendLine();
+            text.AppendLine("| slip | instead | survive | of | reason |").AppendLine("|---|---|--:|--:|---|");
+            foreach (Survivor s in Survivors.Where(s => s.Kernel == row.Kernel))
+                text.AppendLine(CultureInfo.InvariantCulture, $"| {s.Operator} | `{s.Change}` | {s.Surviving} | {s.Of} | {s.Reason} |");
+        }
+
+        File.WriteAllText(Path, text.ToString());
+    }
+
+    private static int IndexOf(string kernel) => HotKernel.All.ToList().FindIndex(k => k.Name == kernel);
 
     private static (string Kernel, string Operator, string Change) KeyOf(MutationResult result) =>
         (result.Kernel, NameOf(result.Mutation.Operator) + (result.IsReached ? "" : ", not reached"), result.Mutation.Change);
@@ -127,9 +132,9 @@ internal sealed partial class MutationTable
     private static string PathFrom([CallerFilePath] string source = "") =>
         System.IO.Path.GetFullPath(System.IO.Path.Combine(System.IO.Path.GetDirectoryName(source)!, "..", "..", "..", "bench", "mutations.md"));
 
-    [GeneratedRegex(@"^\| `(?<kernel>[^`]+)` \| (?<all>\d+) \| (?<killed>\d+) \| ")]
-    private static partial Regex KernelRow();
+    [GeneratedRegex(@"^\| `(?<kernel>[^`]+)` \| (?<all>\d+) \| (?<killed>\d+) \| [\d.]+ \| (?<rest>.*) \|$")]
+    private static partial Regex KernelLine();
 
     [GeneratedRegex(@"^\| (?<operator>[\w, ]+) \| `(?<change>[^`]+)` \| (?<surviving>\d+) \| (?<of>\d+) \| (?<reason>.*) \|$")]
-    private static partial Regex SurvivorRow();
+    private static partial Regex SurvivorLine();
 }

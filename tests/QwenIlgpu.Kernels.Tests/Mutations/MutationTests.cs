@@ -10,7 +10,7 @@ internal sealed class MutationTests
     private const double LeastShare = 0.9;
 
     // Of a survivor: some seconds.
-    private const long MostTurns = 100_000;
+    private const long MostTurns = 30_000;
 
     [OneTimeSetUp]
     public void NeedsTheMachine() => Assume.That(WarpDevice.Usual, Is.EqualTo("machine"), "another device is asked for");
@@ -30,12 +30,12 @@ internal sealed class MutationTests
     [Test]
     public void EveryKernelOfGroupsIsHot()
     {
-        string[] types = [.. HotKernels.Names.Select(TypeOf).Distinct()];
+        string[] types = [.. HotKernel.All.Select(k => TypeOf(k.Name)).Distinct()];
 
         Assert.That(
             KernelCatalogue.All.Where(k => k.Method.DeclaringType!.IsAssignableTo(typeof(IGroupKernel))).Select(k => TypeOf(k.ToString())).Distinct(),
             Is.SubsetOf(types));
-        Assert.That(HotKernels.Names, Is.SubsetOf(KernelCatalogue.All.Select(k => k.ToString())));
+        Assert.That(HotKernel.All.Select(k => k.Name), Is.SubsetOf(KernelCatalogue.All.Select(k => k.ToString())));
 
         static string TypeOf(string kernel) => kernel.Split('<')[0];
     }
@@ -45,32 +45,39 @@ internal sealed class MutationTests
     {
         MutationTable table = MutationTable.Read();
 
-        Assert.That(table.Kernels.Keys, Is.EquivalentTo(HotKernels.Names));
+        Assert.That(table.Kernels.Select(k => k.Kernel), Is.EqualTo(HotKernel.All.Select(k => k.Name)));
         Assert.That(table.Survivors.Where(s => s.Reason is "?" or "").Select(s => $"{s.Kernel}: {s.Operator} {s.Change}"), Is.Empty);
         Assert.That(
             table.Survivors.GroupBy(s => s.Kernel).Select(k => (k.Key, k.Sum(s => s.Surviving))),
-            Is.EquivalentTo(table.Kernels.Where(k => k.Value.All > k.Value.Killed).Select(k => (k.Key, k.Value.All - k.Value.Killed))));
-        Assert.That(table.Kernels.Values.Sum(k => k.Killed), Is.GreaterThanOrEqualTo(LeastShare * table.Kernels.Values.Sum(k => k.All)));
+            Is.EquivalentTo(table.Kernels.Where(k => k.All > k.Killed).Select(k => (k.Kernel, k.All - k.Killed))));
+        Assert.That(table.Kernels.Sum(k => k.Killed), Is.GreaterThanOrEqualTo(LeastShare * table.Kernels.Sum(k => k.All)));
     }
 
-    /// <summary>A sample, or with <c>--test-parameter mutations=all</c> every mutant there is, of which the table is made anew.</summary>
+    /// <summary>
+    /// A sample; or with <c>--test-parameter mutations=all</c> every mutant there is, of which the table is made anew, or those of the kernels
+    /// whose name contains what stands there.
+    /// </summary>
     [Test]
     [Category("Exhaustive")]
     public void ASampleIsKilledButForWhatTheTableHas()
     {
-        bool makesTable = TestContext.Parameters.Get("mutations") == "all";
-        (string Kernel, KernelSuite Suite, Mutation Mutation)[] mutants = All();
-        if (!makesTable)
+        string? asked = TestContext.Parameters.Get("mutations");
+        (string Kernel, KernelSuite Suite, Mutation Mutation)[] mutants = Of(
+            [.. HotKernel.All.Where(k => asked is null or "all" || k.Name.Contains(asked, StringComparison.Ordinal))]);
+        if (asked is null)
             mutants = SampleOf(mutants);
         var results = new List<MutationResult>();
         foreach (IGrouping<string, (string Kernel, KernelSuite Suite, Mutation Mutation)> kernel in mutants.GroupBy(m => m.Kernel))
         {
-            results.AddRange(kernel.Select(m => Tried(m.Kernel, m.Suite, m.Mutation)));
+            MutationResult[] tried = [.. kernel.Select(m => Tried(m.Kernel, m.Suite, m.Mutation))];
+            results.AddRange(tried);
+            if (asked is not null)
+                Mark(kernel.First().Suite, tried);
             TestContext.Progress.WriteLine($"{kernel.Key}: {kernel.Count()} tried; of all so far {KilledOf(results)} of {results.Count} killed");
         }
 
-        if (makesTable)
-            File.WriteAllText(MutationTable.Path, MutationTable.Read().With(results));
+        if (asked is not null)
+            MutationTable.Read().With(results).Write();
         MutationTable table = MutationTable.Read();
         Assert.That(results.Where(r => r.KilledBy is null && !table.Knows(r)), Is.Empty);
         Assert.That(KilledOf(results), Is.GreaterThanOrEqualTo(LeastShare * results.Count));
@@ -92,9 +99,23 @@ internal sealed class MutationTests
         return new MutationResult(kernel, mutation, isReached, killedBy);
     }
 
-    private static (string Kernel, KernelSuite Suite, Mutation Mutation)[] All()
+    private static (string Kernel, KernelSuite Suite, Mutation Mutation)[] Of(HotKernel[] kernels)
     {
-        IReadOnlyDictionary<string, KernelSuite> suites = KernelSuite.Of(HotKernels.Fixtures);
-        return [.. HotKernels.Names.SelectMany(k => MutationOperators.Of(suites[k].Text).Select(m => (k, suites[k], m)))];
+        IReadOnlyDictionary<string, KernelSuite> suites = KernelSuite.Of(kernels.SelectMany(k => k.Fixtures).Distinct());
+        return [.. kernels.SelectMany(k => MutationOperators.Of(suites[k.Name].Text).Select(m => (k.Name, suites[k.Name], m)))];
+    }
+
+    // The kernel's text beside the test's output, with what survives behind each line.
+    private static void Mark(KernelSuite suite, MutationResult[] results)
+    {
+        string[] lines = suite.Text.Split('\n');
+        foreach (MutationResult survivor in results.Where(r => r.KilledBy is null))
+        {
+            Mutation mutation = survivor.Mutation;
+            lines[mutation.Line - 1] += $"  // {(survivor.IsReached ? "survives" : "not reached")}: {mutation.Operator} {mutation.Change}";
+        }
+
+        string folder = Directory.CreateDirectory(Path.Combine(TestContext.CurrentContext.WorkDirectory, "mutations")).FullName;
+        File.WriteAllLines(Path.Combine(folder, $"{string.Concat(results[0].Kernel.Where(c => char.IsAsciiLetterOrDigit(c)))}.ptx"), lines);
     }
 }

@@ -1,0 +1,41 @@
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>A kernel that is mutated, in one of its instantiations, and the fixtures whose tests should notice.</summary>
+internal sealed record HotKernel(string Name, params Type[] Fixtures)
+{
+    private static readonly Type[] Decode = [typeof(DecodeMatMulTests), typeof(DecodeEpilogueTests)];
+    private static readonly Type[] Prefill = [typeof(PrefillMatMulTests), typeof(PrefillEpilogueTests)];
+    private static readonly Type[] DeltaStep = [typeof(DeltaStepTests), typeof(DeltaStepDraftTests)];
+    private static readonly Type[] DeltaPrefill = [typeof(DeltaPrefillTests), typeof(DeltaPrefillInputsTests), typeof(DeltaStateTypeTests)];
+    private static readonly Type[] Sampling = [typeof(SamplingTests), typeof(SamplingDefinitionTests), typeof(SamplingLogProbsTests)];
+
+    /// <summary>Every kernel of groups, and those of a step that are none: in the order of the table.</summary>
+    public static IReadOnlyList<HotKernel> All { get; } =
+    [
+        new("DecodeMatMulKernel<Int4Tiles<Bf16Decode>, NoRiders, Bf16Decode>", Decode),
+        new("DecodeMatMulKernel<Int4Tiles<Bf16Decode>, DenseRiders, Bf16Decode>", Decode),
+        new("DecodeMatMulKernel<DenseTiles<Bf16Decode>, NoRiders, Bf16Decode>", Decode),
+        new("PackedDecodeMatMulKernel<Int4Tiles<Bf16Decode>, NoRiders, Bf16Decode, Two>", Decode),
+        new("PackRowsKernel<Bf16Decode>", Decode),
+        new("LargestLogitKernel", Decode),
+        new("PrefillMatMulKernel<Int4Tiles<Bf16Decode>, Bf16Decode, WidePrefillTile>", Prefill),
+        new("PrefillMatMulKernel<DenseTiles<Bf16Decode>, Bf16Decode, WidePrefillTile>", Prefill),
+        new("RoundRowsKernel<Bf16Decode>", Prefill),
+        new("RowNormKernel", [.. Decode, .. Prefill]),
+        new("DecodeAttentionKernel<Head64>", typeof(DecodeAttentionTests)),
+        new("DecodeAttentionKernel<Head256>", typeof(DecodeAttentionTests)),
+        new("PrefillAttentionKernel<OutputTile64, One>", typeof(PrefillAttentionTests)),
+        new("QkNormRotaryAppendKernel<Single, F32Format>", typeof(QkNormRotaryAppendTests<float, F32Format>)),
+        new("DeltaStepKernel<Float4, F32StepState>", DeltaStep),
+        new("DeltaInputsKernel<Dim64>", DeltaPrefill),
+        new("ChunkPrepareKernel<Dim64>", DeltaPrefill),
+        new("TensorCoreChunkScanKernel<Dim64, UInt2, F32StatePair>", DeltaPrefill),
+        new("FindBestKernel", Sampling),
+        new("WeighSectionsKernel", Sampling),
+        new("ListKernel", Sampling),
+        new("DrawKernel", Sampling),
+        new("TargetLogProbsRowKernel", typeof(TargetLogProbsTests)),
+        new("FeedTokensKernel", typeof(DecodeFeedbackTests)),
+        new("AdvanceSlotsKernel", typeof(DecodeFeedbackTests)),
+    ];
+}
