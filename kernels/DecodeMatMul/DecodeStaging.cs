@@ -25,13 +25,13 @@ internal readonly struct DecodeStaging<TOperand>(Matrix<Float4> x, RowNorm norm,
                 staged[i] = 0;
         }
 
-        Group.Barrier();
         int token = 0;
         do
         {
             ArrayView<Float4> row = x.Row(token);
             ArrayView<uint> target = staged.SubView(token * StagedX.Stride(stagedBlocks), StagedX.Stride(stagedBlocks));
             RowChunk chunk = RowChunk.Load(row, 0);
+            Group.Barrier();                        // the zeros are there, and nobody still reads the sums of the token before
             float scale = norm.Scale(row, chunk, warpSums);
             for (int start = 0; start < x.Columns; start += RowChunk.Words)
             {

@@ -75,8 +75,7 @@ internal readonly struct ChunkPrepareKernel<THeadDim>(
         for (int head = keyHead * shape.Ratio; head < (keyHead + 1) * shape.Ratio; head++)
         {
             long tile = ((long)chunk * shape.ValueHeads) + head;
-            Group.Barrier();                                                        // nobody reads K, Q or the last head's A any more
-            SumDecays(sums, first, rows, head);
+            SumDecays(sums, first, rows, head);                                     // with barriers: nobody reads K, Q or the last head's A any more
             WriteDecays(sums, exponents, betas, tile, first, rows, head);
             Group.Barrier();
             var triangle = new ChunkTriangle(shared.Cast<float>(), warpRow + (lane >> 2), 2 * (lane & 3));

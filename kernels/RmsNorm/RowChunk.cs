@@ -66,11 +66,12 @@ internal struct RowChunk
         return sum;
     }
 
-    /// <summary>Of every thread's squares: over lanes, then over warps in their order. warpSums: shared, one float a warp.</summary>
+    /// <summary>
+    /// Of every thread's squares: over lanes, then over warps in their order. warpSums: shared, one float a warp, which nobody uses any more.
+    /// </summary>
     public static float SumOfGroup(float squares, ArrayView<float> warpSums)
     {
         squares = WarpReduce.Sum(squares);
-        Group.Barrier();                                // nobody still reads the sums of the row before
         if ((Group.IdxX & 31) == 0)
             warpSums[Group.IdxX >> 5] = squares;
         Group.Barrier();

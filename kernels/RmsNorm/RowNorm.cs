@@ -21,7 +21,10 @@ internal readonly struct RowNorm(ArrayView<Float4> weight, int isOn, float eps)
         ? new RowNorm(Float4.Words(op, "norm weight", new Matrix<float>(rows.NormWeight, 1, rows.X.Columns)).Data, 1, rows.Eps)
         : new RowNorm(Float4.Words(op, "x", rows.X).Data.SubView(0, 0), 0, rows.Eps);
 
-    /// <summary>The factor of a row, whose first chunk the caller has loaded; 1 where there is no norm.</summary>
+    /// <summary>
+    /// The factor of a row, whose first chunk the caller has loaded; 1 where there is no norm. warpSums: see
+    /// <see cref="RowChunk.SumOfGroup"/>.
+    /// </summary>
     public float Scale(ArrayView<Float4> row, RowChunk first, ArrayView<float> warpSums)
     {
         float squares = first.AddSquares(0);

@@ -35,6 +35,7 @@ internal readonly struct TargetLogProbsRowKernel(
         }
 
         float rowMax = MaxOfGroup(max, shared);
+        Group.Barrier();                                // everybody has read the maxima
         float rowSum = RowChunk.SumOfGroup(sum * Factor(max, rowMax), shared);
         if (Group.IdxX == 0)
             logProbs[row] = TargetLogProbs.Of(logits[row, targets[row]], rowMax, rowSum);

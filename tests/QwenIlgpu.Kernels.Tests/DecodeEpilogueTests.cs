@@ -23,6 +23,8 @@ internal sealed class DecodeEpilogueTests
     [TestCase(3, 192)]
     [TestCase(9, 192)]
     [TestCase(1, 9216)]
+    [TestCase(1, 16640)]
+    [TestCase(9, 16640)]
     public void NormalisesAsTheNormAlone(int m, int k)
     {
         DecodeWeights weights = DecodeWeights.Random("int4", 16, k, 64, WeightType.F16, 3);
@@ -43,23 +45,30 @@ internal sealed class DecodeEpilogueTests
         Assert.That(Device.Download(normalised), Is.EqualTo(expected).Within(1e-5));
     }
 
-    // Rows of four projections, a plain one among them, as each projection alone.
-    [TestCase(1, TensorCoreType.Bf16)]
-    [TestCase(9, TensorCoreType.Bf16, Category = "Exhaustive")]
-    [TestCase(17, TensorCoreType.Bf16, Category = "Exhaustive")]
-    [TestCase(1, TensorCoreType.F16, Category = "Exhaustive")]
-    [TestCase(9, TensorCoreType.F16, Category = "Exhaustive")]
-    [TestCase(17, TensorCoreType.F16, Category = "Exhaustive")]
-    public void ProjectionsOfALaunchAreEachAlone(int m, object operandType)
+    // Rows of four projections, a plain one among them, as each projection alone: K in one piece, in two, in four, and in long ones; and so
+    // many rows that groups take several units each.
+    [TestCase(1, TensorCoreType.Bf16, 192, 37)]
+    [TestCase(3, TensorCoreType.Bf16, 1728, 37)]
+    [TestCase(1, TensorCoreType.Bf16, 2176, 37)]
+    [TestCase(1, TensorCoreType.Bf16, 4160, 37)]
+    [TestCase(1, TensorCoreType.Bf16, 64, 8419)]
+    [TestCase(9, TensorCoreType.Bf16, 192, 37, Category = "Exhaustive")]
+    [TestCase(17, TensorCoreType.Bf16, 192, 37, Category = "Exhaustive")]
+    [TestCase(1, TensorCoreType.F16, 192, 37, Category = "Exhaustive")]
+    [TestCase(9, TensorCoreType.F16, 192, 37, Category = "Exhaustive")]
+    [TestCase(17, TensorCoreType.F16, 192, 37, Category = "Exhaustive")]
+    public void ProjectionsOfALaunchAreEachAlone(int m, object operandType, int k, int longest)
     {
         var operand = (TensorCoreType)operandType;
-        int[] rows = [N, 101, 6, 16];
+        int[] rows = [longest, 101, 40, 16];
         DecodeWeights[] weights =
         [
-            First, DecodeWeights.Random("int4", 101, K, 64, WeightType.F16, 5), DecodeWeights.Random(operand == TensorCoreType.F16 ? "f16" : "bf16", 6, K, 0, WeightType.Bf16, 6),
-            DecodeWeights.Random("int4", 16, K, 64, WeightType.F16, 7),
+            DecodeWeights.Random("int4", longest, k, 64, WeightType.F16, 4), DecodeWeights.Random("int4", 101, k, 64, WeightType.F16, 5),
+            DecodeWeights.Random(operand == TensorCoreType.F16 ? "f16" : "bf16", 40, k, 0, WeightType.Bf16, 6),
+            DecodeWeights.Random("int4", 16, k, 64, WeightType.F16, 7),
         ];
-        var x = new DecodeRows(Device.Upload(Seeded.Floats(m, m * K), m, K));
+        var x = new DecodeRows(
+            Device.Upload(Seeded.Floats(m, m * k), m, k), k > 192 ? Device.Upload(Seeded.Floats(4, k)) : default, 1e-6f);
 
         float[] together = Run(x, weights, default, rows, operand);
 
@@ -67,19 +76,26 @@ internal sealed class DecodeEpilogueTests
         Assert.That(together, Is.EqualTo(alone));
     }
 
-    [TestCase(1)]
-    [TestCase(9)]
-    public void MultipliesGateAndUp(int m)
+    // Beside the small shape: K beyond what a warp loads ahead, in two pieces; in four; several units a group.
+    [TestCase(1, 192, 40)]
+    [TestCase(9, 192, 40)]
+    [TestCase(1, 2176, 40)]
+    [TestCase(1, 4160, 37)]
+    [TestCase(1, 128, 4250)]
+    public void MultipliesGateAndUp(int m, int k, int n)
     {
-        var x = new DecodeRows(Device.Upload(Seeded.Floats(m, m * K), m, K));
-        float[] gate = Run(x, [First], default, [N]);
-        float[] up = Run(x, [Second], default, [N]);
+        DecodeWeights first = DecodeWeights.Random("int4", n, k, 64, WeightType.F16, 1);
+        DecodeWeights second = DecodeWeights.Random("int4", n, k, 64, WeightType.F16, 2);
+        var x = new DecodeRows(Device.Upload(Seeded.Floats(m, m * k), m, k));
+        float[] gate = Run(x, [first], default, [n]);
+        float[] up = Run(x, [second], default, [n]);
 
-        float[] y = Run(x, [First, Second], new DecodeFinish(SwiGlu: true), [N]);
+        float[] y = Run(x, [first, second], new DecodeFinish(SwiGlu: true), [n]);
 
         double[] expected = SwiGluReference.Run(Array.ConvertAll(gate, v => (double)v), Array.ConvertAll(up, v => (double)v));
+        double tolerance = 1e-6 * (1 + up.Max(Math.Abs));        // splits of other numbers of units are summed in another order
         for (int i = 0; i < y.Length; i++)
-            Assert.That(y[i], Is.EqualTo(expected[i]).Within(1e-6 + (1e-6 * Math.Abs(expected[i]))), $"output {i}");
+            Assert.That(y[i], Is.EqualTo(expected[i]).Within(tolerance + (1e-6 * Math.Abs(expected[i]))), $"output {i}");
     }
 
     [TestCase(1)]
@@ -139,6 +155,36 @@ internal sealed class DecodeEpilogueTests
         {
             float[] row = values[(token * N)..((token * N) + Vocabulary)];
             Assert.That(actual[token], Is.EqualTo(Array.IndexOf(row, row.Max())), $"token {token}");
+        }
+    }
+
+    // INT4 rows, in one piece and with K in four; of a token of zeros all logits are equal. Ids from 37 on are none.
+    [TestCase(1, 192)]
+    [TestCase(3, 192)]
+    [TestCase(2, 4160)]
+    [TestCase(9, 192)]
+    public void FindsTheLargestOfQuantisedRows(int m, int k)
+    {
+        const int Vocabulary = 37;
+        DecodeWeights weights = DecodeWeights.Random("int4", N, k, 64, WeightType.F16, 15);
+        float[] x = Seeded.Floats(22, m * k);
+        x.AsSpan((m - 1) * k, m > 1 ? k : 0).Clear();
+        Matrix<float> logits = Device.Poisoned<float>(m, N);
+        ArrayView<int> ids = Device.Poisoned<int>(m);
+
+        Device.Run(DecodeMatMul.Bind(
+            Device.Loader,
+            new DecodeRows(Device.Upload(x, m, k)),
+            [new DecodeProjection(weights.Upload(Device), logits)],
+            new DecodeFinish(ArgMax: new DecodeArgMax(ids, Vocabulary)),
+            TensorCoreType.Bf16,
+            DecodeRun.Scratch(m, k, [N], argMax: true)));
+
+        float[] values = Device.Download(logits);
+        for (int token = 0; token < m; token++)
+        {
+            float[] row = values[(token * N)..((token * N) + Vocabulary)];
+            Assert.That(Device.Download(ids)[token], Is.EqualTo(Array.IndexOf(row, row.Max())), $"token {token}");
         }
     }
 

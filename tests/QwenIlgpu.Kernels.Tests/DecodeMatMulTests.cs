@@ -40,6 +40,17 @@ internal sealed class DecodeMatMulTests
         Assert.That(run.Deviation(run.Y()), Is.LessThanOrEqualTo(1));
     }
 
+    // More units than groups run at once.
+    [TestCase("int4", 128)]
+    [TestCase("bf16", 72)]
+    public void MatchesReferenceInSeveralUnitsAGroup(string format, int k)
+    {
+        const int ManyRows = 8500;
+        var run = new DecodeRun(DecodeWeights.Random(format, ManyRows, k, 64, WeightType.F16, 1), ManyRows, k, 2);
+
+        Assert.That(run.Deviation(run.Y()), Is.LessThanOrEqualTo(1));
+    }
+
     [TestCase("int4", 37, 192, 64, Category = "Exhaustive")]
     [TestCase("int4z", 48, 96, 32, Category = "Exhaustive")]
     [TestCase("int8", 37, 160, 32, Category = "Exhaustive")]

@@ -82,7 +82,7 @@ internal static partial class MachineDevice
         Machine.Counted += Tell;
         try
         {
-            return Instead(launched, o => o with { Counts = true }, act);
+            return Instead(launched, o => o with { Counts = true, Threads = 1 }, act);
         }
         finally
         {
@@ -92,9 +92,11 @@ internal static partial class MachineDevice
         void Tell(string kernel, LaunchCounts counts) => counted(counts, Machine.Turns);
     }
 
-    /// <summary>Acts while other kernels run where one is launched, for so many turns at most.</summary>
+    /// <summary>
+    /// Acts while other kernels run where one is launched, for so many turns at most, and each time alike: on one thread of the host.
+    /// </summary>
     public static T Instead<T>(Func<PtxKernel, PtxKernel> choose, long mostTurns, Func<T> act) =>
-        Instead(choose, o => o with { MostTurns = mostTurns }, act);
+        Instead(choose, o => o with { MostTurns = mostTurns, Threads = 1 }, act);
 
     /// <summary>
     /// Whether a kernel that was launched computes nothing that hardware may round otherwise: no tensor core, no approximation.

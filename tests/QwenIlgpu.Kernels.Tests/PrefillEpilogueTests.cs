@@ -19,17 +19,20 @@ internal sealed class PrefillEpilogueTests
     [TearDown]
     public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
 
-    [Test]
-    public void NormalisesAsTheNormAlone()
+    // In the long row a thread has words of three chunks.
+    [TestCase(M, K)]
+    [TestCase(2, 16640)]
+    public void NormalisesAsTheNormAlone(int m, int k)
     {
-        var run = new PrefillRun(Device, M, K) { NormSeed = 4 };
-        Matrix<float> normalised = Device.Poisoned<float>(M, K);
+        DecodeWeights weights = DecodeWeights.Random("int4", N, k, 64, WeightType.F16, 1);
+        var run = new PrefillRun(Device, m, k) { NormSeed = 4 };
+        Matrix<float> normalised = Device.Poisoned<float>(m, k);
         Device.Run(RmsNorm.BindRows(
-            Device.Loader, Device.Upload(run.X, M, K), Device.Upload(Seeded.Floats(4, K)), normalised, 1e-6f));
+            Device.Loader, Device.Upload(run.X, m, k), Device.Upload(Seeded.Floats(4, k)), normalised, 1e-6f));
 
-        float[] separate = new PrefillRun(Device, M, K) { X = Device.Download(normalised) }.Y(First, N);
+        float[] separate = new PrefillRun(Device, m, k) { X = Device.Download(normalised) }.Y(weights, N);
 
-        Assert.That(run.Y(First, N), Is.EqualTo(separate));
+        Assert.That(run.Y(weights, N), Is.EqualTo(separate));
     }
 
     // Slices of the rows one after the other through one buffer, each into its columns of y; both operands are rounded.

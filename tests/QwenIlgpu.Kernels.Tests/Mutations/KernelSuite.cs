@@ -7,7 +7,7 @@ using QwenIlgpu.PtxMachine;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>
-/// The quick tests of some fixtures that launch one kernel on the PTX machine, the shortest first, to be run with another text in the
+/// The quick tests of some fixtures that launch one kernel on the PTX machine, short ones first, to be run with another text in the
 /// kernel's place.
 /// </summary>
 internal sealed class KernelSuite
@@ -20,7 +20,7 @@ internal sealed class KernelSuite
     {
         this.kernel = kernel;
         Text = text;
-        this.runs = [.. runs.OrderBy(r => r.Cost)];
+        this.runs = [.. InTurn(runs)];
         mostTurns = 1000 + (3 * this.runs.Max(r => r.Turns));
     }
 
@@ -72,6 +72,13 @@ internal sealed class KernelSuite
 
         return (reaching.Length > 0, null);
     }
+
+    // The shortest case of each method, then the second of each: what one method does not notice another may.
+    private static IEnumerable<KernelRun> InTurn(IEnumerable<KernelRun> runs) => runs
+        .GroupBy(r => r.Test.Method.MethodInfo)
+        .SelectMany(m => m.OrderBy(r => r.Cost).Select((r, i) => (Run: r, Turn: i)))
+        .OrderBy(r => r.Turn).ThenBy(r => r.Run.Cost)
+        .Select(r => r.Run);
 
     // In an environment of its own: what fails there is no failure of the test that asks.
     private static TestResult Run(TestMethod test)

@@ -60,14 +60,18 @@ internal sealed partial class LoopBounds
         }
     }
 
-    // The number that is added to what is compared, or to what is moved there.
+    // The number that is added to what is compared, or to what is moved or converted there.
     private long StepOf(string register, bool[] loop)
     {
         var names = new HashSet<string> { register };
-        foreach (int line in LinesOf(loop))
+        for (int count = 0; count != names.Count;)
         {
-            if (Move().Match(lines[line]) is { Success: true } move && move.Groups["to"].Value == register)
-                names.Add(move.Groups["from"].Value);
+            count = names.Count;
+            foreach (int line in LinesOf(loop))
+            {
+                if (Move().Match(lines[line]) is { Success: true } move && names.Contains(move.Groups["to"].Value))
+                    names.Add(move.Groups["from"].Value);
+            }
         }
 
         foreach (int line in LinesOf(loop))
@@ -204,7 +208,7 @@ internal sealed partial class LoopBounds
     [GeneratedRegex(@"^\s*setp\.[\w.]+\.[su](32|64)\s+(?<result>%\w+), (?<left>[^,]+), ")]
     private static partial Regex Comparison();
 
-    [GeneratedRegex(@"^\s*mov\.[bsu](32|64)\s+(?<to>%\w+), (?<from>%\w+);")]
+    [GeneratedRegex(@"^\s*(mov|cvt)\.[\w.]+\s+(?<to>%\w+), (?<from>%\w+);")]
     private static partial Regex Move();
 
     [GeneratedRegex(@"^\s*(add|sub)\.[su](32|64)\s+(?<sum>%\w+), %\w+, (?<step>-?\d+);")]

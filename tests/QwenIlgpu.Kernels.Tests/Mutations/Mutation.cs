@@ -50,7 +50,7 @@ internal enum MutationOperator
     /// <summary>A guard is negated.</summary>
     Predicate,
 
-    /// <summary>A shuffle takes from another lane, or leaves half of the warp out.</summary>
+    /// <summary>A shuffle takes from another lane (a butterfly at half its distance), or leaves half of the warp out.</summary>
     Shuffle,
 
     /// <summary>A loop ends an iteration early or late.</summary>

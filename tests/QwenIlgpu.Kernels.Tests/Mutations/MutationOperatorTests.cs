@@ -16,7 +16,8 @@ internal sealed class MutationOperatorTests
 
         	L_2:
         	setp.lt.s32	%p2, %r2, 7;
-        	setp.lt.s32	%p3, %r2, %r8;
+        	cvt.s64.s32	%rd1, %r2;
+        	setp.lt.s64	%p3, %rd1, %rd8;
         	setp.ge.s32	%p4, %r2, 256;
         	or.pred	%p5, %p4, %p3;
         	@%p5 bra	L_4;
@@ -57,10 +58,13 @@ internal sealed class MutationOperatorTests
     [TestCase("\tsetp.lt.s32\t%p1, %r1, %r2;")]
     [TestCase(
         "\tshfl.sync.idx.b32 %f1, %f2, 4, 0x1f, 0xffffffff;",
-        "\tshfl.sync.idx.b32 %f1, %f2, 5, 0x1f, 0xffffffff;", "\tshfl.sync.idx.b32 %f1, %f2, 4, 0x1f, 0x0000ffff;")]
+        "\tshfl.sync.idx.b32 %f1, %f2, 20, 0x1f, 0xffffffff;", "\tshfl.sync.idx.b32 %f1, %f2, 4, 0x1f, 0x0000ffff;")]
+    [TestCase(
+        "\tshfl.sync.bfly.b32 %f1, %f2, 8, 0x1f, 0xffffffff;",
+        "\tshfl.sync.bfly.b32 %f1, %f2, 4, 0x1f, 0xffffffff;", "\tshfl.sync.bfly.b32 %f1, %f2, 8, 0x1f, 0x0000ffff;")]
     [TestCase(
         "\tshfl.sync.bfly.b32 %f1, %f2, %r3, 0x1f, 0xffffffff;",
-        "\t{ .reg .b32 %mutant; xor.b32 %mutant, %r3, 1; shfl.sync.bfly.b32 %f1, %f2, %mutant, 0x1f, 0xffffffff; }",
+        "\t{ .reg .b32 %mutant; shr.u32 %mutant, %r3, 1; shfl.sync.bfly.b32 %f1, %f2, %mutant, 0x1f, 0xffffffff; }",
         "\tshfl.sync.bfly.b32 %f1, %f2, %r3, 0x1f, 0x0000ffff;")]
     public void Changes(string line, params string[] expected) =>
         Assert.That(MutationOperators.Of(line, 0).Select(m => m.After), Is.EqualTo(expected));
@@ -82,7 +86,7 @@ internal sealed class MutationOperatorTests
 
         Assert.That(found, Is.EquivalentTo(new[]
         {
-            ("setp.ge.s32\t%p1, %r1, %r9;", 1L), ("setp.lt.s32\t%p3, %r2, %r8;", 32L), ("setp.ge.s32\t%p4, %r2, 256;", 32L),
+            ("setp.ge.s32\t%p1, %r1, %r9;", 1L), ("setp.lt.s64\t%p3, %rd1, %rd8;", 32L), ("setp.ge.s32\t%p4, %r2, 256;", 32L),
         }));
     }
 

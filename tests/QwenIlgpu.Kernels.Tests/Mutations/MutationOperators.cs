@@ -7,6 +7,7 @@ namespace QwenIlgpu.Kernels.Tests;
 internal static partial class MutationOperators
 {
     private const int WordBytes = 4;
+    private const int HalfWarp = 16;
 
     /// <summary>All mutations of the first entry of a text, in the order of its lines.</summary>
     public static IReadOnlyList<Mutation> Of(string text)
@@ -67,16 +68,18 @@ internal static partial class MutationOperators
             yield return (MutationOperator.Predicate, Replaced(line, guard.Groups["not"], guard.Groups["not"].Length > 0 ? "" : "!"));
     }
 
+    // A butterfly with another distance still sums over all lanes where only its place among the steps is another: half of it does not.
     private static IEnumerable<(MutationOperator, string)> Shuffles(string line)
     {
         if (Shuffle().Match(line) is not { Success: true } shuffle)
             yield break;
         Group lane = shuffle.Groups["lane"];
+        bool isButterfly = line.Contains(".bfly.", StringComparison.Ordinal);
         yield return (
             MutationOperator.Shuffle,
             lane.Value.StartsWith('%')
-                ? $"\t{{ .reg .b32 %mutant; xor.b32 %mutant, {lane.Value}, 1; {Replaced(line, lane, "%mutant").Trim()} }}"
-                : Replaced(line, lane, Number(lane) ^ 1));
+                ? $"\t{{ .reg .b32 %mutant; {(isButterfly ? "shr.u32" : "xor.b32")} %mutant, {lane.Value}, {(isButterfly ? 1 : HalfWarp)}; {Replaced(line, lane, "%mutant").Trim()} }}"
+                : Replaced(line, lane, isButterfly ? Number(lane) >> 1 : Number(lane) ^ HalfWarp));
         yield return (MutationOperator.Shuffle, Replaced(line, shuffle.Groups["mask"], "0x0000ffff"));
     }
 

@@ -23,8 +23,8 @@ internal sealed partial class MutationTable
         Each hot kernel's PTX is changed in one place as a slip of its author would have changed it, and the quick tests that come to that
         place run on the PTX machine with the wrong kernel, the shortest first. A mutant is killed when one of them fails, by its bound or by a
         rule of the machine. The slips: a wait, a barrier or a fence dropped; `wait_group N + 1`; a word more or less in an offset of shared
-        memory; two registers of an operand of `mma` for each other; a guard negated; a shuffle from the neighbour's lane, or without half of
-        the warp; a loop an iteration longer or shorter.
+        memory; two registers of an operand of `mma` for each other; a guard negated; a shuffle from a lane of the other half or at half its
+        distance, or without half of the warp; a loop an iteration longer or shorter.
 
         A seeded sample is tried in the exhaustive run (`MutationTests`). This table is of all of them; reasons are kept when it is made anew:
 
