@@ -29,8 +29,7 @@ internal static class CutoffSearch
             int bits = pass == 0 ? 11 : 10;
             int shift = (Passes - 1 - pass) * 10;
             uint last = (1u << bits) - 1;
-            Group.Barrier();
-            RankBuckets.Clear(histogram);
+            RankBuckets.Clear(histogram);               // the search before has passed a barrier since it read
             for (int id = Group.IdxX; id < end; id += GroupScan.Threads)
             {
                 float score = scores.At(id);

@@ -3,22 +3,23 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// Integers of all threads of a group put together in <see cref="Words"/> words of shared memory: by sixteen rows of sixteen, so that three
-/// barriers do. All threads come here together.
+/// Integers of all threads of a group put together in <see cref="Words"/> words of shared memory: by sixteen rows of sixteen, so that two
+/// barriers do. All threads come here together. A thread's own words, the rows' and the one thread's lie apart, and each is written a
+/// barrier after the last that is read of it: none is needed before.
 /// </summary>
 internal static class GroupScan
 {
     /// <summary>Threads of a group.</summary>
     public const int Threads = Side * Side;
 
-    public const int Words = Threads + Side;
+    public const int Words = Threads + Side + 2;
 
     private const int Side = 16;
+    private const int One = Threads + Side;
 
     /// <summary>The sum over the threads up to this one.</summary>
     public static long Sum(ArrayView<long> shared, long value)
     {
-        Group.Barrier();
         shared[Group.IdxX] = value;
         Group.Barrier();
         int row = Group.IdxX & ~(Side - 1);
@@ -51,7 +52,6 @@ internal static class GroupScan
     /// <summary>The greatest value of any thread, unsigned.</summary>
     public static ulong Max(ArrayView<long> shared, ulong value)
     {
-        Group.Barrier();
         shared[Group.IdxX] = (long)value;
         Group.Barrier();
         if (Group.IdxX < Side)
@@ -60,18 +60,17 @@ internal static class GroupScan
         return MaxOf(shared, Threads);
     }
 
-    /// <summary>The numbers of the one thread that has them.</summary>
+    /// <summary>The numbers of the one thread that has them; between two of these lies a <see cref="Sum"/>.</summary>
     public static (long First, long Second) Only(ArrayView<long> shared, bool has, long first, long second)
     {
-        Group.Barrier();
         if (has)
         {
-            shared[0] = first;
-            shared[1] = second;
+            shared[One] = first;
+            shared[One + 1] = second;
         }
 
         Group.Barrier();
-        return (shared[0], shared[1]);
+        return (shared[One], shared[One + 1]);
     }
 
     private static ulong MaxOf(ArrayView<long> shared, int from)

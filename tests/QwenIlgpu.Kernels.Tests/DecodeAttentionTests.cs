@@ -27,7 +27,7 @@ internal sealed class DecodeAttentionTests
         yield return new TestCaseData(Usual, 8, 1, 128, (int[])[1, 129, 1025]).SetCategory("Exhaustive");
         yield return new TestCaseData(Usual, 8, 2, 128, (int[])[65, 191, 257]).SetCategory("Exhaustive");
         yield return new(Usual, 24, 4, 256, (int[])[1, 128, 193]);
-        yield return new(Usual, 6, 1, 256, (int[])[127, 1100]);         // nine splits: merged in two steps
+        yield return new(Usual, 7, 1, 256, (int[])[127, 1100]);         // nine splits: merged in two steps
         yield return new(Usual, 6, 1, 64, (int[])[8191]);
         yield return new(Usual, 6, 1, 64, (int[])[8257]);
     }
