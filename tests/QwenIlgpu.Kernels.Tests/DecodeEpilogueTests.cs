@@ -19,15 +19,16 @@ internal sealed class DecodeEpilogueTests
     public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
 
     // The fused kernel and, from nine rows on, the packing one against the norm as an op of its own.
-    [TestCase(1, 192)]
-    [TestCase(3, 192)]
-    [TestCase(9, 192)]
-    [TestCase(1, 9216)]
-    [TestCase(1, 16640)]
-    [TestCase(9, 16640)]
-    public void NormalisesAsTheNormAlone(int m, int k)
+    [TestCase(1, 192, "int4")]
+    [TestCase(3, 192, "int4")]
+    [TestCase(9, 192, "int4")]
+    [TestCase(1, 9216, "int4")]
+    [TestCase(1, 16640, "int4")]
+    [TestCase(9, 16640, "int4")]
+    [TestCase(1, 16640, "bf16")]
+    public void NormalisesAsTheNormAlone(int m, int k, string format)
     {
-        DecodeWeights weights = DecodeWeights.Random("int4", 16, k, 64, WeightType.F16, 3);
+        DecodeWeights weights = DecodeWeights.Random(format, 16, k, 64, WeightType.F16, 3);
         Matrix<float> x = Device.Upload(Seeded.Floats(m, m * k), m, k);
         ArrayView<float> norm = Device.Upload(Seeded.Floats(4, k));
         Matrix<float> normalised = Device.Poisoned<float>(m, k);
@@ -77,15 +78,18 @@ internal sealed class DecodeEpilogueTests
     }
 
     // Beside the small shape: K beyond what a warp loads ahead, in two pieces; in four; several units a group.
-    [TestCase(1, 192, 40)]
-    [TestCase(9, 192, 40)]
-    [TestCase(1, 2176, 40)]
-    [TestCase(1, 4160, 37)]
-    [TestCase(1, 128, 4250)]
-    public void MultipliesGateAndUp(int m, int k, int n)
+    [TestCase(1, 192, 40, "int4")]
+    [TestCase(9, 192, 40, "int4")]
+    [TestCase(1, 2176, 40, "int4")]
+    [TestCase(1, 4160, 37, "int4")]
+    [TestCase(1, 128, 4250, "int4")]
+    [TestCase(2, 264, 40, "bf16")]
+    [TestCase(1, 4160, 37, "bf16")]
+    [TestCase(1, 64, 4250, "bf16")]
+    public void MultipliesGateAndUp(int m, int k, int n, string format)
     {
-        DecodeWeights first = DecodeWeights.Random("int4", n, k, 64, WeightType.F16, 1);
-        DecodeWeights second = DecodeWeights.Random("int4", n, k, 64, WeightType.F16, 2);
+        DecodeWeights first = DecodeWeights.Random(format, n, k, 64, WeightType.F16, 1);
+        DecodeWeights second = DecodeWeights.Random(format, n, k, 64, WeightType.F16, 2);
         var x = new DecodeRows(Device.Upload(Seeded.Floats(m, m * k), m, k));
         float[] gate = Run(x, [first], default, [n]);
         float[] up = Run(x, [second], default, [n]);
@@ -158,33 +162,38 @@ internal sealed class DecodeEpilogueTests
         }
     }
 
-    // INT4 rows, in one piece and with K in four; of a token of zeros all logits are equal. Ids from 37 on are none.
-    [TestCase(1, 192)]
-    [TestCase(3, 192)]
-    [TestCase(2, 4160)]
-    [TestCase(9, 192)]
-    public void FindsTheLargestOfQuantisedRows(int m, int k)
+    // Of forty rows the largest of the first token is the last of a unit, that of the second the first and larger than any of the first's. In
+    // one piece, K in four, several units a group; of a last token of zeros all logits are equal. Of the rows three are no tokens.
+    [TestCase(3, 192, 40, "int4")]
+    [TestCase(3, 192, 40, "bf16")]
+    [TestCase(2, 4160, 40, "int4")]
+    [TestCase(2, 64, 8500, "int4")]
+    [TestCase(2, 64, 8500, "bf16")]
+    [TestCase(9, 192, 40, "int4")]
+    public void FindsTheLargestWhereverItIs(int m, int k, int n, string format)
     {
-        const int Vocabulary = 37;
-        DecodeWeights weights = DecodeWeights.Random("int4", N, k, 64, WeightType.F16, 15);
+        DecodeWeights weights = DecodeWeights.Random(format, n, k, 64, WeightType.F16, 15);
         float[] x = Seeded.Floats(22, m * k);
-        x.AsSpan((m - 1) * k, m > 1 ? k : 0).Clear();
-        Matrix<float> logits = Device.Poisoned<float>(m, N);
+        for (int i = 0; i < k; i++)
+            (x[i], x[k + i]) = ((float)weights.Values[(31 * k) + i], 3 * (float)weights.Values[i]);
+        x.AsSpan((m - 1) * k, m > 2 ? k : 0).Clear();
+        Matrix<float> logits = Device.Poisoned<float>(m, n);
         ArrayView<int> ids = Device.Poisoned<int>(m);
 
         Device.Run(DecodeMatMul.Bind(
             Device.Loader,
             new DecodeRows(Device.Upload(x, m, k)),
             [new DecodeProjection(weights.Upload(Device), logits)],
-            new DecodeFinish(ArgMax: new DecodeArgMax(ids, Vocabulary)),
+            new DecodeFinish(ArgMax: new DecodeArgMax(ids, n - 3)),
             TensorCoreType.Bf16,
-            DecodeRun.Scratch(m, k, [N], argMax: true)));
+            DecodeRun.Scratch(m, k, [n], argMax: true)));
 
         float[] values = Device.Download(logits);
+        int[] actual = Device.Download(ids);
         for (int token = 0; token < m; token++)
         {
-            float[] row = values[(token * N)..((token * N) + Vocabulary)];
-            Assert.That(Device.Download(ids)[token], Is.EqualTo(Array.IndexOf(row, row.Max())), $"token {token}");
+            float[] row = values[(token * n)..((token * n) + n - 3)];
+            Assert.That(actual[token], Is.EqualTo(Array.IndexOf(row, row.Max())), $"token {token}");
         }
     }
 
