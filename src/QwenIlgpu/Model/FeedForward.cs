@@ -3,6 +3,9 @@ namespace QwenIlgpu;
 /// <summary>The dense MLP: down_proj(silu(gate_proj(x)) · up_proj(x)).</summary>
 internal sealed record FeedForward(LinearWeight GateProj, LinearWeight UpProj, LinearWeight DownProj)
 {
+    /// <summary>What checkpoints call it inside a layer.</summary>
+    public const string Name = "mlp";
+
     /// <summary>Bytes of its projections.</summary>
     public long MatrixBytes => GateProj.SizeBytes + UpProj.SizeBytes + DownProj.SizeBytes;
 

@@ -11,6 +11,10 @@ internal sealed record GatedAttention(
     LinearWeight QProj, LinearWeight KProj, LinearWeight VProj, LinearWeight OProj,
     ArrayView<float> QNorm, ArrayView<float> KNorm, AttentionShape Heads, RotaryView Rotary, float Eps) : IMixer
 {
+    public const string ModuleName = "self_attn";
+
+    public string Name => ModuleName;
+
     public long MatrixBytes => QProj.SizeBytes + KProj.SizeBytes + VProj.SizeBytes + OProj.SizeBytes;
 
     public ResidualStream Record(Ops ops, ResidualStream hidden, NormedRows x, ModelState state, int layer)

@@ -10,6 +10,10 @@ internal sealed record GatedDeltaNet(
     LinearWeight InProjQkv, LinearWeight InProjZ, LinearWeight InProjB, LinearWeight InProjA, LinearWeight OutProj,
     DeltaParameters Weights, DeltaShape Heads) : IMixer
 {
+    public const string ModuleName = "linear_attn";
+
+    public string Name => ModuleName;
+
     public long MatrixBytes => InProjQkv.SizeBytes + InProjZ.SizeBytes + InProjB.SizeBytes + InProjA.SizeBytes + OutProj.SizeBytes;
 
     public ResidualStream Record(Ops ops, ResidualStream hidden, NormedRows x, ModelState state, int layer)

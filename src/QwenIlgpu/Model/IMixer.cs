@@ -3,6 +3,9 @@ namespace QwenIlgpu;
 /// <summary>The token mixer of a layer: gated attention or gated delta net.</summary>
 internal interface IMixer
 {
+    /// <summary>What checkpoints call it inside a layer.</summary>
+    string Name { get; }
+
     /// <summary>Bytes of its projections.</summary>
     long MatrixBytes { get; }
 

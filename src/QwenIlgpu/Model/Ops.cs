@@ -25,7 +25,7 @@ internal sealed partial class Ops(
     // Per chunk the slot that takes the state after it, or −1; null in a step without snapshots.
     private ArrayView<int>? SnapshotSlot => Shape.Snapshots ? inputs.Device(fields.SnapshotSlot) : null;
 
-    public T Scoped<T>(string scope, Func<T> record) => graph.Scoped(scope, record);
+    public T Scoped<T>(LayerScope scope, Func<T> record) => graph.Scoped(scope, record);
 
     /// <summary>Rows of the table for the step's token ids begin the residual stream: [T, D].</summary>
     public ResidualStream Embed(LinearWeight table)
@@ -102,8 +102,9 @@ internal sealed partial class Ops(
     private Tensor Written(NormedRows x) => x.Pending is { } norm ? NormRows(new ResidualStream(x.Rows, null), norm).Y : x.Rows;
 
     private void Add(
-        string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind, long bytesPerContextToken = 0, long multiplyAdds = 0) =>
-        graph.Add(op, reads, writes, otherBytes, () => [bind()], bytesPerContextToken, multiplyAdds: multiplyAdds);
+        string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind, long bytesPerContextToken = 0, long multiplyAdds = 0,
+        NodeWork work = NodeWork.Memory) =>
+        graph.Add(op, reads, writes, otherBytes, () => [bind()], bytesPerContextToken, multiplyAdds: multiplyAdds, work: work);
 
     private static DenseMatrix Dense(LinearWeight weight, string op) =>
         weight.Dense ?? throw new ArgumentException($"{op}: {weight.Name} is INT4; a table is read row by row and stays plain");

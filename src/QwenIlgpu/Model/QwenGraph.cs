@@ -12,14 +12,13 @@ internal static class QwenGraph
         for (int index = 0; index < weights.Layers.Count; index++)
         {
             QwenLayer layer = weights.Layers[index];
-            string mixerScope = $"layers.{index}.{(layer.Mixer is GatedAttention ? "self_attn" : "linear_attn")}";
-            hidden = ops.Scoped(mixerScope, () =>
+            hidden = ops.Scoped(new LayerScope(index, layer.Mixer.Name), () =>
             {
                 (ResidualStream h, NormedRows x) = ops.Norm(hidden, layer.InputLayerNorm);
                 residuals.Add(h.Sum);
                 return layer.Mixer.Record(ops, h, x, state, index);
             });
-            hidden = ops.Scoped($"layers.{index}.mlp", () =>
+            hidden = ops.Scoped(new LayerScope(index, FeedForward.Name), () =>
             {
                 (ResidualStream h, NormedRows x) = ops.Norm(hidden, layer.PostAttentionLayerNorm);
                 return layer.FeedForward.Record(ops, h, x);

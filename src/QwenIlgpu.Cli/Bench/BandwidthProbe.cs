@@ -3,7 +3,7 @@ using ILGPU;
 using ILGPU.Runtime;
 using QwenIlgpu.Kernels;
 
-namespace QwenIlgpu.Cli;
+namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>The bandwidth that steps are judged by: how fast the device streams through memory that it only reads.</summary>
 internal static class BandwidthProbe

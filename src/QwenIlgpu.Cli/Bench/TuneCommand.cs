@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using ILGPU.Runtime.Cuda;
 using QwenIlgpu.Kernels;
 
-namespace QwenIlgpu.Cli;
+namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>`qwen bench --tune`: which tile each prefill matmul takes, measured on a GPU or predicted, written to its architecture's table.</summary>
 internal sealed class TuneCommand(

@@ -8,18 +8,6 @@ namespace QwenIlgpu;
 /// </summary>
 internal sealed class PromptPlan(QwenModel model, PageType pageType, PrefillRates rates)
 {
-    /// <summary>FLOP/s of prefill attention on an H100.</summary>
-    public const double AttentionFlopsPerSecond = 270e12;
-
-    /// <summary>Time of a token in a layer's delta rule on an H100: 0.5 ms for 8,192.</summary>
-    public const double DeltaMicrosecondsPerToken = 500.0 / 8192;
-
-    /// <summary>Least time of a launch.</summary>
-    public const double LaunchMicroseconds = 3;
-
-    private const string AttentionOp = "prefill_attention";
-    private const string DeltaOp = "delta_prefill";
-
     private readonly Dictionary<int, OpGraph> graphs = [];
 
     public PrefillRates Rates { get; } = rates;
@@ -38,7 +26,8 @@ internal sealed class PromptPlan(QwenModel model, PageType pageType, PrefillRate
 
     /// <summary>Times of a step's nodes by operation, behind so many tokens of the same prompt.</summary>
     public IReadOnlyDictionary<string, double> MicrosecondsByOp(int tokens, int position) => GraphOf(tokens).Nodes
-        .GroupBy(n => n.MatMul is null ? n.Op : n.Scope.Length > 0 ? "matmul" : "head").ToDictionary(g => g.Key, g => g.Sum(n => MicrosecondsOf(n, tokens, position)));
+        .GroupBy(n => n.MatMul is null ? n.Op : n.Scope is null ? "head" : "matmul")
+        .ToDictionary(g => g.Key, g => g.Sum(n => MicrosecondsOf(n, tokens, position)));
 
     /// <summary>Seconds of a prompt in steps of at most so many tokens; the last alone has logits.</summary>
     public double SecondsOf(int promptTokens, int stepTokens)
@@ -48,21 +37,31 @@ internal sealed class PromptPlan(QwenModel model, PageType pageType, PrefillRate
         {
             int tokens = Math.Min(stepTokens, promptTokens - position);
             bool isLast = position + tokens == promptTokens;
-            microseconds += GraphOf(tokens).Nodes.Where(n => isLast || n.Scope.Length > 0 || n.Op == "embed").Sum(n => MicrosecondsOf(n, tokens, position));
+            IReadOnlyList<Node> nodes = GraphOf(tokens).Nodes;
+            int run = isLast ? nodes.Count : EndOfLayers(nodes);
+            microseconds += nodes.Take(run).Sum(n => MicrosecondsOf(n, tokens, position));
         }
 
         return microseconds / 1e6;
+    }
+
+    private static int EndOfLayers(IReadOnlyList<Node> nodes)
+    {
+        int end = nodes.Count;
+        while (nodes[end - 1].Scope is null)
+            end--;
+        return end;
     }
 
     private double MicrosecondsOf(Node node, int tokens, int position)
     {
         if (node.MatMul is { } shape)
             return Predict(shape, node.Reads[0].Rows).Prediction.Microseconds;
-        double launches = node.LaunchCount * LaunchMicroseconds;
-        return launches + node.Op switch
+        double launches = node.LaunchCount * H100.LaunchMicroseconds;
+        return launches + node.Work switch
         {
-            AttentionOp => AttentionFlops(tokens, position) / AttentionFlopsPerSecond * 1e6,
-            DeltaOp => tokens * DeltaMicrosecondsPerToken,
+            NodeWork.PrefillAttention => AttentionFlops(tokens, position) / H100.AttentionFlopsPerSecond * 1e6,
+            NodeWork.DeltaPrefill => tokens * H100.DeltaMicrosecondsPerToken,
             _ => node.MovedBytes / Rates.ReachedBytesPerSecond * 1e6,
         };
     }

@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using QwenIlgpu.Kernels;
 
-namespace QwenIlgpu.Cli;
+namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>The plan of prompts as a Markdown page, or as JSON.</summary>
 internal static class PromptPage
@@ -19,8 +19,8 @@ internal static class PromptPage
         text.Append(CultureInfo.InvariantCulture, $"`{command}` records prefill steps as a GPU runs them. Matmuls are predicted from the tiles' own counts:\n");
         text.Append(CultureInfo.InvariantCulture, $"tensor cores at {rates.TensorShare:P0} of {rates.PeakFlops / 1e12:N0} TFLOP/s, as mma.sync reaches, {PrefillRates.L2BytesPerClock} bytes a clock from L2 to each of\n");
         text.Append(CultureInfo.InvariantCulture, $"{rates.Multiprocessors} multiprocessors, {rates.ReachedBytesPerSecond / 1e9:N0} GB/s of memory, waves of groups; only the slowest of these counts, with the tile\n");
-        text.Append(CultureInfo.InvariantCulture, $"that takes the least, so that a GPU will take longer rather than less. Attention is counted at {PromptPlan.AttentionFlopsPerSecond / 1e12:N0} TFLOP/s, the delta rule at {PromptPlan.DeltaMicrosecondsPerToken * 8192 / 1000:F1} ms a layer\n");
-        text.Append(CultureInfo.InvariantCulture, $"for 8,192 tokens, all else by its bytes and {PromptPlan.LaunchMicroseconds} µs a launch.\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"that takes the least, so that a GPU will take longer rather than less. Attention is counted at {H100.AttentionFlopsPerSecond / 1e12:N0} TFLOP/s, the delta rule at {H100.DeltaMicrosecondsPerToken * 8192 / 1000:F1} ms a layer\n");
+        text.Append(CultureInfo.InvariantCulture, $"for 8,192 tokens, all else by its bytes and {H100.LaunchMicroseconds} µs a launch.\n\n");
         text.Append("## Matmuls\n\n| weights | tokens | in a step | tile | waves | GFLOP | MB | µs | TFLOP/s | of peak |\n|---|---:|---:|---|---:|---:|---:|---:|---:|---:|\n");
         foreach (PlannedMatMul m in tokens.SelectMany(plan.MatMulsOf).Distinct().OrderBy(m => m.Shape.ToString(), StringComparer.Ordinal).ThenBy(m => m.Tokens))
         {

@@ -1,3 +1,4 @@
+using QwenIlgpu.Cli.Bench;
 using QwenIlgpu.Cli;
 using QwenIlgpu.Kernels;
 

@@ -1,4 +1,4 @@
-namespace QwenIlgpu.Cli;
+namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>The middle of measured values, or the mean of the two in the middle.</summary>
 internal static class Median

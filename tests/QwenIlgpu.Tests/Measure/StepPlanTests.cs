@@ -51,7 +51,7 @@ internal sealed class StepPlanTests
         await using QwenModel model = SyntheticModel.CreateUnfilled(
             "27b", SyntheticShape.Of("27b"), ComputeDevice.OpenCpu(recordsWarpKernels: true), HeadQuantization.Int8);
 
-        var plan = NodePlan.Of(StepPlan.RecordDecode(model, PageType.Bf16), 1024, NodePlan.H100BytesPerSecond);
+        var plan = NodePlan.Of(StepPlan.RecordDecode(model, PageType.Bf16), 1024, H100.BytesPerSecond);
 
         Assert.That(plan.Launches, Is.LessThanOrEqualTo(MostLaunchesOf27B));
         Assert.That(plan.Bytes / 1e9, Is.InRange(13.9, 14.6), "13.9 GB of weights with an INT8 head, then state and cache");

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using QwenIlgpu.Cli.Commands;
 using QwenIlgpu.Kernels;
 
-namespace QwenIlgpu.Cli;
+namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>`qwen bench --synthetic`: makes the model, measures it, or lists its plan; says what a machine cannot hold of it.</summary>
 internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArguments model, CommonOptions common, Terminal terminal)
@@ -59,7 +59,7 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
 
     private async Task WritePlanAsync(ParseResult parse, string name, QwenConfig config)
     {
-        double bandwidth = parse.GetValue(arguments.Bandwidth) * 1e9 ?? NodePlan.H100BytesPerSecond;
+        double bandwidth = parse.GetValue(arguments.Bandwidth) * 1e9 ?? H100.BytesPerSecond;
         HeadQuantization head = parse.GetValue(model.QuantizeHead);
         await using QwenModel unfilled = SyntheticModel.CreateUnfilled($"synthetic {name}", config, ComputeDevice.OpenCpu(recordsWarpKernels: true), head);
         OpGraph graph = StepPlan.RecordDecode(unfilled, model.PageTypeOf(parse));

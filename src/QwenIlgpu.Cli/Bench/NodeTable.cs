@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 
-namespace QwenIlgpu.Cli;
+namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>
 /// Timed nodes as a table, each on a line, then the sums per op. In decode each node also has the time that its bytes take at the
@@ -48,7 +48,7 @@ internal sealed record NodeTable(IReadOnlyList<NodeTime> Times, int ContextToken
         long bytes = t.Node.MovedBytesAt(ContextTokens);
         var node = new JsonObject
         {
-            ["scope"] = t.Node.Scope,
+            ["scope"] = $"{t.Node.Scope}",
             ["op"] = t.Node.Op,
             ["launches"] = t.Node.Launches.Count,
             ["microseconds"] = JsonOutput.Rounded(t.Microseconds, 2),

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace QwenIlgpu.Cli;
+namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>The part of a published shape that a synthetic bench makes.</summary>
 /// <param name="Config">That part.</param>

@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 using System.Diagnostics;
 using QwenIlgpu.Kernels;
 
-namespace QwenIlgpu.Cli;
+namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>Times one greedy sequence through the engine's own scheduler: a prompt in chunks, then one token a step.</summary>
 internal sealed class StepBench : IDisposable

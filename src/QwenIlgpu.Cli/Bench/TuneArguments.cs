@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace QwenIlgpu.Cli;
+namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>Options of `qwen bench --tune`.</summary>
 internal sealed class TuneArguments

@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace QwenIlgpu.Cli;
+namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>Options of `qwen bench --synthetic`: a published shape with random weights, made on the device.</summary>
 internal sealed class SyntheticArguments

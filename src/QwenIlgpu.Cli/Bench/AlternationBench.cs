@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 
-namespace QwenIlgpu.Cli;
+namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>
 /// What it costs that prefill and decode steps alternate: the time of a prompt while other sequences decode, beside that of the same steps

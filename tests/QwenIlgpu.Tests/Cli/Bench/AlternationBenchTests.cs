@@ -1,4 +1,5 @@
 using System.Text.Json;
+using QwenIlgpu.Cli.Bench;
 using QwenIlgpu.Cli;
 
 namespace QwenIlgpu.Tests.Cli;

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 
-namespace QwenIlgpu.Cli;
+namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>Measures a synthetic model at several lengths of context, after its logits have been found sane.</summary>
 /// <param name="bandwidth">Bytes a second; asked for before and after whatever is held against them, as a shared machine's change.</param>
