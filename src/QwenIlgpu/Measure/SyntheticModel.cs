@@ -14,7 +14,7 @@ internal static class SyntheticModel
         try
         {
             memory.Reserve(Measure(config, device, headQuantization).WeightBytes);
-            QwenWeights weights = new SyntheticWeights(config, device, memory, memory, headQuantization, seed).Create();
+            QwenWeights weights = Build(config, new SyntheticWeights(device, memory, memory, headQuantization, seed));
             device.Synchronize();
             return new QwenModel(name, device, memory, weights, config, loggers ?? NullLoggerFactory.Instance);
         }
@@ -31,7 +31,7 @@ internal static class SyntheticModel
     {
         var memory = new DeviceMemory(device);
         using var measuring = new DeviceMemory(device) { IsMeasuring = true };
-        QwenWeights weights = new SyntheticWeights(config, device, measuring, memory, headQuantization, 0).Create();
+        QwenWeights weights = Build(config, new SyntheticWeights(device, measuring, memory, headQuantization, 0));
         return new QwenModel(name, device, memory, weights, config, NullLoggerFactory.Instance);
     }
 
@@ -39,7 +39,9 @@ internal static class SyntheticModel
     public static ModelFootprint Measure(QwenConfig config, ComputeDevice device, HeadQuantization headQuantization)
     {
         using var measuring = new DeviceMemory(device) { IsMeasuring = true };
-        QwenWeights weights = new SyntheticWeights(config, device, measuring, measuring, headQuantization, 0).Create();
+        QwenWeights weights = Build(config, new SyntheticWeights(device, measuring, measuring, headQuantization, 0));
         return new ModelFootprint(measuring.AllocatedBytes, weights.BytesPerToken);
     }
+
+    private static QwenWeights Build(QwenConfig config, SyntheticWeights source) => new LayerBuilder(config, source).Build();
 }

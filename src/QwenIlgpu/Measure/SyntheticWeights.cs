@@ -1,4 +1,3 @@
-using System.Globalization;
 using ILGPU;
 using ILGPU.Runtime;
 using QwenIlgpu.Kernels;
@@ -10,7 +9,7 @@ namespace QwenIlgpu;
 /// INT8 for embedding and head, bf16 for the delta gates' projections, floats for vectors. Deviations are 1/√K, so that every linear layer
 /// hands unit rows on as unit rows, but for the head, whose logits get <see cref="LogitDeviation"/>.
 /// </summary>
-internal sealed class SyntheticWeights
+internal sealed class SyntheticWeights : IWeightSource
 {
     /// <summary>Standard deviation that logits of normed rows have: as sharp as those of a trained model, and far from overflow.</summary>
     public const double LogitDeviation = 3;
@@ -21,7 +20,6 @@ internal sealed class SyntheticWeights
     private const double ScaleSpread = 0.25;
     private const double ScaleMeanSquare = 1 + (ScaleSpread * ScaleSpread / 3);
 
-    private readonly QwenConfig config;
     private readonly ComputeDevice device;
     private readonly DeviceMemory memory;
     private readonly DeviceMemory vectors;
@@ -34,63 +32,44 @@ internal sealed class SyntheticWeights
     /// matrices and real vectors a step can be recorded though the weights would fit nowhere.
     /// </summary>
     public SyntheticWeights(
-        QwenConfig config, ComputeDevice device, DeviceMemory memory, DeviceMemory vectors, HeadQuantization headQuantization, uint seed)
+        ComputeDevice device, DeviceMemory memory, DeviceMemory vectors, HeadQuantization headQuantization, uint seed)
     {
-        (this.config, this.device, this.memory, this.vectors) = (config, device, memory, vectors);
+        (this.device, this.memory, this.vectors) = (device, memory, vectors);
         (this.headQuantization, this.seed) = (headQuantization, seed);
     }
 
-    public QwenWeights Create()
+    // The embedding may be the head, so both have the head's deviation.
+    public LinearWeight Matrix(MatrixModule module) => module.Use switch
     {
-        var rotary = RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta).Upload(Upload);
-        LinearWeight embed = Table("embed_tokens");
-        LinearWeight head = config.TieWordEmbeddings ? embed : Table("lm_head");
-        var layers = new QwenLayer[config.NumHiddenLayers];
-        for (int i = 0; i < layers.Length; i++)
-        {
-            string prefix = string.Create(CultureInfo.InvariantCulture, $"layers.{i}");
-            layers[i] = new QwenLayer(
-                Norm(),
-                config.LayerTypes[i] == LayerType.FullAttention ? Attention($"{prefix}.self_attn", rotary) : DeltaNet($"{prefix}.linear_attn"),
-                Norm(),
-                new FeedForward(
-                    Linear($"{prefix}.mlp.gate_proj", config.IntermediateSize, config.HiddenSize),
-                    Linear($"{prefix}.mlp.up_proj", config.IntermediateSize, config.HiddenSize),
-                    Linear($"{prefix}.mlp.down_proj", config.HiddenSize, config.IntermediateSize)));
-        }
-
-        return new QwenWeights(embed, layers, Norm(), head);
-    }
-
-    private GatedAttention Attention(string prefix, RotaryView rotary) => new(
-        Linear($"{prefix}.q_proj", 2 * config.QueryWidth, config.HiddenSize),
-        Linear($"{prefix}.k_proj", config.KeyValueWidth, config.HiddenSize),
-        Linear($"{prefix}.v_proj", config.KeyValueWidth, config.HiddenSize),
-        Linear($"{prefix}.o_proj", config.HiddenSize, config.QueryWidth),
-        Floats(config.HeadDim, 0, 0.1f),
-        Floats(config.HeadDim, 0, 0.1f),
-        new AttentionShape(config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim, config.RotaryDim), rotary, (float)config.RmsNormEps);
+        MatrixUse.Projection => Int4(module),
+        MatrixUse.Gate => Bf16(module, 1),
+        _ when headQuantization == HeadQuantization.Int8 => Int8(module),
+        _ => Bf16(module, LogitDeviation),
+    };
 
     // Decays of exp(g) from about 0.5 to 0.97 a token: states neither die out nor grow.
-    private GatedDeltaNet DeltaNet(string prefix) => new(
-        Linear($"{prefix}.in_proj_qkv", config.LinearConvChannels, config.HiddenSize),
-        Linear($"{prefix}.in_proj_z", config.LinearValueWidth, config.HiddenSize),
-        Bf16($"{prefix}.in_proj_b", config.LinearNumValueHeads, config.HiddenSize, 1),
-        Bf16($"{prefix}.in_proj_a", config.LinearNumValueHeads, config.HiddenSize, 1),
-        Linear($"{prefix}.out_proj", config.HiddenSize, config.LinearValueWidth),
-        new DeltaParameters(
-            new Matrix<float>(
-                Floats(config.LinearConvChannels * config.LinearConvKernelDim, 0, 0.87f), config.LinearConvChannels, config.LinearConvKernelDim),
-            Floats(config.LinearNumValueHeads, 0, 1),
-            Floats(config.LinearNumValueHeads, -2, 1),
-            Floats(config.LinearValueHeadDim, 1, 0.1f),
-            (float)config.RmsNormEps),
-        new DeltaShape(config.LinearNumKeyHeads, config.LinearNumValueHeads, config.LinearKeyHeadDim, config.LinearValueHeadDim));
-
-    private NormWeight Norm() => new(Floats(config.HiddenSize, 0, 0.1f), (float)config.RmsNormEps);
-
-    private LinearWeight Linear(string name, int rows, int columns)
+    public ArrayView<float> Vector(string name, VectorUse use, params ReadOnlySpan<long> shape)
     {
+        int count = 1;
+        foreach (long extent in shape)
+            count *= checked((int)extent);
+        (float centre, float halfWidth) = use switch
+        {
+            VectorUse.Conv1d => (0, 0.87f),
+            VectorUse.ALog => (0, 1),
+            VectorUse.DtBias => (-2, 1),
+            VectorUse.Norm => (1, 0.1f),
+            _ => (0, 0.1f),
+        };
+        return vectors.IsMeasuring ? vectors.Allocate<float>(count) : Upload(RandomFill.Floats(count, NextSeed(), centre, halfWidth));
+    }
+
+    public RotaryView Rotary(QwenConfig config) =>
+        RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta).Upload(Upload);
+
+    private LinearWeight Int4(MatrixModule module)
+    {
+        (int rows, int columns) = (module.Rows, module.Columns);
         var matrix = new Int4Matrix(
             memory.Allocate<UInt4>(Int4Matrix.CodeBytes(rows, columns, GroupSize) / 16),
             memory.Allocate<ushort>(Int4Matrix.ScaleBytes(rows, columns, GroupSize) / sizeof(ushort)),
@@ -101,15 +80,12 @@ internal sealed class SyntheticWeights
             FillScales(matrix.Scales, 1 / (RandomFill.Int4Deviation * Math.Sqrt(columns)));
         }
 
-        return new LinearWeight(name, matrix);
+        return new LinearWeight(module.Name, matrix);
     }
 
-    // The embedding may be the head, so both have the head's deviation.
-    private LinearWeight Table(string name)
+    private LinearWeight Int8(MatrixModule module)
     {
-        (int rows, int columns) = (config.VocabSize, config.HiddenSize);
-        if (headQuantization != HeadQuantization.Int8)
-            return Bf16(name, rows, columns, LogitDeviation);
+        (int rows, int columns) = (module.Rows, module.Columns);
         var matrix = new Int8Matrix(
             memory.Allocate<UInt4>(Int8Matrix.CodeBytes(rows, columns, GroupSize) / 16),
             memory.Allocate<ushort>(Int8Matrix.ScaleBytes(rows, columns, GroupSize) / sizeof(ushort)),
@@ -120,11 +96,12 @@ internal sealed class SyntheticWeights
             FillScales(matrix.Scales, LogitDeviation / (RandomFill.Int8Deviation * Math.Sqrt(columns)));
         }
 
-        return new LinearWeight(name, matrix);
+        return new LinearWeight(module.Name, matrix);
     }
 
-    private LinearWeight Bf16(string name, int rows, int columns, double gain)
+    private LinearWeight Bf16(MatrixModule module, double gain)
     {
+        (int rows, int columns) = (module.Rows, module.Columns);
         var matrix = new DenseMatrix(
             WeightType.Bf16, memory.Allocate<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, rows, columns) / 16), rows, columns);
         if (!memory.IsMeasuring)
@@ -132,7 +109,7 @@ internal sealed class SyntheticWeights
             RandomFill.BindBf16(device.Loader, matrix.Data, NextSeed(), 0, (float)(gain * Math.Sqrt(3.0 / columns))).Run(device.Stream);
         }
 
-        return new LinearWeight(name, matrix);
+        return new LinearWeight(module.Name, matrix);
     }
 
     private void FillScales(ArrayView<ushort> scales, double rootMeanSquare)
@@ -140,10 +117,6 @@ internal sealed class SyntheticWeights
         double centre = rootMeanSquare / Math.Sqrt(ScaleMeanSquare);
         RandomFill.BindBf16(device.Loader, scales.Cast<UInt4>(), NextSeed(), (float)centre, (float)(ScaleSpread * centre)).Run(device.Stream);
     }
-
-    private ArrayView<float> Floats(int count, float centre, float halfWidth) => vectors.IsMeasuring
-        ? vectors.Allocate<float>(count)
-        : Upload(RandomFill.Floats(count, NextSeed(), centre, halfWidth));
 
     private ArrayView<float> Upload(float[] values)
     {

@@ -180,14 +180,15 @@ public sealed class QwenModel : IAsyncDisposable
             Notice(notice);
         TextParts text = TextParts.Load(path, checkpoint.Config.VocabSize, options.ChatTemplate, options.UsedParts, Notice);
         ComputeDevice device = ComputeDevice.Open(
-            options.Device, target => WeightLoader.Measure(checkpoint, target, options), Notice, options.KernelCacheDirectory,
+            options.Device, target => CheckpointWeights.Measure(checkpoint, target, options), Notice, options.KernelCacheDirectory,
             options.CpuThreads, options.UsesShares);
         var memory = new DeviceMemory(device);
         try
         {
             using var upload = new StagedUpload(device);
-            memory.Reserve(WeightLoader.Measure(checkpoint, device, options).WeightBytes);
-            QwenWeights weights = new WeightLoader(checkpoint, device, memory, upload, options, progress, cancellation).Load();
+            memory.Reserve(CheckpointWeights.Measure(checkpoint, device, options).WeightBytes);
+            var source = new CheckpointWeights(checkpoint, device, memory, upload, options, progress, cancellation);
+            QwenWeights weights = new LayerBuilder(checkpoint.Config, source).Build();
             var model = new QwenModel(path, device, memory, weights, checkpoint.Config, text, loggers);
             TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
             Log.Loaded(logger, path, model.DeviceName, memory.AllocatedBytes, elapsed);

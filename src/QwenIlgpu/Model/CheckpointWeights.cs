@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using System.Runtime.InteropServices;
 using ILGPU;
 using QwenIlgpu.Kernels;
@@ -11,7 +10,7 @@ namespace QwenIlgpu;
 /// quantise through packing kernels, small vectors as float. With memory that only measures, and no upload, it reads nothing and adds up
 /// what the weights take.
 /// </summary>
-internal sealed class WeightLoader
+internal sealed class CheckpointWeights : IWeightSource
 {
     private const int BlockBytes = StagedUpload.BlockBytes;
     private const int QuantizedGroupSize = 128;
@@ -27,7 +26,7 @@ internal sealed class WeightLoader
     private readonly HashSet<string> uncheckedTensors;
     private long loadedBytes;
 
-    public WeightLoader(
+    public CheckpointWeights(
         Checkpoint checkpoint, ComputeDevice device, DeviceMemory memory, StagedUpload? upload, ModelOptions options,
         IProgress<LoadProgress>? progress, CancellationToken cancellation)
     {
@@ -46,102 +45,55 @@ internal sealed class WeightLoader
     public static ModelFootprint Measure(Checkpoint checkpoint, ComputeDevice device, ModelOptions options)
     {
         using var measuring = new DeviceMemory(device) { IsMeasuring = true };
-        QwenWeights weights = new WeightLoader(checkpoint, device, measuring, upload: null, options, progress: null, CancellationToken.None).Load();
+        var source = new CheckpointWeights(checkpoint, device, measuring, upload: null, options, progress: null, CancellationToken.None);
+        QwenWeights weights = new LayerBuilder(checkpoint.Config, source).Build();
         return new ModelFootprint(measuring.AllocatedBytes, weights.BytesPerToken);
     }
 
-    public QwenWeights Load()
+    /// <summary>A linear layer in the encoding of its module, or quantised on load where that was asked for and its use allows it.</summary>
+    public LinearWeight Matrix(MatrixModule module)
     {
-        QwenConfig config = checkpoint.Config;
-        RotaryView rotary = LoadRotary(config);
-        LinearWeight embed = Table("embed_tokens", config.VocabSize, config.HiddenSize);
-        LinearWeight head = config.TieWordEmbeddings ? embed : Head("lm_head", config.VocabSize, config.HiddenSize);
-        var layers = new QwenLayer[config.NumHiddenLayers];
-        for (int i = 0; i < layers.Length; i++)
+        (string name, int rows, int columns) = (module.Name, module.Rows, module.Columns);
+        return checkpoint.Describe(name, rows, columns) switch
         {
-            string prefix = string.Create(CultureInfo.InvariantCulture, $"layers.{i}");
-            layers[i] = new QwenLayer(
-                Norm($"{prefix}.input_layernorm", config.HiddenSize),
-                config.LayerTypes[i] == LayerType.FullAttention ? Attention($"{prefix}.self_attn", rotary) : DeltaNet($"{prefix}.linear_attn"),
-                Norm($"{prefix}.post_attention_layernorm", config.HiddenSize),
-                new FeedForward(
-                    Linear($"{prefix}.mlp.gate_proj", config.IntermediateSize, config.HiddenSize),
-                    Linear($"{prefix}.mlp.up_proj", config.IntermediateSize, config.HiddenSize),
-                    Linear($"{prefix}.mlp.down_proj", config.HiddenSize, config.IntermediateSize)));
+            PlainModule plain when module.Use == MatrixUse.Projection && quantization == WeightQuantization.Int4 =>
+                Quantize(name, plain.Weight, rows, columns),
+            PlainModule plain when IsTable(module.Use) && headQuantization == HeadQuantization.Int8 =>
+                QuantizeInt8(name, plain.Weight, rows, columns),
+            PlainModule plain => LoadPlain(name, plain.Weight, rows, columns),
+            _ when module.Use == MatrixUse.Embedding =>
+                throw new NotSupportedException($"{name} is quantised; embeddings are read only as F32, F16 or BF16"),
+            GptqModule gptq => LoadGptq(name, gptq, rows, columns),
+            { } encoding => throw new NotSupportedException($"{name}: encoding {encoding.GetType().Name} cannot be loaded"),
+        };
+    }
+
+    /// <summary>A small tensor as floats on the device, whatever its type in the file.</summary>
+    public ArrayView<float> Vector(string name, VectorUse use, params ReadOnlySpan<long> shape)
+    {
+        TensorEntry tensor = checkpoint.Get(name, shape);
+        WeightType type = WeightTypeOf(tensor);
+        if (memory.IsMeasuring)
+            return memory.Allocate<float>(tensor.ElementCount);
+        var values = new float[tensor.LengthBytes / tensor.Type.ByteSize()];
+        ReadOnlySpan<byte> bytes = Read(tensor, 0, checked((int)tensor.LengthBytes));
+        for (int i = 0; i < values.Length; i++)
+        {
+            values[i] = type switch
+            {
+                WeightType.F32 => BinaryPrimitives.ReadSingleLittleEndian(bytes[(i * 4)..]),
+                WeightType.Bf16 => Bf16.ToFloat(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..])),
+                _ => F16.ToFloat(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..])),
+            };
         }
 
-        return new QwenWeights(embed, layers, Norm("norm", config.HiddenSize), head);
+        return UploadFloats(values);
     }
 
-    private GatedAttention Attention(string prefix, RotaryView rotary)
-    {
-        QwenConfig c = checkpoint.Config;
-        int queryWidth = c.NumAttentionHeads * c.HeadDim;
-        int kvWidth = c.NumKeyValueHeads * c.HeadDim;
-        return new GatedAttention(
-            Linear($"{prefix}.q_proj", 2 * queryWidth, c.HiddenSize),
-            Linear($"{prefix}.k_proj", kvWidth, c.HiddenSize),
-            Linear($"{prefix}.v_proj", kvWidth, c.HiddenSize),
-            Linear($"{prefix}.o_proj", c.HiddenSize, queryWidth),
-            Floats($"{prefix}.q_norm.weight", c.HeadDim),
-            Floats($"{prefix}.k_norm.weight", c.HeadDim),
-            new AttentionShape(c.NumAttentionHeads, c.NumKeyValueHeads, c.HeadDim, c.RotaryDim), rotary, (float)c.RmsNormEps);
-    }
+    public RotaryView Rotary(QwenConfig config) =>
+        RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta).Upload(UploadFloats);
 
-    private GatedDeltaNet DeltaNet(string prefix)
-    {
-        QwenConfig c = checkpoint.Config;
-        int valueWidth = c.LinearNumValueHeads * c.LinearValueHeadDim;
-        int channels = c.LinearConvChannels;
-        return new GatedDeltaNet(
-            Linear($"{prefix}.in_proj_qkv", channels, c.HiddenSize),
-            Linear($"{prefix}.in_proj_z", valueWidth, c.HiddenSize),
-            Stored($"{prefix}.in_proj_b", c.LinearNumValueHeads, c.HiddenSize),
-            Stored($"{prefix}.in_proj_a", c.LinearNumValueHeads, c.HiddenSize),
-            Linear($"{prefix}.out_proj", c.HiddenSize, valueWidth),
-            new DeltaParameters(
-                new Matrix<float>(Floats($"{prefix}.conv1d.weight", channels, 1, c.LinearConvKernelDim), channels, c.LinearConvKernelDim),
-                Floats($"{prefix}.A_log", c.LinearNumValueHeads),
-                Floats($"{prefix}.dt_bias", c.LinearNumValueHeads),
-                Floats($"{prefix}.norm.weight", c.LinearValueHeadDim),
-                (float)c.RmsNormEps),
-            new DeltaShape(c.LinearNumKeyHeads, c.LinearNumValueHeads, c.LinearKeyHeadDim, c.LinearValueHeadDim));
-    }
-
-    private NormWeight Norm(string module, int width) => new(Floats($"{module}.weight", width), (float)checkpoint.Config.RmsNormEps);
-
-    /// <summary>A linear layer in the encoding of its module, or quantised on load where that was asked for.</summary>
-    private LinearWeight Linear(string module, int rows, int columns) => checkpoint.Describe(module, rows, columns) switch
-    {
-        PlainModule plain when quantization == WeightQuantization.Int4 => Quantize(module, plain.Weight, rows, columns),
-        ModuleEncoding encoding => Load(module, encoding, rows, columns),
-    };
-
-    /// <summary>The head in the encoding of its module, or quantised on load where that was asked for.</summary>
-    private LinearWeight Head(string module, int rows, int columns) => checkpoint.Describe(module, rows, columns) switch
-    {
-        PlainModule plain when headQuantization == HeadQuantization.Int8 => QuantizeInt8(module, plain.Weight, rows, columns),
-        ModuleEncoding encoding => Load(module, encoding, rows, columns),
-    };
-
-    /// <summary>A linear layer in the encoding of its module, never quantised on load: the gates' projections.</summary>
-    private LinearWeight Stored(string module, int rows, int columns) =>
-        Load(module, checkpoint.Describe(module, rows, columns), rows, columns);
-
-    /// <summary>A matrix that is read row by row: plain, or quantised to INT8 on load where that was asked for.</summary>
-    private LinearWeight Table(string module, int rows, int columns) => checkpoint.Describe(module, rows, columns) switch
-    {
-        PlainModule plain when headQuantization == HeadQuantization.Int8 => QuantizeInt8(module, plain.Weight, rows, columns),
-        PlainModule plain => LoadPlain(module, plain.Weight, rows, columns),
-        _ => throw new NotSupportedException($"{module} is quantised; embeddings are read only as F32, F16 or BF16"),
-    };
-
-    private LinearWeight Load(string module, ModuleEncoding encoding, int rows, int columns) => encoding switch
-    {
-        GptqModule gptq => LoadGptq(module, gptq, rows, columns),
-        PlainModule plain => LoadPlain(module, plain.Weight, rows, columns),
-        _ => throw new NotSupportedException($"{module}: encoding {encoding.GetType().Name} cannot be loaded"),
-    };
+    private static bool IsTable(MatrixUse use) => use is MatrixUse.Embedding or MatrixUse.Head;
 
     private LinearWeight LoadPlain(string module, TensorEntry tensor, int rows, int columns)
     {
@@ -186,6 +138,7 @@ internal sealed class WeightLoader
         Int4Matrix matrix = AllocateInt4(rows, columns, gptq.GroupSize, WeightTypeOf(gptq.Scales));
         if (memory.IsMeasuring)
             return new LinearWeight(module, matrix);
+        GptqReader.CheckContents(checkpoint, gptq);
 
         // Eight source words of 8 inputs each make one 64-wide tile; a block is a whole number of tiles.
         int wordRows = (int)gptq.QWeight.Shape[0];
@@ -246,34 +199,6 @@ internal sealed class WeightLoader
         memory.Allocate<ushort>(Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)),
         default,
         scaleType, rows, columns, groupSize);
-
-    /// <summary>A small tensor as floats on the device, whatever its type in the file.</summary>
-    private ArrayView<float> Floats(string name, params long[] shape)
-    {
-        TensorEntry tensor = checkpoint.Get(name, shape);
-        WeightType type = WeightTypeOf(tensor);
-        if (memory.IsMeasuring)
-            return memory.Allocate<float>(tensor.ElementCount);
-        var values = new float[tensor.LengthBytes / tensor.Type.ByteSize()];
-        ReadOnlySpan<byte> bytes = Read(tensor, 0, checked((int)tensor.LengthBytes));
-        for (int i = 0; i < values.Length; i++)
-        {
-            values[i] = type switch
-            {
-                WeightType.F32 => BinaryPrimitives.ReadSingleLittleEndian(bytes[(i * 4)..]),
-                WeightType.Bf16 => Bf16.ToFloat(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..])),
-                _ => F16.ToFloat(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..])),
-            };
-        }
-
-        return UploadFloats(values);
-    }
-
-    private RotaryView LoadRotary(QwenConfig config)
-    {
-        var table = RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta);
-        return table.Upload(UploadFloats);
-    }
 
     private ArrayView<float> UploadFloats(float[] values)
     {
