@@ -26,7 +26,7 @@ internal sealed class LogitsFile(QwenModel model, PageType pageType)
         {
             MaxSequences = 1,
             ContextTokens = prompts.Max(p => p.Length),
-            PrefillChunkTokens = Math.Min(ScoreOutput.MostRows(model.Config.VocabSize), 512),
+            PrefillChunkTokens = Math.Min(Ops.MostLogitRows(model.Config.VocabSize), 512),
             PageType = pageType,
         }.Resolve(model.Config);
         using var runner = new StepRunner(model, capacity);

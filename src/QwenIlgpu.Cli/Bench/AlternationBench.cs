@@ -96,7 +96,7 @@ internal sealed class AlternationBench : IDisposable
         double both = Stopwatch.GetElapsedTime(start).TotalSeconds;
         int decodeSteps = others[^1].GeneratedTokens - before;
         foreach (GenerationRequest other in others)
-            other.Cancel();
+            other.Sequence.Cancel();
         scheduler.Update();
         while (scheduler.Step())
             cancellation.ThrowIfCancellationRequested();

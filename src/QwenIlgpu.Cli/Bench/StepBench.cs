@@ -55,7 +55,7 @@ internal sealed class StepBench : IDisposable
         var stream = new TokenStream(wantedTokens, -1);
         var request = new GenerationRequest(prompt, wantedTokens, FrozenSet<int>.Empty, sampling, stream);
         if (skipsPrompt)
-            request.QueuedPrefill((prompt.Length - 1) / BlockTokens * BlockTokens);
+            request.Sequence.Feed((prompt.Length - 1) / BlockTokens * BlockTokens);
         scheduler.Enqueue(request);
         scheduler.Update();
         long start = Stopwatch.GetTimestamp();
@@ -75,7 +75,7 @@ internal sealed class StepBench : IDisposable
         }
 
         IReadOnlyList<NodeTime> nodes = timesNodes ? TimedRunner.Run(DecodeGraph, model.Device, NodeRuns) : [];
-        request.Cancel();
+        request.Sequence.Cancel();
         scheduler.Update();
         while (scheduler.Step())
             cancellation.ThrowIfCancellationRequested();

@@ -153,14 +153,13 @@ public sealed class Engine : IAsyncDisposable
 
     private async Task<float[]> ReadScoresAsync(int[] ids, CancellationToken cancellationToken)
     {
-        var stream = new TokenStream(ids.Length - 1, 0);
-        var request = GenerationRequest.OfScores(ids, stream);
+        var request = new ScoreRequest(ids);
         cancellationToken.ThrowIfCancellationRequested();
         loop.Submit(request);
         using CancellationTokenRegistration registration = cancellationToken.Register(() => loop.Cancel(request, new OperationCanceledException(cancellationToken)));
         try
         {
-            return await stream.AllLogProbsAsync().ConfigureAwait(false);
+            return await request.Scores.ConfigureAwait(false);
         }
         catch (NonFiniteLogitsException e)
         {

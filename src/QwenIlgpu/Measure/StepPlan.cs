@@ -28,8 +28,9 @@ internal static class StepPlan
             using var measuring = new DeviceMemory(model.Device) { IsMeasuring = true };
             var state = new ModelState(model.Device, measuring, model.Config, capacity.State);
             var inputs = new StepInputs(model.Device, memory, StepInputs.CountFor(shape));
-            var sampler = new Sampler(model, memory, capacity.State.Slots, Math.Max(shape.LogitRows, 1), shape.ScoredRows, capacity.ContextTokens, stepsInFlight: 1);
-            OpGraph graph = RecordedGraph.Of(model, inputs, sampler, state, shape, new StepRunnerOptions(), tickets: default).Graph;
+            var sampling = new SamplingState(
+                model.Device, memory, model.SamplingVocabulary, capacity.State.Slots, Math.Max(shape.LogitRows, 1), shape.ScoredRows);
+            OpGraph graph = StepRunner.Record(model, inputs, sampling, state, shape, new StepRunnerOptions(), tickets: default).Graph;
             model.Device.Synchronize();
             return graph;
         }

@@ -66,6 +66,9 @@ public sealed class QwenModel : IAsyncDisposable
     /// <summary>Ids below <see cref="VocabularySize"/> that have no token and so cannot be drawn, ascending; none of a synthetic model.</summary>
     internal IReadOnlyList<int> IdsWithoutToken => text?.Tokenizer?.IdsWithoutToken ?? [];
 
+    /// <summary>The ids that can be drawn, and those that end a turn as far as they can be read.</summary>
+    internal SamplingVocabulary SamplingVocabulary => new(VocabularySize, ReadableEndIds, IdsWithoutToken);
+
     internal QwenTokenizer Tokenizer => text is null
         ? throw new NotSupportedException($"model {Path} is synthetic: it has no tokenizer")
         : text.Tokenizer ?? throw new NotSupportedException($"model {Path} was loaded without its tokenizer");

@@ -54,6 +54,6 @@ internal enum LogitsWanted
     None,
     Last,
 
-    /// <summary>Every row's, to be read by the host: no more than <see cref="ScoreOutput.MostRows"/> in a step.</summary>
+    /// <summary>Every row's, to be read by the host: no more than <see cref="Ops.MostLogitRows"/> in a step.</summary>
     All,
 }

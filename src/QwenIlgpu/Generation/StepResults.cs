@@ -6,7 +6,7 @@ namespace QwenIlgpu;
 /// What one step drew, on the host: ids [R] and, for requests that want them, log-probabilities [R] and the likeliest tokens [R, 20]; and
 /// the scores [S] of tokens that were given.
 /// </summary>
-internal sealed class DrawnTokens(DeviceMemory memory, int rows, int scoredRows)
+internal sealed class StepResults(DeviceMemory memory, int rows, int scoredRows)
 {
     private const int MaxTop = SlotParameters.MaxTopLogProbs;
 
