@@ -30,7 +30,7 @@ internal sealed class LogitsFile(QwenModel model, PageType pageType)
             PageType = pageType,
         }.Resolve(model.Config);
         using var runner = new StepRunner(model, capacity);
-        runner.State.SetPages(Slot, [.. Enumerable.Range(1, capacity.State.PagesPerSequence)]);
+        runner.State.SetPages(Slot, [.. Enumerable.Range(1, capacity.PagesPerSequence)]);
         foreach (int[] ids in prompts)
         {
             for (int position = 0; position < ids.Length; position += capacity.PrefillChunkTokens)

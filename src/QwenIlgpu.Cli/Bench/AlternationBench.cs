@@ -33,7 +33,7 @@ internal sealed class AlternationBench : IDisposable
         {
             MaxSequences = decoding + 1,
             ContextTokens = Math.Max(prompt.Length + 1, shortTokens),
-            CacheTokens = RoundUp(prompt.Length + 1) + (decoding * RoundUp(shortTokens)) + RoundUp(shortTokens),
+            CacheTokens = EngineCapacity.WholePages(prompt.Length + 1) + (decoding * EngineCapacity.WholePages(shortTokens)) + EngineCapacity.WholePages(shortTokens),
         }).Resolve(model.Config);
         sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, model.VocabularySize, model.HasToken, () => 0);
         runner = new StepRunner(model, capacity, new StepRunnerOptions(Graphs: cudaGraphs));
@@ -111,8 +111,8 @@ internal sealed class AlternationBench : IDisposable
     {
         const int Page = Kernels.KvCache.PageTokens;
         int promptSlot = decoding + 1;
-        int promptPages = RoundUp(prompt.Length + 1) / Page;
-        int otherPages = RoundUp(ShortPromptTokens + answerTokens) / Page;
+        int promptPages = EngineCapacity.WholePages(prompt.Length + 1) / Page;
+        int otherPages = EngineCapacity.WholePages(ShortPromptTokens + answerTokens) / Page;
         runner.State.SetPages(promptSlot, [.. Enumerable.Range(1, promptPages)]);
         for (int other = 0; other < decoding; other++)
             runner.State.SetPages(other + 1, [.. Enumerable.Range(1 + promptPages + (other * otherPages), otherPages)]);
@@ -152,8 +152,6 @@ internal sealed class AlternationBench : IDisposable
     }
 
     private static JsonNode? Milliseconds(double seconds) => JsonOutput.Rounded(1000 * seconds, 3);
-
-    private static int RoundUp(int tokens) => (tokens + Kernels.KvCache.PageTokens - 1) / Kernels.KvCache.PageTokens * Kernels.KvCache.PageTokens;
 
     // Seconds of one pass, and the decode steps that ran beside the prompt.
     private readonly record struct Times(double Prefill, double DecodeStep, double Both, double Packed, double DecodeSteps);

@@ -49,7 +49,7 @@ internal sealed class SequenceProgress(int[] ids, int prefillTokens, long cached
     public int[] Pages { get; set; } = [];
 
     /// <summary>Cache pages it can come to need.</summary>
-    public int NeededPages { get; } = (int)((cachedTokens + Kernels.KvCache.PageTokens - 1) / Kernels.KvCache.PageTokens);
+    public int NeededPages { get; } = (int)EngineCapacity.PagesOf(cachedTokens);
 
     /// <summary>Tokens fed to prefill steps so far.</summary>
     public int FedTokens { get; private set; }

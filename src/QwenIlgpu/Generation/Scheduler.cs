@@ -24,8 +24,8 @@ internal sealed class Scheduler
     public Scheduler(StepRunner runner)
     {
         this.runner = runner;
-        slots = new NumberPool(runner.Capacity.State.Slots);
-        pages = new NumberPool(runner.Capacity.State.Pages);
+        slots = new NumberPool(runner.Capacity.Slots);
+        pages = new NumberPool(runner.Capacity.Pages);
         prefillSequences = new StepSequence[runner.Capacity.MaxSequences];
         decodeSlots = new int[runner.Capacity.MaxSequences];
         ring = runner.Ring;

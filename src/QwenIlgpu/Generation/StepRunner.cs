@@ -39,10 +39,10 @@ internal sealed class StepRunner : IDisposable
         arenaMemory = new DeviceMemory(model.Device);
         try
         {
-            long stateBytes = DeviceMemory.Measure(model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity.State));
+            long stateBytes = DeviceMemory.Measure(model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity));
             CacheBudget.Require(model.Device, capacity, stateBytes);
             memory.Reserve(stateBytes);
-            State = new ModelState(model.Device, memory, model.Config, capacity.State);
+            State = new ModelState(model.Device, memory, model.Config, capacity);
             uploadedSlots = new List<int>(capacity.MaxSequences);
             int mostTokens = capacity.PrefillChunkTokens != 0 ? capacity.PrefillChunkTokens : PrefillBudget.MostTokens(model.Device);
             int rows = Math.Max(mostTokens, capacity.MaxSequences);
@@ -53,7 +53,7 @@ internal sealed class StepRunner : IDisposable
             int[] needs = [DecodePlan.MaxTickets, PrefillPlan.MaxTickets(rows), DecodeAttention.Tickets(sequences, model.Config.NumKeyValueHeads)];
             tickets = memory.AllocateZeroed<int>(needs.Max());
             int stepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
-            sampling = new SamplingState(model.Device, memory, model.SamplingVocabulary, capacity.State.Slots, sequences, rows);
+            sampling = new SamplingState(model.Device, memory, model.SamplingVocabulary, capacity.Slots, sequences, rows);
             Sampler = new Sampler(model, memory, sampling, capacity.ContextTokens);
             Ring = new StepRing(memory, stepsInFlight, capacity.MaxSequences, sequences, rows);
             long budgetBytes = capacity.ActivationBytes != 0 ? capacity.ActivationBytes : PrefillBudget.Bytes(model.Device);

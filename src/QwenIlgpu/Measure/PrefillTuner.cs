@@ -40,8 +40,7 @@ internal static class PrefillTuner
     public static IReadOnlyList<TileTime> Measure(
         QwenModel model, PageType pageType, IReadOnlyList<int> tokens, int runs, CancellationToken cancellation)
     {
-        const int PageTokens = KvCache.PageTokens;
-        int most = (tokens.Max() + PageTokens - 1) / PageTokens * PageTokens;
+        int most = EngineCapacity.WholePages(tokens.Max());
         EngineCapacity capacity = new EngineOptions
         {
             MaxSequences = 1, ContextTokens = most, PrefillChunkTokens = most, PageType = pageType,
@@ -51,7 +50,7 @@ internal static class PrefillTuner
         foreach (PrefillTile tile in PrefillTiles.All)
         {
             using var runner = new StepRunner(model, capacity, new StepRunnerOptions(Tile: tile));
-            runner.State.SetPages(Slot, [.. Enumerable.Range(1, capacity.State.PagesPerSequence)]);
+            runner.State.SetPages(Slot, [.. Enumerable.Range(1, capacity.PagesPerSequence)]);
             foreach (int m in tokens.Distinct())
             {
                 cancellation.ThrowIfCancellationRequested();

@@ -26,10 +26,10 @@ internal static class StepPlan
         {
             using var memory = new DeviceMemory(model.Device);
             using var measuring = new DeviceMemory(model.Device) { IsMeasuring = true };
-            var state = new ModelState(model.Device, measuring, model.Config, capacity.State);
+            var state = new ModelState(model.Device, measuring, model.Config, capacity);
             var inputs = new StepInputs(model.Device, memory, StepInputs.CountFor(shape));
             var sampling = new SamplingState(
-                model.Device, memory, model.SamplingVocabulary, capacity.State.Slots, Math.Max(shape.LogitRows, 1), shape.ScoredRows);
+                model.Device, memory, model.SamplingVocabulary, capacity.Slots, Math.Max(shape.LogitRows, 1), shape.ScoredRows);
             OpGraph graph = StepRunner.Record(model, inputs, sampling, state, shape, new StepRunnerOptions(), tickets: default).Graph;
             model.Device.Synchronize();
             return graph;

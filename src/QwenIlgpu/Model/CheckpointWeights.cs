@@ -23,8 +23,10 @@ internal sealed class CheckpointWeights : IWeightSource
     private readonly IProgress<LoadProgress>? progress;
     private readonly CancellationToken cancellation;
     private readonly StagedUpload? upload;
-    private readonly HashSet<string> uncheckedTensors;
     private long loadedBytes;
+
+    // Rows of the embedding and of the head may belong to ids that nobody uses.
+    private bool refusesNonFinite;
 
     public CheckpointWeights(
         Checkpoint checkpoint, ComputeDevice device, DeviceMemory memory, StagedUpload? upload, ModelOptions options,
@@ -33,10 +35,6 @@ internal sealed class CheckpointWeights : IWeightSource
         (this.checkpoint, this.device, this.memory, this.upload) = (checkpoint, device, memory, upload);
         (quantization, headQuantization) = (options.Quantization, options.HeadQuantization);
         (this.progress, this.cancellation) = (progress, cancellation);
-
-        // Rows of the embedding and of the head may belong to ids that nobody uses.
-        uncheckedTensors = [.. ((string[])["embed_tokens.weight", "lm_head.weight", "lm_head.scales"])
-            .Select(name => checkpoint.Find(name)?.Name).OfType<string>()];
     }
 
     private StagedUpload Upload => upload ?? throw new InvalidOperationException("what only measures uploads nothing");
@@ -54,6 +52,7 @@ internal sealed class CheckpointWeights : IWeightSource
     public LinearWeight Matrix(MatrixModule module)
     {
         (string name, int rows, int columns) = (module.Name, module.Rows, module.Columns);
+        refusesNonFinite = !IsTable(module.Use);
         return checkpoint.Describe(name, rows, columns) switch
         {
             PlainModule plain when module.Use == MatrixUse.Projection && quantization == WeightQuantization.Int4 =>
@@ -73,6 +72,7 @@ internal sealed class CheckpointWeights : IWeightSource
     {
         TensorEntry tensor = checkpoint.Get(name, shape);
         WeightType type = WeightTypeOf(tensor);
+        refusesNonFinite = true;
         if (memory.IsMeasuring)
             return memory.Allocate<float>(tensor.ElementCount);
         var values = new float[tensor.LengthBytes / tensor.Type.ByteSize()];
@@ -240,7 +240,7 @@ internal sealed class CheckpointWeights : IWeightSource
 
     private void RefuseNonFinite(ReadOnlySpan<byte> bytes, TensorEntry tensor, long offsetBytes)
     {
-        if (!tensor.Type.IsPlainFloat() || uncheckedTensors.Contains(tensor.Name))
+        if (!refusesNonFinite || !tensor.Type.IsPlainFloat())
             return;
         if (NonFiniteWeights.FirstIn(bytes, checkpoint.PathOf(tensor), tensor, offsetBytes) is { } found)
         {
