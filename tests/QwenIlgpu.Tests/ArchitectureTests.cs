@@ -35,7 +35,8 @@ internal sealed class ArchitectureTests
         Assume.That(Directory.Exists(root), "the sources are not beside the tests (published run)");
         Dictionary<string, string> folderOfType = Directory.GetDirectories(root)
             .Where(d => Path.GetFileName(d) is not ("bin" or "obj"))
-            .SelectMany(d => Directory.GetFiles(d, "*.cs", SearchOption.AllDirectories).SelectMany(TypesIn).Select(t => (Type: t, Folder: Path.GetFileName(d))))
+            .SelectMany(d => Directory.GetFiles(d, "*.cs", SearchOption.AllDirectories).SelectMany(TypesIn)
+                .Select(t => (Type: t, Folder: Path.GetFileName(d))))
             .GroupBy(t => t.Type).ToDictionary(g => g.Key, g => g.First().Folder);
 
         foreach (string file in Directory.GetFiles(Path.Combine(root, folder), "*.cs", SearchOption.AllDirectories))
@@ -52,7 +53,8 @@ internal sealed class ArchitectureTests
 
     // Types of a namespace begin their lines.
     private static IEnumerable<string> TypesIn(string file) => System.Text.RegularExpressions.Regex.Matches(
-        File.ReadAllText(file), @"^(?:\w+ )*(?:class|struct|record|interface|enum) (?!struct\b|class\b)(\w+)", System.Text.RegularExpressions.RegexOptions.Multiline)
+        File.ReadAllText(file), @"^(?:\w+ )*(?:class|struct|record|interface|enum) (?!struct\b|class\b)(\w+)",
+        System.Text.RegularExpressions.RegexOptions.Multiline)
         .Select(m => m.Groups[1].Value).Distinct();
 
     private static string SourceRoot([CallerFilePath] string path = "") =>

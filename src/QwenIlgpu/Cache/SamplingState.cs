@@ -15,7 +15,7 @@ internal sealed class SamplingState
     private readonly ArrayView<int> ids;
     private readonly LogProbs logProbs;
 
-    /// <summary>For so many slots, the reserved one included, and steps of at most so many rows that draw and rows that are scored.</summary>
+    /// <summary>For so many slots, the reserved one included, and steps of at most so many rows that draw and that are scored.</summary>
     public SamplingState(
         ComputeDevice device, DeviceMemory memory, SamplingVocabulary vocabulary, int slots, int rows, int scoredRows)
     {

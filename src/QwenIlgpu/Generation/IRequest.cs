@@ -69,7 +69,7 @@ internal sealed class SequenceProgress(int[] ids, int prefillTokens, long cached
 
     public void Cancel() => cancelled = true;
 
-    /// <summary>Tokens of the next prefill step: at most so many, ending at a multiple of 64 or where prefill ends; 0 if neither fits.</summary>
+    /// <summary>Tokens of the next prefill step: at most so many, up to a multiple of 64 or the end of prefill; 0 if neither fits.</summary>
     public int NextRows(int budgetRows) => Rest <= budgetRows ? Rest : Math.Max(0, ((FedTokens + budgetRows) / 64 * 64) - FedTokens);
 
     /// <summary>A prefill step with this many of its tokens has been queued.</summary>

@@ -5,8 +5,8 @@ using QwenIlgpu.Kernels;
 namespace QwenIlgpu;
 
 /// <summary>
-/// What the host tells the device of sampling and hears of it: the launches that prepare a slot for a request, and what each step drew, read
-/// back into memory taken up front.
+/// What the host tells the device of sampling and hears of it: the launches that prepare a slot for a request, and what each step drew,
+/// read back into memory taken up front.
 /// </summary>
 internal sealed class Sampler
 {
@@ -58,7 +58,7 @@ internal sealed class Sampler
             RunWithList(admitted.Slot, admitted.AllowedIds, setMask);
     }
 
-    /// <summary>Queues the reading of what the step queued last drew in its first <paramref name="rows"/> logits rows, and scored.</summary>
+    /// <summary>Queues the reading of what the step queued last drew in its first <paramref name="rows"/> rows, and scored.</summary>
     public void ReadBack(StepResults results, int rows, int scoredRows)
     {
         results.Scores.Download(state.Scores.SubView(0, scoredRows), device.Stream);

@@ -1,6 +1,6 @@
 namespace QwenIlgpu;
 
-/// <summary>The steps in flight, in order: whose they are, and where on the host their results arrive. Its memory is taken up front.</summary>
+/// <summary>The steps in flight, in order: whose they are, and where on the host their results arrive.</summary>
 internal sealed class StepRing
 {
     private readonly QueuedStep[] places;

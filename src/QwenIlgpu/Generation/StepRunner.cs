@@ -39,7 +39,8 @@ internal sealed class StepRunner : IDisposable
         arenaMemory = new DeviceMemory(model.Device);
         try
         {
-            long stateBytes = DeviceMemory.Measure(model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity));
+            long stateBytes = DeviceMemory.Measure(
+                model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity));
             CacheBudget.Require(model.Device, capacity, stateBytes);
             memory.Reserve(stateBytes);
             State = new ModelState(model.Device, memory, model.Config, capacity);
@@ -208,7 +209,8 @@ internal sealed class StepRunner : IDisposable
         var graph = new OpGraph(shape.ToString());
         TensorRole residualRole = options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation;
         var ops = new Ops(
-            graph, model.Device.Loader, inputs, shape, sampling, tickets, residualRole, options.ScoreBlockRows, options.Tile, options.DeltaForm);
+            graph, model.Device.Loader, inputs, shape, sampling, tickets, residualRole, options.ScoreBlockRows, options.Tile,
+            options.DeltaForm);
         RecordedStep recorded = QwenGraph.Record(model.Weights, ops, state);
         graph.Plan();
         return (graph, recorded);
@@ -266,7 +268,7 @@ internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepField
 /// <param name="KeepsResiduals">Keep the residual stream of every layer readable after a run.</param>
 /// <param name="Graphs">Replay a step as one launch: on CUDA each decode shape, captured; on the CPU every shape.</param>
 /// <param name="StepsInFlight">Steps queued before the host waits for the oldest one's tokens, 1 or 2; 0: 2 on a GPU, 1 elsewhere.</param>
-/// <param name="ScoreBlockRows">Rows whose logits are there at a time where rows are scored; 0: as many as <see cref="Ops.MostLogitRows"/>.</param>
+/// <param name="ScoreBlockRows">Rows whose logits are there at a time where rows are scored; 0: <see cref="Ops.MostLogitRows"/>.</param>
 /// <param name="Tile">Of every prefill matmul whose format has it, whatever tables say; null leaves it to them.</param>
 /// <param name="DeltaForm">Of the delta rule in prefill by portable kernels.</param>
 internal sealed record StepRunnerOptions(

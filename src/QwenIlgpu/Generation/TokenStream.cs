@@ -3,8 +3,8 @@ using System.Threading.Tasks.Sources;
 namespace QwenIlgpu;
 
 /// <summary>
-/// The way of drawn tokens from the engine's thread to one reader. Its memory is taken when the request is admitted, so that from then on the
-/// engine neither allocates nor waits, however slow the reader is.
+/// The way of drawn tokens from the engine's thread to one reader. Its memory is taken when the request is admitted, so that from then on
+/// the engine neither allocates nor waits, however slow the reader is.
 /// </summary>
 internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSource, IThreadPoolWorkItem
 {

@@ -48,7 +48,7 @@ internal sealed class CheckpointWeights : IWeightSource
         return new ModelFootprint(measuring.AllocatedBytes, weights.BytesPerToken);
     }
 
-    /// <summary>A linear layer in the encoding of its module, or quantised on load where that was asked for and its use allows it.</summary>
+    /// <summary>A matrix in the encoding of its module, or quantised on load where that was asked for and its use allows it.</summary>
     public LinearWeight Matrix(MatrixModule module)
     {
         (string name, int rows, int columns) = (module.Name, module.Rows, module.Columns);

@@ -50,7 +50,8 @@ internal sealed partial class Ops
         graph.Add("delta_prefill", [mixed, b, a], [scratch, y], stateBytes, () => DeltaPrefill.Bind(
             loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights,
             new DeltaPrefillScratch(heads, mixed.Rows, Shape.Chunks, scratch.View.Data), state.State, state.ConvTail,
-            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks, y.View, SnapshotSlot),
+            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks, y.View,
+            SnapshotSlot),
             launches: DeltaPrefill.Launches, work: NodeWork.DeltaPrefill);
         return y;
     }

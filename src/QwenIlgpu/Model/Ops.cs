@@ -4,8 +4,8 @@ using QwenIlgpu.Kernels;
 namespace QwenIlgpu;
 
 /// <summary>
-/// The operations a model records with: each has a shape rule and its nodes, of the kernels that suit the device and the shape. The kernels'
-/// own host side checks the operands again when the graph is bound.
+/// The operations a model records with: each has a shape rule and its nodes, of the kernels that suit the device and the shape. The
+/// kernels' own host side checks the operands again when the graph is bound.
 /// </summary>
 internal sealed partial class Ops(
     OpGraph graph, KernelLoader loader, StepInputs inputs, StepShape shape, SamplingState sampling, ArrayView<int> tickets,
@@ -86,8 +86,8 @@ internal sealed partial class Ops(
     private Tensor Written(NormedRows x) => x.Pending is { } norm ? NormRows(new ResidualStream(x.Rows, null), norm).Y : x.Rows;
 
     private void Add(
-        string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind, long bytesPerContextToken = 0, long multiplyAdds = 0,
-        NodeWork work = NodeWork.Memory) =>
+        string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind, long bytesPerContextToken = 0,
+        long multiplyAdds = 0, NodeWork work = NodeWork.Memory) =>
         graph.Add(op, reads, writes, otherBytes, () => [bind()], bytesPerContextToken, multiplyAdds: multiplyAdds, work: work);
 
     private static DenseMatrix Dense(LinearWeight weight, string op) =>

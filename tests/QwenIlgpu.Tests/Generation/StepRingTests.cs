@@ -90,9 +90,9 @@ internal sealed class StepRingTests
     [TestCase(60, 6, 2)]
     public void PagesAreThoseOfWhatIsFed(int prompt, int maxTokens, int expectedPages)
     {
-        Assert.That(
-            new GenerationRequest(new int[prompt], maxTokens, new HashSet<int>(), Greedy, new TokenStream(maxTokens, -1)).Sequence.NeededPages,
-            Is.EqualTo(expectedPages));
+        var drawing = new GenerationRequest(new int[prompt], maxTokens, new HashSet<int>(), Greedy, new TokenStream(maxTokens, -1));
+
+        Assert.That(drawing.Sequence.NeededPages, Is.EqualTo(expectedPages));
         Assert.That(new ScoreRequest(new int[prompt + maxTokens]).Sequence.NeededPages, Is.EqualTo(expectedPages));
     }
 

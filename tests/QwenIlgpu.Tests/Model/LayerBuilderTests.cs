@@ -14,7 +14,8 @@ internal sealed class LayerBuilderTests
         using ComputeDevice device = ComputeDevice.OpenCpu();
         using var memory = new DeviceMemory(device) { IsMeasuring = true };
         QwenConfig config = checkpoint.Config;
-        var stored = new CheckpointWeights(checkpoint, device, memory, upload: null, new ModelOptions(), progress: null, CancellationToken.None);
+        var stored = new CheckpointWeights(
+            checkpoint, device, memory, upload: null, new ModelOptions(), progress: null, CancellationToken.None);
         var synthetic = new SyntheticWeights(device, memory, memory, HeadQuantization.None, seed: 1);
 
         (string, int, int)[] listed = [.. ModuleInventory.ModulesOf(config).Select(m => (m.Name, m.Rows, m.Columns))];
@@ -63,7 +64,8 @@ internal sealed class LayerBuilderTests
         return all.Select(w => (w.Name, w.Rows, w.Columns));
     }
 
-    private static LinearWeight[] Mlp(QwenLayer layer) => [layer.FeedForward.GateProj, layer.FeedForward.UpProj, layer.FeedForward.DownProj];
+    private static LinearWeight[] Mlp(QwenLayer layer) =>
+        [layer.FeedForward.GateProj, layer.FeedForward.UpProj, layer.FeedForward.DownProj];
 
     /// <summary>Writes down the tensors that are asked for.</summary>
     private sealed class Names : IWeightSource
