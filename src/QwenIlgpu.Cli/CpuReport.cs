@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using System.Text.Json.Nodes;
+using QwenIlgpu.Cli.Bench;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Cli;

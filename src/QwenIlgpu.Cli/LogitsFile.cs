@@ -26,11 +26,11 @@ internal sealed class LogitsFile(QwenModel model, PageType pageType)
         {
             MaxSequences = 1,
             ContextTokens = prompts.Max(p => p.Length),
-            PrefillChunkTokens = Math.Min(ScoreOutput.MostRows(model.Config.VocabSize), 512),
+            PrefillChunkTokens = Math.Min(Ops.MostLogitRows(model.Config.VocabSize), 512),
             PageType = pageType,
         }.Resolve(model.Config);
         using var runner = new StepRunner(model, capacity);
-        runner.State.SetPages(Slot, [.. Enumerable.Range(1, capacity.State.PagesPerSequence)]);
+        runner.State.SetPages(Slot, [.. Enumerable.Range(1, capacity.PagesPerSequence)]);
         foreach (int[] ids in prompts)
         {
             for (int position = 0; position < ids.Length; position += capacity.PrefillChunkTokens)

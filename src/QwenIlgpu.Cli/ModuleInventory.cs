@@ -1,3 +1,6 @@
+using ILGPU;
+using QwenIlgpu.Kernels;
+
 namespace QwenIlgpu.Cli;
 
 /// <summary>Linear modules of a checkpoint that share place, shape and encoding.</summary>
@@ -9,66 +12,48 @@ namespace QwenIlgpu.Cli;
 /// <param name="Bytes">What all of them take on disk.</param>
 internal sealed record ModuleGroup(string Kind, string Module, string Encoding, (int Rows, int Columns) Shape, int Count, long Bytes);
 
-/// <summary>Walks the linear modules that a configuration asks for and says how the checkpoint stores each.</summary>
-internal static class ModuleInventory
+/// <summary>Lists the modules that a model is built of and says how a checkpoint stores each; loads none.</summary>
+internal sealed class ModuleInventory : IWeightSource
 {
-    public static IReadOnlyList<ModuleGroup> Of(Checkpoint checkpoint)
+    private readonly List<MatrixModule> modules = [];
+
+    public static IReadOnlyList<ModuleGroup> Of(Checkpoint checkpoint) =>
+    [
+        .. ModulesOf(checkpoint.Config).Select(m => Describe(checkpoint, m))
+            .GroupBy(g => (g.Kind, g.Module, g.Encoding, g.Shape))
+            .Select(g => g.First() with { Count = g.Count(), Bytes = g.Sum(x => x.Bytes) }),
+    ];
+
+    /// <summary>The linear modules of a shape, in the order in which a token meets them.</summary>
+    public static IEnumerable<MatrixModule> ModulesOf(QwenConfig config)
     {
-        return
-        [
-            .. Modules(checkpoint.Config).Select(m => Describe(checkpoint, m))
-                .GroupBy(g => (g.Kind, g.Module, g.Encoding, g.Shape))
-                .Select(g => g.First() with { Count = g.Count(), Bytes = g.Sum(x => x.Bytes) }),
-        ];
+        var inventory = new ModuleInventory();
+        _ = new LayerBuilder(config, inventory).Build();
+        return inventory.modules.OrderBy(m => m.Use == MatrixUse.Head);
     }
 
-    private static ModuleGroup Describe(Checkpoint checkpoint, Module module)
+    public LinearWeight Matrix(MatrixModule module)
     {
-        (string encoding, long bytes) = checkpoint.Describe(module.Prefix + module.Name, module.Rows, module.Columns) switch
-        {
-            PlainModule plain => (plain.Weight.TypeName, plain.Weight.LengthBytes),
-            GptqModule gptq => (
-                $"GPTQ INT4, symmetric, groups of {gptq.GroupSize}, scales {gptq.Scales.TypeName}",
-                gptq.QWeight.LengthBytes + gptq.QZeros.LengthBytes + gptq.Scales.LengthBytes + (gptq.GIdx?.LengthBytes ?? 0)),
-            ModuleEncoding other => (other.GetType().Name, 0),
-        };
-        return new ModuleGroup(module.Kind, module.Name, encoding, (module.Rows, module.Columns), 1, bytes);
+        modules.Add(module);
+        return new LinearWeight(module.Name, new DenseMatrix(WeightType.Bf16, default, module.Rows, module.Columns));
     }
 
-    private static IEnumerable<Module> Modules(QwenConfig c)
-    {
-        yield return new("embedding", "", "embed_tokens", c.VocabSize, c.HiddenSize);
-        for (int i = 0; i < c.NumHiddenLayers; i++)
-        {
-            string layer = $"layers.{i}.";
-            IEnumerable<Module> mixer = c.LayerTypes[i] == LayerType.FullAttention ? Attention(c, layer) : DeltaNet(c, layer);
-            foreach (Module module in mixer)
-                yield return module;
-            yield return new("feed_forward", layer, "mlp.gate_proj", c.IntermediateSize, c.HiddenSize);
-            yield return new("feed_forward", layer, "mlp.up_proj", c.IntermediateSize, c.HiddenSize);
-            yield return new("feed_forward", layer, "mlp.down_proj", c.HiddenSize, c.IntermediateSize);
-        }
+    public ArrayView<float> Vector(string name, VectorUse use, params ReadOnlySpan<long> shape) => default;
 
-        if (!c.TieWordEmbeddings)
-            yield return new("lm_head", "", "lm_head", c.VocabSize, c.HiddenSize);
+    public RotaryView Rotary(QwenConfig config) => default;
+
+    private static ModuleGroup Describe(Checkpoint checkpoint, MatrixModule module)
+    {
+        ModuleEncoding encoding = checkpoint.Describe(module.Name, module.Rows, module.Columns);
+        string place = module.Scope is { } scope ? $"{scope.Part}.{module.ShortName}" : module.ShortName;
+        return new ModuleGroup(KindOf(module), place, encoding.Text, (module.Rows, module.Columns), 1, encoding.StoredBytes);
     }
 
-    private static IEnumerable<Module> Attention(QwenConfig c, string layer)
+    private static string KindOf(MatrixModule module) => module.Scope?.Part switch
     {
-        yield return new("attention", layer, "self_attn.q_proj", 2 * c.QueryWidth, c.HiddenSize);
-        yield return new("attention", layer, "self_attn.k_proj", c.KeyValueWidth, c.HiddenSize);
-        yield return new("attention", layer, "self_attn.v_proj", c.KeyValueWidth, c.HiddenSize);
-        yield return new("attention", layer, "self_attn.o_proj", c.HiddenSize, c.QueryWidth);
-    }
-
-    private static IEnumerable<Module> DeltaNet(QwenConfig c, string layer)
-    {
-        yield return new("delta_net", layer, "linear_attn.in_proj_qkv", c.LinearConvChannels, c.HiddenSize);
-        yield return new("delta_net", layer, "linear_attn.in_proj_z", c.LinearValueWidth, c.HiddenSize);
-        yield return new("delta_net", layer, "linear_attn.in_proj_b", c.LinearNumValueHeads, c.HiddenSize);
-        yield return new("delta_net", layer, "linear_attn.in_proj_a", c.LinearNumValueHeads, c.HiddenSize);
-        yield return new("delta_net", layer, "linear_attn.out_proj", c.HiddenSize, c.LinearValueWidth);
-    }
-
-    private sealed record Module(string Kind, string Prefix, string Name, int Rows, int Columns);
+        GatedAttention.ModuleName => "attention",
+        GatedDeltaNet.ModuleName => "delta_net",
+        FeedForward.Name => "feed_forward",
+        _ => module.Use == MatrixUse.Embedding ? "embedding" : "lm_head",
+    };
 }

@@ -14,12 +14,12 @@ internal sealed class ScoreCallsTests
         using var runner = new StepRunner(model, options.Resolve(model.Config));
         var scheduler = new Scheduler(runner);
         int[] ids = [.. Enumerable.Range(0, 5 * ChunkTokens).Select(i => i % 1000)];
-        var request = GenerationRequest.OfScores(ids, new TokenStream(ids.Length - 1, 0));
+        var request = new ScoreRequest(ids);
         scheduler.Enqueue(request);
         scheduler.Update();
         var steps = new List<DriverCall[]>();
         long allocated = 0;
-        while (!request.Retired)
+        while (!request.Sequence.Retired)
         {
             StandIn.Clear();
             long before = GC.GetAllocatedBytesForCurrentThread();

@@ -21,7 +21,7 @@ internal static class ReportCommand
         {
             var results = ResultFiles.Read(paths);
             Directory.CreateDirectory(directory);
-            Prediction prediction = Prediction.OfDecodeAsync(results.ReadBytesPerSecond ?? NodePlan.H100BytesPerSecond).GetAwaiter().GetResult();
+            Prediction prediction = Prediction.OfDecodeAsync(results.ReadBytesPerSecond ?? H100.BytesPerSecond).GetAwaiter().GetResult();
             string title = ValueOf("--title") ?? (results.Kernels.Count > 0 ? "Measurements" : "Qwen3.6-27B on an H100: predicted, not measured");
             foreach ((string name, string text) in new ReportPage(results, prediction, title).Write())
             {

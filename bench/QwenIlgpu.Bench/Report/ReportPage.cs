@@ -148,7 +148,8 @@ internal sealed class ReportPage(ResultFiles results, Prediction prediction, str
         }
     }
 
-    private static string Label(string scope, string op) => $"{NodePlan.AnyLayer(scope)} {op}".Trim();
+    // A node's scope with its layer left out: `layers.3.mlp` is `mlp`.
+    private static string Label(string scope, string op) => $"{scope[(scope.LastIndexOf('.') + 1)..]} {op}".Trim();
 
     private static string Shown(JsonNode? value, string unit = "") =>
         value is null ? NotMeasured : ((double)value).ToString("F1", CultureInfo.InvariantCulture) + unit;

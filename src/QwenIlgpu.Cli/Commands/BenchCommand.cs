@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using QwenIlgpu.Cli.Bench;
 
 namespace QwenIlgpu.Cli.Commands;
 

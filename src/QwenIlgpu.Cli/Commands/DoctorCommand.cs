@@ -142,7 +142,7 @@ internal static class DoctorCommand
         try
         {
             using Checkpoint checkpoint = Checkpoint.Open(directory);
-            ModelFootprint footprint = WeightLoader.Measure(checkpoint, cpuDevice, new ModelOptions());
+            ModelFootprint footprint = CheckpointWeights.Measure(checkpoint, cpuDevice, new ModelOptions());
             model["state"] = Opens;
             model["weight_bytes"] = checkpoint.WeightBytes;
             string runsOn = RunsOn(selection, gpuWorks, CpuChoice.Fits(footprint.WeightBytes, cpu.AvailableBytes));

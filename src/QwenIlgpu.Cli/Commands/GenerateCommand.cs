@@ -51,10 +51,11 @@ internal static class GenerateCommand
             await using QwenModel loaded = await model.LoadAsync(
                 parse, common, terminal, options, rendersMessages: !parse.GetValue(raw), cancellation).ConfigureAwait(false);
             LogitBiasOption.Check(options.Sampling?.LogitBias, loaded);
+            await using Engine engine = model.CreateEngine(parse, loaded, maxSequences: 1);
             int[] ids = parse.GetValue(raw)
                 ? loaded.Tokenize(text, parseSpecial: true)
-                : PromptIds(loaded, text, parse.GetValue(system), thinking: !parse.GetValue(noThinking));
-            await using Engine engine = model.CreateEngine(parse, loaded, maxSequences: 1);
+                : engine.IdsOf(
+                    Messages(text, parse.GetValue(system)), new ChatTemplateOptions { EnableThinking = !parse.GetValue(noThinking) });
             if (ids.Length > engine.ContextTokens)
             {
                 throw new ArgumentException(
@@ -82,12 +83,8 @@ internal static class GenerateCommand
         return text.Length > 0 ? text : throw new UsageException("the prompt is empty");
     }
 
-    private static int[] PromptIds(QwenModel model, string text, string? system, bool thinking)
-    {
-        List<PromptMessage> messages = system is null ? [] : [PromptMessage.System(system)];
-        messages.Add(PromptMessage.User(text));
-        return model.Tokenizer.Encode(model.Template.Render(messages, new ChatTemplateOptions { EnableThinking = thinking }));
-    }
+    private static PromptMessage[] Messages(string text, string? system) =>
+        system is null ? [PromptMessage.User(text)] : [PromptMessage.System(system), PromptMessage.User(text)];
 
     private static JsonObject ToJson(AnswerWriter answer, QwenModel model)
     {

@@ -55,7 +55,7 @@ internal static class PerplexityCommand
             {
                 MaxSequences = atOnce,
                 ContextTokens = tokens,
-                CacheTokens = checked(atOnce * RoundedToPages(tokens)),
+                CacheTokens = checked(atOnce * EngineCapacity.WholePages(tokens)),
                 PageType = model.PageTypeOf(parse),
             });
             long start = Stopwatch.GetTimestamp();
@@ -89,8 +89,6 @@ internal static class PerplexityCommand
 
     /// <summary>Windows of a context that share the engine, whose steps take so many tokens: what fills a step, within limits.</summary>
     public static int WindowsAtOnce(int context, int stepTokens) => Math.Clamp(stepTokens / context, FewestAtOnce, MostAtOnce);
-
-    private static int RoundedToPages(int tokens) => (tokens + Kernels.KvCache.PageTokens - 1) / Kernels.KvCache.PageTokens * Kernels.KvCache.PageTokens;
 
     private static async Task<Perplexity> MeasureAsync(
         Engine engine, int[] ids, IReadOnlyList<TextWindow> windows, int atOnce, Terminal terminal, CancellationToken cancellation)

@@ -13,7 +13,7 @@ internal sealed class ModelState
     private readonly HostBuffer<int> tableRow;
     private readonly DeviceEvent tableRowCopied;
 
-    public ModelState(ComputeDevice device, DeviceMemory memory, QwenConfig config, StateCapacity capacity)
+    public ModelState(ComputeDevice device, DeviceMemory memory, QwenConfig config, EngineCapacity capacity)
     {
         this.device = device;
         Capacity = capacity;
@@ -55,7 +55,7 @@ internal sealed class ModelState
             where T : unmanaged => new(keys, values, capacity.Pages, config.NumKeyValueHeads, config.HeadDim);
     }
 
-    public StateCapacity Capacity { get; }
+    public EngineCapacity Capacity { get; }
 
     /// <summary>[slots, pages per sequence]: page id of each 64-token block of each sequence.</summary>
     public Matrix<int> PageTable { get; }
@@ -80,12 +80,6 @@ internal sealed class ModelState
         tableRowCopied.Record(device.Stream);
     }
 }
-
-/// <summary>
-/// How much state is held. Slots and pages count the reserved one; RingRows are those of the ring that a conv tail is: the taps, and
-/// one more for every further row that one step adds to a sequence before any is taken back.
-/// </summary>
-internal sealed record StateCapacity(int Slots, int Pages, int PagesPerSequence, PageType PageType, DeltaStateType DeltaStateType = DeltaStateType.F32, int RingRows = 4);
 
 /// <summary>Pages of one attention layer, in the one element type they have.</summary>
 internal sealed record LayerPages(KvPages<float>? F32, KvPages<ushort>? Bf16);

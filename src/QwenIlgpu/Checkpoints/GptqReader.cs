@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace QwenIlgpu;
 
-/// <summary>Finds and checks the tensors of a GPTQ module, contents of <c>g_idx</c> and <c>qzeros</c> included.</summary>
+/// <summary>Finds and checks the tensors of a GPTQ module: names, types and shapes from headers, contents when they are loaded.</summary>
 internal static class GptqReader
 {
     // Stored is zero − 1: the symmetric zero 8 gives eight nibbles of 7.
@@ -29,9 +29,17 @@ internal static class GptqReader
         TensorEntry scales = checkpoint.Get($"{module}.scales", ScaleTypes, groups, outFeatures);
         TensorEntry? gIdx = checkpoint.Find($"{module}.g_idx");
         if (gIdx is not null)
-            RequireInOrder(checkpoint, checkpoint.Get($"{module}.g_idx", Words, inFeatures), groupSize);
-        RequireSymmetric(checkpoint, qzeros);
+            gIdx = checkpoint.Get($"{module}.g_idx", Words, inFeatures);
         return new GptqModule(qweight, qzeros, scales, gIdx, groupSize);
+    }
+
+    /// <summary>Reads <c>g_idx</c> and <c>qzeros</c>, which must hold what the packing assumes.</summary>
+    /// <exception cref="NotSupportedException">Inputs are out of order, or zero points are asymmetric.</exception>
+    public static void CheckContents(Checkpoint checkpoint, GptqModule module)
+    {
+        if (module.GIdx is { } gIdx)
+            RequireInOrder(checkpoint, gIdx, module.GroupSize);
+        RequireSymmetric(checkpoint, module.QZeros);
     }
 
     private static void RequireInOrder(Checkpoint checkpoint, TensorEntry gIdx, int groupSize) =>

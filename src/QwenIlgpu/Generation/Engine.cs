@@ -13,7 +13,6 @@ public sealed class Engine : IAsyncDisposable
 {
     private readonly QwenModel model;
     private readonly EngineLoop loop;
-    private readonly EngineCapacity capacity;
 
     /// <summary>Allocates caches and starts the engine's thread.</summary>
     /// <param name="model">The model; it must not be disposed before the engine.</param>
@@ -29,15 +28,15 @@ public sealed class Engine : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         this.model = model;
-        capacity = (options ?? new EngineOptions()).Resolve(model.Config, CacheBudget.DefaultBytes(model.Device));
-        loop = new EngineLoop(model, capacity, runnerOptions);
+        EngineCapacity wanted = (options ?? new EngineOptions()).Resolve(model.Config, CacheBudget.DefaultBytes(model.Device));
+        loop = new EngineLoop(model, wanted, runnerOptions);
     }
 
     /// <summary>Longest sequence in tokens, prompt and answer together.</summary>
-    public int ContextTokens => capacity.ContextTokens;
+    public int ContextTokens => loop.Capacity.ContextTokens;
 
     /// <summary>Tokens of attention cache that all live sequences share.</summary>
-    public int CacheTokens => capacity.CacheTokens;
+    public int CacheTokens => loop.Capacity.CacheTokens;
 
     /// <summary>Most prompt tokens of one prefill step: what was asked for, or what the memory allowed.</summary>
     public int PrefillChunkTokens => loop.Capacity.PrefillChunkTokens;
@@ -78,8 +77,8 @@ public sealed class Engine : IAsyncDisposable
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(
         IReadOnlyList<PromptMessage> messages, ChatTemplateOptions? template = null, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
-        PromptMessage[] conversation = PromptMessage.CopyChecked(messages, nameof(messages));
-        return Generate(model.Tokenizer.Encode(Render(conversation, template, nameof(messages))), nameof(messages), options, cancellationToken);
+        int[] ids = IdsOf(messages, template);
+        return Generate(ids, nameof(messages), options, cancellationToken);
     }
 
     /// <summary>
@@ -112,10 +111,17 @@ public sealed class Engine : IAsyncDisposable
         ResolvedSampling sampling = ResolvedSampling.Resolve(
             options.Sampling, model.GenerationConfig, model.VocabularySize, model.HasToken,
             () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))));
-        int maxTokens = Math.Min(options.MaxTokens, capacity.ContextTokens - promptIds.Length + 1);
+        int maxTokens = Math.Min(options.MaxTokens, ContextTokens - promptIds.Length + 1);
         IReadOnlySet<int> endIds = options.IgnoreEos ? FrozenSet<int>.Empty : model.EndIds;
         loop.ThrowIfStopped();
         return ReadAsync(promptIds, maxTokens, endIds, sampling, options.StopStrings, cancellationToken);
+    }
+
+    /// <summary>Token ids of a conversation, as it is generated from.</summary>
+    internal int[] IdsOf(IReadOnlyList<PromptMessage> messages, ChatTemplateOptions? template)
+    {
+        PromptMessage[] conversation = PromptMessage.CopyChecked(messages, nameof(messages));
+        return model.Tokenizer.Encode(Render(conversation, template, nameof(messages)));
     }
 
     private RenderedPrompt Render(PromptMessage[] messages, ChatTemplateOptions? template, string parameter)
@@ -136,11 +142,12 @@ public sealed class Engine : IAsyncDisposable
     {
         if (ids.Length == 0)
             throw new ArgumentException("the prompt is empty; generation needs at least one token", parameter);
-        if (ids.Length > capacity.ContextTokens)
+        if (ids.Length > ContextTokens)
         {
             throw new ArgumentException(
-                $"the prompt has {ids.Length} tokens, the context {capacity.ContextTokens}; shorten it or raise {nameof(EngineOptions.ContextTokens)}", parameter);
+                $"the prompt has {ids.Length} tokens, the context {ContextTokens}; shorten it or raise {nameof(EngineOptions.ContextTokens)}", parameter);
         }
+
 
         int bad = Array.FindIndex(ids, id => !model.HasToken(id));
         if (bad >= 0)
@@ -153,14 +160,13 @@ public sealed class Engine : IAsyncDisposable
 
     private async Task<float[]> ReadScoresAsync(int[] ids, CancellationToken cancellationToken)
     {
-        var stream = new TokenStream(ids.Length - 1, 0);
-        var request = GenerationRequest.OfScores(ids, stream);
+        var request = new ScoreRequest(ids);
         cancellationToken.ThrowIfCancellationRequested();
         loop.Submit(request);
         using CancellationTokenRegistration registration = cancellationToken.Register(() => loop.Cancel(request, new OperationCanceledException(cancellationToken)));
         try
         {
-            return await stream.AllLogProbsAsync().ConfigureAwait(false);
+            return await request.Scores.ConfigureAwait(false);
         }
         catch (NonFiniteLogitsException e)
         {

@@ -7,7 +7,7 @@ namespace QwenIlgpu;
 /// <summary>The engine's thread: admits, steps, retires, until disposed or until the device fails.</summary>
 internal sealed class EngineLoop : IAsyncDisposable
 {
-    private readonly ConcurrentQueue<GenerationRequest> submitted = new();
+    private readonly ConcurrentQueue<IRequest> submitted = new();
     private readonly SemaphoreSlim work = new(0);
     private readonly TaskCompletionSource started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -46,14 +46,14 @@ internal sealed class EngineLoop : IAsyncDisposable
     }
 
     /// <summary>Hands a request to the engine's thread, or refuses it where too many have not ended.</summary>
-    public void Submit(GenerationRequest request)
+    public void Submit(IRequest request)
     {
         lock (gate)
         {
             ThrowIfStopped();
             if (!seats.TryTake())
                 throw new EngineQueueFullException(Capacity.MaxSequences, Capacity.MaxQueuedRequests);
-            request.Stream.Sit(seats);
+            request.Sit(seats);
             submitted.Enqueue(request);
         }
 
@@ -61,10 +61,10 @@ internal sealed class EngineLoop : IAsyncDisposable
     }
 
     /// <summary>Ends a request: its reader sees the error at once, its slot and pages are free before the next step.</summary>
-    public void Cancel(GenerationRequest request, Exception error)
+    public void Cancel(IRequest request, Exception error)
     {
-        request.Cancel();
-        request.Stream.Fail(error);
+        request.Sequence.Cancel();
+        request.Fail(error);
         work.Release();
     }
 
@@ -86,7 +86,7 @@ internal sealed class EngineLoop : IAsyncDisposable
             started.SetResult();
             while (!stopping)
             {
-                while (submitted.TryDequeue(out GenerationRequest? request))
+                while (submitted.TryDequeue(out IRequest? request))
                     scheduler.Enqueue(request);
                 scheduler.Update();
                 long before = GC.GetAllocatedBytesForCurrentThread();
@@ -134,13 +134,13 @@ internal sealed class EngineLoop : IAsyncDisposable
 
     private void EndAll(Scheduler? scheduler, Exception error)
     {
-        foreach (GenerationRequest request in scheduler?.All ?? [])
-            request.Stream.Fail(error);
+        foreach (IRequest request in scheduler?.All ?? [])
+            request.Fail(error);
         lock (gate)
         {
             stopping = true;
-            while (submitted.TryDequeue(out GenerationRequest? request))
-                request.Stream.Fail(error);
+            while (submitted.TryDequeue(out IRequest? request))
+                request.Fail(error);
         }
     }
 }

@@ -47,7 +47,7 @@ public sealed record EngineOptions
     // Beyond it a step takes no less time a token, and what waits for it longer.
     private const int MaxPrefillChunkTokens = 8192;
 
-    /// <summary>Every default filled in; the cache's as far as <paramref name="cacheBudgetBytes"/> go.</summary>
+    /// <summary>Every default filled in but that of a prefill step; the cache's as far as <paramref name="cacheBudgetBytes"/> go.</summary>
     internal EngineCapacity Resolve(QwenConfig config, long cacheBudgetBytes = long.MaxValue)
     {
         const int PageTokens = Kernels.KvCache.PageTokens;
@@ -64,8 +64,8 @@ public sealed record EngineOptions
         Require(Enum.IsDefined(DeltaStateType), nameof(DeltaStateType), DeltaStateType, "F32 or F16");
         int context = ContextTokens == 0 ? Math.Min(config.MaxPositionEmbeddings, 32_768) : ContextTokens;
         Require(CacheTokens == 0 || CacheTokens >= context, nameof(CacheTokens), CacheTokens, $"at least ContextTokens ({context}), or 0 for the default");
-        long pagesPerSequence = ((long)context + PageTokens - 1) / PageTokens;
-        long pages = ((long)CacheTokens + PageTokens - 1) / PageTokens;
+        long pagesPerSequence = EngineCapacity.PagesOf(context);
+        long pages = EngineCapacity.PagesOf(CacheTokens);
         if (CacheTokens == 0)
         {
             long pageBytes = PageTokens * Math.Max(1, config.KvBytesPerToken(PageType == PageType.F32 ? sizeof(float) : sizeof(ushort)));
@@ -73,8 +73,8 @@ public sealed record EngineOptions
         }
 
         return new EngineCapacity(
-            context, PrefillChunkTokens, ActivationBytes, MaxSequences, MaxQueuedRequests,
-            new StateCapacity(MaxSequences + 1, (int)Math.Min(pages + 1, int.MaxValue), (int)pagesPerSequence, PageType, DeltaStateType));
+            context, MaxSequences, MaxQueuedRequests, (int)Math.Min(pages + 1, int.MaxValue), PageType, DeltaStateType, PrefillChunkTokens,
+            ActivationBytes);
     }
 
     private static void Require<T>(bool holds, string option, T value, string rule, string parameter = "options")
@@ -82,12 +82,4 @@ public sealed record EngineOptions
         if (!holds)
             throw new ArgumentOutOfRangeException(parameter, $"{option} is {value}; it must be {rule}");
     }
-}
-
-/// <summary>An engine's capacity with every default filled in, but for those of the prefill step where they are 0.</summary>
-internal sealed record EngineCapacity(
-    int ContextTokens, int PrefillChunkTokens, long ActivationBytes, int MaxSequences, int MaxQueuedRequests, StateCapacity State)
-{
-    /// <summary>Tokens that the pages hold, without the reserved one.</summary>
-    public int CacheTokens => (int)Math.Min((State.Pages - 1L) * Kernels.KvCache.PageTokens, int.MaxValue);
 }

@@ -14,45 +14,43 @@ internal sealed class Scheduler
     private readonly StepRunner runner;
     private readonly NumberPool slots;
     private readonly NumberPool pages;
-    private readonly List<GenerationRequest> waiting = [];
-    private readonly List<GenerationRequest> live = [];
+    private readonly List<IRequest> waiting = [];
+    private readonly List<IRequest> live = [];
     private readonly StepSequence[] prefillSequences;
     private readonly int[] decodeSlots;
-    private readonly QueuedStep[] ring;
-    private long queuedSteps;
-    private long collectedSteps;
+    private readonly StepRing ring;
     private bool lastWasPrefill;
 
     public Scheduler(StepRunner runner)
     {
         this.runner = runner;
-        slots = new NumberPool(runner.Capacity.State.Slots);
-        pages = new NumberPool(runner.Capacity.State.Pages);
+        slots = new NumberPool(runner.Capacity.Slots);
+        pages = new NumberPool(runner.Capacity.Pages);
         prefillSequences = new StepSequence[runner.Capacity.MaxSequences];
         decodeSlots = new int[runner.Capacity.MaxSequences];
-        ring = [.. Enumerable.Range(0, runner.StepsInFlight).Select(_ => new QueuedStep(runner.Capacity.MaxSequences))];
+        ring = runner.Ring;
     }
 
     /// <summary>Requests that are live or waiting.</summary>
     public int Count => live.Count + waiting.Count;
 
-    public IEnumerable<GenerationRequest> All => live.Concat(waiting);
+    public IEnumerable<IRequest> All => live.Concat(waiting);
 
-    public void Enqueue(GenerationRequest request) => waiting.Add(request);
+    public void Enqueue(IRequest request) => waiting.Add(request);
 
     /// <summary>Frees what cancelled requests hold and admits waiting ones; allocates only when it admits.</summary>
     public void Update()
     {
         for (int i = live.Count - 1; i >= 0; i--)
         {
-            if (live[i].Cancelled)
+            if (live[i].Sequence.Cancelled)
                 Retire(live[i]);
         }
 
-        waiting.RemoveAll(static request => request.Cancelled);
+        waiting.RemoveAll(static request => request.Sequence.Cancelled);
         while (waiting.Count > 0 && slots.Available > 0)
         {
-            GenerationRequest next = waiting[0];
+            SequenceProgress next = waiting[0].Sequence;
             if (pages.Available < next.NeededPages)
             {
                 if (!next.IsReportedWaiting)
@@ -61,8 +59,9 @@ internal sealed class Scheduler
                 return;
             }
 
+            IRequest admitted = waiting[0];
             waiting.RemoveAt(0);
-            Admit(next);
+            Admit(admitted);
         }
     }
 
@@ -70,8 +69,8 @@ internal sealed class Scheduler
     public bool Step()
     {
         bool queued = Queue();
-        long inFlight = queuedSteps - collectedSteps;
-        if (inFlight == ring.Length || (inFlight > 0 && !queued))
+        int inFlight = ring.InFlight;
+        if (ring.IsFull || (inFlight > 0 && !queued))
             Collect();
         return queued || inFlight > 0;
     }
@@ -80,41 +79,41 @@ internal sealed class Scheduler
     {
         bool prefilling = false;
         bool decoding = false;
-        foreach (GenerationRequest request in live)
+        foreach (IRequest request in live)
         {
-            prefilling |= request.Prefilling;
+            prefilling |= request.Sequence.Prefilling;
             decoding |= request.Decoding;
         }
 
         if (!prefilling && !decoding)
             return false;
         lastWasPrefill = prefilling && !(decoding && lastWasPrefill);
-        int place = (int)(queuedSteps % ring.Length);
-        QueuedStep step = ring[place];
-        step.Clear();
+        QueuedStep step = ring.Next();
         if (lastWasPrefill && !QueuePrefill(step))
             return true;
         if (!lastWasPrefill)
             QueueDecode(step);
-        if (step.Count + step.ScoredRows > 0)
-            runner.Sampler.ReadBack(place, step.Count, step.ScoredRows);
-        queuedSteps++;
+        if (step.HasResults)
+            runner.Sampler.ReadBack(step.Results, step.DrawnRows, step.ScoredRows);
+        ring.Queue();
         return true;
     }
 
-    private void Admit(GenerationRequest request)
+    private void Admit(IRequest request)
     {
+        SequenceProgress sequence = request.Sequence;
+
         // Live before the device is asked for anything: if it fails, the request ends with all others.
         live.Add(request);
-        request.Slot = slots.Take();
+        sequence.Slot = slots.Take();
         SlotContents? contents;
         try
         {
-            request.Pages = new int[request.NeededPages];
-            for (int block = 0; block < request.Pages.Length; block++)
-                request.Pages[block] = pages.Take();
-            request.Stream.Begin(Stopwatch.GetTimestamp());
-            contents = request.Scores ? null : runner.Sampler.ContentsOf(request);
+            sequence.Pages = new int[sequence.NeededPages];
+            for (int block = 0; block < sequence.Pages.Length; block++)
+                sequence.Pages[block] = pages.Take();
+            request.Begin(Stopwatch.GetTimestamp());
+            contents = request is GenerationRequest generation ? runner.Sampler.ContentsOf(generation) : null;
         }
 #pragma warning disable CA1031 // Whatever it is, it is this request's own.
         catch (Exception e)
@@ -124,25 +123,26 @@ internal sealed class Scheduler
             return;
         }
 
-        runner.State.SetPages(request.Slot, request.Pages);
+        runner.State.SetPages(sequence.Slot, sequence.Pages);
         if (contents is not null)
             runner.Sampler.Admit(contents);
     }
 
-    private void EndAlone(GenerationRequest request, Exception error)
+    private void EndAlone(IRequest request, Exception error)
     {
         Retire(request);
-        request.Stream.Fail(error);
+        request.Fail(error);
     }
 
-    private void Retire(GenerationRequest request)
+    private void Retire(IRequest request)
     {
-        if (request.Retired)
+        SequenceProgress sequence = request.Sequence;
+        if (sequence.Retired)
             return;
         live.Remove(request);
-        request.Retired = true;
-        slots.Return(request.Slot);
-        foreach (int page in request.Pages)
+        sequence.Retired = true;
+        slots.Return(sequence.Slot);
+        foreach (int page in sequence.Pages)
             pages.Return(page);
     }
 
@@ -153,8 +153,8 @@ internal sealed class Scheduler
         int budgetRows = runner.Capacity.PrefillChunkTokens;
         for (int i = 0; i < live.Count; i++)
         {
-            GenerationRequest request = live[i];
-            if (!request.Prefilling)
+            IRequest request = live[i];
+            if (!request.Sequence.Prefilling)
                 continue;
             StepSequence sequence;
             try
@@ -175,11 +175,7 @@ internal sealed class Scheduler
                 break;
             budgetRows -= sequence.Tokens.Length;
             prefillSequences[count++] = sequence;
-            request.QueuedPrefill(sequence.Tokens.Length);
-            if (request.Scores)
-                step.AddScored(request, sequence.Targets.Length);
-            else if (sequence.Logits != LogitsWanted.None)
-                step.Add(request);
+            request.QueuedPrefill(sequence, step);
         }
 
         if (count > 0)
@@ -189,43 +185,39 @@ internal sealed class Scheduler
 
     private void QueueDecode(QueuedStep step)
     {
-        foreach (GenerationRequest request in live)
+        foreach (IRequest request in live)
         {
-            if (!request.Decoding)
+            if (request is not GenerationRequest { Decoding: true } generation)
                 continue;
-            decodeSlots[step.Count] = request.Slot;
-            request.QueuedDecode();
-            step.Add(request);
+            decodeSlots[step.DrawnRows] = generation.Sequence.Slot;
+            generation.QueuedDraw(step);
         }
 
-        runner.RunDecode(decodeSlots.AsSpan(0, step.Count));
+        runner.RunDecode(decodeSlots.AsSpan(0, step.DrawnRows));
     }
 
     private void Collect()
     {
-        int place = (int)(collectedSteps++ % ring.Length);
-        QueuedStep step = ring[place];
-        if (step.Count + step.ScoredRows == 0)
+        QueuedStep step = ring.Take();
+        if (!step.HasResults)
             return;
-        DrawnTokens drawn = runner.Sampler.Drawn(place);
+        step.Results.Arrived.Wait();
         long timestamp = Stopwatch.GetTimestamp();
-        for (int row = 0; row < step.Count; row++)
-            Deliver(step[row], row, default, drawn, timestamp);
-        foreach (ScoredPart part in step.Scored)
-            Deliver(part.Request, 0, part, drawn, timestamp);
+        foreach (ref readonly StepPart part in step.Parts)
+            Deliver(part, step.Results, timestamp);
     }
 
-    private void Deliver(GenerationRequest request, int row, ScoredPart part, DrawnTokens drawn, long timestamp)
+    private void Deliver(in StepPart part, StepResults results, long timestamp)
     {
-        if (request.Retired)
+        IRequest request = part.Request;
+        if (request.Sequence.Retired)
             return;
         try
         {
-            FinishReason? end = request.Scores ? TakeScores(part, drawn) : TakeToken(request, row, drawn, timestamp);
-            if (end is not { } reason)
+            if (!request.Take(results, part.FirstRow, part.Rows, timestamp))
                 return;
             Retire(request);
-            request.Stream.Complete(reason);
+            request.Complete();
         }
 #pragma warning disable CA1031 // Whatever it is, it is this request's own.
         catch (Exception e)
@@ -233,34 +225,5 @@ internal sealed class Scheduler
         {
             EndAlone(request, e);
         }
-    }
-
-    private static FinishReason? TakeScores(ScoredPart part, DrawnTokens drawn)
-    {
-        ReadOnlySpan<float> scores = drawn.Scores.Span.Slice(part.FirstRow, part.Rows);
-        for (int i = 0; i < scores.Length; i++)
-        {
-            if (float.IsNaN(scores[i]))
-                throw new NonFiniteLogitsException(part.Request.ScoredTokens + i + 1);
-        }
-
-        part.Request.Stream.Write(scores);
-        return part.Request.AcceptScores(part.Rows) ? FinishReason.Length : null;
-    }
-
-    private static FinishReason? TakeToken(GenerationRequest request, int row, DrawnTokens drawn, long timestamp)
-    {
-        int id = drawn.Ids.Span[row];
-        if (id == Kernels.Sampling.NonFinite)
-            throw new NonFiniteLogitsException(request.PromptIds.Length + request.GeneratedTokens);
-        if (id == Kernels.Sampling.NothingDrawn)
-        {
-            throw new InvalidOperationException(
-                $"no token can be drawn after {request.GeneratedTokens} tokens: LogitBias and AllowedTokenIds forbid every one");
-        }
-
-        FinishReason? end = request.Accept(id);
-        drawn.Write(row, request.Stream, timestamp);
-        return end;
     }
 }

@@ -26,7 +26,7 @@ internal sealed record SlotContents(
     public static SlotContents Of(GenerationRequest request, int vocabularySize, IReadOnlyList<int> idsWithoutToken, int slots)
     {
         const string Op = "admission";
-        Require.Below(Op, "slot", [request.Slot], slots);
+        Require.Below(Op, "slot", [request.Sequence.Slot], slots);
         SlotParameters parameters = request.Sampling.ToSlotParameters();
         int[] biasIds = [.. request.Sampling.LogitBias?.Keys ?? []];
         float[] biases = [.. request.Sampling.LogitBias?.Values ?? []];
@@ -40,10 +40,10 @@ internal sealed record SlotContents(
             parameters.Flags |= SlotParameters.HasMask;
         }
 
-        Require.Below(Op, "prompt id", request.PromptIds, vocabularySize);
+        Require.Below(Op, "prompt id", request.Sequence.Ids, vocabularySize);
         Require.Below(Op, "id with a bias", biasIds, vocabularySize);
         Require.Below(Op, "allowed id", allowed, vocabularySize);
         return new SlotContents(
-            request.Slot, request.PromptIds, request.MaxTokens, request.EndIds.Count > 0, parameters, biasIds, biases, allowed);
+            request.Sequence.Slot, request.Sequence.Ids, request.MaxTokens, request.EndIds.Count > 0, parameters, biasIds, biases, allowed);
     }
 }

@@ -18,6 +18,7 @@ internal sealed class StepRunner : IDisposable
     private readonly QwenModel model;
     private readonly DeviceMemory memory;
     private readonly StepInputs inputs;
+    private readonly SamplingState sampling;
 
     // Groups of one launch that gather each other's partial sums draw one each. Zero between launches, so all launches share them.
     private readonly ArrayView<int> tickets;
@@ -38,10 +39,11 @@ internal sealed class StepRunner : IDisposable
         arenaMemory = new DeviceMemory(model.Device);
         try
         {
-            long stateBytes = DeviceMemory.Measure(model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity.State));
+            long stateBytes = DeviceMemory.Measure(
+                model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity));
             CacheBudget.Require(model.Device, capacity, stateBytes);
             memory.Reserve(stateBytes);
-            State = new ModelState(model.Device, memory, model.Config, capacity.State);
+            State = new ModelState(model.Device, memory, model.Config, capacity);
             uploadedSlots = new List<int>(capacity.MaxSequences);
             int mostTokens = capacity.PrefillChunkTokens != 0 ? capacity.PrefillChunkTokens : PrefillBudget.MostTokens(model.Device);
             int rows = Math.Max(mostTokens, capacity.MaxSequences);
@@ -51,8 +53,10 @@ internal sealed class StepRunner : IDisposable
                 StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), Samples: true, ScoredRows: rows, Snapshots: true)));
             int[] needs = [DecodePlan.MaxTickets, PrefillPlan.MaxTickets(rows), DecodeAttention.Tickets(sequences, model.Config.NumKeyValueHeads)];
             tickets = memory.AllocateZeroed<int>(needs.Max());
-            StepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
-            Sampler = new Sampler(model, memory, capacity.State.Slots, sequences, rows, capacity.ContextTokens, StepsInFlight);
+            int stepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
+            sampling = new SamplingState(model.Device, memory, model.SamplingVocabulary, capacity.Slots, sequences, rows);
+            Sampler = new Sampler(model, memory, sampling, capacity.ContextTokens);
+            Ring = new StepRing(memory, stepsInFlight, capacity.MaxSequences, sequences, rows);
             long budgetBytes = capacity.ActivationBytes != 0 ? capacity.ActivationBytes : PrefillBudget.Bytes(model.Device);
             PrefillBudget budget = PrefillBudget.Fit(
                 capacity, mostTokens, budgetBytes, shape => Record(shape).Graph.ArenaBytes);
@@ -78,8 +82,8 @@ internal sealed class StepRunner : IDisposable
 
     public Sampler Sampler { get; }
 
-    /// <summary>Steps queued before the host waits for the oldest one's tokens.</summary>
-    public int StepsInFlight { get; }
+    /// <summary>The steps in flight.</summary>
+    public StepRing Ring { get; }
 
     /// <summary>Device memory of the activations.</summary>
     public long ArenaBytes => arenaMemory.AllocatedBytes;
@@ -105,10 +109,10 @@ internal sealed class StepRunner : IDisposable
     {
         foreach (ref readonly StepSequence sequence in sequences)
             Check(sequence);
-        StepShape shape = StepPacking.ShapeOf(kind, sequences, samples && kind == StepKind.Prefill);
+        StepShape shape = StepShape.Of(kind, sequences, samples && kind == StepKind.Prefill);
         BoundStep step = GraphOf(shape);
         model.Device.Bind();
-        StepPacking.Fill(inputs, step.Fields, shape, sequences);
+        inputs.Fill(step.Fields, shape, sequences);
         inputs.Upload(step.Fields);
         uploadedSlots.Clear();
         Run(step);
@@ -123,7 +127,7 @@ internal sealed class StepRunner : IDisposable
         model.Device.Bind();
         if (!CollectionsMarshal.AsSpan(uploadedSlots).SequenceEqual(slots))
         {
-            StepPacking.FillSlots(inputs, step.Fields, shape, slots);
+            inputs.FillSlots(step.Fields, shape, slots);
             inputs.Upload(step.Fields);
             uploadedSlots.Clear();
             uploadedSlots.AddRange(slots);
@@ -140,7 +144,7 @@ internal sealed class StepRunner : IDisposable
     public float[] ReadScores(BoundStep step)
     {
         var values = new float[step.Fields.ScoredRow.Length];
-        Sampler.Scores.SubView(0, values.Length).CopyToCPU(model.Device.Stream, values);
+        sampling.Scores.SubView(0, values.Length).CopyToCPU(model.Device.Stream, values);
         model.Device.Synchronize();
         return values;
     }
@@ -159,15 +163,15 @@ internal sealed class StepRunner : IDisposable
     {
         if (graphs.TryGetValue(shape, out BoundStep? known))
             return known;
-        int mostRows = ScoreOutput.MostRows(model.Config.VocabSize);
+        int mostRows = Ops.MostLogitRows(model.Config.VocabSize);
         Require.That(
             "step", shape.LogitRows <= mostRows,
             $"{shape.LogitRows} rows of logits are asked for, at most {mostRows} of {model.Config.VocabSize} are kept at once");
-        (OpGraph graph, RecordedStep recorded, StepFields fields) = Record(shape);
+        (OpGraph graph, RecordedStep recorded) = Record(shape);
         GrowArena(graph.ArenaBytes);
         graph.Bind(arena);
         tickets.MemSetToZero(model.Device.Stream);          // a launch that was cut short may have left some drawn
-        var step = new BoundStep(graph, recorded, fields, RunnerOf(graph, shape));
+        var step = new BoundStep(graph, recorded, new StepFields(shape), RunnerOf(graph, shape));
         if (shape.Kind == StepKind.Prefill)
         {
             if (prefillShapes.Count == MaxPrefillGraphs)
@@ -197,7 +201,23 @@ internal sealed class StepRunner : IDisposable
         }
     }
 
-    private RecordedGraph Record(StepShape shape) => RecordedGraph.Of(model, inputs, Sampler, State, shape, options, tickets);
+    /// <summary>Records and plans a step of a model; nothing is bound.</summary>
+    public static (OpGraph Graph, RecordedStep Recorded) Record(
+        QwenModel model, StepInputs inputs, SamplingState sampling, ModelState state, StepShape shape, StepRunnerOptions options,
+        ArrayView<int> tickets)
+    {
+        var graph = new OpGraph(shape.ToString());
+        TensorRole residualRole = options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation;
+        var ops = new Ops(
+            graph, model.Device.Loader, inputs, shape, sampling, tickets, residualRole, options.ScoreBlockRows, options.Tile,
+            options.DeltaForm);
+        RecordedStep recorded = QwenGraph.Record(model.Weights, ops, state);
+        graph.Plan();
+        return (graph, recorded);
+    }
+
+    private (OpGraph Graph, RecordedStep Recorded) Record(StepShape shape) =>
+        Record(model, inputs, sampling, State, shape, options, tickets);
 
     private void Run(BoundStep step)
     {
@@ -248,7 +268,7 @@ internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepField
 /// <param name="KeepsResiduals">Keep the residual stream of every layer readable after a run.</param>
 /// <param name="Graphs">Replay a step as one launch: on CUDA each decode shape, captured; on the CPU every shape.</param>
 /// <param name="StepsInFlight">Steps queued before the host waits for the oldest one's tokens, 1 or 2; 0: 2 on a GPU, 1 elsewhere.</param>
-/// <param name="ScoreBlockRows">Rows whose logits are there at a time where rows are scored; 0: as many as <see cref="ScoreOutput.MostRows"/>.</param>
+/// <param name="ScoreBlockRows">Rows whose logits are there at a time where rows are scored; 0: <see cref="Ops.MostLogitRows"/>.</param>
 /// <param name="Tile">Of every prefill matmul whose format has it, whatever tables say; null leaves it to them.</param>
 /// <param name="DeltaForm">Of the delta rule in prefill by portable kernels.</param>
 internal sealed record StepRunnerOptions(

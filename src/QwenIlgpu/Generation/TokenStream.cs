@@ -1,11 +1,10 @@
-using System.Runtime.ExceptionServices;
 using System.Threading.Tasks.Sources;
 
 namespace QwenIlgpu;
 
 /// <summary>
-/// The way of drawn tokens, or of the scores of given ones, from the engine's thread to one reader. Its memory is taken when the request is
-/// admitted, so that from then on the engine neither allocates nor waits, however slow the reader is.
+/// The way of drawn tokens from the engine's thread to one reader. Its memory is taken when the request is admitted, so that from then on
+/// the engine neither allocates nor waits, however slow the reader is.
 /// </summary>
 internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSource, IThreadPoolWorkItem
 {
@@ -70,16 +69,6 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
         }
     }
 
-    /// <summary>Engine: adds log-probabilities of tokens that the reader knows; it waits for the last.</summary>
-    public void Write(ReadOnlySpan<float> logProb)
-    {
-        lock (gate)
-        {
-            logProb.CopyTo(logProbs.AsSpan(written));
-            written += logProb.Length;
-        }
-    }
-
     public void Complete(FinishReason reason) => End(reason, null);
 
     public void Fail(Exception error) => End(FinishReason, error);
@@ -112,16 +101,6 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
             waiting = true;
             return new ValueTask(this, signal.Version);
         }
-    }
-
-    /// <summary>Reader: every log-probability, once the stream has ended.</summary>
-    public async ValueTask<float[]> AllLogProbsAsync()
-    {
-        while (!Completed)
-            await WaitAsync(capacity).ConfigureAwait(false);
-        if (Error is not null)
-            ExceptionDispatchInfo.Throw(Error);
-        return logProbs;
     }
 
     /// <summary>Reader: a token that is there.</summary>

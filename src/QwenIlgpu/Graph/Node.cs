@@ -1,3 +1,4 @@
+using System.Globalization;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
@@ -7,11 +8,11 @@ namespace QwenIlgpu;
 /// how to bind its launches once memory is planned.
 /// </summary>
 internal sealed class Node(
-    string scope, string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind, long bytesPerContextToken = 0,
-    int launches = 1, PrefillShape? matMul = null, long multiplyAdds = 0)
+    LayerScope? scope, string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind, long bytesPerContextToken = 0,
+    int launches = 1, PrefillShape? matMul = null, long multiplyAdds = 0, NodeWork work = NodeWork.Memory)
 {
-    /// <summary>Where in the model the node was recorded, such as <c>layers.3.self_attn</c>.</summary>
-    public string Scope { get; } = scope;
+    /// <summary>Where in the layers the node was recorded; null before and behind them.</summary>
+    public LayerScope? Scope { get; } = scope;
 
     public string Op { get; } = op;
 
@@ -38,6 +39,9 @@ internal sealed class Node(
     /// <summary>Of a prefill matmul, which has a token for each row that it reads first, what it multiplies; else null.</summary>
     public PrefillShape? MatMul { get; } = matMul;
 
+    /// <summary>What decides how long the node takes, unless it is a prefill matmul.</summary>
+    public NodeWork Work { get; } = work;
+
     /// <summary>Least bytes moved with so many tokens in the cache of each sequence.</summary>
     public long MovedBytesAt(int contextTokens) => MovedBytes + (BytesPerContextToken * contextTokens);
 
@@ -46,4 +50,23 @@ internal sealed class Node(
     public void Bind() => Launches = bind();
 
     public override string ToString() => $"{Scope}: {Op}";
+}
+
+/// <summary>A part of a layer by its name in checkpoints: <c>layers.3.self_attn</c>.</summary>
+internal sealed record LayerScope(int Layer, string Part)
+{
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"layers.{Layer}.{Part}");
+}
+
+/// <summary>What decides how long a node takes.</summary>
+internal enum NodeWork
+{
+    /// <summary>The bytes that it moves.</summary>
+    Memory,
+
+    /// <summary>The products of prefill attention on tensor cores.</summary>
+    PrefillAttention,
+
+    /// <summary>The chunks of the gated delta rule on tensor cores.</summary>
+    DeltaPrefill,
 }

@@ -11,7 +11,7 @@ namespace QwenIlgpu;
 internal sealed class OpGraph(string name)
 {
     private readonly List<Node> nodes = [];
-    private readonly Stack<string> scopes = new();
+    private readonly Stack<LayerScope> scopes = new();
     private Launch[] launches = [];
 
     public string Name { get; } = name;
@@ -29,15 +29,16 @@ internal sealed class OpGraph(string name)
     /// <summary>
     /// Appends a node. <paramref name="otherBytes"/>: weights, state and cache that it moves; <paramref name="bytesPerContextToken"/>: cache
     /// besides, for each token of context; <paramref name="launches"/>: how many it binds; <paramref name="matMul"/>: what a prefill matmul
-    /// multiplies; <paramref name="multiplyAdds"/>: how many there are where there are many.
+    /// multiplies; <paramref name="multiplyAdds"/>: how many there are where there are many; <paramref name="work"/>: what takes its time.
     /// </summary>
     public void Add(
         string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch[]> bind, long bytesPerContextToken = 0, int launches = 1,
-        PrefillShape? matMul = null, long multiplyAdds = 0) => nodes.Add(new Node(
-            scopes.Count > 0 ? scopes.Peek() : "", op, reads, writes, otherBytes, bind, bytesPerContextToken, launches, matMul, multiplyAdds));
+        PrefillShape? matMul = null, long multiplyAdds = 0, NodeWork work = NodeWork.Memory) => nodes.Add(new Node(
+            scopes.TryPeek(out LayerScope? scope) ? scope : null, op, reads, writes, otherBytes, bind, bytesPerContextToken, launches,
+            matMul, multiplyAdds, work));
 
     /// <summary>Nodes recorded inside <paramref name="record"/> carry this scope.</summary>
-    public T Scoped<T>(string scope, Func<T> record)
+    public T Scoped<T>(LayerScope scope, Func<T> record)
     {
         scopes.Push(scope);
         T result = record();

@@ -64,3 +64,9 @@ public enum HeadQuantization
     [SuppressMessage("Naming", "CA1720:Identifier contains type name", Justification = "It is the format's name, beside Int4.")]
     Int8,
 }
+
+/// <summary>How far loading has come.</summary>
+/// <param name="Stage">What is being done, in a few words.</param>
+/// <param name="LoadedBytes">Weight bytes read so far.</param>
+/// <param name="TotalBytes">Weight bytes to read.</param>
+public readonly record struct LoadProgress(string Stage, long LoadedBytes, long TotalBytes);

@@ -69,7 +69,7 @@ internal sealed partial class Ops
         {
             Add("prefill_attention", [q], [y], 0, () => PrefillAttention.Bind(
                 loader, q.View, prefilled, inputs.Device(fields.RowSlot), inputs.Device(fields.Positions), state.PageTable, Chunks,
-                heads.Heads, y.View), cacheBytes);
+                heads.Heads, y.View), cacheBytes, work: NodeWork.PrefillAttention);
             return y;
         }
 

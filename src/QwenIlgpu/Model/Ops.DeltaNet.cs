@@ -50,7 +50,9 @@ internal sealed partial class Ops
         graph.Add("delta_prefill", [mixed, b, a], [scratch, y], stateBytes, () => DeltaPrefill.Bind(
             loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights,
             new DeltaPrefillScratch(heads, mixed.Rows, Shape.Chunks, scratch.View.Data), state.State, state.ConvTail,
-            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks, y.View, SnapshotSlot), launches: DeltaPrefill.Launches);
+            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks, y.View,
+            SnapshotSlot),
+            launches: DeltaPrefill.Launches, work: NodeWork.DeltaPrefill);
         return y;
     }
 
@@ -111,4 +113,17 @@ internal sealed partial class Ops
         Add("gated_rms_norm", [x, z], [y], 0, () => Kernels.GatedRmsNorm.Bind(loader, x.View, z.View, weight, headDim, y.View, eps));
         return y;
     }
+}
+
+/// <summary>How prompts go through the gated delta rule where no kernel of tensor cores does.</summary>
+internal enum DeltaPrefillForm
+{
+    /// <summary>Row after row where CPU threads run vector code, which needs fewer products; chunked elsewhere, for many threads.</summary>
+    Fastest,
+
+    /// <summary>64 positions at a time.</summary>
+    Chunked,
+
+    /// <summary>Row after row, as decode: to the bit what steps of one row each would give.</summary>
+    Recurrent,
 }

@@ -4,14 +4,15 @@ using QwenIlgpu.Kernels;
 namespace QwenIlgpu;
 
 /// <summary>
-/// The operations a model records with. Each is a shape rule and a node, nothing else; the kernels' own host side checks the
-/// operands again when the graph is bound.
+/// The operations a model records with: each has a shape rule and its nodes, of the kernels that suit the device and the shape. The
+/// kernels' own host side checks the operands again when the graph is bound.
 /// </summary>
 internal sealed partial class Ops(
-    OpGraph graph, KernelLoader loader, StepInputs inputs, StepShape shape, TensorRole residualRole, ArrayView<int> tickets, ScoreOutput scores,
-    PrefillTile? forcedTile = null, DeltaPrefillForm deltaForm = DeltaPrefillForm.Fastest)
+    OpGraph graph, KernelLoader loader, StepInputs inputs, StepShape shape, SamplingState sampling, ArrayView<int> tickets,
+    TensorRole residualRole = TensorRole.Activation, int scoreBlockRows = 0, PrefillTile? forcedTile = null,
+    DeltaPrefillForm deltaForm = DeltaPrefillForm.Fastest)
 {
-    private readonly StepFields fields = inputs.FieldsOf(shape);
+    private readonly StepFields fields = new(shape);
 
     // A GPU goes through kernels of warps and tensor cores that do several operations at once; everything else through the portable ones.
     private readonly bool fusesDecode = loader.RunsWarpKernels && shape.Kind == StepKind.Decode;
@@ -25,7 +26,7 @@ internal sealed partial class Ops(
     // Per chunk the slot that takes the state after it, or −1; null in a step without snapshots.
     private ArrayView<int>? SnapshotSlot => Shape.Snapshots ? inputs.Device(fields.SnapshotSlot) : null;
 
-    public T Scoped<T>(string scope, Func<T> record) => graph.Scoped(scope, record);
+    public T Scoped<T>(LayerScope scope, Func<T> record) => graph.Scoped(scope, record);
 
     /// <summary>Rows of the table for the step's token ids begin the residual stream: [T, D].</summary>
     public ResidualStream Embed(LinearWeight table)
@@ -74,23 +75,6 @@ internal sealed partial class Ops(
         return Gather("last", x, inputs.Device(fields.LogitRow));
     }
 
-    /// <summary>Log-probabilities of the scored rows' targets, from block after block of logits that share their memory.</summary>
-    public void Score(Tensor x, LinearWeight head)
-    {
-        for (int first = 0; first < Shape.ScoredRows; first += scores.BlockRows)
-            ScoreBlock(x, head, first, Math.Min(scores.BlockRows, Shape.ScoredRows - first));
-    }
-
-    private void ScoreBlock(Tensor x, LinearWeight head, int first, int rows)
-    {
-        ArrayView<int> targets = inputs.Device(fields.ScoredTarget).SubView(first, rows);
-        Tensor logits = Linear(Gather("scored", x, inputs.Device(fields.ScoredRow).SubView(first, rows)), head);  // [S′, Vocab]
-        if (scores.IdsWithoutToken.Length > 0)
-            Add("forbid_ids", [logits], [], scores.IdsWithoutToken.Length * sizeof(int), () => ForbidIds.Bind(loader, logits.View, scores.IdsWithoutToken));
-        Add("target_log_probs", [logits], [], rows * (sizeof(int) + sizeof(float)), () => TargetLogProbs.Bind(
-            loader, logits.View, scores.VocabularySize, targets, scores.LogProbs.SubView(first, rows)));
-    }
-
     private Tensor Gather(string name, Tensor x, ArrayView<int> rows)
     {
         Tensor y = graph.NewTensor(name, (int)rows.Length, x.Columns);
@@ -102,8 +86,9 @@ internal sealed partial class Ops(
     private Tensor Written(NormedRows x) => x.Pending is { } norm ? NormRows(new ResidualStream(x.Rows, null), norm).Y : x.Rows;
 
     private void Add(
-        string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind, long bytesPerContextToken = 0, long multiplyAdds = 0) =>
-        graph.Add(op, reads, writes, otherBytes, () => [bind()], bytesPerContextToken, multiplyAdds: multiplyAdds);
+        string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind, long bytesPerContextToken = 0,
+        long multiplyAdds = 0, NodeWork work = NodeWork.Memory) =>
+        graph.Add(op, reads, writes, otherBytes, () => [bind()], bytesPerContextToken, multiplyAdds: multiplyAdds, work: work);
 
     private static DenseMatrix Dense(LinearWeight weight, string op) =>
         weight.Dense ?? throw new ArgumentException($"{op}: {weight.Name} is INT4; a table is read row by row and stays plain");

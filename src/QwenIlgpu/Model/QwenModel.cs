@@ -66,6 +66,9 @@ public sealed class QwenModel : IAsyncDisposable
     /// <summary>Ids below <see cref="VocabularySize"/> that have no token and so cannot be drawn, ascending; none of a synthetic model.</summary>
     internal IReadOnlyList<int> IdsWithoutToken => text?.Tokenizer?.IdsWithoutToken ?? [];
 
+    /// <summary>The ids that can be drawn, and those that end a turn as far as they can be read.</summary>
+    internal SamplingVocabulary SamplingVocabulary => new(VocabularySize, ReadableEndIds, IdsWithoutToken);
+
     internal QwenTokenizer Tokenizer => text is null
         ? throw new NotSupportedException($"model {Path} is synthetic: it has no tokenizer")
         : text.Tokenizer ?? throw new NotSupportedException($"model {Path} was loaded without its tokenizer");
@@ -180,14 +183,15 @@ public sealed class QwenModel : IAsyncDisposable
             Notice(notice);
         TextParts text = TextParts.Load(path, checkpoint.Config.VocabSize, options.ChatTemplate, options.UsedParts, Notice);
         ComputeDevice device = ComputeDevice.Open(
-            options.Device, target => WeightLoader.Measure(checkpoint, target, options), Notice, options.KernelCacheDirectory,
+            options.Device, target => CheckpointWeights.Measure(checkpoint, target, options), Notice, options.KernelCacheDirectory,
             options.CpuThreads, options.UsesShares);
         var memory = new DeviceMemory(device);
         try
         {
             using var upload = new StagedUpload(device);
-            memory.Reserve(WeightLoader.Measure(checkpoint, device, options).WeightBytes);
-            QwenWeights weights = new WeightLoader(checkpoint, device, memory, upload, options, progress, cancellation).Load();
+            memory.Reserve(CheckpointWeights.Measure(checkpoint, device, options).WeightBytes);
+            var source = new CheckpointWeights(checkpoint, device, memory, upload, options, progress, cancellation);
+            QwenWeights weights = new LayerBuilder(checkpoint.Config, source).Build();
             var model = new QwenModel(path, device, memory, weights, checkpoint.Config, text, loggers);
             TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
             Log.Loaded(logger, path, model.DeviceName, memory.AllocatedBytes, elapsed);

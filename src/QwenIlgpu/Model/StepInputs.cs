@@ -1,4 +1,5 @@
 using ILGPU;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
 
@@ -28,14 +29,12 @@ internal sealed class StepInputs
     /// <summary>Integers that a step of this shape takes.</summary>
     public static int CountFor(StepShape shape) => new StepFields(shape).Count;
 
-    public StepFields FieldsOf(StepShape shape) => new(shape);
-
     public Span<int> Host(StepField field) => stagings[current].Span.Slice(field.Offset, field.Length);
 
     public ArrayView<int> Device(StepField field) => buffer.SubView(field.Offset, field.Length);
 
-    /// <summary>Starts a new step: host values may be written from now on.</summary>
-    public void Begin()
+    // Host values may be written from now on.
+    private void Begin()
     {
         current = (current + 1) % Stagings;
         if (!uploads[current].IsReached)
@@ -48,98 +47,89 @@ internal sealed class StepInputs
         stagings[current].Upload(buffer.SubView(0, fields.UploadedCount), device.Stream);
         uploads[current].Record(device.Stream);
     }
-}
 
-/// <summary>A run of integers inside the step buffer.</summary>
-internal readonly record struct StepField(int Offset, int Length);
-
-/// <summary>Where each field of a step of one shape lies. T rows, B sequences, R logit rows, S scored rows, C chunks.</summary>
-internal readonly record struct StepFields
-{
-    public StepFields(StepShape shape)
+    /// <summary>Starts a decode step of these slots, whose tokens the device knows.</summary>
+    public void FillSlots(StepFields fields, StepShape shape, ReadOnlySpan<int> slots)
     {
-        int next = 0;
-        StepField Take(int length)
-        {
-            var field = new StepField(next, length);
-            next += length;
-            return field;
-        }
-
-        FirstRow = Take(shape.Sequences + 1);
-        LogitRow = Take(shape.LogitRows);
-        if (shape.FeedsBack)
-        {
-            // The device fills in the rest from the slots; each row is a sequence and a logits row of the same slot.
-            LiveSlot = Take(shape.Rows);
-            UploadedCount = next;
-            TokenIds = Take(shape.Rows);
-            Positions = Take(shape.Rows);
-            SequenceSlot = LogitSlot = RowSlot = Take(shape.Rows);
-        }
-        else
-        {
-            TokenIds = Take(shape.Rows);
-            Positions = Take(shape.Rows);
-            RowSlot = Take(shape.Rows);
-            SequenceSlot = Take(shape.Sequences);
-            LogitSlot = Take(shape.LogitRows);
-            ChunkFirstRow = Take(shape.Chunks);
-            ChunkRows = Take(shape.Chunks);
-            FirstChunk = Take(shape.Sequences + 1);
-            SnapshotSlot = Take(shape.Snapshots ? shape.Chunks : 0);
-            ScoredRow = Take(shape.ScoredRows);
-            ScoredTarget = Take(shape.ScoredRows);
-            UploadedCount = next;
-        }
-
-        Count = next;
+        Begin();
+        Span<int> liveSlot = Host(fields.LiveSlot);
+        liveSlot.Clear();
+        slots.CopyTo(liveSlot);
+        for (int row = 0; row <= shape.Sequences; row++)
+            Host(fields.FirstRow)[row] = row;
+        for (int row = 0; row < shape.LogitRows; row++)
+            Host(fields.LogitRow)[row] = row;
     }
 
-    /// <summary>[M] in a step that feeds back: the slot of each row, 0 for padding.</summary>
-    public StepField LiveSlot { get; }
+    /// <summary>Starts a step of these sequences.</summary>
+    public void Fill(StepFields fields, StepShape shape, ReadOnlySpan<StepSequence> sequences)
+    {
+        Begin();
+        Span<int> ids = Host(fields.TokenIds);
+        Span<int> positions = Host(fields.Positions);
+        Span<int> rowSlot = Host(fields.RowSlot);
+        Span<int> firstRow = Host(fields.FirstRow);
+        Span<int> sequenceSlot = Host(fields.SequenceSlot);
+        Span<int> logitRow = Host(fields.LogitRow);
+        Span<int> logitSlot = Host(fields.LogitSlot);
+        Span<int> scoredRow = Host(fields.ScoredRow);
+        Span<int> scoredTarget = Host(fields.ScoredTarget);
+        int row = 0;
+        int logit = 0;
+        int scored = 0;
+        for (int s = 0; s < sequences.Length; s++)
+        {
+            StepSequence sequence = sequences[s];
+            ReadOnlySpan<int> tokens = sequence.Tokens.Span;
+            firstRow[s] = row;
+            sequenceSlot[s] = sequence.Slot;
+            for (int i = 0; i < sequence.LogitRows; i++, logit++)
+            {
+                logitRow[logit] = row + tokens.Length - sequence.LogitRows + i;
+                logitSlot[logit] = sequence.Slot;
+            }
 
-    /// <summary>[T] token id of each row.</summary>
-    public StepField TokenIds { get; }
+            ReadOnlySpan<int> targets = sequence.Targets.Span;
+            for (int i = 0; i < targets.Length; i++, scored++)
+                (scoredRow[scored], scoredTarget[scored]) = (row + i, targets[i]);
 
-    /// <summary>[T] absolute position of each row in its sequence.</summary>
-    public StepField Positions { get; }
+            for (int i = 0; i < tokens.Length; i++, row++)
+            {
+                ids[row] = tokens[i];
+                positions[row] = sequence.Position + i;
+                rowSlot[row] = sequence.Slot;
+            }
+        }
 
-    /// <summary>[T] slot of the row's sequence: its row in the page table.</summary>
-    public StepField RowSlot { get; }
+        // Padding rows are one-token sequences in the reserved slot.
+        for (int s = sequences.Length; s < shape.Sequences; s++, row++, logit++)
+        {
+            (firstRow[s], sequenceSlot[s], ids[row], positions[row], rowSlot[row]) = (row, 0, 0, 0, 0);
+            if (logit < logitRow.Length)
+                (logitRow[logit], logitSlot[logit]) = (row, 0);
+        }
 
-    /// <summary>[B + 1] first row of each sequence, and T.</summary>
-    public StepField FirstRow { get; }
+        firstRow[shape.Sequences] = row;
+        if (shape.Kind == StepKind.Prefill)
+        {
+            ChunkList.Build(firstRow, positions, Host(fields.ChunkFirstRow), Host(fields.ChunkRows), Host(fields.FirstChunk));
+            FillSnapshots(fields, sequences);
+        }
+    }
 
-    /// <summary>[B] slot of each sequence: its delta states and conv tails.</summary>
-    public StepField SequenceSlot { get; }
-
-    /// <summary>[R] row of the step that each logits row is computed from.</summary>
-    public StepField LogitRow { get; }
-
-    /// <summary>[R] slot whose sampling parameters each logits row uses.</summary>
-    public StepField LogitSlot { get; }
-
-    /// <summary>[C] first row of each delta-rule chunk.</summary>
-    public StepField ChunkFirstRow { get; }
-
-    /// <summary>[C] rows in each chunk, 1 to 64.</summary>
-    public StepField ChunkRows { get; }
-
-    /// <summary>[B + 1] first chunk of each sequence, and C.</summary>
-    public StepField FirstChunk { get; }
-
-    /// <summary>[C] in a step with snapshots: the slot that takes the state after each chunk, or −1.</summary>
-    public StepField SnapshotSlot { get; }
-
-    /// <summary>[S] row of the step of each scored row.</summary>
-    public StepField ScoredRow { get; }
-
-    /// <summary>[S] the token whose log-probability each scored row gives.</summary>
-    public StepField ScoredTarget { get; }
-
-    public int Count { get; }
-
-    /// <summary>Leading integers that the host writes; the device writes the rest.</summary>
-    public int UploadedCount { get; }
+    private void FillSnapshots(StepFields fields, ReadOnlySpan<StepSequence> sequences)
+    {
+        Span<int> snapshotSlot = Host(fields.SnapshotSlot);
+        ReadOnlySpan<int> firstChunk = Host(fields.FirstChunk);
+        snapshotSlot.Fill(-1);
+        for (int s = 0; s < sequences.Length; s++)
+        {
+            foreach (StateSnapshot snapshot in sequences[s].Snapshots ?? [])
+            {
+                if (Host(fields.SequenceSlot).Contains(snapshot.Slot))
+                    throw new ArgumentException($"a snapshot would go to slot {snapshot.Slot}, which a sequence of the step has");
+                snapshotSlot[firstChunk[s] + sequences[s].ChunkOf(snapshot)] = snapshot.Slot;
+            }
+        }
+    }
 }

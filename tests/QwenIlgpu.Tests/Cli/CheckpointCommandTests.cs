@@ -47,6 +47,19 @@ internal sealed class CheckpointCommandTests
         Assert.That(run.Error, Does.Contain("tokenizer.json: not valid JSON: line 1, column 2").And.Contain("generation_config.json: not valid JSON"));
     }
 
+    // What a tensor holds is read when the model is loaded, not by who only tells of it.
+    [Test]
+    public void AsymmetricZeroPointsAreRefusedWhereTheyAreLoaded()
+    {
+        using var model = new ModelCopy(TestData.TinyGptqModel);
+        model.Put("model.language_model.layers.1.mlp.down_proj.qzeros", 0, 0x7786);
+
+        CommandLine.Run("info", "--model", model.Path).Expect(ExitCode.Done);
+        string error = CommandLine.RunModel("generate", "--model", model.Path, "hi").Expect(ExitCode.Failed).Error;
+
+        Assert.That(error, Does.Contain("down_proj.qzeros holds 0x77777786 at word 0").And.Contain("asymmetric"));
+    }
+
     [Test]
     public void PerplexityNeedsNeitherTemplateNorEndIds()
     {

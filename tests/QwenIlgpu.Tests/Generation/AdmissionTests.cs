@@ -37,7 +37,7 @@ internal sealed class AdmissionTests
         // 2 attention layers · (keys + values) · 2 heads · 64 · 2 bytes = 1,024 bytes a token; 4,096 tokens of context are 64 pages.
         EngineCapacity capacity = new EngineOptions { MaxSequences = sequences, CacheTokens = cacheTokens }.Resolve(TestModels.Tiny.Config, budgetBytes);
 
-        Assert.That(capacity.State.Pages, Is.EqualTo(pages + 1), "and the reserved one");
+        Assert.That(capacity.Pages, Is.EqualTo(pages + 1), "and the reserved one");
         Assert.That(capacity.CacheTokens, Is.EqualTo(pages * 64));
     }
 

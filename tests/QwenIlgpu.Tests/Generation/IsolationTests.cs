@@ -27,14 +27,14 @@ internal sealed class IsolationTests
         int[] expected = IdsOf(scheduler, Healthy());
 
         GenerationRequest beside = Healthy();
-        GenerationRequest[] broken = [.. Enumerable.Range(0, 9).Select(_ => Broken(fault))];
+        IRequest[] broken = [.. Enumerable.Range(0, 9).Select(_ => Broken(fault))];
         scheduler.Enqueue(beside);
-        foreach (GenerationRequest request in broken)
+        foreach (IRequest request in broken)
             scheduler.Enqueue(request);
 
         Assert.That(IdsOf(scheduler, Healthy()), Is.EqualTo(expected), "nine more than there are slots have come and gone");
         Assert.That(Drain(beside), Is.EqualTo(expected));
-        Assert.That(broken, Has.All.Matches<GenerationRequest>(r => r!.Stream.Error is not null));
+        Assert.That(broken, Has.All.Matches<IRequest>(r => ErrorOf(r!) is not null));
         Assert.That(scheduler.Count, Is.Zero);
     }
 
@@ -102,16 +102,19 @@ internal sealed class IsolationTests
 
     private static GenerationRequest Healthy() => Request(Prompt, Greedy, 8);
 
-    private static GenerationRequest Broken(string fault) => fault switch
+    private static IRequest Broken(string fault) => fault switch
     {
         "prompt id" => Request([1, NoSuchId], Greedy, 8),
         "bias" => Request(Prompt, Greedy with { LogitBias = new Dictionary<int, float> { [-1] = 2 } }, 8),
         "mask" => Request(Prompt, Greedy with { AllowedTokenIds = [3, NoSuchId] }, 8),
-        "scored id" => GenerationRequest.OfScores([1, 2, NoSuchId, 3], new TokenStream(3, 0)),
+        "scored id" => new ScoreRequest([1, 2, NoSuchId, 3]),
         "delivery" => new GenerationRequest(Prompt, 8, new HashSet<int>(), Resolved(Greedy), new TokenStream(2, -1)),
         "memory" => new GenerationRequest(Prompt, 8, new HashSet<int>(), Resolved(Greedy), new TokenStream(int.MaxValue, 20)),
         _ => throw new ArgumentException(fault),
     };
+
+    private static Exception? ErrorOf(IRequest request) =>
+        request is GenerationRequest generation ? generation.Stream.Error : ((ScoreRequest)request).Scores.Exception;
 
     private static GenerationRequest Request(int[] prompt, SamplingOptions sampling, int maxTokens) =>
         new(prompt, maxTokens, new HashSet<int>(), Resolved(sampling), new TokenStream(maxTokens, -1));

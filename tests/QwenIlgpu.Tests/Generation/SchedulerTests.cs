@@ -39,7 +39,7 @@ internal sealed class SchedulerTests
         for (int i = 0; i < 5; i++)
         {
             scheduler.Step();
-            fed.Add((prefilling.FedPromptTokens, decoding.GeneratedTokens));
+            fed.Add((prefilling.Sequence.FedTokens, decoding.GeneratedTokens));
         }
 
         Assert.That(fed, Is.EqualTo(new[] { (0, 2), (512, 2), (512, 3), (1024, 3), (1024, 4) }));
@@ -56,7 +56,7 @@ internal sealed class SchedulerTests
 
         scheduler.Step();
 
-        Assert.That((first.FedPromptTokens, second.FedPromptTokens), Is.EqualTo((100, 384)), "512 rows less 100, down to a multiple of 64");
+        Assert.That((first.Sequence.FedTokens, second.Sequence.FedTokens), Is.EqualTo((100, 384)), "512 rows less 100, down to a multiple of 64");
     }
 
     private static GenerationRequest Enqueue(Scheduler scheduler, int[] prompt, int maxTokens)
@@ -76,11 +76,11 @@ internal sealed class SchedulerTests
         {
         }
 
-        Assert.That(request.Retired, Is.True);
+        Assert.That(request.Sequence.Retired, Is.True);
         ComputeDevice device = TestModels.Tiny.Device;
         float[][] state =
         [
-            .. sequences.Runner.State.DeltaLayers.OfType<DeltaLayerState>().SelectMany(l => new[] { l.State.F32!.Value.Row(request.Slot), l.ConvTail.Row(request.Slot) }).Select(view =>
+            .. sequences.Runner.State.DeltaLayers.OfType<DeltaLayerState>().SelectMany(l => new[] { l.State.F32!.Value.Row(request.Sequence.Slot), l.ConvTail.Row(request.Sequence.Slot) }).Select(view =>
             {
                 var values = new float[view.Length];
                 view.CopyToCPU(device.Stream, values);

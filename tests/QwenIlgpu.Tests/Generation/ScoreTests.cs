@@ -142,16 +142,16 @@ internal sealed class ScoreTests
     {
         using var sequences = new SequenceRunner(TestModels.Tiny, maxSequences: 1, contextTokens: 1024);
         var scheduler = new Scheduler(sequences.Runner);
-        var request = GenerationRequest.OfScores(Prompt(600), new TokenStream(599, 0));
+        var request = new ScoreRequest(Prompt(600));
         scheduler.Enqueue(request);
         scheduler.Update();
         int steps = 0;
         while (scheduler.Step())
             steps++;
 
-        Assert.That((steps, request.FedPromptTokens, request.ScoredTokens, request.QueuedTokens), Is.EqualTo((2, 599, 599, 0)));
-        Assert.That(request.Retired && scheduler.Count == 0, Is.True);
-        Assert.That(request.Pages, Has.Length.EqualTo(10));
+        Assert.That((steps, request.Sequence.FedTokens, request.ScoredTokens, request.Decoding), Is.EqualTo((2, 599, 599, false)));
+        Assert.That(request.Sequence.Retired && scheduler.Count == 0, Is.True);
+        Assert.That(request.Sequence.Pages, Has.Length.EqualTo(10));
     }
 
     [Test]
@@ -161,19 +161,18 @@ internal sealed class ScoreTests
         var scheduler = new Scheduler(sequences.Runner);
         var greedy = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, 2048, static _ => true, () => 0);
         var drawing = new GenerationRequest(Prompt(30), 3, new HashSet<int>(), greedy, new TokenStream(3, -1));
-        var scores = new TokenStream(599, 0);
-        var scoring = GenerationRequest.OfScores(Prompt(600), scores);
+        var scoring = new ScoreRequest(Prompt(600));
         scheduler.Enqueue(drawing);
         scheduler.Enqueue(scoring);
         scheduler.Update();
 
         var done = new List<(int Fed, int Drawn, int Fed2, int Scored)>();
         while (scheduler.Step())
-            done.Add((drawing.FedPromptTokens, drawing.GeneratedTokens, scoring.FedPromptTokens, scoring.ScoredTokens));
+            done.Add((drawing.Sequence.FedTokens, drawing.GeneratedTokens, scoring.Sequence.FedTokens, scoring.ScoredTokens));
 
         // 30 rows of 512 are the prompt's, 448 are left in whole 64s; a decode step, then the rest.
         Assert.That(done, Is.EqualTo(new[] { (30, 1, 448, 448), (30, 2, 448, 448), (30, 2, 599, 599), (30, 3, 599, 599) }));
-        Assert.That(await scores.AllLogProbsAsync(), Has.Length.EqualTo(599).And.None.NaN);
+        Assert.That(await scoring.Scores, Has.Length.EqualTo(599).And.None.NaN);
     }
 
     [Test]
@@ -186,14 +185,14 @@ internal sealed class ScoreTests
         (long few, long many) = (Arena(64), Arena(512));
 
         TestContext.Out.WriteLine($"512 tokens of the 27B: none scored {Arena(0)}, 64 scored {few}, all scored {many} bytes of activations");
-        Assert.That(ScoreOutput.MostRows(248_320), Is.EqualTo(64));
+        Assert.That(Ops.MostLogitRows(248_320), Is.EqualTo(64));
         Assert.That(many - few, Is.InRange(0, 1 << 20));
     }
 
     [Test]
     public void AStepRefusesMoreLogitsThanABlock()
     {
-        int most = ScoreOutput.MostRows(2048);
+        int most = Ops.MostLogitRows(2048);
         using var sequences = new SequenceRunner(TestModels.Tiny);
 
         Assert.That(most, Is.EqualTo(8192));

@@ -80,7 +80,7 @@ internal sealed class BufferPlanTests
                 .. Enumerable.Range(0, random.Next(1, 4)).Select(w =>
                     new Tensor($"t{i}.{w}", random.Next(1, 20), random.Next(1, 500), random.Next(10) == 0 ? TensorRole.Output : TensorRole.Activation)),
             ];
-            nodes.Add(new Node("", $"n{i}", reads, writes, 0, () => []));
+            nodes.Add(new Node(null, $"n{i}", reads, writes, 0, () => []));
             written.AddRange(writes);
         }
 

@@ -85,7 +85,7 @@ internal sealed class RunnerTests
         Tensor x = graph.NewTensor("x", 2, 3);
         Tensor y = graph.NewTensor("y", 2, 3);
         graph.Add("first", [], [x], 0, () => [RmsNorm.Bind(device.Loader, source, ones, x.View, 1e-6f)]);
-        graph.Scoped("layers.7.mlp", () =>
+        graph.Scoped(new LayerScope(7, "mlp"), () =>
         {
             graph.Add("second", [x], [y], 0, () => [RmsNorm.Bind(device.Loader, x.View, weights, y.View, 1e-6f)]);
             return 0;

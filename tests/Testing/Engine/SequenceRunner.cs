@@ -20,9 +20,9 @@ internal sealed class SequenceRunner : IDisposable
         Vocabulary = model.Config.VocabSize;
 
         // Page numbers are dealt out in reverse, so that no test passes by pages lying in order.
-        pages = new NumberPool(capacity.State.Pages);
+        pages = new NumberPool(capacity.Pages);
         int[] all = [.. Enumerable.Range(0, pages.Available).Select(_ => pages.Take())];
-        pagesOf = [.. all.Reverse().Chunk(capacity.State.PagesPerSequence)];
+        pagesOf = [.. all.Reverse().Chunk(capacity.PagesPerSequence)];
         for (int slot = 1; slot <= maxSequences; slot++)
             Runner.State.SetPages(slot, pagesOf[slot - 1]);
     }

@@ -1,0 +1,94 @@
+using System.CommandLine;
+
+namespace QwenIlgpu.Cli.Bench;
+
+/// <summary>Options of `qwen bench --synthetic`: a published shape with random weights, made on the device.</summary>
+internal sealed class SyntheticArguments
+{
+    private const int MaxLengths = 16;
+    private const int MaxStepTokens = 8192;
+
+    public Option<string?> Shape { get; } = ChoiceOption.Of<string?>(
+        "--synthetic", "Measure a published shape with seeded random INT4 weights made on the device, no checkpoint needed.",
+        [.. SyntheticShape.Names.Select(n => (n, (string?)n))]);
+
+    public Option<int?> Layers { get; } = NumberOption.Optional<int>(
+        "--layers", "Of a synthetic model, only its first layers. [default: all; 4 where a CPU's memory cannot hold them]",
+        v => v is >= 4 and <= 64 && v % 4 == 0, "a multiple of 4 up to 64");
+
+    public Option<int?> Vocabulary { get; } = NumberOption.Optional<int>(
+        "--vocabulary", "Of a synthetic model, only the first rows of the vocabulary. [default: all; 8192 where a CPU's memory cannot hold them]",
+        v => v >= 256, "at least 256");
+
+    public Option<int[]?> Contexts { get; } = Lengths(
+        "--contexts", "Of a synthetic model, prompt lengths to measure. [default: 1024,8192,32768 on a GPU, else 64; --plan: 1024]", int.MaxValue);
+
+    public Option<bool> SkipPrefill { get; } = new("--skip-prefill")
+    {
+        Description = "Of a synthetic model, decode at each length without computing the prompt: the cache is as it was, zeros at first.",
+    };
+
+    public Option<double?> Bandwidth { get; } = NumberOption.Optional<double>(
+        "--bandwidth", "Memory bandwidth in GB/s that steps are predicted with. [default: measured; --plan: 3082, an H100's]",
+        v => v > 0, "above 0");
+
+    public Option<bool> Plan { get; } = new("--plan")
+    {
+        Description = "Of a synthetic model, list the nodes of one decoded token on a GPU with their predicted times; runs nothing.",
+    };
+
+    public Option<int[]?> Prefill { get; } = Lengths(
+        "--prefill", "Steps of so many tokens: with --plan their matmuls instead of a decoded token's, with --tune those to measure.", MaxStepTokens);
+
+    public void AddTo(Command command)
+    {
+        foreach (Option option in (Option[])[Shape, Layers, Vocabulary, Contexts, SkipPrefill, Bandwidth, Plan, Prefill])
+            command.Options.Add(option);
+    }
+
+    /// <summary>Throws where options are given that do not go together.</summary>
+    public void Check(ParseResult parse, bool tunes, params ReadOnlySpan<Option> notWithSynthetic)
+    {
+        bool synthetic = parse.GetValue(Shape) is not null;
+        foreach (Option option in (Option[])[Layers, Vocabulary, Contexts, SkipPrefill, Plan, Prefill])
+        {
+            if (!synthetic && IsGiven(parse, option))
+                throw new UsageException($"{option.Name} goes with --synthetic only");
+        }
+
+        if (IsGiven(parse, Prefill) && !parse.GetValue(Plan) && !tunes)
+            throw new UsageException("--prefill goes with --plan or --tune");
+        if (IsGiven(parse, Prefill) && IsGiven(parse, Contexts))
+            throw new UsageException("--contexts does not go with --prefill");
+        foreach (Option option in notWithSynthetic)
+        {
+            if (synthetic && IsGiven(parse, option))
+                throw new UsageException($"{option.Name} does not go with --synthetic");
+        }
+    }
+
+    /// <summary>The lengths that are asked for, or null.</summary>
+    public int[]? ContextsOf(ParseResult parse) => IsGiven(parse, Contexts) ? parse.GetValue(Contexts) : null;
+
+    /// <summary>The steps that are asked for, or null.</summary>
+    public int[]? PrefillOf(ParseResult parse) => IsGiven(parse, Prefill) ? parse.GetValue(Prefill) : null;
+
+    public static bool IsGiven(ParseResult parse, Option option) => parse.GetResult(option) is { Implicit: false };
+
+    private static Option<int[]?> Lengths(string name, string description, int most) => new(name)
+    {
+        Description = description,
+        HelpName = "N,N,…",
+        Arity = ArgumentArity.ExactlyOne,
+        CustomParser = result =>
+        {
+            string text = result.Tokens[^1].Value;
+            int?[] lengths = [.. text.Split(',').Select(NumberOption.Parse<int>)];
+            if (lengths.Length <= MaxLengths && lengths.All(l => l >= 1 && l <= most))
+                return [.. lengths.Select(l => l!.Value)];
+            string range = most == int.MaxValue ? "" : $" up to {most}";
+            result.AddError($"{name} is '{text}'; it must be 1 to {MaxLengths} positive whole numbers{range} with commas between");
+            return null;
+        },
+    };
+}

@@ -1,0 +1,130 @@
+using ILGPU;
+using ILGPU.Runtime;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu;
+
+/// <summary>
+/// Seeded random weights of a shape, made on the device: INT4 in groups of 128 for the linear layers inside the decoder layers, bf16 or
+/// INT8 for embedding and head, bf16 for the delta gates' projections, floats for vectors. Deviations are 1/√K, so that every linear layer
+/// hands unit rows on as unit rows, but for the head, whose logits get <see cref="LogitDeviation"/>.
+/// </summary>
+internal sealed class SyntheticWeights : IWeightSource
+{
+    /// <summary>Standard deviation that logits of normed rows have: as sharp as those of a trained model, and far from overflow.</summary>
+    public const double LogitDeviation = 3;
+
+    private const int GroupSize = 128;
+
+    // Scales are uniform within a quarter of their mean; the mean square of such a factor.
+    private const double ScaleSpread = 0.25;
+    private const double ScaleMeanSquare = 1 + (ScaleSpread * ScaleSpread / 3);
+
+    private readonly ComputeDevice device;
+    private readonly DeviceMemory memory;
+    private readonly DeviceMemory vectors;
+    private readonly HeadQuantization headQuantization;
+    private readonly uint seed;
+    private uint tensor;
+
+    /// <summary>
+    /// <paramref name="memory"/> takes matrices, <paramref name="vectors"/> the rest. Memory that only measures gets no contents: with such
+    /// matrices and real vectors a step can be recorded though the weights would fit nowhere.
+    /// </summary>
+    public SyntheticWeights(
+        ComputeDevice device, DeviceMemory memory, DeviceMemory vectors, HeadQuantization headQuantization, uint seed)
+    {
+        (this.device, this.memory, this.vectors) = (device, memory, vectors);
+        (this.headQuantization, this.seed) = (headQuantization, seed);
+    }
+
+    // The embedding may be the head, so both have the head's deviation.
+    public LinearWeight Matrix(MatrixModule module) => module.Use switch
+    {
+        MatrixUse.Projection => Int4(module),
+        MatrixUse.Gate => Bf16(module, 1),
+        _ when headQuantization == HeadQuantization.Int8 => Int8(module),
+        _ => Bf16(module, LogitDeviation),
+    };
+
+    // Decays of exp(g) from about 0.5 to 0.97 a token: states neither die out nor grow.
+    public ArrayView<float> Vector(string name, VectorUse use, params ReadOnlySpan<long> shape)
+    {
+        int count = 1;
+        foreach (long extent in shape)
+            count *= checked((int)extent);
+        (float centre, float halfWidth) = use switch
+        {
+            VectorUse.Conv1d => (0, 0.87f),
+            VectorUse.ALog => (0, 1),
+            VectorUse.DtBias => (-2, 1),
+            VectorUse.Norm => (1, 0.1f),
+            _ => (0, 0.1f),
+        };
+        return vectors.IsMeasuring ? vectors.Allocate<float>(count) : Upload(RandomFill.Floats(count, NextSeed(), centre, halfWidth));
+    }
+
+    public RotaryView Rotary(QwenConfig config) =>
+        RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta).Upload(Upload);
+
+    private LinearWeight Int4(MatrixModule module)
+    {
+        (int rows, int columns) = (module.Rows, module.Columns);
+        var matrix = new Int4Matrix(
+            memory.Allocate<UInt4>(Int4Matrix.CodeBytes(rows, columns, GroupSize) / 16),
+            memory.Allocate<ushort>(Int4Matrix.ScaleBytes(rows, columns, GroupSize) / sizeof(ushort)),
+            default, WeightType.Bf16, rows, columns, GroupSize);
+        if (!memory.IsMeasuring)
+        {
+            RandomFill.BindCodes(device.Loader, matrix, NextSeed()).Run(device.Stream);
+            FillScales(matrix.Scales, 1 / (RandomFill.Int4Deviation * Math.Sqrt(columns)));
+        }
+
+        return new LinearWeight(module.Name, matrix);
+    }
+
+    private LinearWeight Int8(MatrixModule module)
+    {
+        (int rows, int columns) = (module.Rows, module.Columns);
+        var matrix = new Int8Matrix(
+            memory.Allocate<UInt4>(Int8Matrix.CodeBytes(rows, columns, GroupSize) / 16),
+            memory.Allocate<ushort>(Int8Matrix.ScaleBytes(rows, columns, GroupSize) / sizeof(ushort)),
+            WeightType.Bf16, rows, columns, GroupSize);
+        if (!memory.IsMeasuring)
+        {
+            RandomFill.BindCodes(device.Loader, matrix, NextSeed()).Run(device.Stream);
+            FillScales(matrix.Scales, LogitDeviation / (RandomFill.Int8Deviation * Math.Sqrt(columns)));
+        }
+
+        return new LinearWeight(module.Name, matrix);
+    }
+
+    private LinearWeight Bf16(MatrixModule module, double gain)
+    {
+        (int rows, int columns) = (module.Rows, module.Columns);
+        var matrix = new DenseMatrix(
+            WeightType.Bf16, memory.Allocate<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, rows, columns) / 16), rows, columns);
+        if (!memory.IsMeasuring)
+        {
+            RandomFill.BindBf16(device.Loader, matrix.Data, NextSeed(), 0, (float)(gain * Math.Sqrt(3.0 / columns))).Run(device.Stream);
+        }
+
+        return new LinearWeight(module.Name, matrix);
+    }
+
+    private void FillScales(ArrayView<ushort> scales, double rootMeanSquare)
+    {
+        double centre = rootMeanSquare / Math.Sqrt(ScaleMeanSquare);
+        RandomFill.BindBf16(device.Loader, scales.Cast<UInt4>(), NextSeed(), (float)centre, (float)(ScaleSpread * centre)).Run(device.Stream);
+    }
+
+    private ArrayView<float> Upload(float[] values)
+    {
+        ArrayView<float> view = vectors.Allocate<float>(values.Length);
+        if (!vectors.IsMeasuring)
+            view.CopyFromCPU(device.Stream, values);
+        return view;
+    }
+
+    private ulong NextSeed() => ((ulong)++tensor << 32) | seed;
+}

@@ -1,0 +1,260 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using ILGPU;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu;
+
+/// <summary>
+/// Brings a checkpoint's tensors to the device in blocks of bounded size: plain weights as they are, GPTQ weights and weights to
+/// quantise through packing kernels, small vectors as float. With memory that only measures, and no upload, it reads nothing and adds up
+/// what the weights take.
+/// </summary>
+internal sealed class CheckpointWeights : IWeightSource
+{
+    private const int BlockBytes = StagedUpload.BlockBytes;
+    private const int QuantizedGroupSize = 128;
+
+    private readonly Checkpoint checkpoint;
+    private readonly ComputeDevice device;
+    private readonly DeviceMemory memory;
+    private readonly WeightQuantization quantization;
+    private readonly HeadQuantization headQuantization;
+    private readonly IProgress<LoadProgress>? progress;
+    private readonly CancellationToken cancellation;
+    private readonly StagedUpload? upload;
+    private long loadedBytes;
+
+    // Rows of the embedding and of the head may belong to ids that nobody uses.
+    private bool refusesNonFinite;
+
+    public CheckpointWeights(
+        Checkpoint checkpoint, ComputeDevice device, DeviceMemory memory, StagedUpload? upload, ModelOptions options,
+        IProgress<LoadProgress>? progress, CancellationToken cancellation)
+    {
+        (this.checkpoint, this.device, this.memory, this.upload) = (checkpoint, device, memory, upload);
+        (quantization, headQuantization) = (options.Quantization, options.HeadQuantization);
+        (this.progress, this.cancellation) = (progress, cancellation);
+    }
+
+    private StagedUpload Upload => upload ?? throw new InvalidOperationException("what only measures uploads nothing");
+
+    /// <summary>What the weights would take of a device.</summary>
+    public static ModelFootprint Measure(Checkpoint checkpoint, ComputeDevice device, ModelOptions options)
+    {
+        using var measuring = new DeviceMemory(device) { IsMeasuring = true };
+        var source = new CheckpointWeights(checkpoint, device, measuring, upload: null, options, progress: null, CancellationToken.None);
+        QwenWeights weights = new LayerBuilder(checkpoint.Config, source).Build();
+        return new ModelFootprint(measuring.AllocatedBytes, weights.BytesPerToken);
+    }
+
+    /// <summary>A matrix in the encoding of its module, or quantised on load where that was asked for and its use allows it.</summary>
+    public LinearWeight Matrix(MatrixModule module)
+    {
+        (string name, int rows, int columns) = (module.Name, module.Rows, module.Columns);
+        refusesNonFinite = !IsTable(module.Use);
+        return checkpoint.Describe(name, rows, columns) switch
+        {
+            PlainModule plain when module.Use == MatrixUse.Projection && quantization == WeightQuantization.Int4 =>
+                Quantize(name, plain.Weight, rows, columns),
+            PlainModule plain when IsTable(module.Use) && headQuantization == HeadQuantization.Int8 =>
+                QuantizeInt8(name, plain.Weight, rows, columns),
+            PlainModule plain => LoadPlain(name, plain.Weight, rows, columns),
+            _ when module.Use == MatrixUse.Embedding =>
+                throw new NotSupportedException($"{name} is quantised; embeddings are read only as F32, F16 or BF16"),
+            GptqModule gptq => LoadGptq(name, gptq, rows, columns),
+            { } encoding => throw new NotSupportedException($"{name}: encoding {encoding.GetType().Name} cannot be loaded"),
+        };
+    }
+
+    /// <summary>A small tensor as floats on the device, whatever its type in the file.</summary>
+    public ArrayView<float> Vector(string name, VectorUse use, params ReadOnlySpan<long> shape)
+    {
+        TensorEntry tensor = checkpoint.Get(name, shape);
+        WeightType type = WeightTypeOf(tensor);
+        refusesNonFinite = true;
+        if (memory.IsMeasuring)
+            return memory.Allocate<float>(tensor.ElementCount);
+        var values = new float[tensor.LengthBytes / tensor.Type.ByteSize()];
+        ReadOnlySpan<byte> bytes = Read(tensor, 0, checked((int)tensor.LengthBytes));
+        for (int i = 0; i < values.Length; i++)
+        {
+            values[i] = type switch
+            {
+                WeightType.F32 => BinaryPrimitives.ReadSingleLittleEndian(bytes[(i * 4)..]),
+                WeightType.Bf16 => Bf16.ToFloat(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..])),
+                _ => F16.ToFloat(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..])),
+            };
+        }
+
+        return UploadFloats(values);
+    }
+
+    public RotaryView Rotary(QwenConfig config) =>
+        RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta).Upload(UploadFloats);
+
+    private static bool IsTable(MatrixUse use) => use is MatrixUse.Embedding or MatrixUse.Head;
+
+    private LinearWeight LoadPlain(string module, TensorEntry tensor, int rows, int columns)
+    {
+        WeightType type = WeightTypeOf(tensor);
+        ArrayView<UInt4> data = memory.Allocate<UInt4>(DenseMatrix.BytesFor(type, rows, columns) / 16);
+        var matrix = new DenseMatrix(type, data, rows, columns);
+        UploadRows(tensor, matrix, 0, rows);
+        return new LinearWeight(module, matrix);
+    }
+
+    /// <summary>Rows of a plain tensor to a matrix whose row 0 is the tensor's row <paramref name="firstRow"/>.</summary>
+    private void UploadRows(TensorEntry tensor, DenseMatrix destination, int firstRow, int rows)
+    {
+        if (memory.IsMeasuring)
+            return;
+        int rowBytes = (int)(tensor.LengthBytes / tensor.Shape[0]);
+        int paddedRowBytes = destination.StrideWords * 16;
+        int rowsPerBlock = Math.Max(1, BlockBytes / paddedRowBytes);
+        ArrayView<byte> target = destination.Data.Cast<byte>();
+        for (int row = 0; row < rows; row += rowsPerBlock)
+        {
+            int count = Math.Min(rowsPerBlock, rows - row);
+            Span<byte> block = Read(tensor, (long)(firstRow + row) * rowBytes, count * rowBytes);
+            if (paddedRowBytes != rowBytes)
+                SpreadRows(block, count, rowBytes, paddedRowBytes);
+            Upload.Send(target.SubView((long)row * paddedRowBytes, (long)count * paddedRowBytes));
+        }
+    }
+
+    // Moves rows of the block apart, last first, and zeroes the gaps.
+    private static void SpreadRows(Span<byte> block, int rows, int rowBytes, int paddedRowBytes)
+    {
+        for (int row = rows - 1; row >= 0; row--)
+        {
+            block.Slice(row * rowBytes, rowBytes).CopyTo(block[(row * paddedRowBytes)..]);
+            block.Slice((row * paddedRowBytes) + rowBytes, paddedRowBytes - rowBytes).Clear();
+        }
+    }
+
+    private LinearWeight LoadGptq(string module, GptqModule gptq, int rows, int columns)
+    {
+        Int4Matrix matrix = AllocateInt4(rows, columns, gptq.GroupSize, WeightTypeOf(gptq.Scales));
+        if (memory.IsMeasuring)
+            return new LinearWeight(module, matrix);
+        GptqReader.CheckContents(checkpoint, gptq);
+
+        // Eight source words of 8 inputs each make one 64-wide tile; a block is a whole number of tiles.
+        int wordRows = (int)gptq.QWeight.Shape[0];
+        int wordsPerBlock = Math.Max(8, BlockBytes / (rows * sizeof(int)) / 8 * 8);
+        for (int word = 0; word < wordRows; word += wordsPerBlock)
+        {
+            int count = Math.Min(wordsPerBlock, wordRows - word);
+            ArrayView<int> words = Stage<int>(gptq.QWeight, (long)word * rows, (long)count * rows);
+            GptqPack.Bind(device.Loader, new Matrix<int>(words, count, rows), word, matrix).Run(device.Stream);
+            Upload.Consumed();
+        }
+
+        int groups = (int)gptq.Scales.Shape[0];
+        ArrayView<ushort> scales = Stage<ushort>(gptq.Scales, 0, (long)groups * rows);
+        GptqPack.BindScales(device.Loader, new Matrix<ushort>(scales, groups, rows), matrix).Run(device.Stream);
+        Upload.Consumed();
+        return new LinearWeight(module, matrix);
+    }
+
+    private LinearWeight Quantize(string module, TensorEntry tensor, int rows, int columns)
+    {
+        Int4Matrix matrix = AllocateInt4(rows, columns, QuantizedGroupSize, WeightType.Bf16);
+        PackBlocks(tensor, rows, columns, (block, row) => RoundToNearestInt4.Bind(device.Loader, block, row, matrix));
+        return new LinearWeight(module, matrix);
+    }
+
+    private LinearWeight QuantizeInt8(string module, TensorEntry tensor, int rows, int columns)
+    {
+        var matrix = new Int8Matrix(
+            memory.Allocate<UInt4>(Int8Matrix.CodeBytes(rows, columns, QuantizedGroupSize) / 16),
+            memory.Allocate<ushort>(Int8Matrix.ScaleBytes(rows, columns, QuantizedGroupSize) / sizeof(ushort)),
+            WeightType.Bf16, rows, columns, QuantizedGroupSize);
+        PackBlocks(tensor, rows, columns, (block, row) => RoundToNearestInt8.Bind(device.Loader, block, row, matrix));
+        return new LinearWeight(module, matrix);
+    }
+
+    /// <summary>Brings a plain tensor to the device in blocks of whole row tiles, each with its first row, for a kernel to pack.</summary>
+    private void PackBlocks(TensorEntry tensor, int rows, int columns, Func<DenseMatrix, int, Launch> pack)
+    {
+        if (memory.IsMeasuring)
+            return;
+        WeightType type = WeightTypeOf(tensor);
+        long rowBytes = DenseMatrix.BytesFor(type, 1, columns);
+        int rowsPerBlock = (int)Math.Max(Int4Layout.TileRows, BlockBytes / rowBytes / Int4Layout.TileRows * Int4Layout.TileRows);
+        for (int row = 0; row < rows; row += rowsPerBlock)
+        {
+            int count = Math.Min(rowsPerBlock, rows - row);
+            ArrayView<UInt4> data = Upload.NextSource(DenseMatrix.BytesFor(type, count, columns)).Cast<UInt4>();
+            var block = new DenseMatrix(type, data, count, columns);
+            UploadRows(tensor, block, row, count);
+            pack(block, row).Run(device.Stream);
+            Upload.Consumed();
+        }
+    }
+
+    private Int4Matrix AllocateInt4(int rows, int columns, int groupSize, WeightType scaleType) => new(
+        memory.Allocate<UInt4>(Int4Matrix.CodeBytes(rows, columns, groupSize) / 16),
+        memory.Allocate<ushort>(Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)),
+        default,
+        scaleType, rows, columns, groupSize);
+
+    private ArrayView<float> UploadFloats(float[] values)
+    {
+        ArrayView<float> view = memory.Allocate<float>(values.Length);
+        if (!memory.IsMeasuring)
+            Upload.Send<float>(values, view);
+        return view;
+    }
+
+    /// <summary>Elements of a tensor on the device, for a kernel to repack.</summary>
+    private ArrayView<T> Stage<T>(TensorEntry tensor, long firstElement, long count)
+        where T : unmanaged
+    {
+        int size = Marshal.SizeOf<T>();
+        ArrayView<byte> view = Upload.NextSource(count * size);
+
+        // One 64-wide tile row of a very wide matrix can exceed a block.
+        for (long done = 0; done < view.Length; done += BlockBytes)
+        {
+            int length = (int)Math.Min(BlockBytes, view.Length - done);
+            Read(tensor, (firstElement * size) + done, length);
+            Upload.Send(view.SubView(done, length));
+        }
+
+        return view.Cast<T>();
+    }
+
+    /// <summary>Reads into the next block of the upload and returns that block whole.</summary>
+    private Span<byte> Read(TensorEntry tensor, long offsetBytes, int length)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        Span<byte> block = Upload.NextBlock();
+        checkpoint.Read(tensor, offsetBytes, block[..length]);
+        RefuseNonFinite(block[..length], tensor, offsetBytes);
+        loadedBytes += length;
+        progress?.Report(new LoadProgress("loading weights", loadedBytes, checkpoint.WeightBytes));
+        return block;
+    }
+
+    private void RefuseNonFinite(ReadOnlySpan<byte> bytes, TensorEntry tensor, long offsetBytes)
+    {
+        if (!refusesNonFinite || !tensor.Type.IsPlainFloat())
+            return;
+        if (NonFiniteWeights.FirstIn(bytes, checkpoint.PathOf(tensor), tensor, offsetBytes) is { } found)
+        {
+            throw new InvalidDataException(
+                $"{found.File}: tensor {tensor.Name} holds a non-finite value ({found.ValueText}) at element {found.Element}, {found.Place}: "
+                + "the weights are damaged; fetch the file again");
+        }
+    }
+
+    private static WeightType WeightTypeOf(TensorEntry tensor) => tensor.Type switch
+    {
+        TensorType.F32 => WeightType.F32,
+        TensorType.F16 => WeightType.F16,
+        TensorType.BF16 => WeightType.Bf16,
+        _ => throw new InvalidDataException($"tensor {tensor.Name} has type {tensor.Type}; a weight must be F32, F16 or BF16"),
+    };
+}
