@@ -274,7 +274,7 @@ internal readonly struct DecodeAttentionKernel<THead>(
                 Float4 part = stats[(warp * MostHeads) + head];
                 float weight = Float32.Exp2(part.X - max);
                 sum = Float32.Fma(part.Y, weight, sum);
-                output = Float4.Fma(outputs[(warp * MostHeads * HeadQuads) + i], weight, output);
+                output = Float32.Fma(outputs[(warp * MostHeads * HeadQuads) + i], weight, output);
             }
 
             Store(row, slot, i, new MergedWord(max, sum, output), isWhole);
@@ -314,7 +314,7 @@ internal readonly struct DecodeAttentionKernel<THead>(
             Float4 stats = partials[Stats(row, part, head)];
             float weight = n < count ? Float32.Exp2(stats.X - max) : 0;
             sum = Float32.Fma(stats.Y, weight, sum);
-            output = Float4.Fma(partials[Part(row, part) + head + i], weight, output);
+            output = Float32.Fma(partials[Part(row, part) + head + i], weight, output);
         }
 
         return new MergedWord(max, sum, output);

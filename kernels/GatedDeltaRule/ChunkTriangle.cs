@@ -49,7 +49,7 @@ internal readonly struct ChunkTriangle(ArrayView<float> shared, int row, int col
         for (int l = 0; l < 16; l++)
         {
             float a = shared[((origin + 16 + i) * Stride) + origin + l];
-            product = Float4.Fma(words[SizeWords + ((origin + l) * StrideWords) + word], a, product);
+            product = Float32.Fma(words[SizeWords + ((origin + l) * StrideWords) + word], a, product);
         }
 
         Group.Barrier();
@@ -59,7 +59,7 @@ internal readonly struct ChunkTriangle(ArrayView<float> shared, int row, int col
         for (int l = 0; l < 16; l++)
         {
             float t = shared[Size + ((origin + 16 + i) * Stride) + origin + 16 + l];
-            product = Float4.Fma(words[((origin + 16 + l) * StrideWords) + word], t, product);
+            product = Float32.Fma(words[((origin + 16 + l) * StrideWords) + word], t, product);
         }
 
         words[SizeWords + ((origin + 16 + i) * StrideWords) + word] = product * -1;
@@ -73,8 +73,8 @@ internal readonly struct ChunkTriangle(ArrayView<float> shared, int row, int col
         for (int l = 0; l < 32; l++)
         {
             float a = shared[((32 + i) * Stride) + l];
-            left = Float4.Fma(words[SizeWords + (l * StrideWords) + word], a, left);
-            right = Float4.Fma(words[SizeWords + (l * StrideWords) + word + 4], a, right);
+            left = Float32.Fma(words[SizeWords + (l * StrideWords) + word], a, left);
+            right = Float32.Fma(words[SizeWords + (l * StrideWords) + word + 4], a, right);
         }
 
         Group.Barrier();
@@ -86,8 +86,8 @@ internal readonly struct ChunkTriangle(ArrayView<float> shared, int row, int col
         for (int l = 0; l < 32; l++)
         {
             float t = shared[Size + ((32 + i) * Stride) + 32 + l];
-            left = Float4.Fma(words[((32 + l) * StrideWords) + word], t, left);
-            right = Float4.Fma(words[((32 + l) * StrideWords) + word + 4], t, right);
+            left = Float32.Fma(words[((32 + l) * StrideWords) + word], t, left);
+            right = Float32.Fma(words[((32 + l) * StrideWords) + word + 4], t, right);
         }
 
         words[SizeWords + ((32 + i) * StrideWords) + word] = left * -1;

@@ -26,11 +26,6 @@ internal struct Float4(float x, float y, float z, float w)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Dot(Float4 a, Float4 b) => ((a.X * b.X) + (a.Y * b.Y)) + ((a.Z * b.Z) + (a.W * b.W));
 
-    /// <summary>a·b + c, each rounded once.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Float4 Fma(Float4 a, float b, Float4 c) => new(
-        Float32.Fma(a.X, b, c.X), Float32.Fma(a.Y, b, c.Y), Float32.Fma(a.Z, b, c.Z), Float32.Fma(a.W, b, c.W));
-
     /// <summary>The same memory as words of four floats: [R, C] becomes [R, C / 4].</summary>
     public static Matrix<Float4> Words(string op, string name, Matrix<float> matrix)
     {

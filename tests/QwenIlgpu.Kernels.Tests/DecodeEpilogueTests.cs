@@ -33,8 +33,8 @@ internal sealed class DecodeEpilogueTests
         Matrix<float> normalised = Device.Poisoned<float>(m, k);
         Device.Run(RmsNorm.BindRows(Device.Loader, x, norm, normalised, 1e-6f));
 
-        float[] fused = Run(new DecodeRows(x, norm, 1e-6f), [weights], default, [16]);
-        float[] separate = Run(new DecodeRows(normalised), [weights], default, [16]);
+        float[] fused = Run(new MatMulRows(x, norm, 1e-6f), [weights], default, [16]);
+        float[] separate = Run(new MatMulRows(normalised), [weights], default, [16]);
 
         Assert.That(fused, Is.EqualTo(separate));
         double[] expected = RmsNormReference.Run(
@@ -47,27 +47,27 @@ internal sealed class DecodeEpilogueTests
 
     // Rows of four projections, a plain one among them, as each projection alone: K in one piece, in two, in four, and in long ones; and so
     // many rows that groups take several units each.
-    [TestCase(1, TensorCoreType.Bf16, 192, 37)]
-    [TestCase(3, TensorCoreType.Bf16, 1728, 37)]
-    [TestCase(1, TensorCoreType.Bf16, 2176, 37)]
-    [TestCase(1, TensorCoreType.Bf16, 4160, 37)]
-    [TestCase(1, TensorCoreType.Bf16, 64, 8419)]
-    [TestCase(9, TensorCoreType.Bf16, 192, 37, Category = "Exhaustive")]
-    [TestCase(17, TensorCoreType.Bf16, 192, 37, Category = "Exhaustive")]
-    [TestCase(1, TensorCoreType.F16, 192, 37, Category = "Exhaustive")]
-    [TestCase(9, TensorCoreType.F16, 192, 37, Category = "Exhaustive")]
-    [TestCase(17, TensorCoreType.F16, 192, 37, Category = "Exhaustive")]
+    [TestCase(1, Operand16.Bf16, 192, 37)]
+    [TestCase(3, Operand16.Bf16, 1728, 37)]
+    [TestCase(1, Operand16.Bf16, 2176, 37)]
+    [TestCase(1, Operand16.Bf16, 4160, 37)]
+    [TestCase(1, Operand16.Bf16, 64, 8419)]
+    [TestCase(9, Operand16.Bf16, 192, 37, Category = "Exhaustive")]
+    [TestCase(17, Operand16.Bf16, 192, 37, Category = "Exhaustive")]
+    [TestCase(1, Operand16.F16, 192, 37, Category = "Exhaustive")]
+    [TestCase(9, Operand16.F16, 192, 37, Category = "Exhaustive")]
+    [TestCase(17, Operand16.F16, 192, 37, Category = "Exhaustive")]
     public void ProjectionsOfALaunchAreEachAlone(int m, object operandType, int k, int longest)
     {
-        var operand = (TensorCoreType)operandType;
+        var operand = (Operand16)operandType;
         int[] rows = [longest, 101, 40, 16];
         DecodeWeights[] weights =
         [
             DecodeWeights.Random("int4", longest, k, 64, WeightType.F16, 4), DecodeWeights.Random("int4", 101, k, 64, WeightType.F16, 5),
-            DecodeWeights.Random(operand == TensorCoreType.F16 ? "f16" : "bf16", 40, k, 0, WeightType.Bf16, 6),
+            DecodeWeights.Random(operand == Operand16.F16 ? "f16" : "bf16", 40, k, 0, WeightType.Bf16, 6),
             DecodeWeights.Random("int4", 16, k, 64, WeightType.F16, 7),
         ];
-        var x = new DecodeRows(
+        var x = new MatMulRows(
             Device.Upload(Seeded.Floats(m, m * k), m, k), k > 192 ? Device.Upload(Seeded.Floats(4, k)) : default, 1e-6f);
 
         float[] together = Run(x, weights, default, rows, operand);
@@ -86,11 +86,11 @@ internal sealed class DecodeEpilogueTests
     {
         DecodeWeights first = DecodeWeights.Random("int4", n, k, 64, WeightType.F16, 1);
         DecodeWeights second = DecodeWeights.Random("int4", n, k, 64, WeightType.F16, 2);
-        var x = new DecodeRows(Device.Upload(Seeded.Floats(m, m * k), m, k));
+        var x = new MatMulRows(Device.Upload(Seeded.Floats(m, m * k), m, k));
         float[] gate = Run(x, [first], default, [n]);
         float[] up = Run(x, [second], default, [n]);
 
-        float[] y = Run(x, [first, second], new DecodeFinish(SwiGlu: true), [n]);
+        float[] y = Run(x, [first, second], new Epilogue(SwiGlu: true), [n]);
 
         double[] expected = SwiGluReference.Run(Array.ConvertAll(gate, v => (double)v), Array.ConvertAll(up, v => (double)v));
         double tolerance = 1e-6 * (1 + up.Max(Math.Abs));        // splits of other numbers of units are summed in another order
@@ -102,7 +102,7 @@ internal sealed class DecodeEpilogueTests
     [TestCase(9)]
     public void AddsGatesAndAddsTheResidual(int m)
     {
-        var x = new DecodeRows(Device.Upload(Seeded.Floats(m, m * K), m, K));
+        var x = new MatMulRows(Device.Upload(Seeded.Floats(m, m * K), m, K));
         float[] plain = Run(x, [First], default, [N]);
         float[] addend = Seeded.Floats(11, m * N);
         float[] residual = Seeded.Floats(12, m * N);
@@ -112,9 +112,9 @@ internal sealed class DecodeEpilogueTests
         Device.Run(DecodeMatMul.Bind(
             Device.Loader,
             x,
-            [new DecodeProjection(First.Upload(Device), y, Device.Upload(addend, m, N))],
-            new DecodeFinish(Residual: y, Gate: Device.Upload(gate, m, 1)),
-            TensorCoreType.Bf16,
+            [new Projection(First.Upload(Device), y, Device.Upload(addend, m, N))],
+            new Epilogue(Residual: y, Gate: Device.Upload(gate, m, 1)),
+            Operand16.Bf16,
             DecodeRun.Scratch(m, K, [N])));
 
         float[] actual = Device.Download(y);
@@ -142,10 +142,10 @@ internal sealed class DecodeEpilogueTests
 
         Device.Run(DecodeMatMul.Bind(
             Device.Loader,
-            new DecodeRows(Device.Upload(x, m, K)),
-            [new DecodeProjection(head, logits)],
-            new DecodeFinish(ArgMax: new DecodeArgMax(ids, Vocabulary)),
-            TensorCoreType.Bf16,
+            new MatMulRows(Device.Upload(x, m, K)),
+            [new Projection(head, logits)],
+            new Epilogue(ArgMax: new ArgMaxOutput(ids, Vocabulary)),
+            Operand16.Bf16,
             DecodeRun.Scratch(m, K, [N], argMax: true)));
 
         int[] actual = Device.Download(ids);
@@ -174,10 +174,10 @@ internal sealed class DecodeEpilogueTests
 
         Device.Run(DecodeMatMul.Bind(
             Device.Loader,
-            new DecodeRows(Device.Upload(x, m, k)),
-            [new DecodeProjection(weights.Upload(Device), logits)],
-            new DecodeFinish(ArgMax: new DecodeArgMax(ids, Vocabulary)),
-            TensorCoreType.Bf16,
+            new MatMulRows(Device.Upload(x, m, k)),
+            [new Projection(weights.Upload(Device), logits)],
+            new Epilogue(ArgMax: new ArgMaxOutput(ids, Vocabulary)),
+            Operand16.Bf16,
             DecodeRun.Scratch(m, k, [N], argMax: true)));
 
         float[] values = Device.Download(logits);
@@ -202,12 +202,12 @@ internal sealed class DecodeEpilogueTests
         int[] rows = swiGlu ? [LongN, LongN] : [LongN];
         Assert.That(DecodePlan.Of(m, ShortK, rows, swiGlu).UnitTiles, Is.EqualTo(8));
 
-        float[] all = Run(new DecodeRows(Device.Upload(x, m, ShortK)), projections, new DecodeFinish(SwiGlu: swiGlu), [LongN]);
+        float[] all = Run(new MatMulRows(Device.Upload(x, m, ShortK)), projections, new Epilogue(SwiGlu: swiGlu), [LongN]);
 
         foreach (int token in new[] { 0, m - 1 })
         {
             float[] row = x[(token * ShortK)..((token + 1) * ShortK)];
-            float[] alone = Run(new DecodeRows(Device.Upload(row, 1, ShortK)), projections, new DecodeFinish(SwiGlu: swiGlu), [LongN]);
+            float[] alone = Run(new MatMulRows(Device.Upload(row, 1, ShortK)), projections, new Epilogue(SwiGlu: swiGlu), [LongN]);
             Assert.That(alone, Is.EqualTo(all[(token * LongN)..((token + 1) * LongN)]), $"token {token}");
         }
     }
@@ -220,9 +220,9 @@ internal sealed class DecodeEpilogueTests
         DecodeWeights weights = DecodeWeights.Random("int4", 33, LongK, 128, WeightType.F16, 8);
         Matrix<float> x = Device.Upload(Seeded.Floats(9, LongK), 1, LongK);
         Matrix<float> y = Device.Poisoned<float>(1, 33);
-        DecodeScratch scratch = DecodeRun.Scratch(1, LongK, [33]);
+        MatMulScratch scratch = DecodeRun.Scratch(1, LongK, [33]);
         Launch[] launches = DecodeMatMul.Bind(
-            Device.Loader, new DecodeRows(x), [new DecodeProjection(weights.Upload(Device), y)], default, TensorCoreType.Bf16, scratch);
+            Device.Loader, new MatMulRows(x), [new Projection(weights.Upload(Device), y)], default, Operand16.Bf16, scratch);
         Assert.That(DecodePlan.Of(1, LongK, [33]).Splits, Is.EqualTo(4));
 
         Device.Run(launches);
@@ -237,21 +237,21 @@ internal sealed class DecodeEpilogueTests
     [Test]
     public void RejectsWhatDoesNotFit()
     {
-        var x = new DecodeRows(Device.Upload(new float[2 * K], 2, K));
-        DecodeProjection Projection(int m, int n) => new(First.Upload(Device), Device.Poisoned<float>(m, n));
-        Launch[] Bind(DecodeRows rows, DecodeProjection projection, DecodeFinish finish = default) => DecodeMatMul.Bind(
-            Device.Loader, rows, [projection], finish, TensorCoreType.Bf16, DecodeRun.Scratch(2, K, [N]));
+        var x = new MatMulRows(Device.Upload(new float[2 * K], 2, K));
+        Projection Projection(int m, int n) => new(First.Upload(Device), Device.Poisoned<float>(m, n));
+        Launch[] Bind(MatMulRows rows, Projection projection, Epilogue finish = default) => DecodeMatMul.Bind(
+            Device.Loader, rows, [projection], finish, Operand16.Bf16, DecodeRun.Scratch(2, K, [N]));
 
         Assert.That(() => Bind(x, Projection(2, N - 1)), Throws.ArgumentException.With.Message.Contains($"columns of y0 is {N - 1}"));
         Assert.That(() => Bind(x, Projection(3, N)), Throws.ArgumentException.With.Message.Contains("rows of y0 is 3, rows of x is 2"));
         Assert.That(
-            () => Bind(new DecodeRows(Device.Upload(new float[2 * 64], 2, 64)), Projection(2, N)),
+            () => Bind(new MatMulRows(Device.Upload(new float[2 * 64], 2, 64)), Projection(2, N)),
             Throws.ArgumentException.With.Message.Contains($"columns of w0 is {K}, columns of x is 64"));
         Assert.That(
-            () => Bind(x, Projection(2, N), new DecodeFinish(SwiGlu: true)),
+            () => Bind(x, Projection(2, N), new Epilogue(SwiGlu: true)),
             Throws.ArgumentException.With.Message.Contains("projections of SwiGLU is 1"));
         LinearMatrix withZeros = DecodeWeights.Random("int4z", N, K, 64, WeightType.F16, 1).Upload(Device);
-        Assert.That(DecodeMatMul.CanFuse([First.Upload(Device), withZeros], default), Is.False);
+        Assert.That(ProjectionSet.CanFuse([First.Upload(Device), withZeros], default), Is.False);
     }
 
     [TestCase(1, 2, 132, 1)]
@@ -262,13 +262,13 @@ internal sealed class DecodeEpilogueTests
     public void SharesUnitsOutEvenly(int units, int splits, int multiprocessors, int groups) =>
         Assert.That(DecodeGrid.Groups(units, splits, multiprocessors), Is.EqualTo(groups));
 
-    private static float[] Run(DecodeRows x, DecodeWeights[] weights, DecodeFinish finish, int[] rows, TensorCoreType operand = default)
+    private static float[] Run(MatMulRows x, DecodeWeights[] weights, Epilogue finish, int[] rows, Operand16 operand = default)
     {
         int m = x.X.Rows;
         int[] weightRows = finish.SwiGlu ? [rows[0], rows[0]] : rows;
         Matrix<float>[] ys = [.. rows.Select(n => Device.Poisoned<float>(m, n))];
-        DecodeProjection[] projections =
-            [.. weights.Select((w, i) => new DecodeProjection(w.Upload(Device), i < ys.Length ? ys[i] : default))];
+        Projection[] projections =
+            [.. weights.Select((w, i) => new Projection(w.Upload(Device), i < ys.Length ? ys[i] : default))];
         Device.Run(DecodeMatMul.Bind(
             Device.Loader, x, projections, finish, operand, DecodeRun.Scratch(m, x.X.Columns, weightRows, finish.SwiGlu)));
         return [.. ys.SelectMany(y => Device.Download(y))];

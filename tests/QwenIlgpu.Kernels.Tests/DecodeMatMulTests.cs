@@ -59,7 +59,7 @@ internal sealed class DecodeMatMulTests
     {
         foreach (int m in new[] { 1, 9, 17 })
         {
-            var run = new DecodeRun(DecodeWeights.Random(format, n, k, group, WeightType.F16, m), n, k, m) { Operand = TensorCoreType.F16 };
+            var run = new DecodeRun(DecodeWeights.Random(format, n, k, group, WeightType.F16, m), n, k, m) { Operand = Operand16.F16 };
 
             Assert.That(run.Deviation(run.Y()), Is.LessThanOrEqualTo(1));
         }

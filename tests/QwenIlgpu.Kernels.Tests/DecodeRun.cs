@@ -23,7 +23,7 @@ internal sealed class DecodeRun
     /// <summary>[M, K]</summary>
     public float[] X { get; init; }
 
-    public TensorCoreType Operand { get; init; }
+    public Operand16 Operand { get; init; }
 
     /// <summary>Where it runs.</summary>
     public TestDevice On { get; init; } = Device;
@@ -32,11 +32,11 @@ internal sealed class DecodeRun
     public int NormSeed { get; init; }
 
     /// <summary>Scratch of any content and tickets for a launch.</summary>
-    public static DecodeScratch Scratch(int m, int k, int[] rows, bool swiGlu = false, bool argMax = false, TestDevice? on = null)
+    public static MatMulScratch Scratch(int m, int k, int[] rows, bool swiGlu = false, bool argMax = false, TestDevice? on = null)
     {
         DecodePlan plan = DecodePlan.Of(m, k, rows, swiGlu, argMax);
         TestDevice device = on ?? Device;
-        return new DecodeScratch(
+        return new MatMulScratch(
             plan.ScratchFloats > 0 ? device.Poisoned<float>(plan.ScratchFloats) : default,
             plan.Tickets > 0 ? device.Upload(new int[plan.Tickets]) : default);
     }
@@ -47,8 +47,8 @@ internal sealed class DecodeRun
         ArrayView<float> norm = NormSeed == 0 ? default : On.Upload(Seeded.Floats(NormSeed, k));
         On.Run(DecodeMatMul.Bind(
             On.Loader,
-            new DecodeRows(On.Upload(X, m, k), norm, Eps),
-            [new DecodeProjection(weights.Upload(On), y)],
+            new MatMulRows(On.Upload(X, m, k), norm, Eps),
+            [new Projection(weights.Upload(On), y)],
             default,
             Operand,
             Scratch(m, k, [n], on: On)));
@@ -68,13 +68,13 @@ internal sealed class DecodeRun
     }
 
     /// <summary>The same of any x [M, K] and weights [N, K].</summary>
-    public static double Deviation(float[] y, float[] x, double[] weights, int m, int n, int k, TensorCoreType operand)
+    public static double Deviation(float[] y, float[] x, double[] weights, int m, int n, int k, Operand16 operand)
     {
         double[] rows = Array.ConvertAll(x, v => (double)v);
-        double[] expected = DenseMatMulReference.Run(rows, weights, m, n, k);
-        double[] magnitude = DenseMatMulReference.Run(
+        double[] expected = MatMulReference.Run(rows, weights, m, n, k);
+        double[] magnitude = MatMulReference.Run(
             Array.ConvertAll(rows, Math.Abs), Array.ConvertAll(weights, Math.Abs), m, n, k);
-        double unit = 1.02 / (operand == TensorCoreType.F16 ? 1 << 11 : 1 << 8);
+        double unit = 1.02 / (operand == Operand16.F16 ? 1 << 11 : 1 << 8);
         double worst = 0;
         for (int i = 0; i < y.Length; i++)
         {

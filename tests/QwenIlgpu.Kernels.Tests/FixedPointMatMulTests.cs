@@ -66,7 +66,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
             for (int token = 0; token < M; token++)
                 x[(token * K) + first + token] = token % 2 == 0 ? 1 : -1.9999999f;
 
-            double[] expected = DenseMatMulReference.Run(Seeded.ToDouble(x), w.Unpacked, M, 33, K);
+            double[] expected = MatMulReference.Run(Seeded.ToDouble(x), w.Unpacked, M, 33, K);
 
             Assert.That(Run(w, x, M), Is.EqualTo(Array.ConvertAll(expected, v => (float)v)).Within(1).Ulps, $"k = {first}");
         }

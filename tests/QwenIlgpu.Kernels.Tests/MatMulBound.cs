@@ -10,8 +10,8 @@ internal static class MatMulBound
     /// <summary>|y − reference| ≤ 344 · 2^-24 · Σ|w·x|; NaN (an element nobody wrote) never passes.</summary>
     public static void Assert(float[] y, double[] x, double[] w, int m, int n, int k, double roundings = Roundings)
     {
-        double[] expected = DenseMatMulReference.Run(x, w, m, n, k);
-        double[] magnitude = DenseMatMulReference.Run(Array.ConvertAll(x, Math.Abs), Array.ConvertAll(w, Math.Abs), m, n, k);
+        double[] expected = MatMulReference.Run(x, w, m, n, k);
+        double[] magnitude = MatMulReference.Run(Array.ConvertAll(x, Math.Abs), Array.ConvertAll(w, Math.Abs), m, n, k);
         NUnit.Framework.Assert.That(y, Has.Length.EqualTo(expected.Length));
         for (int i = 0; i < y.Length; i++)
         {
@@ -24,8 +24,8 @@ internal static class MatMulBound
     /// <summary>The largest |y − reference| in units of what <see cref="Assert"/> allows; infinite where an output is NaN.</summary>
     public static double Deviation(float[] y, double[] x, double[] w, int m, int n, int k, double roundings = Roundings)
     {
-        double[] expected = DenseMatMulReference.Run(x, w, m, n, k);
-        double[] magnitude = DenseMatMulReference.Run(Array.ConvertAll(x, Math.Abs), Array.ConvertAll(w, Math.Abs), m, n, k);
+        double[] expected = MatMulReference.Run(x, w, m, n, k);
+        double[] magnitude = MatMulReference.Run(Array.ConvertAll(x, Math.Abs), Array.ConvertAll(w, Math.Abs), m, n, k);
         return y.Select((v, i) => float.IsNaN(v)
             ? double.PositiveInfinity
             : Math.Abs(v - expected[i]) / Math.Max(roundings / (1 << 24) * magnitude[i], double.Epsilon)).Max();

@@ -52,7 +52,7 @@ internal sealed class PrefillEpilogueTests
         {
             Device.Run(ExpandInt4.Bind(Device.Loader, codes, first, slice));
             var columns = new Matrix<float>(y.Data.SubView(first, y.Data.Length - first), M, SliceRows, Rows);
-            run.Run<WidePrefillTile>([new DecodeProjection(slice, columns)], default);
+            run.Run<WidePrefillTile>([new Projection(slice, columns)], default);
         }
 
         Assert.That(run.Deviation(Device.Download(y), weights, Rows), Is.LessThanOrEqualTo(2.05));
@@ -69,7 +69,7 @@ internal sealed class PrefillEpilogueTests
         Matrix<float>[] ys = [.. rows.Select(n => Device.Poisoned<float>(M, n))];
 
         run.Run<WidePrefillTile>(
-            [.. weights.Select((w, i) => new DecodeProjection(w.Upload(Device), ys[i]))], default);
+            [.. weights.Select((w, i) => new Projection(w.Upload(Device), ys[i]))], default);
 
         for (int i = 0; i < rows.Length; i++)
             Assert.That(Device.Download(ys[i]), Is.EqualTo(run.Y(weights[i], rows[i])), $"projection {i}");
@@ -80,7 +80,7 @@ internal sealed class PrefillEpilogueTests
     {
         var run = new PrefillRun(Device, M, K);
 
-        float[] y = Run([First, Second], new DecodeFinish(SwiGlu: true));
+        float[] y = Run([First, Second], new Epilogue(SwiGlu: true));
 
         AssertClose(y, SwiGluReference.Run(Doubles(run.Y(First, N)), Doubles(run.Y(Second, N))));
     }
@@ -93,7 +93,7 @@ internal sealed class PrefillEpilogueTests
         float[] products = new PrefillRun(Device, M, K).Y(First, N);
 
         float[] y = Run(
-            [First], new DecodeFinish(Residual: Device.Upload(residual, M, N), Gate: Device.Upload(gate, M, 1)));
+            [First], new Epilogue(Residual: Device.Upload(residual, M, N), Gate: Device.Upload(gate, M, 1)));
 
         AssertClose(y, [.. products.Select((p, i) => residual[i] + (p / (1 + Math.Exp(-gate[i / N]))))]);
     }
@@ -105,7 +105,7 @@ internal sealed class PrefillEpilogueTests
         var run = new PrefillRun(Device, M, K);
         double[] gate = [.. run.Y(First, N).Select((p, i) => (double)p + addend[i])];
 
-        float[] y = Run([First, Second], new DecodeFinish(SwiGlu: true), Device.Upload(addend, M, N));
+        float[] y = Run([First, Second], new Epilogue(SwiGlu: true), Device.Upload(addend, M, N));
 
         AssertClose(y, SwiGluReference.Run(gate, Doubles(run.Y(Second, N))));
     }
@@ -122,7 +122,7 @@ internal sealed class PrefillEpilogueTests
         Matrix<float> y = Device.Poisoned<float>(M, N);
 
         run.Run<WidePrefillTile>(
-            [new DecodeProjection(weights.Upload(Device), y)], new DecodeFinish(Residual: Device.Upload(residual, M, N)));
+            [new Projection(weights.Upload(Device), y)], new Epilogue(Residual: Device.Upload(residual, M, N)));
 
         float[] products = run.Y(weights, N);
         Assert.That(run.Deviation(products, weights, N), Is.LessThanOrEqualTo(1));
@@ -132,8 +132,8 @@ internal sealed class PrefillEpilogueTests
     [Test]
     public void RejectsWhatDoesNotFit()
     {
-        PackedRows x = new PrefillRun(Device, 3, K).Pack();
-        var y = new DecodeProjection(First.Upload(Device), Device.Poisoned<float>(2, N));
+        PrefillRows x = new PrefillRun(Device, 3, K).Pack();
+        var y = new Projection(First.Upload(Device), Device.Poisoned<float>(2, N));
 
         Assert.That(
             () => PrefillMatMul.Bind(Device.Loader, x, [y], default, default, PrefillTile.Wide),
@@ -143,11 +143,11 @@ internal sealed class PrefillEpilogueTests
             Throws.ArgumentException.With.Message.Contains("words of x"));
     }
 
-    private static float[] Run(DecodeWeights[] weights, DecodeFinish finish, Matrix<float> addend = default)
+    private static float[] Run(DecodeWeights[] weights, Epilogue finish, Matrix<float> addend = default)
     {
         Matrix<float> y = Device.Poisoned<float>(M, N);
-        DecodeProjection[] projections =
-            [.. weights.Select((w, i) => new DecodeProjection(w.Upload(Device), i == 0 ? y : default, i == 0 ? addend : default))];
+        Projection[] projections =
+            [.. weights.Select((w, i) => new Projection(w.Upload(Device), i == 0 ? y : default, i == 0 ? addend : default))];
         new PrefillRun(Device, M, K).Run<WidePrefillTile>(projections, finish);
         return Device.Download(y);
     }

@@ -54,7 +54,7 @@ internal sealed class PrefillMatMulTests
     {
         const int M = 65;
         DecodeWeights weights = DecodeWeights.Random(format, n, k, group, WeightType.F16, 3);
-        var run = new PrefillRun(Device, M, k) { Operand = TensorCoreType.F16 };
+        var run = new PrefillRun(Device, M, k) { Operand = Operand16.F16 };
 
         Assert.That(run.Deviation(run.Y(weights, n), weights, n), Is.LessThanOrEqualTo(1));
     }
@@ -62,8 +62,8 @@ internal sealed class PrefillMatMulTests
     // Every weight tile with either operand.
     private static IEnumerable<TestCaseData> Tiles() =>
         from weights in new[] { ("int4", 64), ("int4", 32), ("int8", 32), ("bf16", 0) }
-        from operand in Enum.GetValues<TensorCoreType>()
-        let format = operand == TensorCoreType.F16 && weights.Item1 == "bf16" ? "f16" : weights.Item1
+        from operand in Enum.GetValues<Operand16>()
+        let format = operand == Operand16.F16 && weights.Item1 == "bf16" ? "f16" : weights.Item1
         select new TestCaseData(format, weights.Item2, operand);
 
     // Written out as on a GPU, more rows and tokens than one.
@@ -82,7 +82,7 @@ internal sealed class PrefillMatMulTests
         where TTile : struct, IPrefillTile
     {
         DecodeWeights weights = DecodeWeights.Random(format, n, k, group, WeightType.F16, 8);
-        var run = new PrefillRun(Device, m, k) { Operand = (TensorCoreType)operand };
+        var run = new PrefillRun(Device, m, k) { Operand = (Operand16)operand };
 
         float[] y = run.Y<TTile>(weights, n);
 

@@ -20,18 +20,18 @@ internal sealed class PrefillRun(TestDevice device, int m, int k)
     /// <summary>[M, K]</summary>
     public float[] X { get; init; } = Seeded.Floats(m + (7 * k), m * k);
 
-    public TensorCoreType Operand { get; init; }
+    public Operand16 Operand { get; init; }
 
     /// <summary>Seed of the norm's weight; 0: no norm.</summary>
     public int NormSeed { get; init; }
 
-    public PackedRows Pack()
+    public PrefillRows Pack()
     {
         if (device.Accelerator.AcceleratorType == AcceleratorType.CPU)
             return PackOnHost();
-        var packed = new PackedRows(device.Poisoned<UInt4>(PackedRows.Length(m, k)), m, k, Operand);
+        var packed = new PrefillRows(device.Poisoned<UInt4>(PrefillRows.Length(m, k)), m, k, Operand);
         ArrayView<float> norm = NormSeed == 0 ? default : device.Upload(Seeded.Floats(NormSeed, k));
-        device.Run(PrefillMatMul.BindPack(device.Loader, new DecodeRows(device.Upload(X, m, k), norm, Eps), packed));
+        device.Run(PrefillMatMul.BindRound(device.Loader, new MatMulRows(device.Upload(X, m, k), norm, Eps), packed));
         return packed;
     }
 
@@ -42,16 +42,16 @@ internal sealed class PrefillRun(TestDevice device, int m, int k)
         where TTile : struct, IPrefillTile
     {
         Matrix<float> y = device.Poisoned<float>(m, n);
-        Run<TTile>([new DecodeProjection(weights.Upload(device), y)], default);
+        Run<TTile>([new Projection(weights.Upload(device), y)], default);
         return device.Download(y);
     }
 
     /// <summary>The projections' y; launched twice, as tickets must be there for a second launch.</summary>
-    public void Run<TTile>(DecodeProjection[] projections, DecodeFinish finish)
+    public void Run<TTile>(Projection[] projections, Epilogue finish)
         where TTile : struct, IPrefillTile
     {
         PrefillPlan plan = PrefillPlan.Of<TTile>(m, k, [.. projections.Select(p => p.Weight.Rows)], finish.SwiGlu);
-        var scratch = new DecodeScratch(
+        var scratch = new MatMulScratch(
             plan.ScratchFloats > 0 ? device.Poisoned<float>(plan.ScratchFloats) : default,
             plan.Tickets > 0 ? device.Upload(new int[plan.Tickets]) : default);
         Launch launch = PrefillMatMul.Bind<TTile>(device.Loader, Pack(), projections, finish, scratch);
@@ -72,12 +72,12 @@ internal sealed class PrefillRun(TestDevice device, int m, int k)
     }
 
     // Where a group cannot have the 256 threads of the packing kernel.
-    private PackedRows PackOnHost()
+    private PrefillRows PackOnHost()
     {
-        var words = new UInt4[PackedRows.Length(m, k)];
+        var words = new UInt4[PrefillRows.Length(m, k)];
         Span<ushort> elements = MemoryMarshal.Cast<UInt4, ushort>(words.AsSpan());
         for (int i = 0; i < X.Length; i++)
             elements[(i / k * (elements.Length / m)) + (i % k)] = Bf16.FromFloat(X[i]);
-        return new PackedRows(device.Upload(words), m, k, Operand);
+        return new PrefillRows(device.Upload(words), m, k, Operand);
     }
 }
