@@ -144,7 +144,7 @@ internal sealed class SamplingDefinitionTests(string tierName) : KernelTests
         (int Id, double Probability)[] kept = SamplingReference.Kept(row);
         if (kept.Length == 0)
         {
-            Assert.That((id, cutoff), Is.EqualTo((Sampling.NothingDrawn, RankedToken.None)));
+            Assert.That((id, cutoff), Is.EqualTo((DrawnId.Nothing, RankedToken.None)));
             return true;
         }
 

@@ -164,7 +164,7 @@ internal sealed class SamplingTests(string tierName) : KernelTests
 
         int[] drawn = new SamplingBatch(Tier, [healthy, .. rows, healthy]).Step();
 
-        Assert.That(drawn[1..^1], Has.All.EqualTo(Sampling.NonFinite));
+        Assert.That(drawn[1..^1], Has.All.EqualTo(DrawnId.NonFinite));
         Assert.That(new[] { drawn[0], drawn[^1] }, Has.All.GreaterThanOrEqualTo(0), "rows beside it");
     }
 
@@ -182,7 +182,7 @@ internal sealed class SamplingTests(string tierName) : KernelTests
             Row(parameters with { Flags = SlotParameters.HasBias }, 1, -3e38f, 0, 4) with { Bias = [.. Enumerable.Repeat(float.NegativeInfinity, 4)] },
         ];
 
-        Assert.That(new SamplingBatch(Tier, rows).Step(), Is.EqualTo(new[] { 1, Sampling.NothingDrawn, Sampling.NothingDrawn }));
+        Assert.That(new SamplingBatch(Tier, rows).Step(), Is.EqualTo(new[] { 1, DrawnId.Nothing, DrawnId.Nothing }));
     }
 
     [Test]

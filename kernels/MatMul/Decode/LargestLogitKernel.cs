@@ -32,6 +32,6 @@ internal readonly struct LargestLogitKernel(Matrix<ulong> best, ArrayView<int> i
         }
 
         if (Group.IdxX == 0)
-            ids[Grid.IdxX] = ranks[0] == RankedToken.None ? Sampling.NothingDrawn : RankedToken.Id(ranks[0]);
+            ids[Grid.IdxX] = ranks[0] == RankedToken.None ? DrawnId.Nothing : RankedToken.Id(ranks[0]);
     }
 }

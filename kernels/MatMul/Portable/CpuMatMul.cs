@@ -16,9 +16,6 @@ namespace QwenIlgpu.Kernels;
 /// </remarks>
 internal static unsafe class CpuMatMul
 {
-    /// <summary>How far ahead of the weights in use memory is asked for. Behind the matrix it is asked in vain.</summary>
-    public const int AheadBytes = 4096;
-
     private const int DirectTokens = 3;
     private const int BlockTokens = 96;
 

@@ -251,9 +251,9 @@ internal sealed class Scheduler
     private static FinishReason? TakeToken(GenerationRequest request, int row, DrawnTokens drawn, long timestamp)
     {
         int id = drawn.Ids.Span[row];
-        if (id == Kernels.Sampling.NonFinite)
+        if (id == Kernels.DrawnId.NonFinite)
             throw new NonFiniteLogitsException(request.PromptIds.Length + request.GeneratedTokens);
-        if (id == Kernels.Sampling.NothingDrawn)
+        if (id == Kernels.DrawnId.Nothing)
         {
             throw new InvalidOperationException(
                 $"no token can be drawn after {request.GeneratedTokens} tokens: LogitBias and AllowedTokenIds forbid every one");

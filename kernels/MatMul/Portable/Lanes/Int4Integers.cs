@@ -143,7 +143,7 @@ internal static unsafe class Int4Integers
             return;
         }
 
-        byte* ahead = lanes + CpuMatMul.AheadBytes;
+        byte* ahead = lanes + CpuWeights.AheadBytes;
         AddHalfTiles<TUnits, TTiles>(lanes, ahead, x, scales, zeros, totals);
         AddHalfTiles<TUnits, TTiles>(
             lanes + HalfBytes, ahead + Int4Layout.TileBytes, x + HalfBytes, scales, zeros, totals + (CpuVectors.Width / 2));
@@ -157,7 +157,7 @@ internal static unsafe class Int4Integers
         Vector512<int> sums = Vector512.LoadAligned((int*)(x + XSums));
         if (TTiles.AreTwo)
             sums += Vector512.LoadAligned((int*)(x + TileX + XSums));
-        byte* ahead = lanes + CpuMatMul.AheadBytes;
+        byte* ahead = lanes + CpuWeights.AheadBytes;
         Vector512<int> zero = sums << 3;
         Vector512<int> zeroBelow = zero;
         var nibble = Vector512.Create((byte)15);

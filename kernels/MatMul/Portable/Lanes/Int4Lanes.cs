@@ -52,7 +52,7 @@ internal static unsafe class Int4Lanes
             float* tileNumbers = TNibbles.OfTile(w, numbers, from, k);
             for (int pair = 0; pair < Pairs; pair++)
             {
-                Sse.Prefetch0(lanes + CpuMatMul.AheadBytes);
+                Sse.Prefetch0(lanes + CpuWeights.AheadBytes);
                 Vector512<uint> words = Vector512.Load((uint*)lanes);
                 float* row = weights + (k - from) + (pair * LaneOrder.Stretch);
                 UnpackRow<TNibbles>(words, tileNumbers, pair, row);
@@ -78,7 +78,7 @@ internal static unsafe class Int4Lanes
             Vector512<float> firstBelow = TNibbles.First(numbers, pair + Pairs);
             Vector512<float> secondBelow = TNibbles.Second(numbers, pair + Pairs);
             float* sum = sums + (pair * CpuVectors.Width);
-            Sse.Prefetch0(lanes + CpuMatMul.AheadBytes);
+            Sse.Prefetch0(lanes + CpuWeights.AheadBytes);
             Vector512<uint> words = Vector512.Load((uint*)lanes);
             Vector512<float> above = Vector512.LoadAligned(sum);
             Vector512<float> below = Vector512.LoadAligned(sum + (LaneSums.Floats / 2));

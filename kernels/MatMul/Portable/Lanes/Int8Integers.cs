@@ -48,7 +48,7 @@ internal static unsafe class Int8Integers
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddTiles(byte* lanes, int tiles, byte* x, float* scales, float* totals)
     {
-        byte* ahead = lanes + CpuMatMul.AheadBytes;
+        byte* ahead = lanes + CpuWeights.AheadBytes;
         var upper = Vector512.Create(unchecked((short)0xff00));
         for (int pair = 0; pair < Pairs; pair++, lanes += PairBytes, totals += CpuVectors.Width)
         {
@@ -86,7 +86,7 @@ internal static unsafe class Int8Integers
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddHalfTiles(byte* lanes, int tiles, byte* x, float* scales, float* totals)
     {
-        byte* ahead = lanes + CpuMatMul.AheadBytes;
+        byte* ahead = lanes + CpuWeights.AheadBytes;
         var upper = Vector256.Create(unchecked((short)0xff00));
         for (int pair = 0; pair < Pairs; pair++, lanes += PairBytes, totals += CpuVectors.Width)
         {

@@ -31,7 +31,7 @@ internal static unsafe class Int8Lanes
             int tiles = (Math.Min(Segment(w, k, LaneOrder.Stretch), columns - k) + Int8Layout.TileColumns - 1) / Int8Layout.TileColumns;
             TileScales.Store(w, rowTile, k / w.GroupSize, ByteUnit, scales);
             float* xs = x + (k / LaneOrder.Stretch * stretchFloats) + (k % LaneOrder.Stretch);
-            byte* ahead = lanes + CpuMatMul.AheadBytes;
+            byte* ahead = lanes + CpuWeights.AheadBytes;
             for (int pair = 0; pair < Pairs; pair += 2)
             {
                 AddTwoPairs(lanes + (pair * PairBytes), ahead, tiles, xs, scales + pair, totals + (pair * CpuVectors.Width));
