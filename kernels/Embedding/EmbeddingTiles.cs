@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// How weights come out of a quantised matrix by tiles of 16 rows × 32 k: an INT8 tile, or half an INT4 tile. Sixteen bytes of lane
 /// 4·g + t hold, of each of the tile's two k16 steps, eight weights.
 /// </summary>
-internal interface ITileFormat
+internal interface IEmbeddingTiles
 {
     /// <summary>The 16-byte words of a row tile.</summary>
     static abstract ArrayView<UInt4> RowTile(ArrayView<UInt4> codes, int rowTile, int columns, int groupSize);
@@ -33,7 +33,7 @@ internal readonly struct StepWeights(Float4 above, Float4 below)
 }
 
 /// <summary>Halves of INT4 tiles: words X and Y of a lane, or Z and W.</summary>
-internal readonly struct Int4TileHalves<TZero> : ITileFormat
+internal readonly struct Int4EmbeddingTiles<TZero> : IEmbeddingTiles
     where TZero : struct, IZeroPoint
 {
     public static ArrayView<UInt4> RowTile(ArrayView<UInt4> codes, int rowTile, int columns, int groupSize)
@@ -67,7 +67,7 @@ internal readonly struct Int4TileHalves<TZero> : ITileFormat
 }
 
 /// <summary>INT8 tiles; they have no zero points.</summary>
-internal readonly struct Int8Tiles : ITileFormat
+internal readonly struct Int8EmbeddingTiles : IEmbeddingTiles
 {
     public static ArrayView<UInt4> RowTile(ArrayView<UInt4> codes, int rowTile, int columns, int groupSize)
     {
