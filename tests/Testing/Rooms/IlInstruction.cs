@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Reflection;
 using System.Reflection.Emit;
 
-namespace QwenIlgpu.Kernels.Tests;
+namespace QwenIlgpu.Testing;
 
 /// <summary>
 /// An instruction of a method body. The operand is the number it names: a constant, a local, a token, or where a branch goes; a switch's
