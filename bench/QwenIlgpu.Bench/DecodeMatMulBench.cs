@@ -42,7 +42,7 @@ internal static class DecodeMatMulBench
         Matrix<float> input = device.Upload(x, m, k);
         ArrayView<float> normWeight = norm ? device.Upload(new float[k]) : default;
         DecodePlan plan = DecodePlan.Of(m, k, rows, swiGlu);
-        var scratch = new DecodeScratch(
+        var scratch = new MatMulScratch(
             plan.ScratchFloats > 0 ? device.Poisoned<float>(plan.ScratchFloats) : default,
             plan.Tickets > 0 ? device.Upload(new int[plan.Tickets]) : default);
 
@@ -55,17 +55,17 @@ internal static class DecodeMatMulBench
         var launches = new List<Launch>();
         for (int link = 0; link < links; link++)
         {
-            DecodeProjection[] projections =
+            Projection[] projections =
             [
-                .. rows.Select((n, i) => new DecodeProjection(
+                .. rows.Select((n, i) => new Projection(
                     new Int4Matrix(device.Upload(codes[i]), device.Upload(scales[i]), default, WeightType.Bf16, n, k, Group), ys[i])),
             ];
             launches.AddRange(DecodeMatMul.Bind(
                 device.Loader,
-                new DecodeRows(input, normWeight, 1e-6f),
+                new MatMulRows(input, normWeight, 1e-6f),
                 projections,
-                new DecodeFinish(SwiGlu: swiGlu, Residual: residual ? zeros : default),
-                TensorCoreType.Bf16,
+                new Epilogue(SwiGlu: swiGlu, Residual: residual ? zeros : default),
+                Operand16.Bf16,
                 scratch));
         }
 
@@ -90,11 +90,11 @@ internal static class DecodeMatMulBench
         ArrayView<int> ids = device.Uninitialised<int>(1);
         Launch[] launches = DecodeMatMul.Bind(
             device.Loader,
-            new DecodeRows(device.Upload(x, 1, K)),
-            [new DecodeProjection(new Int8Matrix(device.Upload(codes), device.Upload(scales), WeightType.Bf16, N, K, K), logits)],
-            new DecodeFinish(ArgMax: new DecodeArgMax(ids, N)),
-            TensorCoreType.Bf16,
-            new DecodeScratch(device.Poisoned<float>(plan.ScratchFloats)));
+            new MatMulRows(device.Upload(x, 1, K)),
+            [new Projection(new Int8Matrix(device.Upload(codes), device.Upload(scales), WeightType.Bf16, N, K, K), logits)],
+            new Epilogue(ArgMax: new ArgMaxOutput(ids, N)),
+            Operand16.Bf16,
+            new MatMulScratch(device.Poisoned<float>(plan.ScratchFloats)));
         return new PreparedKernel(
             Chain(launches),
             Bytes: Int8Matrix.CodeBytes(N, K, K) + Int8Matrix.ScaleBytes(N, K, K),
@@ -148,7 +148,7 @@ internal static class DecodeMatMulBench
                 var weights = new Int4Reference(
                     16, k, 128, codes[projection][(tile * tileCodes)..((tile + 1) * tileCodes)],
                     scales[projection][(tile * tileScales)..((tile + 1) * tileScales)]);
-                return DenseMatMulReference.Run(rows, weights.Unpack(WeightType.Bf16), m, 16, k);
+                return MatMulReference.Run(rows, weights.Unpack(WeightType.Bf16), m, 16, k);
             }
         }
 

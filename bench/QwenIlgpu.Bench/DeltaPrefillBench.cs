@@ -29,7 +29,7 @@ internal static class DeltaPrefillBench
         float[] mixed = Seeded.Floats(1, Rows * Shape.Channels, 2);
         float[] b = Seeded.Floats(3, Rows * Shape.ValueHeads, 2);
         float[] a = Seeded.Floats(4, Rows * Shape.ValueHeads, 2);
-        float[] conv1d = Seeded.Floats(5, Shape.Channels * DeltaStep.Taps, 0.5f);
+        float[] conv1d = Seeded.Floats(5, Shape.Channels * DeltaParameters.Taps, 0.5f);
         float[] aLog = Seeded.Floats(6, Shape.ValueHeads);
         float[] dtBias = Seeded.Floats(7, Shape.ValueHeads);
         int[] positions = [.. Enumerable.Range(0, Rows)];
@@ -49,7 +49,7 @@ internal static class DeltaPrefillBench
                 device.Upload(b, Rows, Shape.ValueHeads),
                 device.Upload(a, Rows, Shape.ValueHeads)),
             new DeltaParameters(
-                device.Upload(conv1d, Shape.Channels, DeltaStep.Taps), device.Upload(aLog), device.Upload(dtBias),
+                device.Upload(conv1d, Shape.Channels, DeltaParameters.Taps), device.Upload(aLog), device.Upload(dtBias),
                 device.Upload<float>([0]), 0),
             new DeltaPrefillScratch(Shape, Rows, capacity, device.Poisoned<float>(DeltaPrefillScratch.Floats(Shape, Rows, capacity))),
             state,

@@ -26,7 +26,7 @@ internal static class DeltaStepBench
         float[] z = Seeded.Floats(2, all * Shape.ValueChannels, 2);
         float[] b = Seeded.Floats(3, all * Shape.ValueHeads, 2);
         float[] a = Seeded.Floats(4, all * Shape.ValueHeads, 2);
-        float[] conv1d = Seeded.Floats(5, Shape.Channels * DeltaStep.Taps, 0.5f);
+        float[] conv1d = Seeded.Floats(5, Shape.Channels * DeltaParameters.Taps, 0.5f);
         float[] aLog = Seeded.Floats(6, Shape.ValueHeads);
         float[] dtBias = Seeded.Floats(7, Shape.ValueHeads);
         float[] norm = Seeded.Floats(8, Shape.ValueHeadDim);
@@ -48,7 +48,7 @@ internal static class DeltaStepBench
             new DeltaProjections(
                 Rows(mixed, Shape.Channels), Rows(z, Shape.ValueChannels), Rows(b, Shape.ValueHeads), Rows(a, Shape.ValueHeads)),
             new DeltaParameters(
-                device.Upload(conv1d, Shape.Channels, DeltaStep.Taps), device.Upload(aLog), device.Upload(dtBias), device.Upload(norm), Eps),
+                device.Upload(conv1d, Shape.Channels, DeltaParameters.Taps), device.Upload(aLog), device.Upload(dtBias), device.Upload(norm), Eps),
             states,
             device.Upload(ring, 1, ring.Length),
             device.Upload<int>([0, rows]),

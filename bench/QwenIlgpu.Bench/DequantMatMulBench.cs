@@ -38,7 +38,7 @@ internal static class DequantMatMulBench
             {
                 var first = new Int8Reference(
                     CheckedRows, K, Group, codes[..(codes.Length / Rows * CheckedRows)], scales[..(scales.Length / Rows * CheckedRows)]);
-                double[] expected = DenseMatMulReference.Run(
+                double[] expected = MatMulReference.Run(
                     Array.ConvertAll(x, v => (double)v), first.Unpack(WeightType.Bf16), 1, CheckedRows, K);
                 return Difference.Relative(device.Download(y.Data)[..CheckedRows], expected);
             },
@@ -82,7 +82,7 @@ internal static class DequantMatMulBench
                         codes[(tile * tileCodes)..((tile + 1) * tileCodes)],
                         scales[(tile * tileScales)..((tile + 1) * tileScales)]);
                     float[] actual = [.. Enumerable.Range(0, m).SelectMany(t => all.AsSpan((t * n) + (tile * 16), 16).ToArray())];
-                    double[] expected = DenseMatMulReference.Run(
+                    double[] expected = MatMulReference.Run(
                         Array.ConvertAll(x, v => (double)v), rows.Unpack(WeightType.Bf16), m, 16, K);
                     worst = Math.Max(worst, Difference.Relative(actual, expected));
                 }

@@ -27,8 +27,8 @@ internal static class ExpandedMatMulBench
     private static PreparedKernel Prepare(BenchDevice device, int m, int k, int n, int sliceRows)
     {
         float[] x = Seeded.Floats(1, (long)m * k);
-        var packed = new PackedRows(device.Uninitialised<UInt4>(PackedRows.Length(m, k)), m, k, TensorCoreType.Bf16);
-        PrefillMatMul.BindPack(device.Loader, new DecodeRows(device.Upload(x, m, k)), packed).Run(device.Stream);
+        var packed = new PrefillRows(device.Uninitialised<UInt4>(PrefillRows.Length(m, k)), m, k, Operand16.Bf16);
+        PrefillMatMul.BindRound(device.Loader, new MatMulRows(device.Upload(x, m, k)), packed).Run(device.Stream);
         UInt4[] codes = PrefillMatMulBench.RandomCodes(Int4Matrix.CodeBytes(n, k, Group) / 16, 0);
         ushort[] scales = Array.ConvertAll(
             Seeded.Floats(0, Int4Matrix.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
@@ -37,9 +37,9 @@ internal static class ExpandedMatMulBench
             WeightType.Bf16, device.Uninitialised<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, sliceRows, k) / 16), sliceRows, k);
         Matrix<float> y = device.Poisoned<float>(m, n);
         var shape = new PrefillShape(PrefillFormat.Dense, k, [sliceRows], SwiGlu: false);
-        PrefillTile tile = PrefillMatMul.TileOf(device.Loader, shape, m);
+        PrefillTile tile = PrefillTables.TileOf(device.Loader, shape, m);
         var plan = PrefillPlan.Of(tile, m, shape);
-        var scratch = new DecodeScratch(
+        var scratch = new MatMulScratch(
             plan.ScratchFloats > 0 ? device.Poisoned<float>(plan.ScratchFloats) : default,
             plan.Tickets > 0 ? device.Upload(new int[plan.Tickets]) : default);
         Launch[] launches =
@@ -47,7 +47,7 @@ internal static class ExpandedMatMulBench
             .. Enumerable.Range(0, n / sliceRows).SelectMany(s => (Launch[])
             [
                 ExpandInt4.Bind(device.Loader, weights, s * sliceRows, slice),
-                PrefillMatMul.Bind(device.Loader, packed, [new DecodeProjection(slice, Columns(y, s * sliceRows, sliceRows))], default, scratch, tile),
+                PrefillMatMul.Bind(device.Loader, packed, [new Projection(slice, Columns(y, s * sliceRows, sliceRows))], default, scratch, tile),
             ]),
         ];
         return new PreparedKernel(

@@ -35,24 +35,24 @@ internal static class PrefillMatMulBench
     private static PreparedKernel Prepare(BenchDevice device, int m, int k, int[] rows, bool swiGlu, bool residual)
     {
         float[] x = Seeded.Floats(1, m * k);
-        var packed = new PackedRows(device.Uninitialised<UInt4>(PackedRows.Length(m, k)), m, k, TensorCoreType.Bf16);
-        PrefillMatMul.BindPack(device.Loader, new DecodeRows(device.Upload(x, m, k)), packed).Run(device.Stream);
+        var packed = new PrefillRows(device.Uninitialised<UInt4>(PrefillRows.Length(m, k)), m, k, Operand16.Bf16);
+        PrefillMatMul.BindRound(device.Loader, new MatMulRows(device.Upload(x, m, k)), packed).Run(device.Stream);
         var matMul = new PrefillShape(PrefillFormat.Int4, k, rows, swiGlu);
-        PrefillTile tile = PrefillMatMul.TileOf(device.Loader, matMul, m);
+        PrefillTile tile = PrefillTables.TileOf(device.Loader, matMul, m);
         var plan = PrefillPlan.Of(tile, m, matMul);
-        var scratch = new DecodeScratch(
+        var scratch = new MatMulScratch(
             plan.ScratchFloats > 0 ? device.Poisoned<float>(plan.ScratchFloats) : default,
             plan.Tickets > 0 ? device.Upload(new int[plan.Tickets]) : default);
         UInt4[][] codes = [.. rows.Select((n, i) => RandomCodes(Int4Matrix.CodeBytes(n, k, Group) / 16, i))];
         ushort[][] scales = [.. rows.Select((n, i) => Array.ConvertAll(
             Seeded.Floats(i, Int4Matrix.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat))];
         Matrix<float>[] ys = [.. rows.Select((n, i) => swiGlu && i > 0 ? default : device.Poisoned<float>(m, n))];
-        DecodeProjection[] projections =
+        Projection[] projections =
         [
-            .. rows.Select((n, i) => new DecodeProjection(
+            .. rows.Select((n, i) => new Projection(
                 new Int4Matrix(device.Upload(codes[i]), device.Upload(scales[i]), default, WeightType.Bf16, n, k, Group), ys[i])),
         ];
-        var finish = new DecodeFinish(
+        var finish = new Epilogue(
             SwiGlu: swiGlu, Residual: residual ? device.Upload(new float[(long)m * rows[0]], m, rows[0]) : default);
         long weightBytes = rows.Sum(n => Int4Matrix.CodeBytes(n, k, Group) + Int4Matrix.ScaleBytes(n, k, Group));
         return new PreparedKernel(
@@ -81,7 +81,7 @@ internal static class PrefillMatMulBench
             var weights = new Int4Reference(
                 Int4Layout.TileRows, k, Group, codes[projection][(tile * tileCodes)..((tile + 1) * tileCodes)],
                 scales[projection][(tile * tileScales)..((tile + 1) * tileScales)]);
-            return DenseMatMulReference.Run(row, weights.Unpack(WeightType.Bf16), 1, Int4Layout.TileRows, k);
+            return MatMulReference.Run(row, weights.Unpack(WeightType.Bf16), 1, Int4Layout.TileRows, k);
         }
     }
 

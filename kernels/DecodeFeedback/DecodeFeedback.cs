@@ -33,3 +33,91 @@ internal static class DecodeFeedback
         return loader.Bind(SetSlotKernel.SetSlot, new SetSlotKernel(slots, request));
     }
 }
+
+/// <summary>
+/// What the next decode step of each sequence slot needs to know, kept on the device so that the step can be queued before the host
+/// has seen the token that it feeds. All views: [slots] int. Slot 0 belongs to padding and is never active.
+/// </summary>
+internal readonly struct DecodeSlots(ArrayView<int> token, ArrayView<int> position, ArrayView<int> remaining, ArrayView<int> endsAtEndId)
+{
+    /// <summary>Fields of a slot, as <see cref="DecodeFeedback.BindSet"/> takes them.</summary>
+    public const int Fields = 4;
+
+    /// <summary>The token drawn last: what the next decode step feeds.</summary>
+    public readonly ArrayView<int> Token = token;
+
+    /// <summary>Position at which it is fed.</summary>
+    public readonly ArrayView<int> Position = position;
+
+    /// <summary>Tokens that may still be drawn; 0: the sequence has ended and takes no part in steps.</summary>
+    public readonly ArrayView<int> Remaining = remaining;
+
+    /// <summary>1: drawing an end id ends the sequence.</summary>
+    public readonly ArrayView<int> EndsAtEndId = endsAtEndId;
+}
+
+/// <summary>
+/// Readies a slot for a new sequence, in one item. request: [1 + <see cref="DecodeSlots.Fields"/>] int = slot, token, position,
+/// remaining, ends at end id.
+/// </summary>
+internal readonly struct SetSlotKernel(DecodeSlots slots, ArrayView<int> request) : IPortableKernel
+{
+    public int Items => 1;
+
+    public static void SetSlot(Index1D thread, int threads, SetSlotKernel kernel) => PortableLoop.Run(thread, threads, kernel);
+
+    public void Execute(int item)
+    {
+        int slot = request[0];
+        slots.Token[slot] = request[1];
+        slots.Position[slot] = request[2];
+        slots.Remaining[slot] = request[3];
+        slots.EndsAtEndId[slot] = request[4];
+    }
+}
+
+/// <summary>
+/// Inputs of a decode step, one row an item: the slot's token at its position; for a slot that has ended, and for padding, token 0 at
+/// position 0 of slot 0. liveSlot, tokenIds, positions, rowSlot: [M] int.
+/// </summary>
+internal readonly struct FeedTokensKernel(
+    DecodeSlots slots, ArrayView<int> liveSlot, ArrayView<int> tokenIds, ArrayView<int> positions, ArrayView<int> rowSlot) : IPortableKernel
+{
+    public int Items => liveSlot.IntLength;
+
+    public static void FeedTokens(Index1D thread, int threads, FeedTokensKernel kernel) => PortableLoop.Run(thread, threads, kernel);
+
+    public void Execute(int row)
+    {
+        int slot = liveSlot[row];
+        bool active = slot != 0 && slots.Remaining[slot] > 0;
+        tokenIds[row] = active ? slots.Token[slot] : 0;
+        positions[row] = active ? slots.Position[slot] : 0;
+        rowSlot[row] = active ? slot : 0;
+    }
+}
+
+/// <summary>
+/// After sampling, one logits row an item: the drawn token becomes the slot's next input, one position further, and the slot ends
+/// with an end id, with its last token, or when nothing could be drawn (id −1). logitSlot, ids: [R] int; endIds: [E] int.
+/// </summary>
+internal readonly struct AdvanceSlotsKernel(DecodeSlots slots, ArrayView<int> logitSlot, ArrayView<int> ids, ArrayView<int> endIds) : IPortableKernel
+{
+    public int Items => logitSlot.IntLength;
+
+    public static void AdvanceSlots(Index1D thread, int threads, AdvanceSlotsKernel kernel) => PortableLoop.Run(thread, threads, kernel);
+
+    public void Execute(int row)
+    {
+        int slot = logitSlot[row];
+        if (slot == 0)
+            return;
+        int id = ids[row];
+        bool ended = id < 0;
+        for (int i = 0; i < endIds.Length; i++)
+            ended |= endIds[i] == id && slots.EndsAtEndId[slot] != 0;
+        slots.Token[slot] = id < 0 ? 0 : id;
+        slots.Position[slot]++;
+        slots.Remaining[slot] = ended ? 0 : slots.Remaining[slot] - 1;
+    }
+}

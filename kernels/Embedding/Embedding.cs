@@ -27,7 +27,7 @@ internal static class Embedding
     {
         table.Check(Op, "table");
         CheckShapes(ids, table.Columns, y);
-        return Bind<Int8Tiles>(loader, ids, table.Codes, table.Scales, default, table.ScaleType, table.GroupSize, y);
+        return Bind<Int8EmbeddingTiles>(loader, ids, table.Codes, table.Scales, default, table.ScaleType, table.GroupSize, y);
     }
 
     /// <summary>ids: [T], each in [0, Vocab), which the caller has checked; table: INT4 [Vocab, D]; y: [T, D].</summary>
@@ -36,9 +36,9 @@ internal static class Embedding
         table.Check(Op, "table");
         CheckShapes(ids, table.Columns, y);
         return table.IsSymmetric
-            ? Bind<Int4TileHalves<SymmetricZero>>(
+            ? Bind<Int4EmbeddingTiles<SymmetricZero>>(
                 loader, ids, table.Codes, table.Scales, table.Zeros, table.ScaleType, table.GroupSize, y)
-            : Bind<Int4TileHalves<StoredZero>>(
+            : Bind<Int4EmbeddingTiles<StoredZero>>(
                 loader, ids, table.Codes, table.Scales, table.Zeros, table.ScaleType, table.GroupSize, y);
     }
 
@@ -57,7 +57,7 @@ internal static class Embedding
         WeightType scaleType,
         int groupSize,
         Matrix<float> y)
-        where TTiles : struct, ITileFormat =>
+        where TTiles : struct, IEmbeddingTiles =>
         scaleType == WeightType.F16
             ? loader.Bind(
                 QuantizedEmbeddingKernel<TTiles, F16Format>.Embedding,

@@ -6,16 +6,16 @@ namespace QwenIlgpu.Kernels;
 /// y[t] = table[ids[t]]. ids: [T] int; table: [Vocab, D] in tiles of <typeparamref name="TTiles"/> with 16-bit scales of
 /// <typeparamref name="TScale"/>; y: [T, D] float, exact products of scale and code. An item is 32 columns of a row.
 /// </summary>
-[Instantiation(typeof(Int8Tiles), typeof(Bf16Format))]
-[Instantiation(typeof(Int8Tiles), typeof(F16Format))]
-[Instantiation(typeof(Int4TileHalves<SymmetricZero>), typeof(Bf16Format))]
-[Instantiation(typeof(Int4TileHalves<SymmetricZero>), typeof(F16Format))]
-[Instantiation(typeof(Int4TileHalves<StoredZero>), typeof(Bf16Format))]
-[Instantiation(typeof(Int4TileHalves<StoredZero>), typeof(F16Format))]
+[Instantiation(typeof(Int8EmbeddingTiles), typeof(Bf16Format))]
+[Instantiation(typeof(Int8EmbeddingTiles), typeof(F16Format))]
+[Instantiation(typeof(Int4EmbeddingTiles<SymmetricZero>), typeof(Bf16Format))]
+[Instantiation(typeof(Int4EmbeddingTiles<SymmetricZero>), typeof(F16Format))]
+[Instantiation(typeof(Int4EmbeddingTiles<StoredZero>), typeof(Bf16Format))]
+[Instantiation(typeof(Int4EmbeddingTiles<StoredZero>), typeof(F16Format))]
 internal readonly struct QuantizedEmbeddingKernel<TTiles, TScale>(
     ArrayView<int> ids, ArrayView<UInt4> codes, ArrayView<ushort> scales, ArrayView<byte> zeros, int groupSize, Matrix<float> y)
     : IPortableKernel
-    where TTiles : struct, ITileFormat
+    where TTiles : struct, IEmbeddingTiles
     where TScale : struct, INumberFormat<ushort>
 {
     private const int ItemColumns = Int8Layout.TileColumns;

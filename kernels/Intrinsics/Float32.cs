@@ -27,6 +27,11 @@ internal static class Float32
     [IntrinsicImplementation, Ptx("fma.rn.f32 $d, $0, $1, $2;"), MethodImpl(MethodImplOptions.NoInlining)]
     public static float Fma(float a, float b, float c) => ExactFma.Float(a, b, c);
 
+    /// <summary>a·b + c, each rounded once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float4 Fma(Float4 a, float b, Float4 c) => new(
+        Fma(a.X, b, c.X), Fma(a.Y, b, c.Y), Fma(a.Z, b, c.Z), Fma(a.W, b, c.W));
+
     /// <summary>2^x.</summary>
     [IntrinsicImplementation, Ptx("ex2.approx.ftz.f32 $d, $0;"), MethodImpl(MethodImplOptions.NoInlining)]
     public static float Exp2(float x) => FlushSubnormal((float)XMath.Exp2((double)FlushSubnormal(x)));

@@ -48,3 +48,9 @@ internal readonly struct KvPages<TStorage>(ArrayView<TStorage> keys, ArrayView<T
     // 64 bits: the pages of one layer may hold more than 2^31 elements.
     private long BlockStart(int page, int kvHead) => (((long)page * KvHeads) + kvHead) * KvCache.PageTokens * HeadDim;
 }
+
+/// <summary>Keys and values of past tokens lie in pages of this many tokens of one sequence; a page table names a sequence's pages.</summary>
+internal static class KvCache
+{
+    public const int PageTokens = 64;
+}

@@ -141,3 +141,22 @@ internal sealed unsafe class KernelDriver
     private static nint Required(Func<string, nint> export, string name) =>
         export(name) is var address and not 0 ? address : throw new NotSupportedException($"the CUDA driver has no {name}");
 }
+
+/// <summary>CUfunction_attribute: what the driver tells of a loaded kernel.</summary>
+internal enum FunctionAttribute
+{
+    MaxThreadsPerBlock = 0,
+    SharedSizeBytes = 1,
+    ConstSizeBytes = 2,
+    LocalSizeBytes = 3,
+    NumRegs = 4,
+    PtxVersion = 5,
+    BinaryVersion = 6,
+    MaxDynamicSharedSizeBytes = 8,
+}
+
+/// <summary>What the driver's compiler made of a kernel; shared memory is the static part, local memory holds spills and arrays.</summary>
+internal sealed record KernelAttributes(int Registers, int LocalBytes, int SharedBytes, int ConstantBytes, int MaxGroupThreads);
+
+/// <summary>A kernel on a device.</summary>
+internal sealed record LoadedKernel(string Name, KernelAttributes Attributes);

@@ -7,3 +7,13 @@ internal enum WeightType
     F16,
     Bf16,
 }
+
+/// <summary>16-bit scales on the host, by .NET's own Half where they are f16.</summary>
+internal static class Scale16
+{
+    public static float ToFloat(ushort bits, WeightType type) =>
+        type == WeightType.F16 ? (float)BitConverter.UInt16BitsToHalf(bits) : Bf16.ToFloat(bits);
+
+    public static ushort FromFloat(float value, WeightType type) =>
+        type == WeightType.F16 ? BitConverter.HalfToUInt16Bits((Half)value) : Bf16.FromFloat(value);
+}

@@ -23,7 +23,7 @@ internal static class RmsNorm
     }
 
     /// <summary>
-    /// y = norm(x) by groups of threads, with the bits of <see cref="DecodeMatMul"/>'s own norm. x, y: [T, D], D a multiple of 4 and rows
+    /// y = norm(x) by groups of threads, with the bits of a decode matmul's own norm. x, y: [T, D], D a multiple of 4 and rows
     /// of x, weight and y at multiples of 16 bytes; weight: [D].
     /// </summary>
     public static Launch BindRows(KernelLoader loader, Matrix<float> x, ArrayView<float> weight, Matrix<float> y, float eps)

@@ -16,11 +16,6 @@ internal readonly struct RowNorm(ArrayView<Float4> weight, int isOn, float eps)
 
     private readonly float eps = eps;
 
-    /// <summary>Of the rows of a matmul: none where they have no weight.</summary>
-    public static RowNorm Of(string op, DecodeRows rows) => rows.NormWeight.Length > 0
-        ? new RowNorm(Float4.Words(op, "norm weight", new Matrix<float>(rows.NormWeight, 1, rows.X.Columns)).Data, 1, rows.Eps)
-        : new RowNorm(Float4.Words(op, "x", rows.X).Data.SubView(0, 0), 0, rows.Eps);
-
     /// <summary>
     /// The factor of a row, whose first chunk the caller has loaded; 1 where there is no norm. warpSums: see
     /// <see cref="RowChunk.SumOfGroup"/>.

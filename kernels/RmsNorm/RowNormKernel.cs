@@ -4,8 +4,8 @@ using ILGPU.Runtime;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// y = x / sqrt(mean(x²) + eps) · (1 + weight), one row a group. x, y: [T, D] in words of four floats. The same bits as the prologue of
-/// <see cref="DecodeMatMul"/>.
+/// y = x / sqrt(mean(x²) + eps) · (1 + weight), one row a group. x, y: [T, D] in words of four floats. The same bits as the prologue of a
+/// decode matmul.
 /// </summary>
 [LaunchBounds(RowChunk.GroupSize)]
 internal readonly struct RowNormKernel(Matrix<Float4> x, RowNorm norm, Matrix<Float4> y) : IGroupKernel

@@ -14,12 +14,6 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 internal static class Sampling
 {
-    /// <summary>The id of a row in which nothing can be drawn: every token is masked or has a bias of −∞.</summary>
-    public const int NothingDrawn = -1;
-
-    /// <summary>The id of a row that holds a logit which is NaN or infinite.</summary>
-    public const int NonFinite = -2;
-
     /// <summary>Launches of <see cref="Bind"/>.</summary>
     public static int Launches(KernelLoader loader) => loader.RunsWarpKernels ? 4 : 5;
 

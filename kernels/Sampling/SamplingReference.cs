@@ -78,7 +78,7 @@ internal static class SamplingReference
     public static int Draw((int Id, double Probability)[] kept, double uniform)
     {
         double cumulative = 0;
-        int drawn = Sampling.NothingDrawn;
+        int drawn = DrawnId.Nothing;
         foreach ((int id, double probability) in kept.OrderBy(t => t.Id))
         {
             drawn = id;

@@ -175,8 +175,8 @@ internal sealed class PlantedInPtxTests
         Matrix<float> y = MachineDevice.Shared.Poisoned<float>(1, 33);
         DecodeWeights weights = DecodeWeights.Random("int4", 33, K, 128, WeightType.F16, 8);
         MachineDevice.Shared.Run(DecodeMatMul.Bind(
-            MachineDevice.Shared.Loader, new DecodeRows(MachineDevice.Shared.Upload(Seeded.Floats(9, K), 1, K)),
-            [new DecodeProjection(weights.Upload(MachineDevice.Shared), y)], default, TensorCoreType.Bf16, DecodeRun.Scratch(1, K, [33])));
+            MachineDevice.Shared.Loader, new MatMulRows(MachineDevice.Shared.Upload(Seeded.Floats(9, K), 1, K)),
+            [new Projection(weights.Upload(MachineDevice.Shared), y)], default, Operand16.Bf16, DecodeRun.Scratch(1, K, [33])));
     }
 
     private static void PrefillAttentionOnce() => PrefillAttentionTests.RunOnce(MachineDevice.Shared);

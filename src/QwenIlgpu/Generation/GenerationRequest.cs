@@ -55,9 +55,9 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
     public bool Take(StepResults results, int firstRow, int rows, long timestamp)
     {
         int id = results.Ids.Span[firstRow];
-        if (id == Kernels.Sampling.NonFinite)
+        if (id == Kernels.DrawnId.NonFinite)
             throw new NonFiniteLogitsException(Sequence.Ids.Length + GeneratedTokens);
-        if (id == Kernels.Sampling.NothingDrawn)
+        if (id == Kernels.DrawnId.Nothing)
         {
             throw new InvalidOperationException(
                 $"no token can be drawn after {GeneratedTokens} tokens: LogitBias and AllowedTokenIds forbid every one");

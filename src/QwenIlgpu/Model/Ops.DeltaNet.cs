@@ -19,9 +19,9 @@ internal sealed partial class Ops
     {
         if (Shape.Snapshots)
             ConvSnapshot(mixed, weights.Conv1d.Columns, state);
-        if (fusesPrefill && DeltaPrefill.Supports(heads) && weights.Conv1d.Columns == DeltaStep.Taps)
+        if (fusesPrefill && DeltaPrefill.Supports(heads) && weights.Conv1d.Columns == DeltaParameters.Taps)
             return GatedRmsNorm(TensorCoreDeltaRule(mixed, z, b, a, heads, weights, state), z, weights.Norm, heads.ValueHeadDim, weights.Eps);
-        if (!fusesDecode || !DeltaStep.Supports(heads) || weights.Conv1d.Columns != DeltaStep.Taps)
+        if (!fusesDecode || !DeltaStep.Supports(heads) || weights.Conv1d.Columns != DeltaParameters.Taps)
         {
             (Tensor beta, Tensor g) = DeltaGates(b, a, weights.ALog, weights.DtBias);
             Tensor qkv = CausalConv1d(mixed, weights.Conv1d, state);
@@ -31,7 +31,7 @@ internal sealed partial class Ops
 
         Tensor y = graph.NewTensor("gated", mixed.Rows, heads.ValueChannels);
         long conv1dBytes = weights.Conv1d.Data.Length * sizeof(float);
-        long ringRowsBytes = (long)DeltaStep.Taps * heads.Channels * sizeof(float);
+        long ringRowsBytes = (long)DeltaParameters.Taps * heads.Channels * sizeof(float);
         Add("delta_step", [mixed, z, b, a], [y], conv1dBytes + (Shape.Sequences * ((2 * state.State.SlotBytes) + ringRowsBytes)), () =>
             DeltaStep.Bind(
                 loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights, state.State, state.ConvTail,

@@ -8,7 +8,7 @@ namespace QwenIlgpu;
 /// </summary>
 internal sealed partial class Ops
 {
-    private readonly Dictionary<(NormedRows, TensorCoreType), Tensor> packedRows = [];
+    private readonly Dictionary<(NormedRows, Operand16), Tensor> packedRows = [];
 
     /// <summary>y = x · Wᵀ: [T, N].</summary>
     public Tensor Linear(Tensor x, LinearWeight weight, TensorRole role = TensorRole.Activation) =>
@@ -37,7 +37,7 @@ internal sealed partial class Ops
         Tensor sum = graph.NewTensor("hidden", x.Rows, weight.Rows, residualRole);
         AddFused(
             "linear_add", new NormedRows(x, null), [weight], [sum], extraRead: hidden.Sum,
-            () => new DecodeFinish(Residual: hidden.Sum.View));
+            () => new Epilogue(Residual: hidden.Sum.View));
         return new ResidualStream(sum, null);
     }
 
@@ -47,7 +47,7 @@ internal sealed partial class Ops
         Tensor y = graph.NewTensor("swiglu", x.Rows.Rows, gateProj.Rows);
         if (CanFuse(gateProj, upProj))
         {
-            AddFused("gate_up_swiglu", x, [gateProj, upProj], [y], extraRead: null, () => new DecodeFinish(SwiGlu: true));
+            AddFused("gate_up_swiglu", x, [gateProj, upProj], [y], extraRead: null, () => new Epilogue(SwiGlu: true));
             return y;
         }
 
@@ -82,7 +82,7 @@ internal sealed partial class Ops
 
     // outputs: one a weight, or one of a pair.
     private void AddFused(
-        string op, NormedRows x, LinearWeight[] weights, Tensor[] outputs, Tensor? extraRead, Func<DecodeFinish> finish)
+        string op, NormedRows x, LinearWeight[] weights, Tensor[] outputs, Tensor? extraRead, Func<Epilogue> finish)
     {
         foreach (LinearWeight weight in weights)
             CheckColumns(x.Rows, weight);
@@ -93,7 +93,7 @@ internal sealed partial class Ops
     }
 
     private void AddDecode(
-        string op, NormedRows x, LinearWeight[] weights, Tensor[] outputs, Tensor? extraRead, Func<DecodeFinish> finish)
+        string op, NormedRows x, LinearWeight[] weights, Tensor[] outputs, Tensor? extraRead, Func<Epilogue> finish)
     {
         DecodePlan plan = DecodePlan.Of(
             x.Rows.Rows, x.Rows.Columns, Array.ConvertAll(weights, w => w.Rows), swiGlu: outputs.Length < weights.Length);
@@ -105,14 +105,14 @@ internal sealed partial class Ops
     }
 
     private void AddPrefill(
-        string op, NormedRows x, LinearWeight[] weights, Tensor[] outputs, Tensor? extraRead, Func<DecodeFinish> finish)
+        string op, NormedRows x, LinearWeight[] weights, Tensor[] outputs, Tensor? extraRead, Func<Epilogue> finish)
     {
-        TensorCoreType operand = OperandOf(weights);
+        Operand16 operand = OperandOf(weights);
         Tensor packed = Packed(x, operand);
         var shape = PrefillShape.Of(Array.ConvertAll(weights, w => w.Matrix), swiGlu: outputs.Length < weights.Length);
         PrefillTile tile = forcedTile is { } forced && PrefillTiles.Of(shape.Format).Contains(forced)
             ? forced
-            : PrefillMatMul.TileOf(loader, shape, packed.Rows);
+            : PrefillTables.TileOf(loader, shape, packed.Rows);
         var plan = PrefillPlan.Of(tile, packed.Rows, shape);
         Tensor? scratch = NewPartials(plan.ScratchFloats);
         Func<Launch[]> bind = () =>
@@ -125,31 +125,31 @@ internal sealed partial class Ops
     }
 
     // Normed and rounded once, however many matmuls read them.
-    private Tensor Packed(NormedRows x, TensorCoreType operand)
+    private Tensor Packed(NormedRows x, Operand16 operand)
     {
         if (packedRows.TryGetValue((x, operand), out Tensor? known))
             return known;
-        int wordColumns = checked((int)(4 * PackedRows.Length(1, x.Rows.Columns)));
+        int wordColumns = checked((int)(4 * PrefillRows.Length(1, x.Rows.Columns)));
         Tensor packed = graph.NewTensor("packed", x.Rows.Rows, wordColumns, TensorRole.Scratch);
         packedRows.Add((x, operand), packed);
         Add(x.Pending is null ? "round_rows" : "norm_round_rows", [x.Rows], [packed], x.Pending?.SizeBytes ?? 0, () =>
-            PrefillMatMul.BindPack(loader, RowsOf(x), PackedOf(packed, x, operand)));
+            PrefillMatMul.BindRound(loader, RowsOf(x), PackedOf(packed, x, operand)));
         return packed;
     }
 
-    private static PackedRows PackedOf(Tensor packed, NormedRows x, TensorCoreType operand) =>
+    private static PrefillRows PackedOf(Tensor packed, NormedRows x, Operand16 operand) =>
         new(packed.View.Data.Cast<UInt4>(), x.Rows.Rows, x.Rows.Columns, operand);
 
-    private static DecodeRows RowsOf(NormedRows x) =>
-        x.Pending is { } norm ? new DecodeRows(x.Rows.View, norm.Values, norm.Eps) : new DecodeRows(x.Rows.View);
+    private static MatMulRows RowsOf(NormedRows x) =>
+        x.Pending is { } norm ? new MatMulRows(x.Rows.View, norm.Values, norm.Eps) : new MatMulRows(x.Rows.View);
 
-    private static DecodeProjection[] Projections(LinearWeight[] weights, Tensor[] outputs) =>
-        [.. weights.Select((w, i) => new DecodeProjection(w.Matrix, i < outputs.Length ? outputs[i].View : default))];
+    private static Projection[] Projections(LinearWeight[] weights, Tensor[] outputs) =>
+        [.. weights.Select((w, i) => new Projection(w.Matrix, i < outputs.Length ? outputs[i].View : default))];
 
     private Tensor? NewPartials(long floats) =>
         floats == 0 ? null : graph.NewTensor("partials", 1, checked((int)floats), TensorRole.Scratch);
 
-    private DecodeScratch ScratchOf(Tensor? floats, int count) =>
+    private MatMulScratch ScratchOf(Tensor? floats, int count) =>
         new(floats is null ? default : floats.View.Data, tickets.SubView(0, count));
 
     private static Tensor[] Some(params Tensor?[] tensors) => [.. tensors.OfType<Tensor>()];
@@ -170,12 +170,12 @@ internal sealed partial class Ops
         LinearMatrix[] matrices = Array.ConvertAll(weights, w => w.Matrix);
         return fusesPrefill
             ? PrefillMatMul.CanFuse(matrices, OperandOf(weights))
-            : fusesDecode && Shape.Rows <= DecodePlan.MaxTokens && DecodeMatMul.CanFuse(matrices, OperandOf(weights));
+            : fusesDecode && Shape.Rows <= DecodePlan.MaxTokens && ProjectionSet.CanFuse(matrices, OperandOf(weights));
     }
 
     // Plain f16 weights are multiplied as they are; everything else as bf16, whose range no activation leaves.
-    private static TensorCoreType OperandOf(LinearWeight[] weights) =>
-        Array.TrueForAll(weights, w => w.Dense?.Type == WeightType.F16) ? TensorCoreType.F16 : TensorCoreType.Bf16;
+    private static Operand16 OperandOf(LinearWeight[] weights) =>
+        Array.TrueForAll(weights, w => w.Dense?.Type == WeightType.F16) ? Operand16.F16 : Operand16.Bf16;
 
     private static void CheckColumns(Tensor x, LinearWeight weight)
     {

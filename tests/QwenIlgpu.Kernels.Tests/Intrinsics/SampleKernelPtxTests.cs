@@ -9,8 +9,8 @@ internal sealed class SampleKernelPtxTests
 {
     private static readonly Lazy<Dictionary<string, string>> Texts = new(() => new Dictionary<string, string>
     {
-        ["TensorCoreMatMul f16"] = MatMul<F16Decode>(),
-        ["TensorCoreMatMul bf16"] = MatMul<Bf16Decode>(),
+        ["TensorCoreMatMul f16"] = MatMul<F16Operand>(),
+        ["TensorCoreMatMul bf16"] = MatMul<Bf16Operand>(),
     });
 
     // A warp's 32 × 32 outputs take eight mma and four ldmatrix per 16 k, and a stage 32 k; a thread copies four words a stage.
@@ -44,7 +44,7 @@ internal sealed class SampleKernelPtxTests
     }
 
     private static string MatMul<TOperand>()
-        where TOperand : struct, IDecodeOperand => Ptx.Of<TensorCoreMatMulKernel<TOperand>>(
+        where TOperand : struct, IOperand16 => Ptx.Of<TensorCoreMatMulKernel<TOperand>>(
             TensorCoreMatMulKernel<TOperand>.TensorCoreMatMul,
             TensorCoreMatMulKernel<TOperand>.GroupSize);
 }

@@ -14,7 +14,7 @@ namespace QwenIlgpu.Kernels.Tests;
 /// </remarks>
 [LaunchBounds(128)]
 internal readonly struct TensorCoreMatMulKernel<TOperand>(Matrix<UInt4> x, Matrix<UInt4> w, Matrix<float> y) : IGroupKernel
-    where TOperand : struct, IDecodeOperand
+    where TOperand : struct, IOperand16
 {
     /// <summary>Threads of a group.</summary>
     public const int GroupSize = 128;
@@ -123,11 +123,11 @@ internal readonly struct WarpTile(FragmentRow m0, FragmentRow m16)
     public readonly FragmentRow M16 = m16;
 
     public WarpTile MultiplyAdd<TOperand>(UInt4 above, UInt4 below, UInt4 left, UInt4 right)
-        where TOperand : struct, IDecodeOperand =>
+        where TOperand : struct, IOperand16 =>
         new(MultiplyAdd<TOperand>(M0, above, left, right), MultiplyAdd<TOperand>(M16, below, left, right));
 
     private static FragmentRow MultiplyAdd<TOperand>(FragmentRow row, UInt4 a, UInt4 left, UInt4 right)
-        where TOperand : struct, IDecodeOperand => new(
+        where TOperand : struct, IOperand16 => new(
             TOperand.MultiplyAdd(a, new UInt2(left.X, left.Y), row.N0),
             TOperand.MultiplyAdd(a, new UInt2(left.Z, left.W), row.N8),
             TOperand.MultiplyAdd(a, new UInt2(right.X, right.Y), row.N16),

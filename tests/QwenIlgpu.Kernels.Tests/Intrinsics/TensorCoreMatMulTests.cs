@@ -22,19 +22,19 @@ internal sealed class TensorCoreMatMulTests
 
     [TestCaseSource(nameof(Shapes))]
     public void MatchesReferenceInF16(string deviceName, int m, int n, int k) =>
-        Assert.That(Deviation<F16Decode>(WarpDevice.Named(deviceName), m, n, k), Is.LessThanOrEqualTo(1));
+        Assert.That(Deviation<F16Operand>(WarpDevice.Named(deviceName), m, n, k), Is.LessThanOrEqualTo(1));
 
     [TestCaseSource(nameof(Shapes))]
     public void MatchesReferenceInBf16(string deviceName, int m, int n, int k) =>
-        Assert.That(Deviation<Bf16Decode>(WarpDevice.Named(deviceName), m, n, k), Is.LessThanOrEqualTo(1));
+        Assert.That(Deviation<Bf16Operand>(WarpDevice.Named(deviceName), m, n, k), Is.LessThanOrEqualTo(1));
 
     /// <summary>One tile of outputs, four stages of K.</summary>
-    public static void RunOnce(TestDevice device) => Deviation<F16Decode>(device, 64, 64, 128);
+    public static void RunOnce(TestDevice device) => Deviation<F16Operand>(device, 64, 64, 128);
 
     // Rows 6 and 7 of each A fragment.
     [Test]
     public void IsWrongWithASwappedFragmentRow() => Assert.That(
-        Deviation<F16Decode>(WarpDevice.Named(WarpDevice.Names[0]), 64, 64, 128, row => (row & 15) is 6 or 7 ? row ^ 1 : row),
+        Deviation<F16Operand>(WarpDevice.Named(WarpDevice.Names[0]), 64, 64, 128, row => (row & 15) is 6 or 7 ? row ^ 1 : row),
         Is.GreaterThan(1000));
 
     /// <summary>
@@ -42,9 +42,9 @@ internal sealed class TensorCoreMatMulTests
     /// drops what lies below the largest term's 23rd bit at each of them.
     /// </summary>
     private static double Deviation<TOperand>(TestDevice device, int m, int n, int k, Func<int, int>? sourceOf = null)
-        where TOperand : struct, IDecodeOperand
+        where TOperand : struct, IOperand16
     {
-        BinaryFormat format = typeof(TOperand) == typeof(F16Decode) ? BinaryFormat.F16 : BinaryFormat.Bf16;
+        BinaryFormat format = typeof(TOperand) == typeof(F16Operand) ? BinaryFormat.F16 : BinaryFormat.Bf16;
         ushort[] x = Random(format, m + (3 * k), m * k);
         ushort[] w = Random(format, n - k, n * k);
         Matrix<float> y = device.Poisoned<float>(m, n);
@@ -55,8 +55,8 @@ internal sealed class TensorCoreMatMulTests
 
         double[] xs = Array.ConvertAll(x, v => SmallFloat.ToDouble(format, v));
         double[] ws = Array.ConvertAll(w, v => SmallFloat.ToDouble(format, v));
-        double[] expected = DenseMatMulReference.Run(xs, ws, m, n, k);
-        double[] magnitude = DenseMatMulReference.Run(Array.ConvertAll(xs, Math.Abs), Array.ConvertAll(ws, Math.Abs), m, n, k);
+        double[] expected = MatMulReference.Run(xs, ws, m, n, k);
+        double[] magnitude = MatMulReference.Run(Array.ConvertAll(xs, Math.Abs), Array.ConvertAll(ws, Math.Abs), m, n, k);
         double roundings = TestDevice.Kind == "cuda" ? 2.0 * k : ((k + 15) / 16) + 1;
         double worst = 0;
         float[] actual = device.Download(y);

@@ -12,15 +12,15 @@ internal sealed record HotKernel(string Name, params Type[] Fixtures)
     /// <summary>Every kernel of groups, and those of a step that are none: in the order of the table.</summary>
     public static IReadOnlyList<HotKernel> All { get; } =
     [
-        new("DecodeMatMulKernel<Int4Tiles<Bf16Decode>, NoRiders, Bf16Decode>", Decode),
-        new("DecodeMatMulKernel<Int4Tiles<Bf16Decode>, DenseRiders, Bf16Decode>", Decode),
-        new("DecodeMatMulKernel<DenseTiles<Bf16Decode>, NoRiders, Bf16Decode>", Decode),
-        new("PackedDecodeMatMulKernel<Int4Tiles<Bf16Decode>, NoRiders, Bf16Decode, Two>", Decode),
-        new("PackRowsKernel<Bf16Decode>", Decode),
+        new("DecodeMatMulKernel<Int4Tiles<Bf16Operand>, NoRiders, Bf16Operand>", Decode),
+        new("DecodeMatMulKernel<Int4Tiles<Bf16Operand>, DenseRiders, Bf16Operand>", Decode),
+        new("DecodeMatMulKernel<DenseTiles<Bf16Operand>, NoRiders, Bf16Operand>", Decode),
+        new("PackedDecodeMatMulKernel<Int4Tiles<Bf16Operand>, NoRiders, Bf16Operand, Two>", Decode),
+        new("PackRowsKernel<Bf16Operand>", Decode),
         new("LargestLogitKernel", Decode),
-        new("PrefillMatMulKernel<Int4Tiles<Bf16Decode>, Bf16Decode, WidePrefillTile>", Prefill),
-        new("PrefillMatMulKernel<DenseTiles<Bf16Decode>, Bf16Decode, WidePrefillTile>", Prefill),
-        new("RoundRowsKernel<Bf16Decode>", Prefill),
+        new("PrefillMatMulKernel<Int4Tiles<Bf16Operand>, Bf16Operand, WidePrefillTile>", Prefill),
+        new("PrefillMatMulKernel<DenseTiles<Bf16Operand>, Bf16Operand, WidePrefillTile>", Prefill),
+        new("RoundRowsKernel<Bf16Operand>", Prefill),
         new("RowNormKernel", [.. Decode, .. Prefill]),
         new("DecodeAttentionKernel<Head64>", typeof(DecodeAttentionTests)),
         new("DecodeAttentionKernel<Head256>", typeof(DecodeAttentionTests)),

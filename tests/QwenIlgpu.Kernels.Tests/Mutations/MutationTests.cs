@@ -10,7 +10,7 @@ internal sealed class MutationTests
     private const double LeastShare = 0.9;
 
     // Of a survivor: some seconds.
-    private const long MostTurns = 150_000;
+    private const long MostTurns = 60_000;
 
     [OneTimeSetUp]
     public void NeedsTheMachine() => Assume.That(WarpDevice.Usual, Is.EqualTo("machine"), "another device is asked for");

@@ -11,7 +11,7 @@ internal static class DecodeMatMulSlices
 {
     private const float Eps = 1e-6f;
 
-    private static readonly TensorCoreType[] Operands = [TensorCoreType.Bf16, TensorCoreType.F16];
+    private static readonly Operand16[] Operands = [Operand16.Bf16, Operand16.F16];
 
     // Tiles by their name in the catalogue, storage, group size, and whether plain rows ride along.
     private static readonly (string Tiles, string Format, int Group, bool Rides)[] Formats =
@@ -32,12 +32,12 @@ internal static class DecodeMatMulSlices
         LargestLogit,
     ];
 
-    /// <summary>As the catalogue writes it: <c>Int4Tiles&lt;Bf16Decode&gt;</c>.</summary>
-    public static string TilesName(string tiles, TensorCoreType operand) => $"{tiles}<{operand}Decode>";
+    /// <summary>As the catalogue writes it: <c>Int4Tiles&lt;Bf16Operand&gt;</c>.</summary>
+    public static string TilesName(string tiles, Operand16 operand) => $"{tiles}<{operand}Decode>";
 
     /// <summary>The storage that a format of plain weights has with an operand type.</summary>
-    public static string Storage(string format, TensorCoreType operand) =>
-        format.Length > 0 ? format : operand == TensorCoreType.F16 ? "f16" : "bf16";
+    public static string Storage(string format, Operand16 operand) =>
+        format.Length > 0 ? format : operand == Operand16.F16 ? "f16" : "bf16";
 
     /// <summary>[34816, 5120] in groups of 128, random codes with a scale a group.</summary>
     public static SliceResult GateAndUp(TestDevice device)
@@ -54,20 +54,20 @@ internal static class DecodeMatMulSlices
         float[] x = Seeded.Floats(2, K);
         Matrix<float> y = device.Poisoned<float>(1, Rows);
         device.Run(DecodeMatMul.Bind(
-            device.Loader, new DecodeRows(device.Upload(x, 1, K)),
-            [new DecodeProjection(Quantized.Upload(device, packed, WeightType.Bf16), y)], default, TensorCoreType.Bf16,
+            device.Loader, new MatMulRows(device.Upload(x, 1, K)),
+            [new Projection(Quantized.Upload(device, packed, WeightType.Bf16), y)], default, Operand16.Bf16,
             DecodeRun.Scratch(1, K, [Rows], on: device)));
         float[] actual = device.Download(y);
         return new SliceResult(() =>
         {
             double worst = ParallelEnumerable.Range(0, Rows / 16).Max(tile => DecodeRun.Deviation(
-                actual[(16 * tile)..(16 * (tile + 1))], x, RowsOf(packed, 16 * tile, 16), 1, 16, K, TensorCoreType.Bf16));
+                actual[(16 * tile)..(16 * (tile + 1))], x, RowsOf(packed, 16 * tile, 16), 1, 16, K, Operand16.Bf16));
             Assert.That(worst, Is.LessThanOrEqualTo(1));
         });
     }
 
     private static Slice Of(
-        TensorCoreType operand, (string Tiles, string Format, int Group, bool Rides) format, (string TokenTiles, int M, int N, int K) shape)
+        Operand16 operand, (string Tiles, string Format, int Group, bool Rides) format, (string TokenTiles, int M, int N, int K) shape)
     {
         string kernel = shape.M == 1 ? "DecodeMatMulKernel" : "PackedDecodeMatMulKernel";
         string riders = format.Rides ? "DenseRiders" : "NoRiders";
@@ -84,8 +84,8 @@ internal static class DecodeMatMulSlices
             ];
             Matrix<float>[] ys = [.. rows.Select(r => device.Poisoned<float>(m, r))];
             device.Run(DecodeMatMul.Bind(
-                device.Loader, new DecodeRows(device.Upload(x, m, k)),
-                [.. weights.Zip(ys, (w, y) => new DecodeProjection(w.Upload(device), y))], default, operand,
+                device.Loader, new MatMulRows(device.Upload(x, m, k)),
+                [.. weights.Zip(ys, (w, y) => new Projection(w.Upload(device), y))], default, operand,
                 DecodeRun.Scratch(m, k, rows, on: device)));
             float[][] actual = [.. ys.Select(y => device.Download(y))];
             return new SliceResult(() =>
@@ -100,7 +100,7 @@ internal static class DecodeMatMulSlices
     }
 
     // What it packs is seen through the matmul: normalised rows, rounded, times weights.
-    private static Slice Pack(TensorCoreType operand) => new($"PackRowsKernel<{operand}Decode>", device =>
+    private static Slice Pack(Operand16 operand) => new($"PackRowsKernel<{operand}Decode>", device =>
     {
         (int m, int n, int k) = (9, 64, 5120);
         float[] x = Seeded.Floats(5, m * k);
@@ -108,7 +108,7 @@ internal static class DecodeMatMulSlices
         DecodeWeights weights = DecodeWeights.Random("int4", n, k, 128, WeightType.Bf16, 7);
         Matrix<float> y = device.Poisoned<float>(m, n);
         device.Run(DecodeMatMul.Bind(
-            device.Loader, new DecodeRows(device.Upload(x, m, k), device.Upload(norm), Eps), [new DecodeProjection(weights.Upload(device), y)],
+            device.Loader, new MatMulRows(device.Upload(x, m, k), device.Upload(norm), Eps), [new Projection(weights.Upload(device), y)],
             default, operand, DecodeRun.Scratch(m, k, [n], on: device)));
         float[] actual = device.Download(y);
         return new SliceResult(() =>
@@ -127,9 +127,9 @@ internal static class DecodeMatMulSlices
         Matrix<float> logits = device.Poisoned<float>(m, n);
         ArrayView<int> ids = device.Poisoned<int>(m);
         device.Run(DecodeMatMul.Bind(
-            device.Loader, new DecodeRows(device.Upload(Seeded.Floats(9, m * k), m, k)),
-            [new DecodeProjection(weights.Upload(device), logits)], new DecodeFinish(ArgMax: new DecodeArgMax(ids, 2000)),
-            TensorCoreType.Bf16, DecodeRun.Scratch(m, k, [n], argMax: true, on: device)));
+            device.Loader, new MatMulRows(device.Upload(Seeded.Floats(9, m * k), m, k)),
+            [new Projection(weights.Upload(device), logits)], new Epilogue(ArgMax: new ArgMaxOutput(ids, 2000)),
+            Operand16.Bf16, DecodeRun.Scratch(m, k, [n], argMax: true, on: device)));
         int[] actual = device.Download(ids);
         float[] values = device.Download(logits);
         return new SliceResult(() =>

@@ -34,14 +34,14 @@ internal static class EmbeddingSlices
             DenseMatrixReference.Unpack(type, packed, TableRows, Hidden));
     });
 
-    private static Slice Int8(WeightType scale) => new($"QuantizedEmbeddingKernel<Int8Tiles, {scale}Format>", device =>
+    private static Slice Int8(WeightType scale) => new($"QuantizedEmbeddingKernel<Int8EmbeddingTiles, {scale}Format>", device =>
     {
         Int8Reference table = Quantized.RandomInt8(TableRows, Hidden, 128, scale);
         return Take(device, (ids, y) => Embedding.Bind(device.Loader, ids, Quantized.Upload(device, table, scale), y), table.Unpack(scale));
     });
 
     private static Slice Int4(WeightType scale, bool hasZeros) =>
-        new($"QuantizedEmbeddingKernel<Int4TileHalves<{(hasZeros ? "StoredZero" : "SymmetricZero")}>, {scale}Format>", device =>
+        new($"QuantizedEmbeddingKernel<Int4EmbeddingTiles<{(hasZeros ? "StoredZero" : "SymmetricZero")}>, {scale}Format>", device =>
         {
             Int4Reference table = Quantized.RandomInt4(TableRows, Hidden, hasZeros ? 32 : 128, scale, hasZeros);
             return Take(device, (ids, y) => Embedding.Bind(device.Loader, ids, Quantized.Upload(device, table, scale), y), table.Unpack(scale));

@@ -15,15 +15,15 @@ internal static class PrefillMatMulSlices
 
     public static IEnumerable<Slice> All =>
     [
-        .. from operand in new[] { TensorCoreType.Bf16, TensorCoreType.F16 }
+        .. from operand in new[] { Operand16.Bf16, Operand16.F16 }
            from format in Formats
            from tile in PrefillTiles.Of(format.Format == "int8" ? PrefillFormat.Int8 : PrefillFormat.Int4)
            select Of(operand, format, tile),
-        RoundRows(TensorCoreType.Bf16, bits => Bf16.ToFloat(bits), 1.0 / (1 << 8)),
-        RoundRows(TensorCoreType.F16, bits => F16.ToFloat(bits), 1.0 / (1 << 11)),
+        RoundRows(Operand16.Bf16, bits => Bf16.ToFloat(bits), 1.0 / (1 << 8)),
+        RoundRows(Operand16.F16, bits => F16.ToFloat(bits), 1.0 / (1 << 11)),
     ];
 
-    private static Slice Of(TensorCoreType operand, (string Tiles, string Format, int Group) format, PrefillTile tile) => new(
+    private static Slice Of(Operand16 operand, (string Tiles, string Format, int Group) format, PrefillTile tile) => new(
         $"PrefillMatMulKernel<{TilesName(format.Tiles, operand)}, {operand}Decode, {tile}PrefillTile>", device =>
         {
             int m = PrefillTiles.TokensOf(tile) + 2;
@@ -38,15 +38,15 @@ internal static class PrefillMatMulSlices
             return new SliceResult(() => Assert.That(run.Deviation(y, weights, N), Is.LessThanOrEqualTo(1))).Leaving(y);
         });
 
-    private static Slice RoundRows(TensorCoreType operand, Func<ushort, float> widen, double unit) =>
+    private static Slice RoundRows(Operand16 operand, Func<ushort, float> widen, double unit) =>
         new($"RoundRowsKernel<{operand}Decode>", device =>
         {
             const int Rows = 17;
             float[] x = Seeded.Floats(1, Rows * K);
             float[] norm = Seeded.Floats(2, K);
-            var packed = new PackedRows(device.Poisoned<UInt4>(PackedRows.Length(Rows, K)), Rows, K, operand);
-            device.Run(PrefillMatMul.BindPack(
-                device.Loader, new DecodeRows(device.Upload(x, Rows, K), device.Upload(norm), Eps), packed));
+            var packed = new PrefillRows(device.Poisoned<UInt4>(PrefillRows.Length(Rows, K)), Rows, K, operand);
+            device.Run(PrefillMatMul.BindRound(
+                device.Loader, new MatMulRows(device.Upload(x, Rows, K), device.Upload(norm), Eps), packed));
             UInt4[] words = device.Download(packed.Words);
             return new SliceResult(() =>
             {

@@ -1,23 +1,56 @@
+using System.Reflection;
+using System.Text.RegularExpressions;
 using QwenIlgpu.Bench;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Tests;
 
 [NonParallelizable]
 internal sealed class KernelBenchmarksTests
 {
+    // What prepares a slot, packs scales and zero points, fills weights, or is another form of what is timed.
+    private static readonly string[] Untimed =
+    [
+        "AwqPack.BindScales", "AwqPack.BindZeros", "CausalConv1d.BindSnapshot", "CompressedTensorsPack.Bind", "CompressedTensorsPack.BindScales",
+        "CompressedTensorsPack.BindZeros", "DecodeFeedback.BindAdvance", "DecodeFeedback.BindSet", "Embedding.Bind", "Embedding.Bind",
+        "ForbidIds.Bind", "GptqPack.BindScales", "GptqPack.BindZeros", "Int4Pack.BindRows", "Int4Pack.BindScales", "Int4Pack.BindZeros",
+        "RandomFill.BindBf16", "RandomFill.BindCodes", "RandomFill.BindCodes", "RmsNorm.BindAdd", "RmsNorm.BindRows", "SlotAdmission.Bind",
+        "SlotAdmission.BindBias", "SlotAdmission.BindMask",
+    ];
+
     [Test]
     public void ListNamesOneForEveryRoom()
     {
         (int code, string output, _) = Run("--list");
+        Type[] listed =
+        [
+            .. typeof(KernelBenchmarks).Assembly.GetTypes().Where(t => BenchmarksOf(t).Any(b => Regex.IsMatch(output, $"(?m)^{b.Name} "))),
+        ];
+        HashSet<MethodBase> timed = KernelRooms.ReachedFrom(listed);
+        ILookup<string, MethodBase> launches = KernelRooms.Folders.Keys.SelectMany(Launches).ToLookup(m => RoomOf(m.DeclaringType!));
+        MethodBase[] kernels =
+        [
+            .. KernelRooms.Folders.Keys.Where(t => t.IsAssignableTo(typeof(IPortableKernel)) && t.IsValueType && !launches.Contains(RoomOf(t)))
+                .SelectMany(t => t.GetConstructors()),
+        ];
 
         Assert.That(code, Is.Zero);
-        foreach (string name in new[]
-        {
-            "arg_max", "causal_conv1d", "ceiling_copy", "ceiling_read", "decode_attention", "delta_gates", "delta_prefill", "delta_step", "dense_matmul", "dequant_matmul", "embedding", "feed_tokens", "gated_attention", "gated_delta_rule_chunked",
-            "gated_delta_rule_recurrent", "gated_rms_norm", "gather_rows", "gptq_pack", "kv_append", "qk_l2_norm", "qk_norm_rotary", "prefill_attention", "prefill_matmul", "prefill_matmul_expanded", "qk_norm_rotary_append", "rms_norm",
-            "round_to_nearest_int4", "sampling", "swiglu", "target_log_probs",
-        })
-            Assert.That(output, Does.Match($"(?m)^{name} "));
+        Assert.That(
+            launches.SelectMany(l => l).Where(m => !timed.Contains(m)).Select(m => $"{m.DeclaringType!.Name}.{m.Name}"), Is.EquivalentTo(Untimed));
+        Assert.That(kernels.Where(k => !timed.Contains(k)).Select(k => k.DeclaringType), Is.Empty);
+        Assert.That(
+            KernelRooms.Names.Except(KernelRooms.Base).Except(timed.Select(m => RoomOf(m.DeclaringType!))), Is.EqualTo(new[] { "RandomFill" }));
+        foreach (KernelBenchmark benchmark in KernelBenchmarks.All)
+            Assert.That(output, Does.Match($"(?m)^{benchmark.Name} "));
+
+        static string RoomOf(Type type) => KernelRooms.Folders.TryGetValue(type, out string? folder) ? KernelRooms.RoomOf(folder) : "";
+
+        static IEnumerable<KernelBenchmark> BenchmarksOf(Type type) => type.GetProperties(BindingFlags.Public | BindingFlags.Static)
+            .Where(p => p.PropertyType == typeof(KernelBenchmark)).Select(p => (KernelBenchmark)p.GetValue(null)!);
+
+        static IEnumerable<MethodBase> Launches(Type type) => type
+            .GetMethods(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly)
+            .Where(m => m.ReturnType == typeof(Launch) || m.ReturnType == typeof(Launch[]));
     }
 
     [Test]

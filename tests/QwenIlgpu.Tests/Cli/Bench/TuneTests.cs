@@ -23,7 +23,7 @@ internal sealed class TuneTests
             using var committed = new StreamReader(typeof(PrefillTables).Assembly.GetManifestResourceStream($"tiles/{file}")!);
             Assert.That(
                 File.ReadAllText(Path.Combine(directory.Path, file)), Is.EqualTo(committed.ReadToEnd()),
-                $"`{TuneCommand.PlanCommand} --output kernels/PrefillMatMul/tiles` writes another {file}");
+                $"`{TuneCommand.PlanCommand} --output kernels/MatMul/Tuning/tiles` writes another {file}");
         }
     }
 

@@ -1,0 +1,162 @@
+using ILGPU;
+using ILGPU.Runtime;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>The gated delta rule in chunks on tensor cores: a DeltaNet layer's prefill between its projections, without the norm.</summary>
+internal static class DeltaPrefill
+{
+    /// <summary>The op's name in messages.</summary>
+    public const string Op = "delta_prefill";
+
+    /// <summary>Whether there is a kernel for these heads.</summary>
+    public static bool Supports(DeltaShape shape) => shape.KeyHeadDim is 64 or 128 && shape.ValueHeadDim == shape.KeyHeadDim;
+
+    /// <summary>Launches of <see cref="Bind"/>.</summary>
+    public const int Launches = 3;
+
+    /// <summary>
+    /// From the projections (Z is not read) to y before the gated norm: convolution, SiLU, norms and gates; what needs no state; the scan.
+    /// ring: [slots, ring rows · Channels], at least four rows, read and advanced as by <see cref="CausalConv1d"/>; the other operands as
+    /// in <see cref="BindRule"/>. Run the launches in their order; nothing in the scratch outlives them.
+    /// </summary>
+    public static Launch[] Bind(
+        KernelLoader loader,
+        DeltaShape shape,
+        DeltaProjections projections,
+        DeltaParameters parameters,
+        DeltaPrefillScratch scratch,
+        DeltaStates state,
+        Matrix<float> ring,
+        ArrayView<int> firstRow,
+        ArrayView<int> positions,
+        ArrayView<int> stateSlot,
+        ChunkList chunks,
+        Matrix<float> y,
+        ArrayView<int>? snapshotSlot = null) =>
+    [
+        BindInputs(loader, shape, projections, parameters, scratch, ring, firstRow, positions, stateSlot, chunks),
+        .. BindRule(loader, shape, scratch, state, firstRow, positions, stateSlot, chunks, y, snapshotSlot),
+    ];
+
+    /// <summary>The first launch of <see cref="Bind"/>, which writes the scratch's Qkv, Beta and G.</summary>
+    public static Launch BindInputs(
+        KernelLoader loader,
+        DeltaShape shape,
+        DeltaProjections projections,
+        DeltaParameters parameters,
+        DeltaPrefillScratch scratch,
+        Matrix<float> ring,
+        ArrayView<int> firstRow,
+        ArrayView<int> positions,
+        ArrayView<int> stateSlot,
+        ChunkList chunks)
+    {
+        Require.That(Op, Supports(shape), $"heads must all be of 64 or all of 128: {shape}");
+        int rows = projections.Mixed.Rows;
+        Require.Equal(Op, "columns of mixed", projections.Mixed.Columns, $"width of q | k | v of {shape}", shape.Channels);
+        Require.Equal(Op, "rows of b", projections.B.Rows, "rows of mixed", rows);
+        Require.Equal(Op, "columns of b", projections.B.Columns, "value heads", shape.ValueHeads);
+        Require.Equal(Op, "rows of a", projections.A.Rows, "rows of mixed", rows);
+        Require.Equal(Op, "columns of a", projections.A.Columns, "value heads", shape.ValueHeads);
+        Require.Equal(Op, "rows of conv1d", parameters.Conv1d.Rows, "channels", shape.Channels);
+        Require.Equal(Op, "columns of conv1d", parameters.Conv1d.Columns, "taps", DeltaParameters.Taps);
+        Require.Equal(Op, "length of aLog", parameters.ALog.Length, "value heads", shape.ValueHeads);
+        Require.Equal(Op, "length of dtBias", parameters.DtBias.Length, "value heads", shape.ValueHeads);
+        int ringRows = ring.Columns / shape.Channels;
+        Require.That(
+            Op,
+            ringRows >= DeltaParameters.Taps && ring.Columns % shape.Channels == 0,
+            $"columns of ring are {ring.Columns}, not a multiple of {shape.Channels} channels for at least {DeltaParameters.Taps} rows");
+        Require.Equal(Op, "length of firstRow", firstRow.Length, "sequences + 1", stateSlot.Length + 1);
+        Require.Equal(Op, "length of positions", positions.Length, "rows of mixed", rows);
+        Require.Equal(Op, "rows of scratch", scratch.Qkv.Rows, "rows of mixed", rows);
+        var operands = new DeltaInputsOperands(projections, parameters, ring, ringRows, firstRow, positions, stateSlot);
+        return shape.KeyHeadDim == 64 ? Inputs<Dim64>() : Inputs<Dim128>();
+
+        Launch Inputs<THeadDim>()
+            where THeadDim : struct, IConstant
+        {
+            var kernel = new DeltaInputsKernel<THeadDim>(shape, operands, chunks, scratch);
+            return loader.Bind(DeltaInputsKernel<THeadDim>.DeltaPrefillInputs, kernel.Config, kernel);
+        }
+    }
+
+    /// <summary>
+    /// The rule on what is in the scratch's Qkv, Beta and G. state: [slots, Hv · Dv · Dk], float or f16; firstRow: [B + 1]; positions: [T],
+    /// consecutive in a sequence; stateSlot: [B]; chunks: built for the same firstRow and positions; snapshotSlot: [capacity], a slot that
+    /// takes the state after that chunk, or −1; y: [T, Hv · Dv]. A sequence whose first position is 0 starts from zeros and its slot is not
+    /// read; one without rows keeps its slot.
+    /// </summary>
+    public static Launch[] BindRule(
+        KernelLoader loader,
+        DeltaShape shape,
+        DeltaPrefillScratch scratch,
+        DeltaStates state,
+        ArrayView<int> firstRow,
+        ArrayView<int> positions,
+        ArrayView<int> stateSlot,
+        ChunkList chunks,
+        Matrix<float> y,
+        ArrayView<int>? snapshotSlot = null)
+    {
+        Require.That(
+            Op,
+            shape.KeyHeads > 0 && shape.ValueHeads > 0 && shape.ValueHeads % shape.KeyHeads == 0,
+            $"{shape.ValueHeads} value heads are no multiple of {shape.KeyHeads} key heads");
+        Require.That(Op, Supports(shape), $"heads must all be of 64 or all of 128: {shape}");
+        int capacity = (int)chunks.Rows.Length;
+        Require.Equal(Op, "rows of scratch", scratch.Qkv.Rows, "length of positions", positions.Length);
+        Require.Equal(Op, "columns of scratch", 8L * scratch.Qkv.Columns, $"width of q | k | v of {shape}", shape.Channels);
+        Require.Equal(
+            Op, "words of scratch T", scratch.T.Length,
+            "its need of the chunks", (long)capacity * shape.ValueHeads * DeltaPrefillScratch.TriangleWords);
+        Require.Equal(Op, "length of the chunks' rows", chunks.Rows.Length, "of their first rows", chunks.FirstRow.Length);
+        Require.Equal(Op, "length of the chunks' firstChunk", chunks.FirstChunk.Length, "sequences + 1", stateSlot.Length + 1);
+        Require.Equal(Op, "columns of state", state.Columns, "Hv · Dv · Dk", shape.StateLength);
+        Require.Equal(Op, "length of firstRow", firstRow.Length, "sequences + 1", stateSlot.Length + 1);
+        Require.Equal(Op, "rows of y", y.Rows, "length of positions", positions.Length);
+        Require.Equal(Op, "columns of y", y.Columns, "value channels", shape.ValueChannels);
+        if (snapshotSlot is { } slots)
+            Require.Equal(Op, "length of snapshotSlot", slots.Length, "chunks", capacity);
+
+        var rows = new DeltaScanOperands(firstRow, positions, stateSlot, snapshotSlot ?? stateSlot, snapshotSlot is not null, y);
+        return shape.KeyHeadDim == 64
+            ? BindRule<Dim64>(loader, shape, scratch, state, chunks, rows)
+            : BindRule<Dim128>(loader, shape, scratch, state, chunks, rows);
+    }
+
+    private static Launch[] BindRule<THeadDim>(
+        KernelLoader loader, DeltaShape shape, DeltaPrefillScratch scratch, DeltaStates state, ChunkList chunks, DeltaScanOperands rows)
+        where THeadDim : struct, IConstant
+    {
+        var prepare = new ChunkPrepareKernel<THeadDim>(shape, chunks, scratch, (int)rows.StateSlot.Length);
+        return
+        [
+            loader.Bind(ChunkPrepareKernel<THeadDim>.DeltaPrefillPrepare, prepare.Config, prepare),
+            state.F32 is { } f32
+                ? Scan<UInt2, F32StatePair>(Pairs<float, UInt2>(f32))
+                : Scan<uint, F16StatePair>(Pairs<ushort, uint>(state.F16!.Value)),
+        ];
+
+        Launch Scan<TPair, TState>(Matrix<TPair> pairs)
+            where TPair : unmanaged
+            where TState : struct, IDeltaStatePair<TPair>
+        {
+            var kernel = new TensorCoreChunkScanKernel<THeadDim, TPair, TState>(shape, rows, chunks, scratch, pairs);
+            return loader.Bind(TensorCoreChunkScanKernel<THeadDim, TPair, TState>.DeltaPrefillScan, kernel.Config, kernel);
+        }
+    }
+
+    private static Matrix<TPair> Pairs<TElement, TPair>(Matrix<TElement> state)
+        where TElement : unmanaged
+        where TPair : unmanaged
+    {
+        long offset = ((IContiguousArrayView)state.Data).IndexInBytes;
+        Require.That(
+            Op,
+            state.Stride % 2 == 0 && offset % 8 == 0,
+            $"state {state} with stride {state.Stride} at byte {offset} does not consist of aligned pairs");
+        return new Matrix<TPair>(state.Data.Cast<TPair>(), state.Rows, state.Columns / 2, state.Stride / 2);
+    }
+}
