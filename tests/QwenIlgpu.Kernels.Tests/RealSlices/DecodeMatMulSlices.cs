@@ -33,7 +33,7 @@ internal static class DecodeMatMulSlices
     ];
 
     /// <summary>As the catalogue writes it: <c>Int4Tiles&lt;Bf16Operand&gt;</c>.</summary>
-    public static string TilesName(string tiles, Operand16 operand) => $"{tiles}<{operand}Decode>";
+    public static string TilesName(string tiles, Operand16 operand) => $"{tiles}<{operand}Operand>";
 
     /// <summary>The storage that a format of plain weights has with an operand type.</summary>
     public static string Storage(string format, Operand16 operand) =>
@@ -72,7 +72,7 @@ internal static class DecodeMatMulSlices
         string kernel = shape.M == 1 ? "DecodeMatMulKernel" : "PackedDecodeMatMulKernel";
         string riders = format.Rides ? "DenseRiders" : "NoRiders";
         string tokens = shape.M == 1 ? "" : $", {shape.TokenTiles}";
-        return new Slice($"{kernel}<{TilesName(format.Tiles, operand)}, {riders}, {operand}Decode{tokens}>", device =>
+        return new Slice($"{kernel}<{TilesName(format.Tiles, operand)}, {riders}, {operand}Operand{tokens}>", device =>
         {
             (int m, int n, int k) = (shape.M, shape.N, shape.K);
             float[] x = Seeded.Floats(m + k, m * k);
@@ -100,7 +100,7 @@ internal static class DecodeMatMulSlices
     }
 
     // What it packs is seen through the matmul: normalised rows, rounded, times weights.
-    private static Slice Pack(Operand16 operand) => new($"PackRowsKernel<{operand}Decode>", device =>
+    private static Slice Pack(Operand16 operand) => new($"PackRowsKernel<{operand}Operand>", device =>
     {
         (int m, int n, int k) = (9, 64, 5120);
         float[] x = Seeded.Floats(5, m * k);

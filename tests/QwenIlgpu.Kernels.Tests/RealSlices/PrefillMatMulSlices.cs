@@ -24,7 +24,7 @@ internal static class PrefillMatMulSlices
     ];
 
     private static Slice Of(Operand16 operand, (string Tiles, string Format, int Group) format, PrefillTile tile) => new(
-        $"PrefillMatMulKernel<{TilesName(format.Tiles, operand)}, {operand}Decode, {tile}PrefillTile>", device =>
+        $"PrefillMatMulKernel<{TilesName(format.Tiles, operand)}, {operand}Operand, {tile}PrefillTile>", device =>
         {
             int m = PrefillTiles.TokensOf(tile) + 2;
             DecodeWeights weights = DecodeWeights.Random(Storage(format.Format, operand), N, K, format.Group, WeightType.Bf16, 5);
@@ -39,7 +39,7 @@ internal static class PrefillMatMulSlices
         });
 
     private static Slice RoundRows(Operand16 operand, Func<ushort, float> widen, double unit) =>
-        new($"RoundRowsKernel<{operand}Decode>", device =>
+        new($"RoundRowsKernel<{operand}Operand>", device =>
         {
             const int Rows = 17;
             float[] x = Seeded.Floats(1, Rows * K);
