@@ -198,7 +198,7 @@ internal sealed class DecodeEpilogueTests
     }
 
     // So many rows that a unit is eight row tiles, one a warp, from nine tokens on; the last unit is not full.
-    [TestCase(9, false)]
+    [TestCase(9, false, Category = "Exhaustive")]
     [TestCase(17, false, Category = "Exhaustive")]
     [TestCase(9, true)]
     public void LargeUnitsHaveTheBitsOfSmallOnes(int m, bool swiGlu)
