@@ -9,6 +9,9 @@ internal sealed class MutationTests
     private const int SampleSeed = 15;
     private const double LeastShare = 0.9;
 
+    // Of 300 drawn from a list of which nine tenths are killed: two standard errors less.
+    private const double LeastShareOfSample = 0.865;
+
     // ILGPU's text, and so what a mutant does, depends a little on what the process compiled before.
     private const int MostUnknown = 3;
 
@@ -82,7 +85,7 @@ internal sealed class MutationTests
             MutationTable.Read().With(results).Write();
         MutationTable table = MutationTable.Read();
         Assert.That(results.Where(r => r.KilledBy is null && !table.Knows(r)).ToArray(), Has.Length.LessThanOrEqualTo(MostUnknown));
-        Assert.That(KilledOf(results), Is.GreaterThanOrEqualTo(LeastShare * results.Count));
+        Assert.That(KilledOf(results), Is.GreaterThanOrEqualTo(LeastShareOfSample * results.Count));
     }
 
     private static int KilledOf(List<MutationResult> results) => results.Count(r => r.KilledBy is not null);
