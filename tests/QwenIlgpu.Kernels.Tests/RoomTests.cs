@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 
 namespace QwenIlgpu.Kernels.Tests;
 
@@ -15,23 +14,23 @@ internal sealed class RoomTests
                 .Where(t => !KernelRooms.Folders.ContainsKey(t)),
             Is.Empty);
         Assert.That(KernelRooms.Base, Is.SubsetOf(Rooms));
-        Assume.That(Directory.Exists(Folder()), "the sources are not beside the tests (published run)");
+        Assume.That(Directory.Exists(Folder), "the sources are not beside the tests (published run)");
         Assert.That(
-            Directory.GetDirectories(Folder()).Select(d => Path.GetFileName(d)).Where(d => d is not ("bin" or "obj")).Order(StringComparer.Ordinal),
+            Directory.GetDirectories(Folder).Select(d => Path.GetFileName(d)).Where(d => d is not ("bin" or "obj")).Order(StringComparer.Ordinal),
             Is.EqualTo(Rooms));
     }
 
     [Test]
     public void RoomsKnowOneAnotherAsThePictureSays()
     {
-        Assume.That(Directory.Exists(Folder()), "the sources are not beside the tests (published run)");
+        Assume.That(Directory.Exists(Folder), "the sources are not beside the tests (published run)");
         var known = KernelRooms.Arrows()
             .Select(a => (From: KernelRooms.RoomOf(a.Key.From), To: KernelRooms.RoomOf(a.Key.To), Types: $"{a.Value.From.Name} knows {a.Value.To.Name}"))
             .Where(a => a.From != a.To && (KernelRooms.Base.Contains(a.From) || !KernelRooms.Base.Contains(a.To)))
             .GroupBy(a => $"{a.From} --> {a.To}").ToDictionary(g => g.Key, g => g.First().Types);
         string[] drawn =
         [
-            .. File.ReadLines(Path.Combine(Folder(), "README.md")).Select(l => l.Trim()).Where(l => l.Contains(" --> ", StringComparison.Ordinal)),
+            .. File.ReadLines(Path.Combine(Folder, "README.md")).Select(l => l.Trim()).Where(l => l.Contains(" --> ", StringComparison.Ordinal)),
         ];
 
         Assert.That(known.Where(a => !drawn.Contains(a.Key)), Is.Empty, "kernels/README.md does not draw it");
@@ -64,6 +63,5 @@ internal sealed class RoomTests
         Assert.That(KernelRooms.Cycle([("a", "b"), ("b", "c"), ("c", "b")]), Is.EqualTo("b → c → b"));
     }
 
-    private static string Folder([CallerFilePath] string source = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(source)!, "..", "..", "kernels"));
+    private static string Folder => Repository.PathTo("kernels");
 }

@@ -31,7 +31,7 @@ internal sealed class ArchitectureTests
     [TestCase("Generation", "Measure")]
     public void FoldersDependOneWay(string folder, params string[] forbidden)
     {
-        string root = SourceRoot();
+        string root = Repository.PathTo("src", "QwenIlgpu");
         Assume.That(Directory.Exists(root), "the sources are not beside the tests (published run)");
         Dictionary<string, string> folderOfType = Directory.GetDirectories(root)
             .Where(d => Path.GetFileName(d) is not ("bin" or "obj"))
@@ -56,9 +56,6 @@ internal sealed class ArchitectureTests
         File.ReadAllText(file), @"^(?:\w+ )*(?:class|struct|record|interface|enum) (?!struct\b|class\b)(\w+)",
         System.Text.RegularExpressions.RegexOptions.Multiline)
         .Select(m => m.Groups[1].Value).Distinct();
-
-    private static string SourceRoot([CallerFilePath] string path = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "..", "..", "src", "QwenIlgpu"));
 
     private static IEnumerable<string> Describe(Type type)
     {

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using System.Runtime.CompilerServices;
 using System.Text;
 using ILGPU.Runtime.Cuda;
 
@@ -39,8 +38,7 @@ internal sealed class PtxReport(
     public IReadOnlyDictionary<string, PtxTrafficCells> Traffic { get; } = traffic ?? new Dictionary<string, PtxTrafficCells>();
 
     /// <summary>The committed table.</summary>
-    public static string FilePath([CallerFilePath] string source = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(source)!, "..", "..", "..", "bench", "ptx-report.md"));
+    public static string FilePath => Repository.PathTo("bench", "ptx-report.md");
 
     /// <summary>Compiles and assembles everything for these architectures. What the assembler refuses is in <paramref name="refused"/>.</summary>
     public static PtxReport Measure(Ptxas ptxas, CudaArchitecture[] architectures, out IReadOnlyList<string> refused)
@@ -137,7 +135,7 @@ internal sealed class PtxReport(
     public static string Explain(IReadOnlyList<string> complaints) =>
         $"""
         {string.Join('\n', complaints)}
-        A kernel may not take more stack and spills than {Path.GetFileName(FilePath())} says, nor more than {RegisterTolerance} registers or
+        A kernel may not take more stack and spills than {Path.GetFileName(FilePath)} says, nor more than {RegisterTolerance} registers or
         {RegisterShareTolerance:P0} beyond it; sectors and conflicts are within {PtxTrafficCells.Tolerance}. If it is meant so, write the table again and commit it:
         {Command}
         """;

@@ -15,7 +15,7 @@ internal sealed class PtxReportTests
         PtxReport now = PtxReport.Measure(ptxas, architectures, out IReadOnlyList<string> refused);
         Assert.That(refused, Is.Empty);
 
-        string file = PtxReport.FilePath();
+        string file = PtxReport.FilePath;
         if (onEveryArchitecture && TestContext.Parameters.Get("ptx-report") == "update")
         {
             IReadOnlyDictionary<string, PtxTrafficCells> traffic = PtxReport.Parse(File.ReadAllText(file)).Traffic;

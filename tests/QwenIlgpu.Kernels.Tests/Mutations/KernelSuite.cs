@@ -30,9 +30,6 @@ internal sealed class KernelSuite
     /// <summary>The kernel's text.</summary>
     public string Text { get; }
 
-    /// <summary>Tests that launch it.</summary>
-    public int Tests => runs.Length;
-
     /// <summary>Runs the quick tests of fixtures as they are, and tells which of them launch which kernel.</summary>
     public static IReadOnlyDictionary<string, KernelSuite> Of(IEnumerable<Type> fixtures)
     {

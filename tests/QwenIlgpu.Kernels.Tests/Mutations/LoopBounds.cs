@@ -91,20 +91,28 @@ internal sealed partial class LoopBounds
     {
         var loop = new bool[successors.Count];
         loop[head] = true;
-        var open = new Stack<int>([tail]);
+        Flood(loop, tail, block => Enumerable.Range(0, successors.Count).Where(i => successors[i].Contains(block)));
+        return loop;
+    }
+
+    private bool[] Reached()
+    {
+        var reached = new bool[successors.Count];
+        Flood(reached, 0, block => successors[block]);
+        return reached;
+    }
+
+    private static void Flood(bool[] seen, int from, Func<int, IEnumerable<int>> next)
+    {
+        var open = new Stack<int>([from]);
         while (open.TryPop(out int block))
         {
-            if (loop[block])
+            if (seen[block])
                 continue;
-            loop[block] = true;
-            for (int i = 0; i < successors.Count; i++)
-            {
-                if (successors[i].Contains(block))
-                    open.Push(i);
-            }
+            seen[block] = true;
+            foreach (int neighbour in next(block))
+                open.Push(neighbour);
         }
-
-        return loop;
     }
 
     private void Cut()
@@ -147,22 +155,6 @@ internal sealed partial class LoopBounds
     // Behind the label of a list of targets.
     private string[] TargetsOf(int label) =>
         Targets().Match(lines[label + 1]).Groups["labels"].Value.Split(',', StringSplitOptions.TrimEntries);
-
-    private bool[] Reached()
-    {
-        var reached = new bool[successors.Count];
-        var open = new Stack<int>([0]);
-        while (open.TryPop(out int block))
-        {
-            if (reached[block])
-                continue;
-            reached[block] = true;
-            foreach (int next in successors[block])
-                open.Push(next);
-        }
-
-        return reached;
-    }
 
     // dominators[b][d]: every way from the start to b passes d.
     private bool[][] Dominators()

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -44,7 +43,7 @@ internal sealed partial class MutationTable
         this.survivors = survivors.ToDictionary(s => (s.Kernel, s.Operator, s.Change));
     }
 
-    public static string Path { get; } = PathFrom();
+    public static string Path { get; } = Repository.PathTo("bench", "mutations.md");
 
     public IReadOnlyList<KernelRow> Kernels { get; }
 
@@ -130,9 +129,6 @@ internal sealed partial class MutationTable
     };
 
     private static int Number(Group group) => int.Parse(group.ValueSpan, CultureInfo.InvariantCulture);
-
-    private static string PathFrom([CallerFilePath] string source = "") =>
-        System.IO.Path.GetFullPath(System.IO.Path.Combine(System.IO.Path.GetDirectoryName(source)!, "..", "..", "..", "bench", "mutations.md"));
 
     [GeneratedRegex(@"^\| `(?<kernel>[^`]+)` \| (?<all>\d+) \| (?<killed>\d+) \| [\d.]+ \| (?<rest>.*) \|$")]
     private static partial Regex KernelLine();

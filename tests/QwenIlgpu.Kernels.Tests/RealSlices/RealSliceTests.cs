@@ -58,7 +58,7 @@ internal sealed class RealSliceTests
     {
         if (Measured.Count == 0 || TestContext.Parameters.Get("ptx-report") != "update")
             return;
-        string file = PtxReport.FilePath();
+        string file = PtxReport.FilePath;
         File.WriteAllText(file, PtxReport.Parse(File.ReadAllText(file)).With(Measured).ToString());
     }
 
@@ -81,7 +81,7 @@ internal sealed class RealSliceTests
         PtxTraffic now = traffic[$"Kernel_{entry}"];
         TestContext.Out.WriteLine($"{kernel}: {now.Describe()}");
         PtxTrafficCells cells = Measured[kernel] = PtxTrafficCells.Of(now);
-        string file = PtxReport.FilePath();
+        string file = PtxReport.FilePath;
         if (TestContext.Parameters.Get("ptx-report") == "update" || !File.Exists(file))
             return null;
         return PtxReport.Parse(File.ReadAllText(file)).CompareTraffic(kernel, cells);
