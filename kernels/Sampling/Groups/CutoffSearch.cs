@@ -21,6 +21,7 @@ internal static class CutoffSearch
         float threshold = scores.Threshold(best);
         ArrayView<int> words = histogram.Cast<int>();
         long before = cut.Before;
+        long target = overflows ? cut.Target : long.MaxValue;           // one thread finds something either way
         ulong prefix = 0;
         int end = overflows ? vocabularySize : 0;
         int pass = 0;
@@ -41,7 +42,8 @@ internal static class CutoffSearch
                 }
             }
 
-            RankCut digit = RankBuckets.Find(histogram, scan, before, cut.Target, 0);
+            long own = RankBuckets.OwnWeight(histogram);
+            RankCut digit = RankBuckets.Find(histogram, scan, own, before + GroupScan.Sum(scan, own), target);
             before = digit.Before;
             prefix = (prefix << bits) | (last - (uint)digit.Bucket);
             pass++;

@@ -64,8 +64,9 @@ internal readonly struct DrawKernel(
     }
 
     /// <summary>
-    /// Brings the task's list into shared memory, zeros up to a power of two behind it, and returns its length. If it overflows, every
-    /// token that ranks at a top-k's cutoff or before it is listed, of which there is room for all.
+    /// Brings the task's list into shared memory and returns its length. If it overflows, every token that ranks at a top-k's cutoff or
+    /// before it is listed, of which there is room for all. Behind the list lies what the search for the cutoff left, zeros or numbers of
+    /// tokens: they rank behind any token.
     /// </summary>
     private int FillList(
         SampleTask work, int task, int listed, ulong topKCutoff, bool overflows, ArrayView<ulong> list, ArrayView<long> counter)
@@ -90,10 +91,7 @@ internal readonly struct DrawKernel(
         }
 
         Group.Barrier();
-        int length = count[0];
-        for (int i = length + Group.IdxX; i < RankedList.PaddedLength(length); i += GroupScan.Threads)
-            list[i] = RankedToken.None;
-        return length;
+        return count[0];
     }
 
     /// <summary>
@@ -198,8 +196,7 @@ internal readonly struct DrawKernel(
     {
         int task = logits.Rows + row;
         float best = RankedToken.Score(scratch.First[task]);
-        GroupScan.Sum(scan, Group.IdxX < Sections ? scratch.Mass[task, Group.IdxX] : 0);
-        double mass = GroupScan.Total(scan) * (1.0 / SampleTask.Unit);
+        double mass = GroupScan.Total(scan, Group.IdxX < Sections ? scratch.Mass[task, Group.IdxX] : 0) * (1.0 / SampleTask.Unit);
         return best < float.PositiveInfinity ? best + XMath.Log((float)mass) : double.NaN;
     }
 

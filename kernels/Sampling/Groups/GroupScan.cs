@@ -4,7 +4,7 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// Integers of all threads of a group put together in <see cref="Words"/> words of shared memory: by sixteen rows of sixteen, so that two
-/// barriers do. All threads come here together. A thread's own words, the rows' and the one thread's lie apart, and each is written a
+/// barriers do. All threads come here together. A thread's own words, the one thread's and the rows' lie apart, and each is written a
 /// barrier after the last that is read of it: none is needed before.
 /// </summary>
 internal static class GroupScan
@@ -12,10 +12,11 @@ internal static class GroupScan
     /// <summary>Threads of a group.</summary>
     public const int Threads = Side * Side;
 
-    public const int Words = Threads + Side + 2;
+    public const int Words = Rows + Side;
 
     private const int Side = 16;
-    private const int One = Threads + Side;
+    private const int One = Threads;
+    private const int Rows = Threads + 2;
 
     /// <summary>The sum over the threads up to this one.</summary>
     public static long Sum(ArrayView<long> shared, long value)
@@ -33,20 +34,25 @@ internal static class GroupScan
         }
 
         if (row + Side - 1 == Group.IdxX)
-            shared[Threads + (int)((uint)row / Side)] = rowSum;
+            shared[Rows + (int)((uint)row / Side)] = rowSum;
         Group.Barrier();
-        for (int i = 0; i < Side; i++)
-            sum += i * Side < row ? shared[Threads + i] : 0;
+        for (int i = 0; i < Side - 1; i++)              // no thread's row lies behind the last
+            sum += i * Side < row ? shared[Rows + i] : 0;
         return sum;
     }
 
     /// <summary>The sum over all threads, after <see cref="Sum"/> and until the words are next written.</summary>
-    public static long Total(ArrayView<long> shared)
+    public static long Total(ArrayView<long> shared) => SumOf(shared, Rows);
+
+    /// <summary>The sum over all threads, where nobody asks how far it is up to one.</summary>
+    public static long Total(ArrayView<long> shared, long value)
     {
-        long total = 0;
-        for (int i = 0; i < Side; i++)
-            total += shared[Threads + i];
-        return total;
+        shared[Group.IdxX] = value;
+        Group.Barrier();
+        if (Group.IdxX < Side)
+            shared[Rows + Group.IdxX] = SumOf(shared, Group.IdxX * Side);
+        Group.Barrier();
+        return SumOf(shared, Rows);
     }
 
     /// <summary>The greatest value of any thread, unsigned.</summary>
@@ -55,9 +61,9 @@ internal static class GroupScan
         shared[Group.IdxX] = (long)value;
         Group.Barrier();
         if (Group.IdxX < Side)
-            shared[Threads + Group.IdxX] = (long)MaxOf(shared, Group.IdxX * Side);
+            shared[Rows + Group.IdxX] = (long)MaxOf(shared, Group.IdxX * Side);
         Group.Barrier();
-        return MaxOf(shared, Threads);
+        return MaxOf(shared, Rows);
     }
 
     /// <summary>The numbers of the one thread that has them; between two of these lies a <see cref="Sum"/>.</summary>
@@ -71,6 +77,14 @@ internal static class GroupScan
 
         Group.Barrier();
         return (shared[One], shared[One + 1]);
+    }
+
+    private static long SumOf(ArrayView<long> shared, int from)
+    {
+        long sum = 0;
+        for (int i = 0; i < Side; i++)
+            sum += shared[from + i];
+        return sum;
     }
 
     private static ulong MaxOf(ArrayView<long> shared, int from)

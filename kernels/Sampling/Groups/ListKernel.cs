@@ -55,12 +55,12 @@ internal readonly struct ListKernel(
             lister.Put(list, place, scores.S7, id + (7 * GroupScan.Threads));
         }
 
-        GroupScan.Sum(
+        long before = GroupScan.Total(
             scan,
             lister.MassBefore(scores.S0) + lister.MassBefore(scores.S1) + lister.MassBefore(scores.S2) + lister.MassBefore(scores.S3)
             + lister.MassBefore(scores.S4) + lister.MassBefore(scores.S5) + lister.MassBefore(scores.S6) + lister.MassBefore(scores.S7));
         if (!work.Scores.Parameters.DrawsFromTopK && Group.IdxX == 0)
-            scratch.Mass[task, section] = GroupScan.Total(scan);
+            scratch.Mass[task, section] = before;
     }
 
     private RankCut FindCut(SampleTask work, int task, ArrayView<long> weights, ArrayView<long> scan)
@@ -68,7 +68,10 @@ internal readonly struct ListKernel(
         for (int bucket = Group.IdxX; bucket < RankBuckets.Count; bucket += GroupScan.Threads)
             weights[bucket] = scratch.Weights[task, bucket];
         SlotParameters parameters = work.Scores.Parameters;
-        return RankBuckets.Find(weights, scan, 0, parameters.DrawsFromTopK ? parameters.TopK : 0, parameters.TopP);
+        long own = RankBuckets.OwnWeight(weights);
+        long until = GroupScan.Sum(scan, own);
+        long target = parameters.DrawsFromTopK ? parameters.TopK : RankBuckets.ShareOf(GroupScan.Total(scan), parameters.TopP);
+        return RankBuckets.Find(weights, scan, own, until, target);
     }
 }
 

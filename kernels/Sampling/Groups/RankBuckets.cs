@@ -10,6 +10,7 @@ internal static class RankBuckets
 {
     public const int Count = 2048;
 
+    private const int OfThread = Count / GroupScan.Threads;
     private const int LowestExponent = -10;
     private const int BitsPerOctave = 7;
 
@@ -43,24 +44,26 @@ internal static class RankBuckets
             GroupScope.FetchAdd(ref words[(2 * index) + 1], high);
     }
 
-    /// <summary>
-    /// The first bucket up to which the weights, <paramref name="before"/> included, reach the target; the last bucket where they never do.
-    /// A target of 0 stands for a share of the whole.
-    /// </summary>
-    public static RankCut Find(ArrayView<long> shared, ArrayView<long> scan, long before, long target, float share)
+    /// <summary>The weight of this thread's buckets, of all that has been added.</summary>
+    public static long OwnWeight(ArrayView<long> shared)
     {
-        int first = Group.IdxX * (Count / GroupScan.Threads);
         Group.Barrier();
-        long sum = 0;
-        for (int i = 0; i < Count / GroupScan.Threads; i++)
-            sum += shared[first + i];
-        long until = before + GroupScan.Sum(scan, sum);
-        if (target == 0)
-            target = ShareOf(GroupScan.Total(scan), share);
-        long reached = until - sum;
+        long own = 0;
+        for (int i = 0; i < OfThread; i++)
+            own += shared[(Group.IdxX * OfThread) + i];
+        return own;
+    }
+
+    /// <summary>
+    /// The first bucket up to which the weights reach the target; the last bucket where they never do. <paramref name="until"/>: what they
+    /// come to with this thread's own.
+    /// </summary>
+    public static RankCut Find(ArrayView<long> shared, ArrayView<long> scan, long own, long until, long target)
+    {
+        long reached = until - own;
         bool never = until < target && Group.IdxX == GroupScan.Threads - 1;
         bool mine = never || (reached < target && target <= until);
-        int bucket = first;
+        int bucket = Group.IdxX * OfThread;
         if (mine)
         {
             while (bucket < Count - 1 && reached + shared[bucket] < target)

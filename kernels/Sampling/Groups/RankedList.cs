@@ -7,7 +7,7 @@ internal static class RankedList
 {
     public const int Capacity = 2048;
 
-    /// <summary>The power of two, at least 2, to which a list of this length is filled up with zeros.</summary>
+    /// <summary>The power of two, at least 2, to which a list of this length reaches with what ranks behind it.</summary>
     public static int PaddedLength(int length)
     {
         int padded = 2;
@@ -16,7 +16,7 @@ internal static class RankedList
         return padded;
     }
 
-    /// <summary>Greatest first. The length is a power of two, at least 2.</summary>
+    /// <summary>Greatest first, after the next barrier. The length is a power of two, at least 2.</summary>
     public static void Sort(ArrayView<ulong> list, int length)
     {
         int run = 2;
@@ -44,6 +44,5 @@ internal static class RankedList
             run <<= 1;
         }
         while (run <= length);
-        Group.Barrier();
     }
 }

@@ -41,9 +41,9 @@ internal readonly struct WeighSectionsKernel(
         mass += weigher.Weigh(scores.S5, words);
         mass += weigher.Weigh(scores.S6, words);
         mass += weigher.Weigh(scores.S7, words);
-        GroupScan.Sum(scan, mass);
+        long whole = GroupScan.Total(scan, mass);
         if (work.NeedsSectionMass && Group.IdxX == 0)
-            scratch.Mass[task, section] = GroupScan.Total(scan);
+            scratch.Mass[task, section] = whole;
         if (work.CutsRanking)
         {
             for (int bucket = Group.IdxX; bucket < RankBuckets.Count; bucket += GroupScan.Threads)

@@ -7,7 +7,7 @@ internal sealed record HotKernel(string Name, params Type[] Fixtures)
     private static readonly Type[] Prefill = [typeof(PrefillMatMulTests), typeof(PrefillEpilogueTests)];
     private static readonly Type[] DeltaStep = [typeof(DeltaStepTests), typeof(DeltaStepDraftTests)];
     private static readonly Type[] DeltaPrefill = [typeof(DeltaPrefillTests), typeof(DeltaPrefillInputsTests), typeof(DeltaStateTypeTests)];
-    private static readonly Type[] Sampling = [typeof(SamplingTests), typeof(SamplingDefinitionTests), typeof(SamplingLogProbsTests)];
+    private static readonly Type[] Sampling = [typeof(SamplingTests), typeof(SamplingDefinitionTests), typeof(SamplingPlacesTests), typeof(SamplingLogProbsTests)];
 
     /// <summary>Every kernel of groups, and those of a step that are none: in the order of the table.</summary>
     public static IReadOnlyList<HotKernel> All { get; } =

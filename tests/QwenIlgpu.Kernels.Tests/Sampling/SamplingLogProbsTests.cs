@@ -16,6 +16,7 @@ internal sealed class SamplingLogProbsTests(string tierName) : KernelTests
     [TestCase(1, 0)]
     [TestCase(13, 20)]
     [TestCase(2048, 5)]
+    [TestCase(32_771, 5)]
     [TestCase(248_077, 20)]
     public void AreTheModelsOwn(int vocabulary, int top)
     {

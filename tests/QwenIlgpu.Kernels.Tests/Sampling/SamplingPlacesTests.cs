@@ -1,0 +1,140 @@
+namespace QwenIlgpu.Kernels.Tests;
+
+/// <summary>
+/// Rows that come to every place of a row's memory: each of a thread's tokens, each section of a vocabulary, each digit of a cut among more
+/// tokens than a list holds. The definition decides; what a place holds decides the row.
+/// </summary>
+[SamplingTiers]
+internal sealed class SamplingPlacesTests(string tierName) : KernelTests
+{
+    private const int ThreadTokens = 8;
+    private const int Threads = 256;
+    private const int SectionTokens = ThreadTokens * Threads;
+
+    private SamplingTier Tier => SamplingTier.Named(tierName);
+
+    [TearDown]
+    public void ReleaseTierBuffers() => WarpDevice.ReleaseBuffers();
+
+    // In row j, three tokens among each thread's j-th would lead by far, were it not for bias, penalty and mask.
+    [TestCase(0, 0, 1)]
+    [TestCase(1, 0, 1)]
+    [TestCase(1, 0, 0.5f)]
+    [TestCase(1, 20, 1)]
+    public void AdjustsEachTokenOfAThread(float temperature, int topK, float topP)
+    {
+        const int Vocabulary = SectionTokens + 3;
+        var parameters = new SlotParameters
+        {
+            Temperature = temperature, TopK = topK, TopP = topP, RepetitionPenalty = 1, PresencePenalty = 20, SeedLow = 3,
+            Flags = SlotParameters.HasBias | SlotParameters.HasPenalties | SlotParameters.HasMask,
+        };
+        SamplingReferenceRow[] rows = [.. Enumerable.Range(0, ThreadTokens).Select(j =>
+        {
+            float[] logits = Seeded.Floats(j, Vocabulary, 4);
+            var bias = new float[Vocabulary];
+            bool[] allowed = [.. Enumerable.Repeat(true, Vocabulary)];
+            var generated = new int[Vocabulary];
+            int leader = (Threads * j) + (19 * j);
+            logits.AsSpan(leader, 3).Fill(9);
+            bias[leader] = -20;
+            generated[leader + 1] = 1;
+            allowed[leader + 2] = false;
+            return new SamplingReferenceRow(logits, parameters, bias, allowed, new bool[Vocabulary], generated);
+        })];
+
+        Check(rows);
+    }
+
+    // Scores so near the best that one bucket of the ranking holds them all; multiples of 2^-20, which adjust without rounding.
+    [TestCase(20, 1)]
+    [TestCase(1024, 1)]
+    [TestCase(1024, 0.5f)]
+    [TestCase(0, 0.3f)]
+    [TestCase(0, 0.9f)]
+    public void CutsAmongMoreThanAListHolds(int topK, float topP)
+    {
+        const int Vocabulary = 2600;
+        const float Step = 1f / (1 << 20);
+        uint[] flags = [0, SlotParameters.HasBias | SlotParameters.HasPenalties | SlotParameters.HasMask];
+        var random = new Random(topK);
+        SamplingReferenceRow[] rows = [.. flags.Select(f => new SamplingReferenceRow(
+            Steps(400, 3),
+            new SlotParameters
+            {
+                Temperature = 1, TopK = topK, TopP = topP, RepetitionPenalty = 1, FrequencyPenalty = 30 * Step, PresencePenalty = 50 * Step,
+                SeedLow = 8, Flags = f,
+            },
+            Steps(200, 0),
+            [.. Enumerable.Range(0, Vocabulary).Select(_ => random.Next(10) > 0)],
+            [.. Enumerable.Range(0, Vocabulary).Select(_ => random.Next(10) == 0)],
+            [.. Enumerable.Range(0, Vocabulary).Select(_ => Math.Max(0, random.Next(8) - 4))]))];
+
+        Check(rows);
+
+        float[] Steps(int most, float above) => [.. Enumerable.Range(0, Vocabulary).Select(_ => above + (random.Next(most) * Step))];
+    }
+
+    // Of eighteen sections the first and the sixteenth and seventeenth hold what counts.
+    [TestCase(0, 0, 1, 0)]
+    [TestCase(1, 0, 1, 0)]
+    [TestCase(1, 0, 1, 0.01f)]
+    [TestCase(1, 0, 0.7f, 0)]
+    [TestCase(1, 100, 0.9f, 0)]
+    public void DrawsFromEverySection(float temperature, int topK, float topP, float minP)
+    {
+        const int Vocabulary = (17 * SectionTokens) + 5;
+        var parameters = new SlotParameters { Temperature = temperature, TopK = topK, TopP = topP, MinP = minP, SeedLow = 2 };
+        float[] logits = [.. Seeded.Floats(topK + 5, Vocabulary, 2).Select((x, i) => (i / SectionTokens) is 0 or 15 or 16 ? x : x - 12)];
+        logits[(15 * SectionTokens) + 700] = 5;
+
+        Check([.. Enumerable.Repeat(new SamplingReferenceRow(logits, parameters), 4)]);
+    }
+
+    // As many tokens as fit the list, one more, and one more than a power of two.
+    [TestCase(2048, 0, 0.5f)]
+    [TestCase(2048, 1024, 0.5f)]
+    [TestCase(2049, 0, 0.7f)]
+    [TestCase(2049, 1024, 1)]
+    [TestCase(1025, 1000, 0.9f)]
+    public void ListsAsManyAsThereIsRoomFor(int vocabulary, int topK, float topP) => Check(
+        [new(new float[vocabulary], new SlotParameters { Temperature = 1, TopK = topK, TopP = topP, SeedLow = 7 })]);
+
+    // So far behind the best that nothing tells them apart but their order, and no mass is left of them.
+    [TestCase(5)]
+    [TestCase(1024)]
+    public void KeepsAsManyAsAreAskedForHoweverFarBehind(int topK)
+    {
+        float[] logits = [.. Enumerable.Range(0, 1500).Select(i => i == 700 ? 100 : -i * 0.125f)];
+
+        Check([new(logits, new SlotParameters { Temperature = 1, TopK = topK, TopP = 1, SeedLow = 9 })]);
+    }
+
+    [TestCase(0, 0)]
+    [TestCase(1, 0)]
+    [TestCase(1, 3)]
+    public void TheLargestVocabularyEndsWithItsBest(float temperature, int topK)
+    {
+        const int Vocabulary = SampleTask.MostTokens - 1;
+        var logits = new float[Vocabulary];
+        logits[^1] = 40;
+
+        Check([new(logits, new SlotParameters { Temperature = temperature, TopK = topK, TopP = 1, SeedLow = 4 })]);
+    }
+
+    private void Check(SamplingReferenceRow[] rows)
+    {
+        int[] drawIndex = [.. Enumerable.Range(0, rows.Length)];
+        var batch = new SamplingBatch(Tier, rows, drawIndex);
+
+        int[] ids = batch.Step();
+
+        Assert.That(batch.DrawIndex[1..], Is.EqualTo(drawIndex.Select(i => i + 1)));
+        for (int r = 0; r < rows.Length; r++)
+        {
+            Assert.That(SamplingDefinitionTests.Check(rows[r], drawIndex[r], ids[r], batch.Cutoffs[r]), $"row {r} decided by rounding: choose another seed");
+            if (rows[r].Parameters.Has(SlotParameters.HasPenalties))
+                Assert.That(batch.Seen(r + 1)[ids[r]] & SamplingSlots.GeneratedCount, Is.EqualTo(rows[r].Generated![ids[r]] + 1), $"row {r}");
+        }
+    }
+}
