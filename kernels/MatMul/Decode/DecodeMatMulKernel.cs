@@ -29,6 +29,9 @@ internal readonly struct DecodeMatMulKernel<TTiles, TRiders, TOperand>(Matrix<Fl
     where TRiders : struct, IConstant
     where TOperand : struct, IOperand16
 {
+    // Plain weights ride along with others.
+    private static bool IsAlone => TRiders.Value == 0;
+
     public static void DecodeMatMul(DecodeMatMulKernel<TTiles, TRiders, TOperand> kernel) => kernel.Execute();
 
     public void Execute()
@@ -46,11 +49,11 @@ internal readonly struct DecodeMatMulKernel<TTiles, TRiders, TOperand>(Matrix<Fl
 
         var stagedX = new StagedX(staged, stagedQuads, x.Rows, DecodeStaging<TOperand>.StagedBlocks(work.Columns.RunBlocks));
         int unit = Grid.IdxX;
-        WeightStream<TTiles> stream = Begin(work.Rows(unit, tile), weightRun);
+        WeightStream<TTiles> stream = Begin(work.Rows(unit, tile, IsAlone), weightRun);
         new DecodeStaging<TOperand>(x, norm, work.Columns).Run(staged, partial, split);
         do
         {
-            WeightRows rows = work.Rows(unit, tile);        // views that a loop hands on lose their address space
+            WeightRows rows = work.Rows(unit, tile, IsAlone);        // views that a loop hands on lose their address space
             TokenSums sums = IsRider(rows)
                 ? WeightStream<DenseTiles<TOperand>>.Begin<One>(rows, weightRun)
                     .Sum<StagedX, One>(rows, stagedX, weightRun, run)
@@ -62,8 +65,8 @@ internal readonly struct DecodeMatMulKernel<TTiles, TRiders, TOperand>(Matrix<Fl
             int finished = unit;
             unit += Grid.DimX;
             if (unit < work.Units)
-                stream = Begin(work.Rows(unit, tile), weightRun);
-            work.Finish(partial, ranks, flag, 8, finished, split);
+                stream = Begin(work.Rows(unit, tile, IsAlone), weightRun);
+            work.Finish(partial, ranks, flag, 8, finished, split, IsAlone);
         }
         while (unit < work.Units);
     }

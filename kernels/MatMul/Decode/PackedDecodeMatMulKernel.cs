@@ -35,6 +35,9 @@ internal readonly struct PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TTo
     where TOperand : struct, IOperand16
     where TTokenTiles : struct, IConstant
 {
+    // Plain weights ride along with others.
+    private static bool IsAlone => TRiders.Value == 0;
+
     public static void PackedDecodeMatMul(PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TTokenTiles> kernel) => kernel.Execute();
 
     public void Execute()
@@ -52,7 +55,7 @@ internal readonly struct PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TTo
         int unit = Grid.IdxX;
         do
         {
-            WeightRows rows = work.Rows(unit, tile);
+            WeightRows rows = work.Rows(unit, tile, IsAlone);
             TokenSums total = TokenSums.Zero;
             int run = firstRun;
             do
@@ -67,7 +70,7 @@ internal readonly struct PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TTo
             Group.Barrier();                            // nobody still reads the sums of the unit before
             total.Store<TTokenTiles>(partial, warp);
             Group.Barrier();
-            work.Finish(partial, ranks, flag, TTokenTiles.Value * 8, unit, split);
+            work.Finish(partial, ranks, flag, TTokenTiles.Value * 8, unit, split, IsAlone);
             unit += Grid.DimX;
         }
         while (unit < work.Units);

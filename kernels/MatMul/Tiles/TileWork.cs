@@ -6,7 +6,8 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// The row tiles of up to four segments, cut into units, and what becomes of their sums. A unit lies in one segment,
-/// or has as many row tiles of the gate as of the up projection.
+/// or has as many row tiles of the gate as of the up projection. SwiGLU, a residual, a gate and an arg-max belong to an output that is
+/// alone in its launch: a kernel that is made for several passes <c>isAlone: false</c> and has no instructions for them.
 /// </summary>
 internal readonly struct TileWork(
     ProjectionSegment segment0,
@@ -47,9 +48,9 @@ internal readonly struct TileWork(
 
     /// <summary>The weights of one of a unit's row tiles.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public WeightRows Rows(int unit, int tile)
+    public WeightRows Rows(int unit, int tile, bool isAlone = true)
     {
-        bool swiGlu = IsSwiGlu;
+        bool swiGlu = isAlone && IsSwiGlu;
         ProjectionSegment segment = swiGlu ? ((tile & 1) == 0 ? segment0 : segment1) : SegmentOf(unit);
         int rowTile = swiGlu
             ? (unit * (UnitTiles >> 1)) + (tile >> 1)
@@ -62,7 +63,7 @@ internal readonly struct TileWork(
     /// partial: shared, [warp][token] of 16 rows; ranks: shared, one a thread; flag: shared, one.
     /// </summary>
     public void Finish(
-        ArrayView<float> partial, ArrayView<ulong> ranks, ArrayView<int> flag, int warpTokens, int unit, int split)
+        ArrayView<float> partial, ArrayView<ulong> ranks, ArrayView<int> flag, int warpTokens, int unit, int split, bool isAlone = true)
     {
         int tileWarps = Warps / UnitTiles;
         int tileFloats = tileWarps * warpTokens * TokenSums.TokenStride;
@@ -70,7 +71,7 @@ internal readonly struct TileWork(
         if (Columns.Splits > 1)
             tileWarps = 1;
 
-        bool swiGlu = IsSwiGlu;
+        bool swiGlu = isAlone && IsSwiGlu;
         int tiles = swiGlu ? UnitTiles >> 1 : UnitTiles;
         int shift = RowShift(tiles);
         ProjectionSegment segment = SegmentOf(swiGlu ? 0 : unit);
@@ -89,14 +90,15 @@ internal readonly struct TileWork(
                 float up = 0;
                 if (swiGlu)
                     up = SumOfWarps(partial, at + tileFloats, tileWarps, warpTokens);
-                float value = Output(segment, SumOfWarps(partial, at, tileWarps, warpTokens), up, token, row);
+                float value = Output(segment, SumOfWarps(partial, at, tileWarps, warpTokens), up, token, row, isAlone);
                 if (segment.Y.Rows > 0)
                     segment.Y[token, row] = value;
-                if (row < epilogue.VocabularySize && value > float.NegativeInfinity)
+                if (isAlone && row < epilogue.VocabularySize && value > float.NegativeInfinity)
                     rank = RankedToken.Of(value, row);
             }
 
-            StoreBest(ranks, rank, first, shift, isLast && epilogue.Best.Rows > 0, unit);
+            if (isAlone)
+                StoreBest(ranks, rank, first, shift, isLast && epilogue.Best.Rows > 0, unit);
             first += GroupSize;
         }
         while (first < Tokens << shift);
@@ -117,12 +119,12 @@ internal readonly struct TileWork(
 
     /// <summary>y of a row of a segment from its whole sum; up: that of SwiGLU's second projection.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public float Output(ProjectionSegment segment, float sum, float up, int token, int row)
+    public float Output(ProjectionSegment segment, float sum, float up, int token, int row, bool isAlone = true)
     {
         float value = Added(segment.Addend, token, row, sum);
-        if (IsSwiGlu)
+        if (isAlone && IsSwiGlu)
             value = SwiGlu(value, Added(segment1.Addend, token, row, up));
-        return Finished(value, token, row);
+        return Finished(value, token, row, isAlone);
     }
 
     // Rows of 1, 2, 4 or 8 tiles as a power of two.
@@ -143,13 +145,13 @@ internal readonly struct TileWork(
     }
 
     // Fused explicitly: whether a compiler would is not to decide about bits.
-    private float Finished(float value, int token, int row)
+    private float Finished(float value, int token, int row, bool isAlone)
     {
         float factor = 1;
-        if (epilogue.Gate.Rows > 0)
+        if (isAlone && epilogue.Gate.Rows > 0)
             factor = 1 / (1 + XMath.Exp(-epilogue.Gate[token, 0]));
         float residual = 0;
-        if (epilogue.Residual.Rows > 0)
+        if (isAlone && epilogue.Residual.Rows > 0)
             residual = epilogue.Residual[token, row];
         return Float32.Fma(factor, value, residual);
     }

@@ -18,7 +18,7 @@ internal sealed class DecodeEpilogueTests
     [TearDown]
     public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
 
-    // The fused kernel and, from nine rows on, the packing one against the norm as an op of its own.
+    // The fused kernel and, from nine rows on, the packing one against the norm as an op of its own. Of plain weights beside others too.
     [TestCase(1, 192, "int4")]
     [TestCase(3, 192, "int4")]
     [TestCase(9, 192, "int4")]
@@ -26,16 +26,18 @@ internal sealed class DecodeEpilogueTests
     [TestCase(1, 16640, "int4")]
     [TestCase(9, 16640, "int4")]
     [TestCase(1, 16640, "bf16")]
+    [TestCase(1, 16640, "int4+bf16")]
     public void NormalisesAsTheNormAlone(int m, int k, string format)
     {
-        DecodeWeights weights = DecodeWeights.Random(format, 16, k, 64, WeightType.F16, 3);
+        DecodeWeights[] weights = [.. format.Split('+').Select((f, i) => DecodeWeights.Random(f, 16, k, 64, WeightType.F16, 3 + i))];
+        int[] rows = [.. weights.Select(_ => 16)];
         Matrix<float> x = Device.Upload(Seeded.Floats(m, m * k), m, k);
         ArrayView<float> norm = Device.Upload(Seeded.Floats(4, k));
         Matrix<float> normalised = Device.Poisoned<float>(m, k);
         Device.Run(RmsNorm.BindRows(Device.Loader, x, norm, normalised, 1e-6f));
 
-        float[] fused = Run(new MatMulRows(x, norm, 1e-6f), [weights], default, [16]);
-        float[] separate = Run(new MatMulRows(normalised), [weights], default, [16]);
+        float[] fused = Run(new MatMulRows(x, norm, 1e-6f), weights, default, rows);
+        float[] separate = Run(new MatMulRows(normalised), weights, default, rows);
 
         Assert.That(fused, Is.EqualTo(separate));
         double[] expected = RmsNormReference.Run(

@@ -100,14 +100,16 @@ internal sealed class SamplingPlacesTests(string tierName) : KernelTests
     public void ListsAsManyAsThereIsRoomFor(int vocabulary, int topK, float topP) => Check(
         [new(new float[vocabulary], new SlotParameters { Temperature = 1, TopK = topK, TopP = topP, SeedLow = 7 })]);
 
-    // So far behind the best that nothing tells them apart but their order, and no mass is left of them.
-    [TestCase(5)]
-    [TestCase(1024)]
-    public void KeepsAsManyAsAreAskedForHoweverFarBehind(int topK)
+    // More than a list holds, at distances from the best of 30 to 124: beyond 64 only the order tells them apart, and at a temperature of 1
+    // no mass is left of any.
+    [TestCase(1, 5, 1)]
+    [TestCase(1, 1024, 1)]
+    [TestCase(20, 0, 0.9f)]
+    public void RanksWhatIsFarBehind(float temperature, int topK, float topP)
     {
-        float[] logits = [.. Enumerable.Range(0, 1500).Select(i => i == 700 ? 100 : -i * 0.125f)];
+        float[] logits = [.. Enumerable.Range(0, 3000).Select(i => i == 700 ? 30 : -i * 0.03125f)];
 
-        Check([new(logits, new SlotParameters { Temperature = 1, TopK = topK, TopP = 1, SeedLow = 9 })]);
+        Check([new(logits, new SlotParameters { Temperature = temperature, TopK = topK, TopP = topP, SeedLow = 9 })]);
     }
 
     [TestCase(0, 0)]
@@ -117,12 +119,18 @@ internal sealed class SamplingPlacesTests(string tierName) : KernelTests
     {
         const int Vocabulary = SampleTask.MostTokens - 1;
         var logits = new float[Vocabulary];
-        logits[^1] = 40;
+        logits[^1] = logits[230 * SectionTokens] = 40;
+        var parameters = new SlotParameters
+        {
+            Temperature = temperature, TopK = topK, TopP = 1, SeedLow = 4, Flags = SlotParameters.HasLogProbs, TopLogProbs = 2,
+        };
 
-        Check([new(logits, new SlotParameters { Temperature = temperature, TopK = topK, TopP = 1, SeedLow = 4 })]);
+        SamplingBatch batch = Check([new(logits, parameters), new(logits, parameters with { SeedLow = 5 })]);
+
+        Assert.That(batch.DrawnLogProbs, Is.All.EqualTo(-Math.Log(2)).Within(4e-6));        // the last place of 40.69
     }
 
-    private void Check(SamplingReferenceRow[] rows)
+    private SamplingBatch Check(SamplingReferenceRow[] rows)
     {
         int[] drawIndex = [.. Enumerable.Range(0, rows.Length)];
         var batch = new SamplingBatch(Tier, rows, drawIndex);
@@ -136,5 +144,7 @@ internal sealed class SamplingPlacesTests(string tierName) : KernelTests
             if (rows[r].Parameters.Has(SlotParameters.HasPenalties))
                 Assert.That(batch.Seen(r + 1)[ids[r]] & SamplingSlots.GeneratedCount, Is.EqualTo(rows[r].Generated![ids[r]] + 1), $"row {r}");
         }
+
+        return batch;
     }
 }
