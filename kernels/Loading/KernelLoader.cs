@@ -35,6 +35,12 @@ internal sealed class KernelLoader(Accelerator accelerator, string? ptxCacheDire
     /// </summary>
     public bool RunsWarpKernels { get; init; } = accelerator is CudaAccelerator;
 
+    /// <summary>
+    /// Multiprocessors among which launches of groups that take several units of work share them out: the device's, or fewer to leave some
+    /// to others.
+    /// </summary>
+    public int Multiprocessors { get; set; } = accelerator.NumMultiprocessors;
+
     /// <summary>Lets kernels that wait for their predecessor themselves start while it still runs.</summary>
     public bool OverlapsLaunches { get; init; }
 

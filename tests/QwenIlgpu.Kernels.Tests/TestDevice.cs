@@ -60,6 +60,21 @@ internal sealed class TestDevice : KernelDevice
         }
     }
 
+    /// <summary>Acts while launches are bound for so few multiprocessors that groups take several units of work each; 0: for all.</summary>
+    public T On<T>(int multiprocessors, Func<T> act)
+    {
+        int usual = Loader.Multiprocessors;
+        Loader.Multiprocessors = multiprocessors == 0 ? usual : multiprocessors;
+        try
+        {
+            return act();
+        }
+        finally
+        {
+            Loader.Multiprocessors = usual;
+        }
+    }
+
     /// <summary>Poisoned without a store on the machine, whose fresh memory is that: a kernel that reads it is found out.</summary>
     public override ArrayView<T> Poisoned<T>(long length) => IsMachine ? Uninitialised<T>(length) : base.Poisoned<T>(length);
 

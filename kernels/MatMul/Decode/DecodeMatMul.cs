@@ -48,7 +48,7 @@ internal static class DecodeMatMul
         TileWork work = parts.Work(projections, finish, main, x.X.Columns);
         Matrix<Float4> words = Float4.Words(Op, "x", x.X);
         RowNorm norm = x.Norm(Op);
-        int groups = DecodeGrid.Groups(plan.Units, plan.Splits, loader.Accelerator.NumMultiprocessors);
+        int groups = DecodeGrid.Groups(plan.Units, plan.Splits, loader.Multiprocessors);
         var config = new KernelConfig(new Index3D(groups, plan.Splits, 1), new Index3D(TileWork.GroupSize, 1, 1));
 
         var launches = new List<Launch>();
