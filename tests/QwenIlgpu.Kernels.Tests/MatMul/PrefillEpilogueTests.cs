@@ -12,7 +12,6 @@ internal sealed class PrefillEpilogueTests
     private const int K = 192;
 
     private static readonly DecodeWeights First = DecodeWeights.Random("int4", N, K, 64, WeightType.F16, 1);
-    private static readonly DecodeWeights Second = DecodeWeights.Random("int4", N, K, 64, WeightType.F16, 2);
 
     private static TestDevice Device => DecodeRun.Device;
 
@@ -65,12 +64,12 @@ internal sealed class PrefillEpilogueTests
     }
 
     // Rows of three projections, one of them of several units.
-    [Test]
-    public void ProjectionsOfALaunchAreEachAlone()
+    [TestCase("int4")]
+    [TestCase("bf16")]
+    public void ProjectionsOfALaunchAreEachAlone(string format)
     {
         int[] rows = [N, 301, 16];
-        DecodeWeights[] weights =
-            [First, DecodeWeights.Random("int4", 301, K, 64, WeightType.F16, 5), DecodeWeights.Random("int4", 16, K, 64, WeightType.F16, 7)];
+        DecodeWeights[] weights = [.. rows.Select((n, i) => DecodeWeights.Random(format, n, K, 64, WeightType.F16, 5 + i))];
         var run = new PrefillRun(Device, M, K);
         Matrix<float>[] ys = [.. rows.Select(n => Device.Poisoned<float>(M, n))];
 
@@ -81,49 +80,58 @@ internal sealed class PrefillEpilogueTests
             Assert.That(Device.Download(ys[i]), Is.EqualTo(run.Y(weights[i], rows[i])), $"projection {i}");
     }
 
-    [Test]
-    public void MultipliesGateAndUp()
+    [TestCase("int4")]
+    [TestCase("bf16")]
+    public void MultipliesGateAndUp(string format)
     {
+        DecodeWeights gate = DecodeWeights.Random(format, N, K, 64, WeightType.F16, 1);
+        DecodeWeights up = DecodeWeights.Random(format, N, K, 64, WeightType.F16, 2);
         var run = new PrefillRun(Device, M, K);
 
-        float[] y = Run([First, Second], new Epilogue(SwiGlu: true));
+        float[] y = Run([gate, up], new Epilogue(SwiGlu: true));
 
-        AssertClose(y, SwiGluReference.Run(Doubles(run.Y(First, N)), Doubles(run.Y(Second, N))));
+        AssertClose(y, SwiGluReference.Run(Doubles(run.Y(gate, N)), Doubles(run.Y(up, N))));
     }
 
-    [Test]
-    public void AddsTheResidualLastAndGatesBefore()
+    [TestCase("int4")]
+    [TestCase("bf16")]
+    public void AddsTheResidualLastAndGatesBefore(string format)
     {
+        DecodeWeights weights = DecodeWeights.Random(format, N, K, 64, WeightType.F16, 1);
         float[] residual = Seeded.Floats(5, M * N);
         float[] gate = Seeded.Floats(6, M);
-        float[] products = new PrefillRun(Device, M, K).Y(First, N);
+        float[] products = new PrefillRun(Device, M, K).Y(weights, N);
 
         float[] y = Run(
-            [First], new Epilogue(Residual: Device.Upload(residual, M, N), Gate: Device.Upload(gate, M, 1)));
+            [weights], new Epilogue(Residual: Device.Upload(residual, M, N), Gate: Device.Upload(gate, M, 1)));
 
         AssertClose(y, [.. products.Select((p, i) => residual[i] + (p / (1 + Math.Exp(-gate[i / N]))))]);
     }
 
-    [Test]
-    public void AddsAddendsFirst()
+    [TestCase("int4")]
+    [TestCase("bf16")]
+    public void AddsAddendsFirst(string format)
     {
+        DecodeWeights first = DecodeWeights.Random(format, N, K, 64, WeightType.F16, 1);
+        DecodeWeights second = DecodeWeights.Random(format, N, K, 64, WeightType.F16, 2);
         float[] addend = Seeded.Floats(7, M * N);
         var run = new PrefillRun(Device, M, K);
-        double[] gate = [.. run.Y(First, N).Select((p, i) => (double)p + addend[i])];
+        double[] gate = [.. run.Y(first, N).Select((p, i) => (double)p + addend[i])];
 
-        float[] y = Run([First, Second], new Epilogue(SwiGlu: true), Device.Upload(addend, M, N));
+        float[] y = Run([first, second], new Epilogue(SwiGlu: true), Device.Upload(addend, M, N));
 
-        AssertClose(y, SwiGluReference.Run(gate, Doubles(run.Y(Second, N))));
+        AssertClose(y, SwiGluReference.Run(gate, Doubles(run.Y(second, N))));
     }
 
-    // Few rows and a long K: four splits, summed by whichever group comes last, and a second launch with the same tickets.
-    [Test]
-    public void FinishesSplitsOnce()
+    // Few rows and a long K: two splits and four, summed by whichever group comes last, and a second launch with the same tickets.
+    [TestCase("int4", 1088, 2)]
+    [TestCase("bf16", 1088, 2)]
+    [TestCase("int4", 2048, 4)]
+    public void FinishesSplitsOnce(string format, int longK, int splits)
     {
-        const int LongK = 2048;
-        DecodeWeights weights = DecodeWeights.Random("int4", N, LongK, 64, WeightType.F16, 9);
-        Assert.That(PrefillPlan.Of<WidePrefillTile>(M, LongK, [N], swiGlu: false).Cut.Splits, Is.EqualTo(4));
-        var run = new PrefillRun(Device, M, LongK);
+        DecodeWeights weights = DecodeWeights.Random(format, N, longK, 64, WeightType.F16, 9);
+        Assert.That(PrefillPlan.Of<WidePrefillTile>(M, longK, [N], swiGlu: false).Cut.Splits, Is.EqualTo(splits));
+        var run = new PrefillRun(Device, M, longK);
         float[] residual = Seeded.Floats(5, M * N);
         Matrix<float> y = Device.Poisoned<float>(M, N);
 
