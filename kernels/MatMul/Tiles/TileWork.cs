@@ -68,6 +68,8 @@ internal readonly struct TileWork(
         int tileWarps = Warps / UnitTiles;
         int tileFloats = tileWarps * warpTokens * TokenSums.TokenStride;
         bool isLast = GathersSplits(partial, flag, tileWarps, tileFloats, warpTokens, unit, split);
+        if (isAlone)
+            Group.Barrier();                            // of the gate a thread has gathered itself what it reads, of up another has
         if (Columns.Splits > 1)
             tileWarps = 1;
 
@@ -179,7 +181,6 @@ internal readonly struct TileWork(
             partial[(((i >> 4) & (UnitTiles - 1)) * tileFloats) + ((i >> shift) * TokenSums.TokenStride) + (i & 15)] = sum;
         }
 
-        Group.Barrier();
         return isLast;
     }
 
