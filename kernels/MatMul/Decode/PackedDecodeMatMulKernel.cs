@@ -67,7 +67,8 @@ internal readonly struct PackedDecodeMatMulKernel<TTiles, TRiders, TOperand, TTo
             }
             while (run < endRun);
 
-            Group.Barrier();                            // nobody still reads the sums of the unit before
+            if (!IsAlone)
+                Group.Barrier();                        // nobody still reads the sums of the unit before: else its arg-max has waited
             total.Store<TTokenTiles>(partial, warp);
             Group.Barrier();
             work.Finish(partial, ranks, flag, TTokenTiles.Value * 8, unit, split, IsAlone);

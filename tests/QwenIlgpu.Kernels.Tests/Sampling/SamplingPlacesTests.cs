@@ -119,15 +119,21 @@ internal sealed class SamplingPlacesTests(string tierName) : KernelTests
     {
         const int Vocabulary = SampleTask.MostTokens - 1;
         var logits = new float[Vocabulary];
-        logits[^1] = logits[230 * SectionTokens] = 40;
-        var parameters = new SlotParameters
+        (logits[^1], logits[230 * SectionTokens]) = (40, 39);
+        var parameters = new SlotParameters { Temperature = temperature, TopK = topK, TopP = 1, SeedLow = 4 };
+        if (temperature == 0)
         {
-            Temperature = temperature, TopK = topK, TopP = 1, SeedLow = 4, Flags = SlotParameters.HasLogProbs, TopLogProbs = 2,
-        };
+            Check([new(logits, parameters)]);
+            return;
+        }
 
-        SamplingBatch batch = Check([new(logits, parameters), new(logits, parameters with { SeedLow = 5 })]);
+        SlotParameters reporting = parameters with { Flags = SlotParameters.HasLogProbs, TopLogProbs = 2 };
+        SamplingBatch batch = Check([new(logits, reporting), new(logits, reporting with { SeedLow = 5 })]);
 
-        Assert.That(batch.DrawnLogProbs, Is.All.EqualTo(-Math.Log(2)).Within(4e-6));        // the last place of 40.69
+        double[] expected = SamplingReference.LogProbs(logits);
+        int[] ids = batch.TopIds[..2];
+        Assert.That(ids, Is.EqualTo(new[] { Vocabulary - 1, 230 * SectionTokens }));
+        AssertClose(batch.TopLogProbs[..2], [.. ids.Select(id => expected[id])], 4e-6);         // the last place of 40.3
     }
 
     private SamplingBatch Check(SamplingReferenceRow[] rows)
