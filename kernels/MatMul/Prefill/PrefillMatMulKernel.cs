@@ -198,27 +198,27 @@ internal readonly struct PrefillMatMulKernel<TTiles, TOperand, TTile>(Matrix<UIn
                 }
             }
 
-            Store(segment, first, second, token, row);
+            Store(segment, first, second, token, row, hasUp: true);
             if (!work.IsSwiGlu)
-                Store(segment, second, second, token, row + Int4Layout.TileRows);
+                Store(segment, second, second, token, row + Int4Layout.TileRows, hasUp: false);
             token += 8;
         }
     }
 
     // Eight lanes of a token hold eight rows side by side: a whole sector of 32 bytes.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Store(ProjectionSegment segment, Float4 sums, Float4 up, int token, int row)
+    private void Store(ProjectionSegment segment, Float4 sums, Float4 up, int token, int row, bool hasUp)
     {
-        Store(segment, sums.X, up.X, token, row);
-        Store(segment, sums.Y, up.Y, token + 1, row);
-        Store(segment, sums.Z, up.Z, token, row + 8);
-        Store(segment, sums.W, up.W, token + 1, row + 8);
+        Store(segment, sums.X, up.X, token, row, hasUp);
+        Store(segment, sums.Y, up.Y, token + 1, row, hasUp);
+        Store(segment, sums.Z, up.Z, token, row + 8, hasUp);
+        Store(segment, sums.W, up.W, token + 1, row + 8, hasUp);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Store(ProjectionSegment segment, float sum, float up, int token, int row)
+    private void Store(ProjectionSegment segment, float sum, float up, int token, int row, bool hasUp)
     {
         if (token < work.Tokens && row < segment.Rows)
-            segment.Y[token, row] = work.Output(segment, sum, up, token, row);
+            segment.Y[token, row] = work.Output(segment, sum, up, token, row, hasUp: hasUp);
     }
 }

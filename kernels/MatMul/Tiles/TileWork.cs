@@ -119,12 +119,14 @@ internal readonly struct TileWork(
         return segment;
     }
 
-    /// <summary>y of a row of a segment from its whole sum; up: that of SwiGLU's second projection.</summary>
+    /// <summary>
+    /// y of a row of a segment from its whole sum; up: that of SwiGLU's second projection, where a caller has one to give.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public float Output(ProjectionSegment segment, float sum, float up, int token, int row, bool isAlone = true)
+    public float Output(ProjectionSegment segment, float sum, float up, int token, int row, bool isAlone = true, bool hasUp = true)
     {
         float value = Added(segment.Addend, token, row, sum);
-        if (isAlone && IsSwiGlu)
+        if (isAlone && hasUp && IsSwiGlu)
             value = SwiGlu(value, Added(segment1.Addend, token, row, up));
         return Finished(value, token, row, isAlone);
     }

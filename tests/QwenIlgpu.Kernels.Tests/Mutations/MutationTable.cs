@@ -16,6 +16,9 @@ internal sealed record KernelRow(string Kernel, int All, int Killed, string ByOp
 /// <summary><c>bench/mutations.md</c>: what was killed of each kernel, and what survived, with its reason.</summary>
 internal sealed partial class MutationTable
 {
+    /// <summary>The reason of a survivor that nobody has looked at.</summary>
+    public const string Unknown = "?";
+
     private const string Head = """
         # Wrong kernels that the tests were shown
 
@@ -25,7 +28,7 @@ internal sealed partial class MutationTable
         memory; two registers of an operand of `mma` for each other; a guard negated; a shuffle from a lane of the other half or at half its
         distance, or without half of the warp; a loop an iteration longer or shorter.
 
-        A mutant meets tests until they have taken 60,000 turns of warps, long ones last: some survivors would not survive the whole suite. A
+        A mutant meets tests until they have taken 400,000 turns of warps, long ones last: some survivors would not survive the whole suite. A
         survivor is equivalent, or a test is missing; `?`: nobody has found out yet. A seeded sample is tried in the exhaustive run
         (`MutationTests`). This table is of all of them; reasons are kept when it is made anew:
 
@@ -81,7 +84,7 @@ internal sealed partial class MutationTable
             k.Key, k.Count(), Killed(k), string.Join(" | ", operators.Select(o => Share(k.Where(r => r.Mutation.Operator == o))))));
         IEnumerable<Survivor> surviving = results.GroupBy(KeyOf).Where(c => c.Any(r => r.KilledBy is null)).Select(c => new Survivor(
             c.Key.Kernel, c.Key.Operator, c.Key.Change, c.Count() - Killed(c), c.Count(),
-            survivors.TryGetValue(c.Key, out Survivor? known) ? known.Reason : "?"));
+            survivors.TryGetValue(c.Key, out Survivor? known) ? known.Reason : Unknown));
         return new MutationTable(
             [.. Kernels.Where(k => !renewed.Contains(k.Kernel)), .. rows], [.. Survivors.Where(s => !renewed.Contains(s.Kernel)), .. surviving]);
     }
