@@ -52,8 +52,8 @@ internal static class GatedAttentionBench
             Launch[] layers =
             [
                 .. Enumerable.Range(0, (int)Math.Max(1, LeastBytes / bytes)).Select(_ => Kernels.GatedAttention.Bind<TStorage, TFormat>(
-                    device.Loader, qMatrix, new KvPages<TStorage>(device.Upload(k), device.Upload(v), pages, kvHeads, HeadDim), slots,
-                    device.Upload(positions), table, heads, HeadDim, scratch, y)),
+                    device.Loader, qMatrix, new KvPages<TStorage>(device.Upload(k), device.Upload(v), pages, kvHeads, HeadDim),
+                    new PagedRows(slots, device.Upload(positions), table), heads, scratch, y)),
             ];
             int next = 0;
             return new PreparedKernel(

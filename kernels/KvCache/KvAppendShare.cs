@@ -12,8 +12,9 @@ internal readonly unsafe partial struct KvAppendKernel<TStorage, TFormat> : ICpu
         {
             int row = item / pages.KvHeads;
             int kvHead = item - (row * pages.KvHeads);
-            int page = pageTable[rowSlot[row], positions[row] / KvCache.PageTokens];
-            long token = (long)(positions[row] % KvCache.PageTokens) * pages.HeadDim;
+            int position = rows.Positions[row];
+            int page = rows.PageTable[rows.RowSlot[row], position / KvCache.PageTokens];
+            long token = (long)(position % KvCache.PageTokens) * pages.HeadDim;
             Store(CpuVectors.Row(k, row) + ((long)kvHead * pages.HeadDim), CpuVectors.Pointer(pages.KeyBlock(page, kvHead)) + token);
             Store(CpuVectors.Row(v, row) + ((long)kvHead * pages.HeadDim), CpuVectors.Pointer(pages.ValueBlock(page, kvHead)) + token);
         }

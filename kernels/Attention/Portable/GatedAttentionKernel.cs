@@ -6,16 +6,14 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// One head of one row an item, one page after the other: scores of the page's keys into scratch, the running maximum and sum of the
 /// softmax, then the values weighted into y. q: [T, H · 2 · Hd], y: [T, H · Hd], float in words of four; scratch: [T, H · 64];
-/// pages in words of sixteen bytes; rowSlot, positions: [T]; pageTable: [slots, blocks].
+/// pages in words of sixteen bytes.
 /// </summary>
 [Instantiation(typeof(Float4), typeof(F32PageFormat))]
 [Instantiation(typeof(UInt4), typeof(Bf16PageFormat))]
 internal readonly partial struct GatedAttentionKernel<TWord, TPageFormat>(
     Matrix<Float4> q,
     KvPages<TWord> pages,
-    ArrayView<int> rowSlot,
-    ArrayView<int> positions,
-    Matrix<int> pageTable,
+    PagedRows rows,
     int heads,
     int headEights,
     Matrix<float> scratch,
@@ -37,8 +35,8 @@ internal readonly partial struct GatedAttentionKernel<TWord, TPageFormat>(
         ArrayView<Float4> query = q.Row(row).SubView(2 * head * headWords, headWords);
         ArrayView<Float4> output = y.Row(row).SubView(head * headWords, headWords);
         ArrayView<float> scores = scratch.Row(row).SubView(head * KvCache.PageTokens, KvCache.PageTokens);
-        ArrayView<int> table = pageTable.Row(rowSlot[row]);
-        int length = positions[row] + 1;
+        ArrayView<int> table = rows.Table(row);
+        int length = rows.Positions[row] + 1;
 
         for (int i = 0; i < headWords; i++)
             output[i] = new Float4(0, 0, 0, 0);

@@ -22,10 +22,10 @@ internal readonly unsafe partial struct GatedAttentionKernel<TWord, TPageFormat>
             YStride = 4L * y.Stride,
             Keys = (byte*)CpuVectors.Pointer(pages.Keys),
             Values = (byte*)CpuVectors.Pointer(pages.Values),
-            RowSlot = CpuVectors.Pointer(rowSlot),
-            Positions = CpuVectors.Pointer(positions),
-            PageTable = CpuVectors.Pointer(pageTable.Data),
-            PageTableStride = pageTable.Stride,
+            RowSlot = CpuVectors.Pointer(rows.RowSlot),
+            Positions = CpuVectors.Pointer(rows.Positions),
+            PageTable = CpuVectors.Pointer(rows.PageTable.Data),
+            PageTableStride = rows.PageTable.Stride,
         };
         if (typeof(TPageFormat) == typeof(Bf16PageFormat))
             AttentionShare.Run<Bf16PagePairs>(operands, thread, threads);

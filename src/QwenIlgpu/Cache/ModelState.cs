@@ -25,7 +25,7 @@ internal sealed class ModelState
         int stateElements = config.LinearNumValueHeads * config.LinearValueHeadDim * config.LinearKeyHeadDim;
         int ringElements = capacity.RingRows * config.LinearConvChannels;
         var pages = new LayerPages?[config.NumHiddenLayers];
-        var states = new DeltaLayerState?[config.NumHiddenLayers];
+        var states = new DeltaSlots?[config.NumHiddenLayers];
         for (int layer = 0; layer < config.NumHiddenLayers; layer++)
         {
             if (config.LayerTypes[layer] == LayerType.FullAttention)
@@ -36,7 +36,7 @@ internal sealed class ModelState
             }
             else
             {
-                states[layer] = new DeltaLayerState(
+                states[layer] = new DeltaSlots(
                     States(),
                     new Matrix<float>(memory.AllocateZeroed<float>((long)capacity.Slots * ringElements), capacity.Slots, ringElements));
             }
@@ -64,7 +64,7 @@ internal sealed class ModelState
     public IReadOnlyList<LayerPages?> AttentionLayers { get; }
 
     /// <summary>By layer index; null for attention layers.</summary>
-    public IReadOnlyList<DeltaLayerState?> DeltaLayers { get; }
+    public IReadOnlyList<DeltaSlots?> DeltaLayers { get; }
 
     /// <summary>Queues the writing of a sequence's pages into its row of the table, in order of its 64-token blocks.</summary>
     public void SetPages(int slot, ReadOnlySpan<int> pages)
@@ -83,6 +83,3 @@ internal sealed class ModelState
 
 /// <summary>Pages of one attention layer, in the one element type they have.</summary>
 internal sealed record LayerPages(KvPages<float>? F32, KvPages<ushort>? Bf16);
-
-/// <summary>State of one delta layer: [slots, Hv·Dv·Dk] and conv tail [slots, ring rows·C], the row of position p at p % ring rows.</summary>
-internal sealed record DeltaLayerState(DeltaStates State, Matrix<float> ConvTail);

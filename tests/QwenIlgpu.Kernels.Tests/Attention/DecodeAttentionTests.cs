@@ -105,7 +105,7 @@ internal sealed class DecodeAttentionTests
         Matrix<float> y = device.Poisoned<float>(2, 2 * 64);
         ArrayView<int> tickets = device.Upload(new int[DecodeAttention.Tickets(2, 2)]);
         Launch launch = Bind(
-            device, paged.Pages, paged.PageTable, 2, 64, Queries(2, 2, 64), paged.Slots(rows), paged.Positions(rows), tickets, y);
+            device, paged.Pages, paged.Rows(rows), 2, 64, Queries(2, 2, 64), tickets, y);
 
         device.Run(launch);
         float[] first = device.Download(y);
@@ -209,7 +209,7 @@ internal sealed class DecodeAttentionTests
 
         ArgumentException error = Assert.Throws<ArgumentException>(() => DecodeAttention.Bind(
             device.Loader, device.Poisoned<float>(2, qColumns), new KvPages<ushort>(view, view, 1, kvHeads, headDim),
-            device.Poisoned<int>(2), device.Poisoned<int>(2), device.Poisoned<int>(1, 2), heads, headDim,
+            new PagedRows(device.Poisoned<int>(2), device.Poisoned<int>(2), device.Poisoned<int>(1, 2)), heads,
             device.Poisoned<float>(2, scratchColumns), device.Poisoned<int>(tickets), device.Poisoned<float>(2, heads * headDim)))!;
 
         Assert.That(error.Message, Is.EqualTo(message));
@@ -266,18 +266,18 @@ internal sealed class DecodeAttentionTests
     {
         Matrix<float> y = device.Poisoned<float>(slots.Length, heads * headDim);
         ArrayView<int> tickets = device.Upload(new int[DecodeAttention.Tickets(slots.Length, pages.KvHeads)]);
-        device.Run(Bind(device, pages, table, heads, headDim, q, device.Upload(slots), device.Upload(positions), tickets, y));
+        var rows = new PagedRows(device.Upload(slots), device.Upload(positions), table);
+        device.Run(Bind(device, pages, rows, heads, headDim, q, tickets, y));
         return device.Download(y);
     }
 
     private static Launch Bind(
-        TestDevice device, KvPages<ushort> pages, Matrix<int> table, int heads, int headDim, float[] q, ArrayView<int> slots,
-        ArrayView<int> positions, ArrayView<int> tickets, Matrix<float> y)
+        TestDevice device, KvPages<ushort> pages, PagedRows rows, int heads, int headDim, float[] q, ArrayView<int> tickets, Matrix<float> y)
     {
-        (int rows, int columns) = DecodeAttention.ScratchShape(y.Rows, heads, headDim, table.Columns);
-        Matrix<float> queries = device.Upload(q, rows, heads * 2 * headDim);
-        Matrix<float> scratch = device.Poisoned<float>(rows, columns);
-        return DecodeAttention.Bind(device.Loader, queries, pages, slots, positions, table, heads, headDim, scratch, tickets, y);
+        (int scratchRows, int columns) = DecodeAttention.ScratchShape(y.Rows, heads, headDim, rows.PageTable.Columns);
+        Matrix<float> queries = device.Upload(q, y.Rows, heads * 2 * headDim);
+        Matrix<float> scratch = device.Poisoned<float>(scratchRows, columns);
+        return DecodeAttention.Bind(device.Loader, queries, pages, rows, heads, scratch, tickets, y);
     }
 
     internal static PagedSequences<ushort, Bf16Format> Filled(TestDevice device, int heads, int kvHeads, int headDim, int[] lengths)

@@ -42,7 +42,7 @@ internal sealed class GatedAttentionLongTests(PortableTier tier) : PortableTests
         (int rows, int columns) = GatedAttention.ScratchShape(1, Heads);
         return GatedAttention.Bind<float, F32Format>(
             Device.Loader, Device.Upload(Seeded.Floats(6, Heads * 2 * HeadDim), 1, Heads * 2 * HeadDim), new KvPages<float>(page, page, 1, 1, HeadDim),
-            Device.Upload(0), Device.Upload(position), Device.Upload(new int[blocks], 1, blocks), Heads, HeadDim,
+            new PagedRows(Device.Upload(0), Device.Upload(position), Device.Upload(new int[blocks], 1, blocks)), Heads,
             Device.Poisoned<float>(rows, columns), Device.Poisoned<float>(1, Heads * HeadDim));
     }
 

@@ -177,8 +177,9 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
         var pages = new KvPages<TStorage>(view, view, 1, kvHeads, headDim);
 
         ArgumentException error = Assert.Throws<ArgumentException>(() => GatedAttention.Bind<TStorage, TFormat>(
-            Device.Loader, Device.Poisoned<float>(2, qColumns), pages, Device.Poisoned<int>(2), Device.Poisoned<int>(2),
-            Device.Poisoned<int>(1, 1), heads, headDim, Device.Poisoned<float>(2, scratchColumns), Device.Poisoned<float>(2, yColumns)))!;
+            Device.Loader, Device.Poisoned<float>(2, qColumns), pages,
+            new PagedRows(Device.Poisoned<int>(2), Device.Poisoned<int>(2), Device.Poisoned<int>(1, 1)), heads,
+            Device.Poisoned<float>(2, scratchColumns), Device.Poisoned<float>(2, yColumns)))!;
 
         Assert.That(error.Message, Is.EqualTo(message));
     }

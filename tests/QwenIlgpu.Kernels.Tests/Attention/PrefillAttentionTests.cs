@@ -160,8 +160,8 @@ internal sealed class PrefillAttentionTests
         var chunks = new ChunkList(device.Upload(0), device.Upload(1), device.Upload(0, 1));
 
         ArgumentException error = Assert.Throws<ArgumentException>(() => PrefillAttention.Bind<Two>(
-            device.Loader, device.Poisoned<float>(1, 8), pages, device.Upload(0), device.Upload(0), device.Upload([0], 1, 1), chunks, heads,
-            device.Poisoned<float>(1, 1)))!;
+            device.Loader, device.Poisoned<float>(1, 8), pages,
+            new PagedRows(device.Upload(0), device.Upload(0), device.Upload([0], 1, 1)), chunks, heads, device.Poisoned<float>(1, 1)))!;
 
         Assert.That(error.Message, Is.EqualTo(message));
     }

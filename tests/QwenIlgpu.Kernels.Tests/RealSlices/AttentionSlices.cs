@@ -108,8 +108,10 @@ internal static class AttentionSlices
         Matrix<float> qs = device.Upload((float[])q.Clone(), 3, Heads * 2 * HeadDim);
         Matrix<float> ks = device.Upload((float[])k.Clone(), 3, KvHeads * HeadDim);
         device.Run(QkNormRotary.Bind(
-            device.Loader, qs, ks, Heads, KvHeads, HeadDim, device.Upload(qNorm), device.Upload(kNorm), device.Upload(positions),
-            RotaryTable.Build(262_144, RotaryDim, Theta).Upload(device.Upload), RotaryDim, Eps));
+            device.Loader, qs, ks, Heads, KvHeads, HeadDim,
+            new QkNormWeights(
+                device.Upload(qNorm), device.Upload(kNorm), RotaryTable.Build(262_144, RotaryDim, Theta).Upload(device.Upload), Eps),
+            device.Upload(positions)));
         (float[] turnedQ, float[] turnedK) = (device.Download(qs), device.Download(ks));
 
         // Values reach 7: x / rms below 2, weight + 1 below 2, a pair's sum √2 of that. Their float rounding is some 2^-22 in all.
