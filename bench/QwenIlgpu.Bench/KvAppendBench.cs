@@ -17,7 +17,7 @@ internal static class KvAppendBench
         ArrayView<ushort> keys = device.Poisoned<ushort>(Elements);
         ArrayView<ushort> values = device.Poisoned<ushort>(Elements);
         return new PreparedKernel(
-            KvAppend.Bind<ushort, Bf16Format>(
+            KvAppend.Bind<ushort, Bf16PageFormat>(
                 device.Loader,
                 device.Upload(k, Rows, KvHeads * HeadDim),
                 device.Upload(v, Rows, KvHeads * HeadDim),

@@ -26,7 +26,7 @@ internal static class QkNormRotaryAppendBench
         ArrayView<ushort> keys = device.Poisoned<ushort>((long)pages * KvHeads * KvCache.PageTokens * HeadDim);
         ArrayView<ushort> values = device.Poisoned<ushort>(keys.Length);
         return new PreparedKernel(
-            QkNormRotaryAppend.Bind<ushort, Bf16Format>(
+            QkNormRotaryAppend.Bind<ushort, Bf16PageFormat>(
                 device.Loader, qOnDevice, device.Upload(k, rows, KvHeads * HeadDim), device.Upload(k, rows, KvHeads * HeadDim), Heads,
                 new QkNormWeights(device.Upload(qNorm), kNorm, RotaryTable.Build(262144, RotaryDim, Theta).Upload(device.Upload), Eps),
                 new KvPages<ushort>(keys, values, pages, KvHeads, HeadDim),

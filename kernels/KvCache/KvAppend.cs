@@ -9,7 +9,7 @@ internal static class KvAppend
     public static Launch Bind<TStorage, TFormat>(
         KernelLoader loader, Matrix<float> k, Matrix<float> v, KvPages<TStorage> pages, PagedRows rows)
         where TStorage : unmanaged
-        where TFormat : struct, INumberFormat<TStorage>
+        where TFormat : struct, IPageFormat<TStorage>
     {
         const string Op = "kv_append";
         pages.Check(Op);

@@ -3,12 +3,12 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>The key and the value of one kv head of one row an item. k, v: [T, Hkv · Hd] float.</summary>
-[Instantiation(typeof(float), typeof(F32Format))]
-[Instantiation(typeof(ushort), typeof(Bf16Format))]
+[Instantiation(typeof(float), typeof(F32PageFormat))]
+[Instantiation(typeof(ushort), typeof(Bf16PageFormat))]
 internal readonly partial struct KvAppendKernel<TStorage, TFormat>(
     Matrix<float> k, Matrix<float> v, KvPages<TStorage> pages, PagedRows rows) : IPortableKernel
     where TStorage : unmanaged
-    where TFormat : struct, INumberFormat<TStorage>
+    where TFormat : struct, IPageFormat<TStorage>
 {
     public int Items => k.Rows * pages.KvHeads;
 

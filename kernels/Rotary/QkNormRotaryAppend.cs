@@ -8,7 +8,7 @@ internal static class QkNormRotaryAppend
 {
     /// <summary>Whether heads of this size are served; else the two ops do it one after the other.</summary>
     public static bool Supports(int headDim) =>
-        headDim % 32 == 0 && headDim is > 0 and <= QkNormRotaryAppendKernel<float, F32Format>.MostHeadDim;
+        headDim % 32 == 0 && headDim is > 0 and <= QkNormRotaryAppendKernel<float, F32PageFormat>.MostHeadDim;
 
     /// <summary>
     /// q: [T, H · 2 · Hd], per head Hd query values, then Hd gate values that stay as they are; k, v: [T, Hkv · Hd], which stay as
@@ -24,7 +24,7 @@ internal static class QkNormRotaryAppend
         KvPages<TStorage> pages,
         PagedRows rows)
         where TStorage : unmanaged
-        where TFormat : struct, INumberFormat<TStorage>
+        where TFormat : struct, IPageFormat<TStorage>
     {
         const string Op = "qk_norm_rotary_append";
         pages.Check(Op);

@@ -8,12 +8,12 @@ namespace QwenIlgpu.Kernels;
 /// page. q: [T, H · 2 · Hd], k, v: [T, Hkv · Hd], all float. Hd is a multiple of 32, at most 256.
 /// </summary>
 [LaunchBounds(128)]
-[Instantiation(typeof(float), typeof(F32Format))]
-[Instantiation(typeof(ushort), typeof(Bf16Format))]
+[Instantiation(typeof(float), typeof(F32PageFormat))]
+[Instantiation(typeof(ushort), typeof(Bf16PageFormat))]
 internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
     Matrix<float> q, Matrix<float> k, Matrix<float> v, QkNormWeights norms, KvPages<TStorage> pages, PagedRows rows) : IGroupKernel
     where TStorage : unmanaged
-    where TFormat : struct, INumberFormat<TStorage>
+    where TFormat : struct, IPageFormat<TStorage>
 {
     /// <summary>Threads of a group.</summary>
     public const int GroupSize = 32 * Warps;

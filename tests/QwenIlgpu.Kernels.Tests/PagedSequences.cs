@@ -9,7 +9,7 @@ namespace QwenIlgpu.Kernels.Tests;
 /// </summary>
 internal sealed class PagedSequences<TStorage, TFormat>
     where TStorage : unmanaged
-    where TFormat : struct, INumberFormat<TStorage>
+    where TFormat : struct, IPageFormat<TStorage>
 {
     private readonly TestDevice device;
     private readonly int heads;

@@ -3,7 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// <see cref="GatedAttention"/> for rows that each attend to a long past, on devices with warps and tensor cores: every key and value is
+/// <see cref="GatedAttention"/> for rows that each attend to a long past, on bf16 pages and devices with warps and tensor cores: every key and value is
 /// read once for all query heads of its kv head, by as many groups as the row is long for.
 /// </summary>
 internal static class DecodeAttention
@@ -13,9 +13,9 @@ internal static class DecodeAttention
     // Beside the sums of a head: their maximum and weight, and two that fill the word.
     private const int StatsColumns = 4;
 
-    /// <summary>Whether pages of this type and heads of this size are served; else <see cref="GatedAttention"/> does it.</summary>
-    public static bool Supports<TFormat>(int heads, int kvHeads, int headDim) =>
-        typeof(TFormat) == typeof(Bf16Format) && headDim is 64 or 128 or 256 && heads % kvHeads == 0 && heads / kvHeads is >= 1 and <= 8;
+    /// <summary>Whether heads of this size are served; else <see cref="GatedAttention"/> does it.</summary>
+    public static bool Supports(int heads, int kvHeads, int headDim) =>
+        headDim is 64 or 128 or 256 && heads % kvHeads == 0 && heads / kvHeads is >= 1 and <= 8;
 
     /// <summary>
     /// Shape of the scratch that <see cref="Bind"/> wants; nothing in it outlives the launch. blocks: columns of the page table.

@@ -22,7 +22,7 @@ internal static class GatedAttention
         Matrix<float> scratch,
         Matrix<float> y)
         where TStorage : unmanaged
-        where TFormat : struct, INumberFormat<TStorage>
+        where TFormat : struct, IPageFormat<TStorage>
     {
         const string Op = "gated_attention";
         pages.Check(Op);
@@ -35,19 +35,9 @@ internal static class GatedAttention
         Require.Equal(Op, "columns of scratch", scratch.Columns, "heads · tokens of a page", ScratchShape(q.Rows, heads).Columns);
         Require.Equal(Op, "rows of y", y.Rows, "rows of q", q.Rows);
         Require.Equal(Op, "columns of y", y.Columns, "heads · head size", (long)heads * headDim);
-
-        if (typeof(TFormat) == typeof(F32Format))
-            return BindWords<Float4, F32PageFormat>(pages.Words<Float4>(Op));
-        if (typeof(TFormat) == typeof(Bf16Format))
-            return BindWords<UInt4, Bf16PageFormat>(pages.Words<UInt4>(Op));
-        throw new NotSupportedException($"{Op}: pages of {typeof(TFormat).Name} are not supported, only F32Format and Bf16Format are");
-
-        Launch BindWords<TWord, TPageFormat>(KvPages<TWord> words)
-            where TWord : unmanaged
-            where TPageFormat : struct, IPageFormat<TWord> =>
-            loader.Bind(
-                GatedAttentionKernel<TWord, TPageFormat>.GatedAttention,
-                new GatedAttentionKernel<TWord, TPageFormat>(
-                    Float4.Words(Op, "q", q), words, rows, heads, headDim / 8, scratch, Float4.Words(Op, "y", y)));
+        return loader.Bind(
+            GatedAttentionKernel<TStorage, TFormat>.GatedAttention,
+            new GatedAttentionKernel<TStorage, TFormat>(
+                Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rows, heads, headDim / 8, scratch, Float4.Words(Op, "y", y)));
     }
 }

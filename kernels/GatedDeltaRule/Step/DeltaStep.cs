@@ -66,11 +66,11 @@ internal static class DeltaStep
             drafts = new DeltaStepDrafts(Float4.Words(Op, "stash", kept.Rows), kept.Accepted, kept: true, ringRows);
         }
 
-        return states.F32 is null ? Step<UInt2, F16StepState>(states.F16Words(Op)) : Step<Float4, F32StepState>(states.F32Words(Op));
+        return states.F32 is null ? Step<UInt2, F16StepState>(states.F16Words(Op)) : Step<Float4, F32DeltaState>(states.F32Words(Op));
 
         Launch Step<TWord, TState>(Matrix<TWord> words)
             where TWord : unmanaged
-            where TState : struct, IDeltaStepState<TWord>
+            where TState : struct, IDeltaStateFormat<TWord>
         {
             var kernel = new DeltaStepKernel<TWord, TState>(operands, shape, words, ring, drafts);
             return loader.Bind(DeltaStepKernel<TWord, TState>.DeltaStepRows, kernel.Config, kernel);

@@ -21,7 +21,6 @@ internal sealed class ModelState
         tableRowCopied = memory.NewEvent();
         PageTable = new Matrix<int>(
             memory.AllocateZeroed<int>((long)capacity.Slots * capacity.PagesPerSequence), capacity.Slots, capacity.PagesPerSequence);
-        long pageElements = (long)capacity.Pages * config.NumKeyValueHeads * KvCache.PageTokens * config.HeadDim;
         int stateElements = config.LinearNumValueHeads * config.LinearValueHeadDim * config.LinearKeyHeadDim;
         int ringElements = capacity.RingRows * config.LinearConvChannels;
         var pages = new LayerPages?[config.NumHiddenLayers];
@@ -30,9 +29,7 @@ internal sealed class ModelState
         {
             if (config.LayerTypes[layer] == LayerType.FullAttention)
             {
-                pages[layer] = capacity.PageType == PageType.F32
-                    ? new LayerPages(Pages(memory.AllocateZeroed<float>(pageElements), memory.AllocateZeroed<float>(pageElements)), null)
-                    : new LayerPages(null, Pages(memory.AllocateZeroed<ushort>(pageElements), memory.AllocateZeroed<ushort>(pageElements)));
+                pages[layer] = capacity.PageType.Allocate(memory, capacity.Pages, config.NumKeyValueHeads, config.HeadDim);
             }
             else
             {
@@ -50,9 +47,6 @@ internal sealed class ModelState
         Matrix<T> Slots<T>()
             where T : unmanaged =>
             new(memory.AllocateZeroed<T>((long)capacity.Slots * stateElements), capacity.Slots, stateElements);
-
-        KvPages<T> Pages<T>(ArrayView<T> keys, ArrayView<T> values)
-            where T : unmanaged => new(keys, values, capacity.Pages, config.NumKeyValueHeads, config.HeadDim);
     }
 
     public EngineCapacity Capacity { get; }
@@ -80,6 +74,3 @@ internal sealed class ModelState
         tableRowCopied.Record(device.Stream);
     }
 }
-
-/// <summary>Pages of one attention layer, in the one element type they have.</summary>
-internal sealed record LayerPages(KvPages<float>? F32, KvPages<ushort>? Bf16);

@@ -19,10 +19,8 @@ internal sealed partial class Ops
             return;
         }
 
-        Add("qk_norm_rotary_append", [q, k, v], [q], k.SizeBytes, () => pages.F32 is { } f32
-            ? Kernels.QkNormRotaryAppend.Bind<float, F32Format>(loader, q.View, k.View, v.View, heads.Heads, norms, f32, pagedRows)
-            : Kernels.QkNormRotaryAppend.Bind<ushort, Bf16Format>(
-                loader, q.View, k.View, v.View, heads.Heads, norms, pages.Bf16!.Value, pagedRows));
+        Add("qk_norm_rotary_append", [q, k, v], [q], k.SizeBytes, () =>
+            pages.BindQkNormRotaryAppend(loader, q.View, k.View, v.View, heads.Heads, norms, pagedRows));
     }
 
     /// <summary>q/k norm and partial rotary in place on q [T, H·2·Hd] (query and gate interleaved per head) and k [T, Hkv·Hd].</summary>
@@ -32,16 +30,14 @@ internal sealed partial class Ops
 
     /// <summary>Writes k and v [T, Hkv·Hd] into the layer's pages.</summary>
     private void KvAppend(Tensor k, Tensor v, LayerPages pages) =>
-        Add("kv_append", [k, v], [], k.SizeBytes, () => pages.F32 is { } f32
-            ? Kernels.KvAppend.Bind<float, F32Format>(loader, k.View, v.View, f32, pagedRows)
-            : Kernels.KvAppend.Bind<ushort, Bf16Format>(loader, k.View, v.View, pages.Bf16!.Value, pagedRows));
+        Add("kv_append", [k, v], [], k.SizeBytes, () => pages.BindAppend(loader, k.View, v.View, pagedRows));
 
     /// <summary>Causal attention over the pages, times the sigmoid of the gate inside q: [T, H·Hd].</summary>
     public Tensor GatedAttention(Tensor q, LayerPages pages, AttentionShape heads)
     {
         Tensor y = graph.NewTensor("attention", q.Rows, heads.Heads * heads.HeadDim);
-        long cacheBytes = 2L * Shape.Sequences * heads.KvHeads * heads.HeadDim * (pages.F32 is null ? sizeof(ushort) : sizeof(float));
-        if (fusesDecode && pages.Bf16 is { } bf16 && DecodeAttention.Supports<Bf16Format>(heads.Heads, heads.KvHeads, heads.HeadDim))
+        long cacheBytes = 2L * Shape.Sequences * heads.KvHeads * heads.HeadDim * pages.ElementBytes;
+        if (fusesDecode && pages.Bf16 is { } bf16 && DecodeAttention.Supports(heads.Heads, heads.KvHeads, heads.HeadDim))
         {
             (int splitRows, int splitColumns) = DecodeAttention.ScratchShape(q.Rows, heads.Heads, heads.HeadDim, pagedRows.PageTable.Columns);
             Tensor splits = graph.NewTensor("splits", splitRows, splitColumns, TensorRole.Scratch);
@@ -60,10 +56,8 @@ internal sealed partial class Ops
 
         (int rows, int columns) = Kernels.GatedAttention.ScratchShape(q.Rows, heads.Heads);
         Tensor scores = graph.NewTensor("scores", rows, columns, TensorRole.Scratch);
-        Add("gated_attention", [q], [scores, y], 0, () => pages.F32 is { } f32
-            ? Kernels.GatedAttention.Bind<float, F32Format>(loader, q.View, f32, pagedRows, heads.Heads, scores.View, y.View)
-            : Kernels.GatedAttention.Bind<ushort, Bf16Format>(
-                loader, q.View, pages.Bf16!.Value, pagedRows, heads.Heads, scores.View, y.View), cacheBytes);
+        Add("gated_attention", [q], [scores, y], 0, () =>
+            pages.BindAttention(loader, q.View, pagedRows, heads.Heads, scores.View, y.View), cacheBytes);
         return y;
     }
 }

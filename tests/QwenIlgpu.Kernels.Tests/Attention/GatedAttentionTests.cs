@@ -2,11 +2,11 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-[PortableTiers(TypeArgs = [typeof(float), typeof(F32Format)])]
-[PortableTiers(TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
+[PortableTiers(TypeArgs = [typeof(float), typeof(F32PageFormat)])]
+[PortableTiers(TypeArgs = [typeof(ushort), typeof(Bf16PageFormat)])]
 internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) : PortableTests(tier)
     where TStorage : unmanaged
-    where TFormat : struct, INumberFormat<TStorage>
+    where TFormat : struct, IPageFormat<TStorage>
 {
     // Outputs are averages of values below 1. A score of up to Hd products in float is off by some 2^-22 of its size, about 10, and a
     // weight by that share of itself.

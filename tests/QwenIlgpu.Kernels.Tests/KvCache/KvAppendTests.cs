@@ -2,11 +2,11 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-[PortableTiers(TypeArgs = [typeof(float), typeof(F32Format)])]
-[PortableTiers(TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
+[PortableTiers(TypeArgs = [typeof(float), typeof(F32PageFormat)])]
+[PortableTiers(TypeArgs = [typeof(ushort), typeof(Bf16PageFormat)])]
 internal sealed class KvAppendTests<TStorage, TFormat>(PortableTier tier) : PortableTests(tier)
     where TStorage : unmanaged
-    where TFormat : struct, INumberFormat<TStorage>
+    where TFormat : struct, IPageFormat<TStorage>
 {
     [TestCase(1, 1)]
     [TestCase(3, 13)]

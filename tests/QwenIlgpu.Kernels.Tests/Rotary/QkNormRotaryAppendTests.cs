@@ -3,12 +3,12 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Norm, rotation and append in one launch, held against the definitions and the two portable kernels.</summary>
-[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(float), typeof(F32Format)])]
-[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
+[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(float), typeof(F32PageFormat)])]
+[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(ushort), typeof(Bf16PageFormat)])]
 [NonParallelizable]
 internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
     where TStorage : unmanaged
-    where TFormat : struct, INumberFormat<TStorage>
+    where TFormat : struct, IPageFormat<TStorage>
 {
     private const float Eps = 1e-6f;
     private const double Theta = 1e7;

@@ -136,7 +136,7 @@ internal sealed class GoldenLogitsTests
     private static void AssertKeysAndValues(SequenceRunner sequences, GoldenData golden, int layer, int tokens)
     {
         QwenConfig config = TestModels.Tiny.Config;
-        Kernels.KvPages<float> pages = sequences.Runner.State.AttentionLayers[layer]!.F32!.Value;
+        KvPages<float> pages = ((LayerPages<float, F32PageFormat>)sequences.Runner.State.AttentionLayers[layer]!).Pages;
         int page = Download(sequences.Runner.State.PageTable.Row(1))[0];
         foreach ((string name, float[] values) in new[] { ("k", Download(pages.Keys)), ("v", Download(pages.Values)) })
         {
