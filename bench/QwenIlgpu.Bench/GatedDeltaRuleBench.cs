@@ -57,7 +57,8 @@ internal static class GatedDeltaRuleBench
             .. Enumerable.Range(0, slots).Select(slot => Bind(
                 device, shape, [.. Enumerable.Range(position, rows)], slot, chunked,
                 new DeltaRuleInputs(
-                    device.Upload(qkv, rows, shape.Channels), device.Upload(beta, rows, shape.ValueHeads), device.Upload(g, rows, shape.ValueHeads)),
+                    device.Upload(qkv, rows, shape.Channels), device.Upload(beta, rows, shape.ValueHeads),
+                    device.Upload(g, rows, shape.ValueHeads)),
                 states, y)),
         ];
         int next = 0;
@@ -72,10 +73,12 @@ internal static class GatedDeltaRuleBench
     }
 
     private static Launch[] Bind(
-        BenchDevice device, DeltaShape shape, int[] positions, int slot, bool chunked, DeltaRuleInputs inputs, Matrix<float> state, Matrix<float> y)
+        BenchDevice device, DeltaShape shape, int[] positions, int slot, bool chunked, DeltaRuleInputs inputs, Matrix<float> state,
+        Matrix<float> y)
     {
         int[] firstRow = [0, positions.Length];
-        var rows = new ChunkedRows(device.UploadRows(firstRow, positions, [slot]), device.UploadChunks(firstRow, positions, ChunkList.MaxChunks(positions.Length, 1)));
+        int capacity = ChunkList.MaxChunks(positions.Length, 1);
+        var rows = new ChunkedRows(device.UploadRows(firstRow, positions, [slot]), device.UploadChunks(firstRow, positions, capacity));
         if (!chunked)
             return [GatedDeltaRule.BindRecurrent(device.Loader, shape, inputs, state, rows, y)];
         var scratch = new ChunkScratch(shape, device.Poisoned<float>(positions.Length, ChunkScratch.Columns(shape)));

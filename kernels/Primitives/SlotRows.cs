@@ -15,7 +15,7 @@ internal readonly struct SlotRows(ArrayView<int> firstRow, ArrayView<int> positi
     /// <summary>B.</summary>
     public int Sequences => (int)StateSlot.Length;
 
-    /// <summary>Throws unless the lengths agree with one another and with an operand's rows; <paramref name="rowsOf"/>: what they are rows of.</summary>
+    /// <summary>Throws unless the lengths agree with one another and with the rows of an operand, which <paramref name="rowsOf"/> names.</summary>
     public void Check(string op, string rowsOf, int rows)
     {
         Require.Equal(op, "length of firstRow", FirstRow.Length, "sequences + 1", StateSlot.Length + 1);

@@ -79,7 +79,8 @@ internal sealed class LaunchSizeTests : TinyModelTests
         var pages = new KvPages<ushort>(memory.Allocate<ushort>(pageElements), memory.Allocate<ushort>(pageElements), 1, 1, headDim);
         return PrefillAttention.Bind<THeads>(
             Model.Device.Loader, Matrix<float>(1, 2 * heads * headDim), pages,
-            new PagedRows(Ints(1), Ints(1), new Matrix<int>(Ints(1), 1, 1)), new ChunkList(Ints(1), Ints(1), Ints(2)), heads, Matrix<float>(1, heads * headDim));
+            new PagedRows(Ints(1), Ints(1), new Matrix<int>(Ints(1), 1, 1)), new ChunkList(Ints(1), Ints(1), Ints(2)), heads,
+            Matrix<float>(1, heads * headDim));
     }
 
     private ArrayView<int> Ints(int length) => memory.AllocateZeroed<int>(length);

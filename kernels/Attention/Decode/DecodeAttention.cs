@@ -3,8 +3,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// <see cref="GatedAttention"/> for rows that each attend to a long past, on bf16 pages and devices with warps and tensor cores: every key and value is
-/// read once for all query heads of its kv head, by as many groups as the row is long for.
+/// <see cref="GatedAttention"/> for rows that each attend to a long past, over bf16 pages and on devices with warps and tensor cores: every
+/// key and value is read once for all query heads of its kv head, by as many groups as the row is long for.
 /// </summary>
 internal static class DecodeAttention
 {
@@ -31,7 +31,8 @@ internal static class DecodeAttention
 
     /// <summary>
     /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; scratch: <see cref="ScratchShape"/>;
-    /// tickets: <see cref="Tickets"/>, not shared with a launch that may run at the same time; y: [T, H · Hd]. Row t attends to the keys at 0 … positions[t] of its sequence, its own among them, all read from the pages.
+    /// tickets: <see cref="Tickets"/>, not shared with a launch that may run at the same time; y: [T, H · Hd]. Row t attends to the
+    /// keys at 0 … positions[t] of its sequence, its own among them, all read from the pages.
     /// </summary>
     /// <remarks>
     /// Queries and weights go into the products as two bf16 each, sums are float. A row's bits depend on its query, its position and its

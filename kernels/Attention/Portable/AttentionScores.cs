@@ -94,7 +94,8 @@ internal static unsafe class AttentionScores
     private static float Exp(float x) => CpuVectors.Exp(Vector512.Create(x)).ToScalar();
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void FourByFour<TStorage, TFormat>(in AttentionQueries queries, int i, byte* k0, long tokenBytes, int j, float scale, nint ahead)
+    private static void FourByFour<TStorage, TFormat>(
+        in AttentionQueries queries, int i, byte* k0, long tokenBytes, int j, float scale, nint ahead)
         where TStorage : unmanaged
         where TFormat : struct, IPageFormat<TStorage>
     {
@@ -210,7 +211,8 @@ internal static unsafe class AttentionScores
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneByFour<TStorage, TFormat>(in AttentionQueries queries, int i, byte* k0, long tokenBytes, int j, float scale, nint ahead)
+    private static void OneByFour<TStorage, TFormat>(
+        in AttentionQueries queries, int i, byte* k0, long tokenBytes, int j, float scale, nint ahead)
         where TStorage : unmanaged
         where TFormat : struct, IPageFormat<TStorage>
     {

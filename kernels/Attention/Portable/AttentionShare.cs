@@ -61,7 +61,8 @@ internal static unsafe class AttentionShare
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Attend<TStorage, TFormat>(in AttentionOperands operands, int firstRow, int rows, int kvHead, int firstHead, int heads)
+    private static void Attend<TStorage, TFormat>(
+        in AttentionOperands operands, int firstRow, int rows, int kvHead, int firstHead, int heads)
         where TStorage : unmanaged
         where TFormat : struct, IPageFormat<TStorage>
     {

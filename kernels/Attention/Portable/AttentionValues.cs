@@ -127,7 +127,8 @@ internal static unsafe class AttentionValues
 
     // Keys that are not the page's first find the sums shrunk.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One<TStorage, TFormat>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int from, int to, byte* ahead)
+    private static void One<TStorage, TFormat>(
+        in AttentionQueries queries, int i, byte* values, long tokenBytes, int from, int to, byte* ahead)
         where TStorage : unmanaged
         where TFormat : struct, IPageFormat<TStorage>
     {

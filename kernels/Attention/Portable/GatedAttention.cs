@@ -10,8 +10,9 @@ internal static class GatedAttention
     public static (int Rows, int Columns) ScratchShape(int rows, int heads) => (rows, heads * KvCache.PageTokens);
 
     /// <summary>
-    /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; y: [T, H · Hd]. Row t attends to the keys at 0 … positions[t] of its sequence, its own among them, all read from the pages. Query head j uses
-    /// kv head j / (H / Hkv). A row's bits depend on its query, its position and its sequence's pages only.
+    /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; y: [T, H · Hd]. Row t attends to the
+    /// keys at 0 … positions[t] of its sequence, its own among them, all read from the pages. Query head j uses kv head j / (H / Hkv). A row's
+    /// bits depend on its query, its position and its sequence's pages only.
     /// </summary>
     public static Launch Bind<TStorage, TFormat>(
         KernelLoader loader,

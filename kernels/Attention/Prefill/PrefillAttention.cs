@@ -18,9 +18,9 @@ internal static class PrefillAttention
 
     /// <summary>
     /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; chunks: built by
-    /// <see cref="ChunkList.Build"/> for the same positions; y: [T, H · Hd]. Row t attends to the keys at
-    /// 0 … positions[t] of its sequence, its own among them, all read from the pages. A row's bits depend on its query, its position and
-    /// its sequence's pages only. Rows of no chunk are not written.
+    /// <see cref="ChunkList.Build"/> for the same positions; y: [T, H · Hd]. Row t attends to the keys at 0 … positions[t] of
+    /// its sequence, its own among them, all read from the pages. A row's bits depend on its query, its position and its sequence's pages
+    /// only. Rows of no chunk are not written.
     /// </summary>
     public static Launch Bind(
         KernelLoader loader,

@@ -15,7 +15,7 @@ internal readonly struct ChunkScanKernel<TWord, TState>(
     DeltaShape shape,
     Matrix<TWord> state,
     ChunkedRows step,
-    ChunkWords parts,
+    ChunkParts parts,
     Matrix<Float4> y,
     int sequences,
     int wordsPerItem) : IPortableKernel

@@ -52,7 +52,7 @@ internal readonly struct ChunkScratch
 }
 
 /// <summary>The same as kernels take it, but for A: P, U and W in words of four.</summary>
-internal readonly struct ChunkWords(string op, ChunkScratch scratch)
+internal readonly struct ChunkParts(string op, ChunkScratch scratch)
 {
     public readonly Matrix<Float4> P = Float4.Words(op, "scratch P", scratch.P);
     public readonly Matrix<Float4> U = Float4.Words(op, "scratch U", scratch.U);

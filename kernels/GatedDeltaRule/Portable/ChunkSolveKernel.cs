@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// value head. a: [T, Hv · 64] float in words of four.
 /// </summary>
 internal readonly struct ChunkSolveKernel(
-    DeltaRuleWords inputs, DeltaShape shape, ChunkList chunks, Matrix<Float4> a, ChunkWords parts) : IPortableKernel
+    DeltaRuleWords inputs, DeltaShape shape, ChunkList chunks, Matrix<Float4> a, ChunkParts parts) : IPortableKernel
 {
     private int WordsPerHead => (shape.ValueHeadDim + shape.KeyHeadDim) >> 2;
 

@@ -32,7 +32,8 @@ internal static class GatedDeltaRule
             where TState : struct, IDeltaStateFormat<TWord>
         {
             var rule = new RecurrentDeltaRuleKernel<TWord, TState>(
-                new DeltaRuleWords(Op, inputs), shape, words, rows.Rows, Float4.Words(Op, "y", y), rows.Rows.Sequences, WordsPerItem(loader, shape));
+                new DeltaRuleWords(Op, inputs), shape, words, rows.Rows, Float4.Words(Op, "y", y), rows.Rows.Sequences,
+                WordsPerItem(loader, shape));
             return rows.SnapshotSlot.Length > 0
                 ? loader.Bind(
                     RecurrentPrefillKernel<TWord, TState>.GatedDeltaRulePrefill,
@@ -63,7 +64,7 @@ internal static class GatedDeltaRule
 
         var words = new DeltaRuleWords(Op, inputs);
         Matrix<Float4> a = Float4.Words(Op, "scratch A", scratch.A);
-        var parts = new ChunkWords(Op, scratch);
+        var parts = new ChunkParts(Op, scratch);
         return
         [
             loader.Bind(

@@ -119,7 +119,8 @@ internal static class DeltaPrefill
             where TPair : unmanaged
             where TState : struct, IDeltaStatePair<TPair>
         {
-            var kernel = new TensorCoreChunkScanKernel<THeadDim, TPair, TState>(shape, new DeltaScanOperands(rows, y), rows.Chunks, scratch, pairs);
+            var kernel = new TensorCoreChunkScanKernel<THeadDim, TPair, TState>(
+                shape, new DeltaScanOperands(rows, y), rows.Chunks, scratch, pairs);
             return loader.Bind(TensorCoreChunkScanKernel<THeadDim, TPair, TState>.DeltaPrefillScan, kernel.Config, kernel);
         }
     }

@@ -40,7 +40,8 @@ internal static class DeltaPrefillFixture
         Write(device, scratch.G.Data.SubView(0, step.Rows * shape.ValueHeads), [.. parts.SelectMany(p => p.Sequence.G)]);
         Matrix<float> y = device.Poisoned<float>(step.Rows, shape.ValueChannels);
         device.Run(DeltaPrefill.BindRule(
-            device.Loader, shape, states, step.InChunks(device, spare: 1, parts.Any(p => p.Snapshots is not null) ? snapshots : null), scratch, y));
+            device.Loader, shape, states, step.InChunks(device, spare: 1, parts.Any(p => p.Snapshots is not null) ? snapshots : null),
+            scratch, y));
 
         float[] State(int slot) => states.F32 is { } f32
             ? device.Download(f32.Row(slot))
