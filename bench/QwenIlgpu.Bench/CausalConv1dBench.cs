@@ -26,8 +26,8 @@ internal static class CausalConv1dBench
         Launch[] launches =
         [
             .. Enumerable.Range(0, layers).Select(layer => CausalConv1d.Bind(
-                device.Loader, input, device.Upload(weight, Channels, Taps), rings, device.Upload<int>([0, rows]),
-                device.Upload<int>([.. Enumerable.Range(Position, rows)]), device.Upload<int>([layer]), y)),
+                device.Loader, input, device.Upload(weight, Channels, Taps), rings,
+                device.UploadRows([0, rows], [.. Enumerable.Range(Position, rows)], [layer]), y)),
         ];
         int next = 0;
         return new PreparedKernel(

@@ -34,10 +34,7 @@ internal static class DeltaPrefillBench
         float[] dtBias = Seeded.Floats(7, Shape.ValueHeads);
         int[] positions = [.. Enumerable.Range(0, Rows)];
         int capacity = ChunkList.MaxChunks(Rows, 1);
-        var chunkFirstRow = new int[capacity];
-        var chunkRows = new int[capacity];
-        var firstChunk = new int[2];
-        ChunkList.Build([0, Rows], positions, chunkFirstRow, chunkRows, firstChunk);
+        var rows = new ChunkedRows(device.UploadRows([0, Rows], positions, [0]), device.UploadChunks([0, Rows], positions, capacity));
         Matrix<float> y = device.Poisoned<float>(Rows, Shape.ValueChannels);
         Matrix<float> state = device.Poisoned<float>(1, Shape.StateLength);
         Launch[] launches = DeltaPrefill.Bind(
@@ -51,13 +48,9 @@ internal static class DeltaPrefillBench
             new DeltaParameters(
                 device.Upload(conv1d, Shape.Channels, DeltaParameters.Taps), device.Upload(aLog), device.Upload(dtBias),
                 device.Upload<float>([0]), 0),
+            new DeltaSlots(state, device.Poisoned<float>(1, RingRows * Shape.Channels)),
+            rows,
             new DeltaPrefillScratch(Shape, Rows, capacity, device.Poisoned<float>(DeltaPrefillScratch.Floats(Shape, Rows, capacity))),
-            state,
-            device.Poisoned<float>(1, RingRows * Shape.Channels),
-            device.Upload<int>([0, Rows]),
-            device.Upload(positions),
-            device.Upload<int>([0]),
-            new ChunkList(device.Upload(chunkFirstRow), device.Upload(chunkRows), device.Upload(firstChunk)),
             y);
         Array.ForEach(launches, l => l.Run(device.Stream));
         return new PreparedKernel(

@@ -49,11 +49,8 @@ internal static class DeltaStepBench
                 Rows(mixed, Shape.Channels), Rows(z, Shape.ValueChannels), Rows(b, Shape.ValueHeads), Rows(a, Shape.ValueHeads)),
             new DeltaParameters(
                 device.Upload(conv1d, Shape.Channels, DeltaParameters.Taps), device.Upload(aLog), device.Upload(dtBias), device.Upload(norm), Eps),
-            states,
-            device.Upload(ring, 1, ring.Length),
-            device.Upload<int>([0, rows]),
-            device.Upload<int>([.. Enumerable.Range(Start, rows)]),
-            device.Upload<int>([0]),
+            new DeltaSlots(states, device.Upload(ring, 1, ring.Length)),
+            device.UploadRows([0, rows], [.. Enumerable.Range(Start, rows)], [0]),
             y);
         var inputs = new DeltaStepReferenceInputs(
             Seeded.ToDouble(mixed), Seeded.ToDouble(z), Seeded.ToDouble(b), Seeded.ToDouble(a), Seeded.ToDouble(conv1d), Seeded.ToDouble(aLog), Seeded.ToDouble(dtBias), Seeded.ToDouble(norm), Eps);

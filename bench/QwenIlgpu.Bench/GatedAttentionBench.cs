@@ -13,26 +13,26 @@ internal static class GatedAttentionBench
     private const int HeadDim = 256;
     private const long LeastBytes = 256L << 20;
 
-    public static KernelBenchmark DecodeBf16 { get; } = Decode<ushort, Bf16Format>("bf16", 24, 4, 1024);
+    public static KernelBenchmark DecodeBf16 { get; } = Decode<ushort, Bf16PageFormat>("bf16", 24, 4, 1024);
 
-    public static KernelBenchmark DecodeF32 { get; } = Decode<float, F32Format>("f32", 24, 4, 1024);
+    public static KernelBenchmark DecodeF32 { get; } = Decode<float, F32PageFormat>("f32", 24, 4, 1024);
 
-    public static KernelBenchmark SmallDecode { get; } = Decode<ushort, Bf16Format>("bf16", 8, 2, 1024);
+    public static KernelBenchmark SmallDecode { get; } = Decode<ushort, Bf16PageFormat>("bf16", 8, 2, 1024);
 
-    public static KernelBenchmark SmallLongDecode { get; } = Decode<ushort, Bf16Format>("bf16", 8, 2, 8192);
+    public static KernelBenchmark SmallLongDecode { get; } = Decode<ushort, Bf16PageFormat>("bf16", 8, 2, 8192);
 
-    public static KernelBenchmark SmallLongDecodeF32 { get; } = Decode<float, F32Format>("f32", 8, 2, 8192);
+    public static KernelBenchmark SmallLongDecodeF32 { get; } = Decode<float, F32PageFormat>("f32", 8, 2, 8192);
 
-    public static KernelBenchmark SmallPrefill { get; } = Of<ushort, Bf16Format>("bf16", 8, 2, 512, 512);
+    public static KernelBenchmark SmallPrefill { get; } = Of<ushort, Bf16PageFormat>("bf16", 8, 2, 512, 512);
 
     private static KernelBenchmark Decode<TStorage, TFormat>(string type, int heads, int kvHeads, int length)
         where TStorage : unmanaged
-        where TFormat : struct, INumberFormat<TStorage> => Of<TStorage, TFormat>(type, heads, kvHeads, length - 1, 1);
+        where TFormat : struct, IPageFormat<TStorage> => Of<TStorage, TFormat>(type, heads, kvHeads, length - 1, 1);
 
     // Rows at positions first … first + rows − 1.
     private static KernelBenchmark Of<TStorage, TFormat>(string type, int heads, int kvHeads, int first, int rows)
         where TStorage : unmanaged
-        where TFormat : struct, INumberFormat<TStorage> =>
+        where TFormat : struct, IPageFormat<TStorage> =>
         new("gated_attention", $"{rows} row{(rows == 1 ? "" : "s")}, {heads}/{kvHeads} heads · 256, {first + rows} keys {type}", device =>
         {
             int length = first + rows;
@@ -52,8 +52,8 @@ internal static class GatedAttentionBench
             Launch[] layers =
             [
                 .. Enumerable.Range(0, (int)Math.Max(1, LeastBytes / bytes)).Select(_ => Kernels.GatedAttention.Bind<TStorage, TFormat>(
-                    device.Loader, qMatrix, new KvPages<TStorage>(device.Upload(k), device.Upload(v), pages, kvHeads, HeadDim), slots,
-                    device.Upload(positions), table, heads, HeadDim, scratch, y)),
+                    device.Loader, qMatrix, new KvPages<TStorage>(device.Upload(k), device.Upload(v), pages, kvHeads, HeadDim),
+                    new PagedRows(slots, device.Upload(positions), table), heads, scratch, y)),
             ];
             int next = 0;
             return new PreparedKernel(

@@ -55,8 +55,11 @@ internal static class GatedDeltaRuleBench
         Launch[][] turns =
         [
             .. Enumerable.Range(0, slots).Select(slot => Bind(
-                device, shape, [.. Enumerable.Range(position, rows)], slot, chunked, device.Upload(qkv, rows, shape.Channels),
-                device.Upload(beta, rows, shape.ValueHeads), device.Upload(g, rows, shape.ValueHeads), states, y)),
+                device, shape, [.. Enumerable.Range(position, rows)], slot, chunked,
+                new DeltaRuleInputs(
+                    device.Upload(qkv, rows, shape.Channels), device.Upload(beta, rows, shape.ValueHeads),
+                    device.Upload(g, rows, shape.ValueHeads)),
+                states, y)),
         ];
         int next = 0;
         return new PreparedKernel(
@@ -70,24 +73,15 @@ internal static class GatedDeltaRuleBench
     }
 
     private static Launch[] Bind(
-        BenchDevice device, DeltaShape shape, int[] positions, int slot, bool chunked, Matrix<float> qkv, Matrix<float> beta, Matrix<float> g,
-        Matrix<float> state, Matrix<float> y)
+        BenchDevice device, DeltaShape shape, int[] positions, int slot, bool chunked, DeltaRuleInputs inputs, Matrix<float> state,
+        Matrix<float> y)
     {
-        int rows = positions.Length;
-        ArrayView<int> firstRow = device.Upload<int>([0, rows]);
-        ArrayView<int> stateSlot = device.Upload<int>([slot]);
+        int[] firstRow = [0, positions.Length];
+        int capacity = ChunkList.MaxChunks(positions.Length, 1);
+        var rows = new ChunkedRows(device.UploadRows(firstRow, positions, [slot]), device.UploadChunks(firstRow, positions, capacity));
         if (!chunked)
-            return [GatedDeltaRule.BindRecurrent(device.Loader, qkv, beta, g, shape, state, firstRow, device.Upload(positions), stateSlot, y)];
-
-        int capacity = ChunkList.MaxChunks(rows, 1);
-        var chunkFirstRow = new int[capacity];
-        var chunkRows = new int[capacity];
-        var firstChunk = new int[2];
-        ChunkList.Build([0, rows], positions, chunkFirstRow, chunkRows, firstChunk);
-        return GatedDeltaRule.BindChunked(
-            device.Loader, qkv, beta, g, shape, state, firstRow, device.Upload(positions), stateSlot,
-            new ChunkList(device.Upload(chunkFirstRow), device.Upload(chunkRows), device.Upload(firstChunk)),
-            new ChunkScratch(shape, device.Poisoned<float>(rows, ChunkScratch.Columns(shape))),
-            y);
+            return [GatedDeltaRule.BindRecurrent(device.Loader, shape, inputs, state, rows, y)];
+        var scratch = new ChunkScratch(shape, device.Poisoned<float>(positions.Length, ChunkScratch.Columns(shape)));
+        return GatedDeltaRule.BindChunked(device.Loader, shape, inputs, state, rows, scratch, y);
     }
 }

@@ -17,14 +17,15 @@ internal static class KvAppendBench
         ArrayView<ushort> keys = device.Poisoned<ushort>(Elements);
         ArrayView<ushort> values = device.Poisoned<ushort>(Elements);
         return new PreparedKernel(
-            KvAppend.Bind<ushort, Bf16Format>(
+            KvAppend.Bind<ushort, Bf16PageFormat>(
                 device.Loader,
                 device.Upload(k, Rows, KvHeads * HeadDim),
                 device.Upload(v, Rows, KvHeads * HeadDim),
                 new KvPages<ushort>(keys, values, Pages, KvHeads, HeadDim),
-                device.Upload(new int[Rows]),
-                device.Upload(Enumerable.Range(0, Rows).ToArray()),
-                device.Upload(Enumerable.Range(0, Pages).ToArray(), 1, Pages)),
+                new PagedRows(
+                    device.Upload(new int[Rows]),
+                    device.Upload(Enumerable.Range(0, Rows).ToArray()),
+                    device.Upload(Enumerable.Range(0, Pages).ToArray(), 1, Pages))),
             Bytes: 2L * Elements * (sizeof(float) + sizeof(ushort)),
             Flops: 0,
             () => Math.Max(Error(device.Download(keys), k), Error(device.Download(values), v)),

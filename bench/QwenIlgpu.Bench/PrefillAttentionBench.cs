@@ -18,27 +18,21 @@ internal static class PrefillAttentionBench
 
     private static PreparedKernel Prepare(BenchDevice device, int history)
     {
-        const int Capacity = Rows / ChunkList.ChunkRows;
         int length = history + Rows;
         int pages = length / KvCache.PageTokens;
         float[] q = Seeded.Floats(1, Rows * Heads * 2 * HeadDim, 4);
         ushort[] k = Array.ConvertAll(Seeded.Floats(2, length * Width), Bf16.FromFloat);
         ushort[] v = Array.ConvertAll(Seeded.Floats(3, length * Width), Bf16.FromFloat);
         int[] positions = [.. Enumerable.Range(history, Rows)];
-        int[] chunkFirstRow = new int[Capacity];
-        int[] chunkRows = new int[Capacity];
-        int[] firstChunk = new int[2];
-        ChunkList.Build([0, Rows], positions, chunkFirstRow, chunkRows, firstChunk);
         Matrix<float> y = device.Poisoned<float>(Rows, Heads * HeadDim);
         return new PreparedKernel(
             PrefillAttention.Bind(
                 device.Loader,
                 device.Upload(q, Rows, Heads * 2 * HeadDim),
                 new KvPages<ushort>(device.Upload(k), device.Upload(v), pages, KvHeads, HeadDim),
-                device.Upload(new int[Rows]),
-                device.Upload(positions),
-                device.Upload(Enumerable.Range(0, pages).ToArray(), 1, pages),
-                new ChunkList(device.Upload(chunkFirstRow), device.Upload(chunkRows), device.Upload(firstChunk)),
+                new PagedRows(
+                    device.Upload(new int[Rows]), device.Upload(positions), device.Upload(Enumerable.Range(0, pages).ToArray(), 1, pages)),
+                device.UploadChunks([0, Rows], positions, Rows / ChunkList.ChunkRows),
                 Heads,
                 y),
             Bytes: (2L * sizeof(ushort) * length * Width) + (sizeof(float) * 3L * Rows * Heads * HeadDim),

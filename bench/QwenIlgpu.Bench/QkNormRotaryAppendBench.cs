@@ -26,11 +26,12 @@ internal static class QkNormRotaryAppendBench
         ArrayView<ushort> keys = device.Poisoned<ushort>((long)pages * KvHeads * KvCache.PageTokens * HeadDim);
         ArrayView<ushort> values = device.Poisoned<ushort>(keys.Length);
         return new PreparedKernel(
-            QkNormRotaryAppend.Bind<ushort, Bf16Format>(
+            QkNormRotaryAppend.Bind<ushort, Bf16PageFormat>(
                 device.Loader, qOnDevice, device.Upload(k, rows, KvHeads * HeadDim), device.Upload(k, rows, KvHeads * HeadDim), Heads,
-                device.Upload(qNorm), kNorm, RotaryTable.Build(262144, RotaryDim, Theta).Upload(device.Upload), RotaryDim, Eps,
-                new KvPages<ushort>(keys, values, pages, KvHeads, HeadDim), device.Upload(new int[rows]), device.Upload(positions),
-                device.Upload(Enumerable.Range(0, pages).ToArray(), 1, pages)),
+                new QkNormWeights(device.Upload(qNorm), kNorm, RotaryTable.Build(262144, RotaryDim, Theta).Upload(device.Upload), Eps),
+                new KvPages<ushort>(keys, values, pages, KvHeads, HeadDim),
+                new PagedRows(
+                    device.Upload(new int[rows]), device.Upload(positions), device.Upload(Enumerable.Range(0, pages).ToArray(), 1, pages))),
             Bytes: (long)rows * HeadDim * ((2 * Heads * sizeof(float)) + (2 * KvHeads * (sizeof(float) + sizeof(ushort)))),
             Flops: rows * (Heads + KvHeads) * ((5L * HeadDim) + (6L * RotaryDim)),
             () => Difference.Relative(

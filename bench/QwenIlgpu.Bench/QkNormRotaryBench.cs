@@ -24,8 +24,8 @@ internal static class QkNormRotaryBench
         RotaryView rotary = RotaryTable.Build(262144, RotaryDim, Theta).Upload(device.Upload);
         return new PreparedKernel(
             QkNormRotary.Bind(
-                device.Loader, qOnDevice, kOnDevice, Heads, KvHeads, HeadDim, device.Upload(qNorm), device.Upload(kNorm),
-                device.Upload(positions), rotary, RotaryDim, Eps),
+                device.Loader, qOnDevice, kOnDevice, Heads, KvHeads, HeadDim,
+                new QkNormWeights(device.Upload(qNorm), device.Upload(kNorm), rotary, Eps), device.Upload(positions)),
             Bytes: 2L * Rows * (Heads + KvHeads) * HeadDim * sizeof(float),
             Flops: Rows * (Heads + KvHeads) * ((5L * HeadDim) + (6L * RotaryDim)),
             () => Math.Max(

@@ -6,16 +6,14 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// y[t, c] = silu(Σ_j weight[c, j] · x[t − (kernel − 1) + j, c]), an item a block of channels of one sequence, row after row.
 /// x, y: [T, C] float, y may be x; weight: [C, kernel] float, kernel ≤ 4; ring: [slots, ringRows · C] float, the row of
-/// position p at index p % ringRows; firstRow: [B + 1], positions: [T], stateSlot: [B].
+/// position p at index p % ringRows.
 /// </summary>
 internal readonly partial struct CausalConv1dKernel(
     Matrix<float> x,
     Matrix<float> weight,
     Matrix<float> ring,
     int ringRows,
-    ArrayView<int> firstRow,
-    ArrayView<int> positions,
-    ArrayView<int> stateSlot,
+    SlotRows step,
     Matrix<float> y,
     int sequences,
     int blockWidth) : IPortableKernel
@@ -31,13 +29,13 @@ internal readonly partial struct CausalConv1dKernel(
         int blocks = Blocks;
         int sequence = item / blocks;
         int block = item - (sequence * blocks);
-        int first = firstRow[sequence];
-        int rows = firstRow[sequence + 1] - first;
+        int first = step.FirstRow[sequence];
+        int rows = step.FirstRow[sequence + 1] - first;
         if (rows == 0)
             return;
 
-        int position = positions[first];
-        ArrayView<float> slot = ring.Row(stateSlot[sequence]);
+        int position = step.Positions[first];
+        ArrayView<float> slot = ring.Row(step.StateSlot[sequence]);
         ArrayView<float> xRows = x.Data.SubView((long)first * x.Stride, ((long)(rows - 1) * x.Stride) + x.Columns);
         ArrayView<float> yRows = y.Data.SubView((long)first * y.Stride, ((long)(rows - 1) * y.Stride) + y.Columns);
         int end = XMath.Min((block + 1) * blockWidth, x.Columns);

@@ -27,7 +27,7 @@ internal readonly unsafe partial struct CausalConv1dKernel : ICpuShare
             GatherTaps(channel, count, taps);
             for (int sequence = 0; sequence < sequences; sequence++)
             {
-                if (firstRow[sequence] < firstRow[sequence + 1])
+                if (step.FirstRow[sequence] < step.FirstRow[sequence + 1])
                     Tile(sequence, channel, count, taps, taps + (Taps * TileChannels));
             }
         }
@@ -39,7 +39,7 @@ internal readonly unsafe partial struct CausalConv1dKernel : ICpuShare
         float* weights = CpuVectors.Row(weight, channel);
         for (int i = 0; i < count * weight.Stride; i += CpuVectors.Width)
             Sse.Prefetch0(weights + i);
-        float* slot = CpuVectors.Row(ring, stateSlot[0]) + channel;
+        float* slot = CpuVectors.Row(ring, step.StateSlot[0]) + channel;
         for (int row = 0; row < ringRows; row++)
         {
             for (int i = 0; i < count; i += CpuVectors.Width)
@@ -85,10 +85,10 @@ internal readonly unsafe partial struct CausalConv1dKernel : ICpuShare
 
     private void Tile(int sequence, int channel, int count, float* taps, float* past)
     {
-        int first = firstRow[sequence];
-        int rows = firstRow[sequence + 1] - first;
-        int position = positions[first];
-        float* slot = CpuVectors.Row(ring, stateSlot[sequence]) + channel;
+        int first = step.FirstRow[sequence];
+        int rows = step.FirstRow[sequence + 1] - first;
+        int position = step.Positions[first];
+        float* slot = CpuVectors.Row(ring, step.StateSlot[sequence]) + channel;
         float* oldest = past;
         float* older = past + TileChannels;
         float* old = past + (2 * TileChannels);

@@ -10,11 +10,11 @@ internal readonly unsafe partial struct ConvSnapshotKernel : ICpuShare
     public void Share(int thread, int threads)
     {
         CpuPart channels = CpuPart.Of(x.Columns, CpuVectors.Width, thread, threads);
-        for (int sequence = 0; sequence < stateSlot.Length; sequence++)
+        for (int sequence = 0; sequence < step.StateSlot.Length; sequence++)
         {
-            for (int chunk = chunks.FirstChunk[sequence]; chunk < chunks.FirstChunk[sequence + 1]; chunk++)
+            for (int chunk = step.FirstChunk[sequence]; chunk < step.FirstChunk[sequence + 1]; chunk++)
             {
-                if (snapshotSlot[chunk] >= 0)
+                if (step.SnapshotSlot[chunk] >= 0)
                     Snapshot(sequence, chunk, channels);
             }
         }
@@ -22,16 +22,16 @@ internal readonly unsafe partial struct ConvSnapshotKernel : ICpuShare
 
     private void Snapshot(int sequence, int chunk, CpuPart channels)
     {
-        int endRow = chunks.FirstRow[chunk] + chunks.Rows[chunk];
-        int endPosition = positions[endRow - 1] + 1;
+        int endRow = step.ChunkFirstRow[chunk] + step.RowsOfChunk[chunk];
+        int endPosition = step.Positions[endRow - 1] + 1;
         for (int back = 1; back <= lookBackRows && back <= endPosition; back++)
         {
             int row = endRow - back;
             long place = ((long)((endPosition - back) % ringRows) * x.Columns) + channels.From;
-            float* from = row >= firstRow[sequence]
+            float* from = row >= step.FirstRow[sequence]
                 ? CpuVectors.Row(x, row) + channels.From
-                : CpuVectors.Row(ring, stateSlot[sequence]) + place;
-            Unsafe.CopyBlock(CpuVectors.Row(ring, snapshotSlot[chunk]) + place, from, (uint)(channels.To - channels.From) * sizeof(float));
+                : CpuVectors.Row(ring, step.StateSlot[sequence]) + place;
+            Unsafe.CopyBlock(CpuVectors.Row(ring, step.SnapshotSlot[chunk]) + place, from, (uint)(channels.To - channels.From) * sizeof(float));
         }
     }
 }

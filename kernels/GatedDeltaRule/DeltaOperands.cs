@@ -41,6 +41,12 @@ internal sealed record DeltaParameters(Matrix<float> Conv1d, ArrayView<float> AL
     public const int Taps = 4;
 }
 
+/// <summary>
+/// What a layer keeps of sequences in slots: States, and Ring, rows before the convolution, [slots, ring rows · Channels], the row of
+/// position p at index p % ring rows.
+/// </summary>
+internal sealed record DeltaSlots(DeltaStates States, Matrix<float> Ring);
+
 /// <summary>The states of all slots in the one type they have: [slots, Hv · Dv · Dk] float or f16 bits, the keys of a column contiguous.</summary>
 internal readonly struct DeltaStates
 {
@@ -51,6 +57,8 @@ internal readonly struct DeltaStates
     public Matrix<float>? F32 { get; }
 
     public Matrix<ushort>? F16 { get; }
+
+    public int Slots => F32?.Rows ?? F16?.Rows ?? 0;
 
     public int Columns => F32?.Columns ?? F16?.Columns ?? 0;
 

@@ -36,6 +36,16 @@ internal readonly struct F16DeltaState : IDeltaStateFormat<UInt2>
     private static uint Pair(float low, float high) => F16.FromFloat(Saturate(low)) | ((uint)F16.FromFloat(Saturate(high)) << 16);
 }
 
+/// <summary>The same bits as <see cref="F16DeltaState"/>, by the conversions that devices with warps have.</summary>
+internal readonly struct F16StepState : IDeltaStateFormat<UInt2>
+{
+    public static Float4 Load(UInt2 stored) => new(F16x2.Low(stored.X), F16x2.High(stored.X), F16x2.Low(stored.Y), F16x2.High(stored.Y));
+
+    public static UInt2 Store(Float4 value) => new(Pair(value.X, value.Y), Pair(value.Z, value.W));
+
+    private static uint Pair(float low, float high) => F16x2.Pack(F16DeltaState.Saturate(low), F16DeltaState.Saturate(high));
+}
+
 /// <summary>How two neighbouring keys of a state's value column lie in memory, as the lanes of an mma fragment hold them.</summary>
 internal interface IDeltaStatePair<TPair>
     where TPair : unmanaged
@@ -67,51 +77,5 @@ internal readonly struct F16StatePair : IDeltaStatePair<uint>
 
     public static uint Store(float even, float odd) => F16x2.Pack(even, odd);
 
-    public static Float4 Round(Float4 values)
-    {
-        uint above = F16x2.Pack(F16DeltaState.Saturate(values.X), F16DeltaState.Saturate(values.Y));
-        uint below = F16x2.Pack(F16DeltaState.Saturate(values.Z), F16DeltaState.Saturate(values.W));
-        return new Float4(F16x2.Low(above), F16x2.High(above), F16x2.Low(below), F16x2.High(below));
-    }
-}
-
-/// <summary>
-/// <see cref="IDeltaStateFormat{TWord}"/> with the hardware's conversions, in two steps: what a load brings, and the floats it means.
-/// </summary>
-internal interface IDeltaStepState<TWord>
-    where TWord : unmanaged
-{
-    /// <summary>A stored word in registers; parts that the type does not need are zero.</summary>
-    static abstract Float4 Fetch(TWord stored);
-
-    static abstract Float4 Widen(Float4 fetched);
-
-    static abstract TWord Store(Float4 value);
-}
-
-/// <summary>Four floats.</summary>
-internal readonly struct F32StepState : IDeltaStepState<Float4>
-{
-    public static Float4 Fetch(Float4 stored) => stored;
-
-    public static Float4 Widen(Float4 fetched) => fetched;
-
-    public static Float4 Store(Float4 value) => value;
-}
-
-/// <summary>Four f16, the same bits as <see cref="F16DeltaState"/>: two pairs lie in X and Y until they are widened.</summary>
-internal readonly struct F16StepState : IDeltaStepState<UInt2>
-{
-    public static Float4 Fetch(UInt2 stored) => new(Interop.IntAsFloat(stored.X), Interop.IntAsFloat(stored.Y), 0, 0);
-
-    public static Float4 Widen(Float4 fetched)
-    {
-        uint low = Interop.FloatAsInt(fetched.X);
-        uint high = Interop.FloatAsInt(fetched.Y);
-        return new Float4(F16x2.Low(low), F16x2.High(low), F16x2.Low(high), F16x2.High(high));
-    }
-
-    public static UInt2 Store(Float4 value) => new(Pair(value.X, value.Y), Pair(value.Z, value.W));
-
-    private static uint Pair(float low, float high) => F16x2.Pack(F16DeltaState.Saturate(low), F16DeltaState.Saturate(high));
+    public static Float4 Round(Float4 values) => F16StepState.Load(F16StepState.Store(values));
 }

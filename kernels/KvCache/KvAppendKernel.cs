@@ -2,21 +2,13 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>
-/// The key and the value of one kv head of one row an item. k, v: [T, Hkv · Hd] float; rowSlot, positions: [T];
-/// pageTable: [slots, blocks].
-/// </summary>
-[Instantiation(typeof(float), typeof(F32Format))]
-[Instantiation(typeof(ushort), typeof(Bf16Format))]
+/// <summary>The key and the value of one kv head of one row an item. k, v: [T, Hkv · Hd] float.</summary>
+[Instantiation(typeof(float), typeof(F32PageFormat))]
+[Instantiation(typeof(ushort), typeof(Bf16PageFormat))]
 internal readonly partial struct KvAppendKernel<TStorage, TFormat>(
-    Matrix<float> k,
-    Matrix<float> v,
-    KvPages<TStorage> pages,
-    ArrayView<int> rowSlot,
-    ArrayView<int> positions,
-    Matrix<int> pageTable) : IPortableKernel
+    Matrix<float> k, Matrix<float> v, KvPages<TStorage> pages, PagedRows rows) : IPortableKernel
     where TStorage : unmanaged
-    where TFormat : struct, INumberFormat<TStorage>
+    where TFormat : struct, IPageFormat<TStorage>
 {
     public int Items => k.Rows * pages.KvHeads;
 
@@ -27,9 +19,9 @@ internal readonly partial struct KvAppendKernel<TStorage, TFormat>(
     {
         int row = item / pages.KvHeads;
         int kvHead = item - (row * pages.KvHeads);
-        int position = positions[row];
+        int position = rows.Positions[row];
         int block = (int)((uint)position / KvCache.PageTokens);
-        int page = pageTable[rowSlot[row], block];
+        int page = rows.PageTable[rows.RowSlot[row], block];
         int token = position - (block * KvCache.PageTokens);
         Write(k.Row(row).SubView(kvHead * pages.HeadDim, pages.HeadDim), pages.KeyBlock(page, kvHead), token);
         Write(v.Row(row).SubView(kvHead * pages.HeadDim, pages.HeadDim), pages.ValueBlock(page, kvHead), token);

@@ -1,9 +1,9 @@
 namespace QwenIlgpu.Kernels;
 
-/// <summary>Neighbouring heads a thread: copied, or rounded as <see cref="Bf16.FromFloat"/> rounds one.</summary>
+/// <summary>Neighbouring heads a thread.</summary>
 internal readonly unsafe partial struct KvAppendKernel<TStorage, TFormat> : ICpuShare
 {
-    public bool TakesShape => typeof(TFormat) == typeof(F32Format) || typeof(TFormat) == typeof(Bf16Format);
+    public bool TakesShape => true;
 
     public void Share(int thread, int threads)
     {
@@ -12,18 +12,12 @@ internal readonly unsafe partial struct KvAppendKernel<TStorage, TFormat> : ICpu
         {
             int row = item / pages.KvHeads;
             int kvHead = item - (row * pages.KvHeads);
-            int page = pageTable[rowSlot[row], positions[row] / KvCache.PageTokens];
-            long token = (long)(positions[row] % KvCache.PageTokens) * pages.HeadDim;
-            Store(CpuVectors.Row(k, row) + ((long)kvHead * pages.HeadDim), CpuVectors.Pointer(pages.KeyBlock(page, kvHead)) + token);
-            Store(CpuVectors.Row(v, row) + ((long)kvHead * pages.HeadDim), CpuVectors.Pointer(pages.ValueBlock(page, kvHead)) + token);
+            int position = rows.Positions[row];
+            int page = rows.PageTable[rows.RowSlot[row], position / KvCache.PageTokens];
+            long token = (long)(position % KvCache.PageTokens) * pages.HeadDim;
+            long column = (long)kvHead * pages.HeadDim;
+            TFormat.Store(CpuVectors.Row(k, row) + column, CpuVectors.Pointer(pages.KeyBlock(page, kvHead)) + token, pages.HeadDim);
+            TFormat.Store(CpuVectors.Row(v, row) + column, CpuVectors.Pointer(pages.ValueBlock(page, kvHead)) + token, pages.HeadDim);
         }
-    }
-
-    private void Store(float* source, TStorage* target)
-    {
-        if (typeof(TFormat) == typeof(F32Format))
-            new Span<float>(source, pages.HeadDim).CopyTo(new Span<float>(target, pages.HeadDim));
-        else
-            Bf16Share.Round(source, (ushort*)target, pages.HeadDim);
     }
 }

@@ -20,6 +20,12 @@ internal readonly struct ChunkList(ArrayView<int> firstRow, ArrayView<int> rows,
     /// <summary>Chunks of sequence b are firstChunk[b] .. firstChunk[b + 1] − 1, [B + 1]; the last entry is their number.</summary>
     public readonly ArrayView<int> FirstChunk = firstChunk;
 
+    /// <summary>The most chunks that fit.</summary>
+    public int Capacity => (int)Rows.Length;
+
+    /// <summary>B.</summary>
+    public int Sequences => (int)FirstChunk.Length - 1;
+
     /// <summary>The most chunks into which so many rows of so many sequences can fall: the capacity to allocate.</summary>
     public static int MaxChunks(int rows, int sequences)
     {

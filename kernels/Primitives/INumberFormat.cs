@@ -9,13 +9,6 @@ internal interface INumberFormat<TStorage>
     static abstract TStorage Store(float value);
 }
 
-internal readonly struct F32Format : INumberFormat<float>
-{
-    public static float Load(float stored) => stored;
-
-    public static float Store(float value) => value;
-}
-
 internal readonly struct Bf16Format : INumberFormat<ushort>
 {
     public static float Load(ushort stored) => Bf16.ToFloat(stored);

@@ -9,8 +9,8 @@ namespace QwenIlgpu.Kernels;
 internal static class QkNormRotary
 {
     /// <summary>
-    /// q: [T, H · 2 · Hd], per head Hd query values, then Hd gate values that stay as they are; k: [T, Hkv · Hd]; qNorm, kNorm: [Hd];
-    /// positions: [T], below those of rotary. Dimensions i and i + rotaryDim / 2 make a pair; those from rotaryDim on are not turned.
+    /// q: [T, H · 2 · Hd], per head Hd query values, then Hd gate values that stay as they are; k: [T, Hkv · Hd]; positions: [T], below
+    /// those of the rotary table.
     /// </summary>
     public static Launch Bind(
         KernelLoader loader,
@@ -19,27 +19,18 @@ internal static class QkNormRotary
         int heads,
         int kvHeads,
         int headDim,
-        ArrayView<float> qNorm,
-        ArrayView<float> kNorm,
-        ArrayView<int> positions,
-        RotaryView rotary,
-        int rotaryDim,
-        float eps)
+        QkNormWeights norms,
+        ArrayView<int> positions)
     {
         const string Op = "qk_norm_rotary";
         Require.That(
             Op,
             heads > 0 && kvHeads > 0 && headDim > 0 && headDim % 4 == 0,
             $"{heads} query heads and {kvHeads} key heads of {headDim}: heads must be positive, head size a multiple of 4");
-        Require.That(
-            Op,
-            rotaryDim > 0 && rotaryDim <= headDim && rotaryDim == 2 * rotary.Frequencies,
-            $"rotaryDim is {rotaryDim}, of the rotary table {2 * rotary.Frequencies}, of at most the head size {headDim}");
         Require.Equal(Op, "columns of q", q.Columns, "heads · 2 · head size", (long)heads * 2 * headDim);
         Require.Equal(Op, "columns of k", k.Columns, "key heads · head size", (long)kvHeads * headDim);
         Require.Equal(Op, "rows of k", k.Rows, "rows of q", q.Rows);
-        Require.Equal(Op, "length of qNorm", qNorm.Length, "head size", headDim);
-        Require.Equal(Op, "length of kNorm", kNorm.Length, "head size", headDim);
+        norms.Check(Op, headDim);
         Require.Equal(Op, "length of positions", positions.Length, "rows of q", q.Rows);
         return loader.Bind(
             QkNormRotaryKernel.QkNormRotary,
@@ -49,10 +40,7 @@ internal static class QkNormRotary
                 heads,
                 kvHeads,
                 headDim / 4,
-                Float4.Words(Op, "qNorm", new Matrix<float>(qNorm, 1, headDim)).Data,
-                Float4.Words(Op, "kNorm", new Matrix<float>(kNorm, 1, headDim)).Data,
-                positions,
-                rotary,
-                eps));
+                new QkNormWords(Op, norms),
+                positions));
     }
 }

@@ -5,26 +5,15 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// Norm and rotation of one head of one row a warp, query heads before key heads; a key head's warp also writes key and value to their
-/// page. q: [T, H · 2 · Hd], k, v: [T, Hkv · Hd], qNorm, kNorm: [Hd], all float; rowSlot, positions: [T]; pageTable: [slots, blocks].
-/// Hd is a multiple of 32, at most 256.
+/// page. q: [T, H · 2 · Hd], k, v: [T, Hkv · Hd], all float. Hd is a multiple of 32, at most 256.
 /// </summary>
 [LaunchBounds(128)]
-[Instantiation(typeof(float), typeof(F32Format))]
-[Instantiation(typeof(ushort), typeof(Bf16Format))]
+[Instantiation(typeof(float), typeof(F32PageFormat))]
+[Instantiation(typeof(ushort), typeof(Bf16PageFormat))]
 internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
-    Matrix<float> q,
-    Matrix<float> k,
-    Matrix<float> v,
-    ArrayView<float> qNorm,
-    ArrayView<float> kNorm,
-    RotaryView rotary,
-    float eps,
-    KvPages<TStorage> pages,
-    ArrayView<int> rowSlot,
-    ArrayView<int> positions,
-    Matrix<int> pageTable) : IGroupKernel
+    Matrix<float> q, Matrix<float> k, Matrix<float> v, QkNormWeights norms, KvPages<TStorage> pages, PagedRows rows) : IGroupKernel
     where TStorage : unmanaged
-    where TFormat : struct, INumberFormat<TStorage>
+    where TFormat : struct, IPageFormat<TStorage>
 {
     /// <summary>Threads of a group.</summary>
     public const int GroupSize = 32 * Warps;
@@ -48,7 +37,7 @@ internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
         int warp = Group.IdxX >> 5;
         int row = Grid.IdxX;
         int head = (Grid.IdxY * Warps) + warp;
-        int position = positions[row];
+        int position = rows.Positions[row];
         int headDim = pages.HeadDim;
         int heads = QueryHeads;
         bool isQuery = head < heads;
@@ -56,7 +45,7 @@ internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
         int kvHead = present && !isQuery ? head - heads : 0;
         ArrayView<float> values = shared.SubView(warp * MostHeadDim, MostHeadDim);
         ArrayView<float> x = isQuery ? q.Row(row).SubView(2 * head * headDim, headDim) : k.Row(row).SubView(kvHead * headDim, headDim);
-        ArrayView<float> weight = isQuery ? qNorm : kNorm;
+        ArrayView<float> weight = isQuery ? norms.Q : norms.K;
 
         float squares = 0;
         for (int d = lane; d < headDim; d += 32)
@@ -66,7 +55,7 @@ internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
             squares += value * value;
         }
 
-        float scale = Float32.Rsqrt((WarpReduce.Sum(squares) / headDim) + eps);
+        float scale = Float32.Rsqrt((WarpReduce.Sum(squares) / headDim) + norms.Eps);
         for (int d = lane; d < headDim; d += 32)
             values[d] = values[d] * scale * (1 + weight[d]);
         Group.Barrier();                                        // a pair's halves lie in two lanes
@@ -85,7 +74,7 @@ internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
     {
         int headDim = pages.HeadDim;
         int block = (int)((uint)position / KvCache.PageTokens);
-        int page = pageTable[rowSlot[row], block];
+        int page = rows.PageTable[rows.RowSlot[row], block];
         int token = position - (block * KvCache.PageTokens);
         ArrayView<TStorage> keys = pages.KeyBlock(page, kvHead).SubView(token * headDim, headDim);
         ArrayView<TStorage> values = pages.ValueBlock(page, kvHead).SubView(token * headDim, headDim);
@@ -100,11 +89,11 @@ internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
     private float Turned(ArrayView<float> values, int d, int position)
     {
         float own = values[d];
-        int frequencies = rotary.Frequencies;
+        int frequencies = norms.Rotary.Frequencies;
         if (d >= 2 * frequencies)
             return own;
         bool isFirst = d < frequencies;
-        Rotation turn = rotary.At(position, isFirst ? d : d - frequencies);
+        Rotation turn = norms.Rotary.At(position, isFirst ? d : d - frequencies);
         float other = values[isFirst ? d + frequencies : d - frequencies];
         return isFirst ? (own * turn.Cos) - (other * turn.Sin) : (own * turn.Cos) + (other * turn.Sin);
     }

@@ -5,7 +5,7 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// Norm and rotation of one head of one row an item, query heads before key heads.
-/// q: [T, H · 2 · Hd], k: [T, Hkv · Hd], qNorm, kNorm: [Hd], all float in words of four; positions: [T].
+/// q: [T, H · 2 · Hd], k: [T, Hkv · Hd], float in words of four; positions: [T].
 /// </summary>
 internal readonly partial struct QkNormRotaryKernel(
     Matrix<Float4> q,
@@ -13,11 +13,8 @@ internal readonly partial struct QkNormRotaryKernel(
     int heads,
     int kvHeads,
     int headWords,
-    ArrayView<Float4> qNorm,
-    ArrayView<Float4> kNorm,
-    ArrayView<int> positions,
-    RotaryView rotary,
-    float eps) : IPortableKernel
+    QkNormWords norms,
+    ArrayView<int> positions) : IPortableKernel
 {
     public int Items => q.Rows * (heads + kvHeads);
 
@@ -28,9 +25,9 @@ internal readonly partial struct QkNormRotaryKernel(
         int row = item / (heads + kvHeads);
         int head = item - (row * (heads + kvHeads));
         if (head < heads)
-            NormAndTurn(q.Row(row).SubView(head * 2 * headWords, headWords), qNorm, positions[row]);
+            NormAndTurn(q.Row(row).SubView(head * 2 * headWords, headWords), norms.Q, positions[row]);
         else
-            NormAndTurn(k.Row(row).SubView((head - heads) * headWords, headWords), kNorm, positions[row]);
+            NormAndTurn(k.Row(row).SubView((head - heads) * headWords, headWords), norms.K, positions[row]);
     }
 
     private void NormAndTurn(ArrayView<Float4> x, ArrayView<Float4> weight, int position)
@@ -42,7 +39,7 @@ internal readonly partial struct QkNormRotaryKernel(
             squares += Float4.Dot(value, value);
         }
 
-        float scale = 1 / XMath.Sqrt((squares / (4 * headWords)) + eps);
+        float scale = 1 / XMath.Sqrt((squares / (4 * headWords)) + norms.Eps);
         for (int i = 0; i < headWords; i++)
         {
             Float4 value = x[i];
@@ -52,13 +49,22 @@ internal readonly partial struct QkNormRotaryKernel(
         }
 
         ArrayView<float> elements = x.Cast<float>();
-        for (int i = 0; i < rotary.Frequencies; i++)
+        for (int i = 0; i < norms.Rotary.Frequencies; i++)
         {
-            Rotation turn = rotary.At(position, i);
+            Rotation turn = norms.Rotary.At(position, i);
             float a = elements[i];
-            float b = elements[i + rotary.Frequencies];
+            float b = elements[i + norms.Rotary.Frequencies];
             elements[i] = (a * turn.Cos) - (b * turn.Sin);
-            elements[i + rotary.Frequencies] = (b * turn.Cos) + (a * turn.Sin);
+            elements[i + norms.Rotary.Frequencies] = (b * turn.Cos) + (a * turn.Sin);
         }
     }
+}
+
+/// <summary><see cref="QkNormWeights"/>, the weights in words of four.</summary>
+internal readonly struct QkNormWords(string op, QkNormWeights norms)
+{
+    public readonly ArrayView<Float4> Q = Float4.Words(op, "qNorm", new Matrix<float>(norms.Q, 1, (int)norms.Q.Length)).Data;
+    public readonly ArrayView<Float4> K = Float4.Words(op, "kNorm", new Matrix<float>(norms.K, 1, (int)norms.K.Length)).Data;
+    public readonly RotaryView Rotary = norms.Rotary;
+    public readonly float Eps = norms.Eps;
 }

@@ -11,7 +11,7 @@ internal readonly unsafe partial struct QkNormRotaryKernel : ICpuShare
     public void Share(int thread, int threads)
     {
         CpuPart part = CpuPart.Of(Items, thread, threads);
-        float* cos = CpuVectors.Scratch(2L * rotary.Frequencies);
+        float* cos = CpuVectors.Scratch(2L * norms.Rotary.Frequencies);
         int headDim = 4 * headWords;
         int turned = -1;
         for (int item = part.From; item < part.To; item++)
@@ -24,19 +24,19 @@ internal readonly unsafe partial struct QkNormRotaryKernel : ICpuShare
             float* x = head < heads
                 ? (float*)CpuVectors.Row(q, row) + (2L * head * headDim)
                 : (float*)CpuVectors.Row(k, row) + ((long)(head - heads) * headDim);
-            NormShare.Norm(x, (float*)CpuVectors.Pointer(head < heads ? qNorm : kNorm), x, headDim, eps);
-            Turn(x, cos, rotary.Frequencies);
+            NormShare.Norm(x, (float*)CpuVectors.Pointer(head < heads ? norms.Q : norms.K), x, headDim, norms.Eps);
+            Turn(x, cos, norms.Rotary.Frequencies);
         }
     }
 
     // Cosines, then sines, of all frequencies.
     private void Rotations(int position, float* cos)
     {
-        for (int i = 0; i < rotary.Frequencies; i++)
+        for (int i = 0; i < norms.Rotary.Frequencies; i++)
         {
-            Rotation turn = rotary.At(position, i);
+            Rotation turn = norms.Rotary.At(position, i);
             cos[i] = turn.Cos;
-            cos[rotary.Frequencies + i] = turn.Sin;
+            cos[norms.Rotary.Frequencies + i] = turn.Sin;
         }
     }
 

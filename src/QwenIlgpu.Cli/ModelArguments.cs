@@ -35,8 +35,10 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
 
     /// <summary>The option --page-type, null where it is not given.</summary>
     public static Option<PageType?> PageTypeOption(PageType value) => ChoiceOption.Of<PageType?>(
-        "--page-type", $"Element type of the attention cache. [default: {(value == PageType.F32 ? "f32" : "bf16")}]",
-        ("bf16", PageType.Bf16), ("f32", PageType.F32));
+        "--page-type", $"Element type of the attention cache. [default: {WordOf(value)}]",
+        [.. Enum.GetValues<PageType>().Select(type => (WordOf(type), (PageType?)type))]);
+
+    private static string WordOf(PageType type) => type.ToString().ToLowerInvariant();
 
     /// <summary>The element type of the cache that is asked for, or this command's own.</summary>
     public PageType PageTypeOf(ParseResult parse) => parse.GetValue(Pages) ?? defaultPageType;

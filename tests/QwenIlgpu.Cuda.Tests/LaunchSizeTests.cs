@@ -50,7 +50,8 @@ internal sealed class LaunchSizeTests : TinyModelTests
         DeltaStates state = inF16 ? Matrix<ushort>(1, shape.StateLength) : Matrix<float>(1, shape.StateLength);
 
         AssertAsked(told, bytes, DeltaPrefill.BindRule(
-            Model.Device.Loader, shape, scratch, state, Ints(2), Ints(Rows), Ints(1), new ChunkList(Ints(1), Ints(1), Ints(2)),
+            Model.Device.Loader, shape, state,
+            new ChunkedRows(new SlotRows(Ints(2), Ints(Rows), Ints(1)), new ChunkList(Ints(1), Ints(1), Ints(2))), scratch,
             Matrix<float>(Rows, headDim))[^1]);
     }
 
@@ -77,8 +78,9 @@ internal sealed class LaunchSizeTests : TinyModelTests
         long pageElements = (long)KvCache.PageTokens * headDim;
         var pages = new KvPages<ushort>(memory.Allocate<ushort>(pageElements), memory.Allocate<ushort>(pageElements), 1, 1, headDim);
         return PrefillAttention.Bind<THeads>(
-            Model.Device.Loader, Matrix<float>(1, 2 * heads * headDim), pages, Ints(1), Ints(1), new Matrix<int>(Ints(1), 1, 1),
-            new ChunkList(Ints(1), Ints(1), Ints(2)), heads, Matrix<float>(1, heads * headDim));
+            Model.Device.Loader, Matrix<float>(1, 2 * heads * headDim), pages,
+            new PagedRows(Ints(1), Ints(1), new Matrix<int>(Ints(1), 1, 1)), new ChunkList(Ints(1), Ints(1), Ints(2)), heads,
+            Matrix<float>(1, heads * headDim));
     }
 
     private ArrayView<int> Ints(int length) => memory.AllocateZeroed<int>(length);

@@ -19,4 +19,15 @@ internal sealed class PackedStep
     public int[] StateSlot { get; }
 
     public int Rows => Positions.Length;
+
+    public SlotRows On(TestDevice device) => device.UploadRows(FirstRow, Positions, StateSlot);
+
+    /// <summary>With room for so many chunks more than there can be; snapshotSlot: of the first chunks, −1 for all others.</summary>
+    public ChunkedRows InChunks(TestDevice device, int spare = 0, int[]? snapshotSlot = null)
+    {
+        int capacity = ChunkList.MaxChunks(Rows, StateSlot.Length) + spare;
+        return new ChunkedRows(
+            On(device), device.UploadChunks(FirstRow, Positions, capacity),
+            snapshotSlot is null ? null : device.Upload<int>([.. snapshotSlot, .. Enumerable.Repeat(-1, capacity - snapshotSlot.Length)]));
+    }
 }

@@ -9,7 +9,7 @@ namespace QwenIlgpu.Kernels.Tests;
 /// </summary>
 internal sealed class PagedSequences<TStorage, TFormat>
     where TStorage : unmanaged
-    where TFormat : struct, INumberFormat<TStorage>
+    where TFormat : struct, IPageFormat<TStorage>
 {
     private readonly TestDevice device;
     private readonly int heads;
@@ -80,7 +80,7 @@ internal sealed class PagedSequences<TStorage, TFormat>
         float[] k = [.. rows.SelectMany(r => r.Sequence < 0 ? new float[width] : sequences[r.Sequence].K[(r.Position * width)..((r.Position + 1) * width)])];
         float[] v = [.. rows.SelectMany(r => r.Sequence < 0 ? new float[width] : sequences[r.Sequence].V[(r.Position * width)..((r.Position + 1) * width)])];
         device.Run(KvAppend.Bind<TStorage, TFormat>(
-            device.Loader, device.Upload(k, rows.Length, width), device.Upload(v, rows.Length, width), Pages, Slots(rows), Positions(rows), PageTable));
+            device.Loader, device.Upload(k, rows.Length, width), device.Upload(v, rows.Length, width), Pages, Rows(rows)));
     }
 
     /// <summary>Attention of rows in one launch. q: [T, H · 2 · Hd]; returns [T, H · Hd].</summary>
@@ -107,16 +107,11 @@ internal sealed class PagedSequences<TStorage, TFormat>
     {
         var bf16 = (KvPages<ushort>)(object)Pages;
         int[] firstRow = [.. Enumerable.Range(0, rows.Length).Where(i => i == 0 || rows[i - 1].Sequence != rows[i].Sequence), rows.Length];
-        int capacity = ChunkList.MaxChunks(rows.Length, firstRow.Length - 1);
-        var chunkFirstRow = new int[capacity];
-        var chunkRows = new int[capacity];
-        var firstChunk = new int[firstRow.Length];
-        ChunkList.Build(firstRow, Array.ConvertAll(rows, r => r.Position), chunkFirstRow, chunkRows, firstChunk);
-        var chunks = new ChunkList(device.Upload(chunkFirstRow), device.Upload(chunkRows), device.Upload(firstChunk));
+        ChunkList chunks = device.UploadChunks(
+            firstRow, Array.ConvertAll(rows, r => r.Position), ChunkList.MaxChunks(rows.Length, firstRow.Length - 1));
         Matrix<float> y = device.Poisoned<float>(rows.Length, heads * headDim);
         Matrix<float> queries = device.Upload(q, rows.Length, heads * 2 * headDim);
-        device.Run(PrefillAttention.Bind<THeads>(
-            device.Loader, queries, bf16, Slots(rows), Positions(rows), PageTable, chunks, heads, y));
+        device.Run(PrefillAttention.Bind<THeads>(device.Loader, queries, bf16, Rows(rows), chunks, heads, y));
         return device.Download(y);
     }
 
@@ -157,16 +152,15 @@ internal sealed class PagedSequences<TStorage, TFormat>
         return most;
     }
 
-    public ArrayView<int> Slots((int Sequence, int Position)[] rows) => device.Upload(Array.ConvertAll(rows, r => r.Sequence + 1));
-
-    public ArrayView<int> Positions((int Sequence, int Position)[] rows) => device.Upload(Array.ConvertAll(rows, r => r.Position));
+    public PagedRows Rows((int Sequence, int Position)[] rows) => new(
+        device.Upload(Array.ConvertAll(rows, r => r.Sequence + 1)), device.Upload(Array.ConvertAll(rows, r => r.Position)), PageTable);
 
     private Launch BindAttention(float[] q, (int Sequence, int Position)[] rows, Matrix<float> y)
     {
         (int scratchRows, int scratchColumns) = GatedAttention.ScratchShape(rows.Length, heads);
         return GatedAttention.Bind<TStorage, TFormat>(
-            device.Loader, device.Upload(q, rows.Length, heads * 2 * headDim), Pages, Slots(rows), Positions(rows), PageTable,
-            heads, headDim, device.Poisoned<float>(scratchRows, scratchColumns), y);
+            device.Loader, device.Upload(q, rows.Length, heads * 2 * headDim), Pages, Rows(rows), heads,
+            device.Poisoned<float>(scratchRows, scratchColumns), y);
     }
 
     private static double Stored(float value) => TFormat.Load(TFormat.Store(value));

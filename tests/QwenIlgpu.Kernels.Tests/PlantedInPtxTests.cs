@@ -191,9 +191,9 @@ internal sealed class PlantedInPtxTests
     {
         TestDevice device = MachineDevice.Shared;
         var pages = new KvPages<float>(device.Poisoned<float>(KvCache.PageTokens * 4), device.Poisoned<float>(KvCache.PageTokens * 4), 1, 1, 4);
-        device.Run(KvAppend.Bind<float, F32Format>(
-            device.Loader, device.Upload(new float[8], 2, 4), device.Upload(new float[8], 2, 4), pages, device.Upload(0, 0), device.Upload(0, 0),
-            device.Upload([0], 1, 1)));
+        device.Run(KvAppend.Bind<float, F32PageFormat>(
+            device.Loader, device.Upload(new float[8], 2, 4), device.Upload(new float[8], 2, 4), pages,
+            new PagedRows(device.Upload(0, 0), device.Upload(0, 0), device.Upload([0], 1, 1))));
     }
 
     private static void DeltaStepOnce()

@@ -3,8 +3,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// <see cref="GatedAttention"/> for rows that each attend to a long past, on devices with warps and tensor cores: every key and value is
-/// read once for all query heads of its kv head, by as many groups as the row is long for.
+/// <see cref="GatedAttention"/> for rows that each attend to a long past, over bf16 pages and on devices with warps and tensor cores: every
+/// key and value is read once for all query heads of its kv head, by as many groups as the row is long for.
 /// </summary>
 internal static class DecodeAttention
 {
@@ -13,9 +13,9 @@ internal static class DecodeAttention
     // Beside the sums of a head: their maximum and weight, and two that fill the word.
     private const int StatsColumns = 4;
 
-    /// <summary>Whether pages of this type and heads of this size are served; else <see cref="GatedAttention"/> does it.</summary>
-    public static bool Supports<TFormat>(int heads, int kvHeads, int headDim) =>
-        typeof(TFormat) == typeof(Bf16Format) && headDim is 64 or 128 or 256 && heads % kvHeads == 0 && heads / kvHeads is >= 1 and <= 8;
+    /// <summary>Whether heads of this size are served; else <see cref="GatedAttention"/> does it.</summary>
+    public static bool Supports(int heads, int kvHeads, int headDim) =>
+        headDim is 64 or 128 or 256 && heads % kvHeads == 0 && heads / kvHeads is >= 1 and <= 8;
 
     /// <summary>
     /// Shape of the scratch that <see cref="Bind"/> wants; nothing in it outlives the launch. blocks: columns of the page table.
@@ -30,10 +30,9 @@ internal static class DecodeAttention
     public static int Tickets(int rows, int kvHeads) => rows * kvHeads * (1 + SplitPlan.Eight);
 
     /// <summary>
-    /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; rowSlot: [T], the row of pageTable
-    /// that belongs to the row's sequence; positions: [T]; pageTable: [slots, blocks], page id of each 64 tokens; scratch:
-    /// <see cref="ScratchShape"/>; tickets: <see cref="Tickets"/>, not shared with a launch that may run at the same time; y: [T, H · Hd].
-    /// Row t attends to the keys at 0 … positions[t] of its sequence, its own among them, all read from the pages.
+    /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; scratch: <see cref="ScratchShape"/>;
+    /// tickets: <see cref="Tickets"/>, not shared with a launch that may run at the same time; y: [T, H · Hd]. Row t attends to the
+    /// keys at 0 … positions[t] of its sequence, its own among them, all read from the pages.
     /// </summary>
     /// <remarks>
     /// Queries and weights go into the products as two bf16 each, sums are float. A row's bits depend on its query, its position and its
@@ -43,21 +42,18 @@ internal static class DecodeAttention
         KernelLoader loader,
         Matrix<float> q,
         KvPages<ushort> pages,
-        ArrayView<int> rowSlot,
-        ArrayView<int> positions,
-        Matrix<int> pageTable,
+        PagedRows rows,
         int heads,
-        int headDim,
         Matrix<float> scratch,
         ArrayView<int> tickets,
         Matrix<float> y)
     {
-        Check(q, pages, rowSlot, positions, pageTable, heads, headDim, scratch, tickets, y);
-        return headDim switch
+        Check(q, pages, rows, heads, scratch, tickets, y);
+        return pages.HeadDim switch
         {
-            64 => BindHead<Head64>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y),
-            128 => BindHead<Head128>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y),
-            _ => BindHead<Head256>(loader, q, pages, rowSlot, positions, pageTable, heads, scratch, tickets, y),
+            64 => BindHead<Head64>(loader, q, pages, rows, heads, scratch, tickets, y),
+            128 => BindHead<Head128>(loader, q, pages, rows, heads, scratch, tickets, y),
+            _ => BindHead<Head256>(loader, q, pages, rows, heads, scratch, tickets, y),
         };
     }
 
@@ -65,9 +61,7 @@ internal static class DecodeAttention
         KernelLoader loader,
         Matrix<float> q,
         KvPages<ushort> pages,
-        ArrayView<int> rowSlot,
-        ArrayView<int> positions,
-        Matrix<int> pageTable,
+        PagedRows rows,
         int heads,
         Matrix<float> scratch,
         ArrayView<int> tickets,
@@ -77,35 +71,32 @@ internal static class DecodeAttention
         // Scores are taken in powers of two: log2(e) / sqrt(Hd) goes into the query.
         double scale = Math.Log2(Math.E) / Math.Sqrt(pages.HeadDim);
         var kernel = new DecodeAttentionKernel<THead>(
-            Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rowSlot, positions, pageTable, heads / pages.KvHeads, (float)scale,
-            SplitPlan.MostOf(pageTable.Columns), Float4.Words(Op, "scratch", scratch).Data, tickets, Float4.Words(Op, "y", y));
+            Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rows, heads / pages.KvHeads, (float)scale,
+            new SplitScratch(SplitPlan.MostOf(rows.PageTable.Columns), Float4.Words(Op, "scratch", scratch).Data, tickets),
+            Float4.Words(Op, "y", y));
         return loader.Bind(DecodeAttentionKernel<THead>.DecodeAttention, kernel.Config, kernel);
     }
 
     private static void Check(
         Matrix<float> q,
         KvPages<ushort> pages,
-        ArrayView<int> rowSlot,
-        ArrayView<int> positions,
-        Matrix<int> pageTable,
+        PagedRows rows,
         int heads,
-        int headDim,
         Matrix<float> scratch,
         ArrayView<int> tickets,
         Matrix<float> y)
     {
         pages.Check(Op);
-        Require.Equal(Op, "head size of the pages", pages.HeadDim, "head size", headDim);
+        int headDim = pages.HeadDim;
         Require.That(Op, headDim is 64 or 128 or 256, $"head size is {headDim}, it must be 64, 128 or 256");
         Require.That(
             Op,
             heads > 0 && heads % pages.KvHeads == 0 && heads / pages.KvHeads <= 8,
             $"{heads} query heads are not 1 to 8 for each of {pages.KvHeads} kv heads");
         Require.Equal(Op, "columns of q", q.Columns, "heads · 2 · head size", (long)heads * 2 * headDim);
-        Require.Equal(Op, "length of rowSlot", rowSlot.Length, "rows of q", q.Rows);
-        Require.Equal(Op, "length of positions", positions.Length, "rows of q", q.Rows);
-        (int rows, int columns) = ScratchShape(q.Rows, heads, headDim, pageTable.Columns);
-        Require.Equal(Op, "rows of scratch", scratch.Rows, "rows of q", rows);
+        rows.Check(Op, "rows of q", q.Rows);
+        (int scratchRows, int columns) = ScratchShape(q.Rows, heads, headDim, rows.PageTable.Columns);
+        Require.Equal(Op, "rows of scratch", scratch.Rows, "rows of q", scratchRows);
         Require.Equal(Op, "columns of scratch", scratch.Columns, "of the parts of a row", columns);
         Require.Equal(Op, "stride of scratch", scratch.Stride, "its columns", columns);
         Require.That(

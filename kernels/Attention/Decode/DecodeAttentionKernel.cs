@@ -7,7 +7,7 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// Attention of one row over one split of its keys and all query heads of one kv head: a group of four warps, each with sixteen of a
 /// page's 64 tokens. The last group of a row merges what the splits gave. q: [T, H · 2 · Hd], y: [T, H · Hd], float in words of four;
-/// pages: bf16 in words of eight; rowSlot, positions: [T]; pageTable: [slots, blocks]; tickets: zeros, and zeros again afterwards.
+/// pages: bf16 in words of eight.
 /// </summary>
 /// <remarks>
 /// K is the B operand of m16n8k16 and q, as two bf16 in the two halves of the rows, the A operand; then Vᵀ is A and the weights B, whose
@@ -21,14 +21,10 @@ namespace QwenIlgpu.Kernels;
 internal readonly struct DecodeAttentionKernel<THead>(
     Matrix<Float4> q,
     KvPages<UInt4> pages,
-    ArrayView<int> rowSlot,
-    ArrayView<int> positions,
-    Matrix<int> pageTable,
+    PagedRows rows,
     int groupHeads,
     float scale,
-    int mostSplits,
-    ArrayView<Float4> partials,
-    ArrayView<int> tickets,
+    SplitScratch scratch,
     Matrix<Float4> y) : IGroupKernel
     where THead : struct, IHeadSlices
 {
@@ -58,7 +54,7 @@ internal readonly struct DecodeAttentionKernel<THead>(
     /// A group per row, kv head and split; those past a row's splits leave at once. Rows come first: those of one sequence read the
     /// same pages at about the same time.
     /// </summary>
-    public KernelConfig Config => new(new Index3D(q.Rows, pages.KvHeads, mostSplits), new Index3D(GroupSize, 1, 1));
+    public KernelConfig Config => new(new Index3D(q.Rows, pages.KvHeads, scratch.Most), new Index3D(GroupSize, 1, 1));
 
     public static void DecodeAttention(DecodeAttentionKernel<THead> kernel) => kernel.Execute();
 
@@ -69,7 +65,7 @@ internal readonly struct DecodeAttentionKernel<THead>(
         ArrayView<Float4> stats = SharedMemory.Allocate<Float4>(Warps * MostHeads);
         ArrayView<int> flag = SharedMemory.Allocate<int>(1);
         int row = Grid.IdxX;
-        var plan = new SplitPlan(positions[row] + 1);
+        var plan = new SplitPlan(rows.Positions[row] + 1);
         int splits = plan.Splits;
         if (Grid.IdxZ < splits)
         {
@@ -85,8 +81,8 @@ internal readonly struct DecodeAttentionKernel<THead>(
         int lane = Group.IdxX & 31;
         int warp = Group.IdxX >> 5;
         int t = lane & 3;
-        int lastToken = positions[row];
-        ArrayView<int> table = pageTable.Row(rowSlot[row]);
+        int lastToken = rows.Positions[row];
+        ArrayView<int> table = rows.Table(row);
         int block = Grid.IdxZ * plan.SplitBlocks;
         int end = XMath.Min(block + plan.SplitBlocks, plan.Blocks);
         int page = table[block];
@@ -251,11 +247,11 @@ internal readonly struct DecodeAttentionKernel<THead>(
         int eights = SplitPlan.Eights(splits);
         int firstTicket = ((row * pages.KvHeads) + Grid.IdxY) * (1 + SplitPlan.Eight);
         MergeWarps(outputs, stats, row, split, splits == 1);
-        if (splits > 1 && LastGroup.Is(tickets, firstTicket + 1 + eight, SplitPlan.SplitsOf(eight, splits), flag))
+        if (splits > 1 && LastGroup.Is(scratch.Tickets, firstTicket + 1 + eight, SplitPlan.SplitsOf(eight, splits), flag))
         {
-            MergeParts(row, eight * SplitPlan.Eight, SplitPlan.SplitsOf(eight, splits), mostSplits + eight, eights == 1);
-            if (eights > 1 && LastGroup.Is(tickets, firstTicket, eights, flag))
-                MergeParts(row, mostSplits, eights, mostSplits + eight, isWhole: true);
+            MergeParts(row, eight * SplitPlan.Eight, SplitPlan.SplitsOf(eight, splits), scratch.Most + eight, eights == 1);
+            if (eights > 1 && LastGroup.Is(scratch.Tickets, firstTicket, eights, flag))
+                MergeParts(row, scratch.Most, eights, scratch.Most + eight, isWhole: true);
         }
     }
 
@@ -305,16 +301,16 @@ internal readonly struct DecodeAttentionKernel<THead>(
         int head = (int)((uint)i / (uint)HeadQuads);
         float max = Lowest;
         for (int n = 0; n < SplitPlan.Eight; n++)
-            max = Larger(max, partials[Stats(row, first + XMath.Min(n, count - 1), head)].X);
+            max = Larger(max, scratch.Partials[Stats(row, first + XMath.Min(n, count - 1), head)].X);
         float sum = 0;
         var output = new Float4(0, 0, 0, 0);
         for (int n = 0; n < SplitPlan.Eight; n++)
         {
             int part = first + XMath.Min(n, count - 1);
-            Float4 stats = partials[Stats(row, part, head)];
+            Float4 stats = scratch.Partials[Stats(row, part, head)];
             float weight = n < count ? Float32.Exp2(stats.X - max) : 0;
             sum = Float32.Fma(stats.Y, weight, sum);
-            output = Float32.Fma(partials[Part(row, part) + head + i], weight, output);
+            output = Float32.Fma(scratch.Partials[Part(row, part) + head + i], weight, output);
         }
 
         return new MergedWord(max, sum, output);
@@ -337,16 +333,16 @@ internal readonly struct DecodeAttentionKernel<THead>(
         }
         else
         {
-            partials[Part(row, slot) + head + i] = merged.Output;
+            scratch.Partials[Part(row, slot) + head + i] = merged.Output;
             if (word == 0)
-                partials[Stats(row, slot, head)] = new Float4(merged.Max, merged.Sum, 0, 0);
+                scratch.Partials[Stats(row, slot, head)] = new Float4(merged.Max, merged.Sum, 0, 0);
         }
     }
 
     // A part is, per head, Hd sums and a word with their maximum and weight.
     private int Part(int row, int slot)
     {
-        int slots = mostSplits + SplitPlan.Eights(mostSplits);
+        int slots = scratch.Most + SplitPlan.Eights(scratch.Most);
         return ((((row * pages.KvHeads) + Grid.IdxY) * slots) + slot) * groupHeads * (HeadQuads + 1);
     }
 

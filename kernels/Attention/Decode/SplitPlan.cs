@@ -1,3 +1,5 @@
+using ILGPU;
+
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
@@ -45,4 +47,15 @@ internal readonly struct SplitPlan(int length)
         int rest = splits - (eight * Eight);
         return rest < Eight ? rest : Eight;
     }
+}
+
+/// <summary>
+/// Where the splits of a row meet. most: of the longest row; partials: what a split or an eight of them gives, per row and kv head
+/// [most + eights, group's heads, Hd + 4] float in words of four; tickets: zeros, and zeros again afterwards.
+/// </summary>
+internal readonly struct SplitScratch(int most, ArrayView<Float4> partials, ArrayView<int> tickets)
+{
+    public readonly int Most = most;
+    public readonly ArrayView<Float4> Partials = partials;
+    public readonly ArrayView<int> Tickets = tickets;
 }

@@ -48,8 +48,9 @@ internal readonly unsafe struct AttentionQueries
     }
 
     /// <summary>Takes query i over: [Hd] floats.</summary>
-    public void Load<TPairs>(int i, float* query, int length)
-        where TPairs : struct, IPagePairs
+    public void Load<TStorage, TFormat>(int i, float* query, int length)
+        where TStorage : unmanaged
+        where TFormat : struct, IPageFormat<TStorage>
     {
         float* values = Values + ((long)i * HeadDim);
         float* sums = Sums + ((long)i * HeadDim);
@@ -57,7 +58,7 @@ internal readonly unsafe struct AttentionQueries
         {
             for (int e = 0; e < AttentionShare.PairDims; e++)
             {
-                values[pair + e] = query[pair + TPairs.ElementOf(e)];
+                values[pair + e] = query[pair + TFormat.ElementOf(e)];
                 sums[pair + e] = 0;
             }
         }
@@ -76,14 +77,15 @@ internal readonly unsafe struct AttentionQueries
 
     /// <summary>y = sums / mass · σ(gate), all [Hd].</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Gate<TPairs>(int i, float* gate, float* y)
-        where TPairs : struct, IPagePairs
+    public void Gate<TStorage, TFormat>(int i, float* gate, float* y)
+        where TStorage : unmanaged
+        where TFormat : struct, IPageFormat<TStorage>
     {
         float* sums = Sums + ((long)i * HeadDim);
         for (int pair = 0; pair < HeadDim; pair += AttentionShare.PairDims)
         {
             for (int e = 0; e < AttentionShare.PairDims; e++)
-                y[pair + TPairs.ElementOf(e)] = sums[pair + e];
+                y[pair + TFormat.ElementOf(e)] = sums[pair + e];
         }
 
         var scale = Vector512.Create(1 / Mass[i]);

@@ -16,8 +16,9 @@ internal static unsafe class AttentionShare
     // Queries, a row's head each, that go through a page together: with their sums they and the page stay in the second-level cache.
     private const int MostQueries = 32;
 
-    public static void Run<TPairs>(in AttentionOperands operands, int thread, int threads)
-        where TPairs : struct, IPagePairs
+    public static void Run<TStorage, TFormat>(in AttentionOperands operands, int thread, int threads)
+        where TStorage : unmanaged
+        where TFormat : struct, IPageFormat<TStorage>
     {
         int group = operands.Heads / operands.KvHeads;
         int blockRows = Math.Max(1, MostQueries / group);
@@ -36,7 +37,7 @@ internal static unsafe class AttentionShare
                 int rows = 1;
                 while (row + rows < end && operands.RowSlot[row + rows] == operands.RowSlot[row])
                     rows++;
-                Attend<TPairs>(operands, row, rows, kvHead, (kvHead * group) + heads.From, heads.To - heads.From);
+                Attend<TStorage, TFormat>(operands, row, rows, kvHead, (kvHead * group) + heads.From, heads.To - heads.From);
                 row += rows;
             }
         }
@@ -60,15 +61,17 @@ internal static unsafe class AttentionShare
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Attend<TPairs>(in AttentionOperands operands, int firstRow, int rows, int kvHead, int firstHead, int heads)
-        where TPairs : struct, IPagePairs
+    private static void Attend<TStorage, TFormat>(
+        in AttentionOperands operands, int firstRow, int rows, int kvHead, int firstHead, int heads)
+        where TStorage : unmanaged
+        where TFormat : struct, IPageFormat<TStorage>
     {
         var queries = new AttentionQueries(operands.HeadDim, rows * heads);
         int longest = 0;
         for (int i = 0; i < queries.Count; i++)
         {
             int row = firstRow + (i / heads);
-            queries.Load<TPairs>(i, Query(operands, row, firstHead + (i % heads)), operands.Positions[row] + 1);
+            queries.Load<TStorage, TFormat>(i, Query(operands, row, firstHead + (i % heads)), operands.Positions[row] + 1);
             longest = Math.Max(longest, queries.Lengths[i]);
         }
 
@@ -80,17 +83,17 @@ internal static unsafe class AttentionShare
                 ? operands.BlockOffset(table[(first / KvCache.PageTokens) + 1], kvHead)
                 : offset;
             queries.BeginPage(first);
-            AttentionScores.Score<TPairs>(queries, operands.Keys + offset, operands.TokenBytes, operands.Values + offset);
+            AttentionScores.Score<TStorage, TFormat>(queries, operands.Keys + offset, operands.TokenBytes, operands.Values + offset);
             for (int i = 0; i < queries.Count; i++)
                 AttentionScores.Weigh(queries, i);
-            AttentionValues.Add<TPairs>(queries, operands.Values + offset, operands.TokenBytes, operands.Keys + next);
+            AttentionValues.Add<TStorage, TFormat>(queries, operands.Values + offset, operands.TokenBytes, operands.Keys + next);
         }
 
         for (int i = 0; i < queries.Count; i++)
         {
             int row = firstRow + (i / heads);
             int head = firstHead + (i % heads);
-            queries.Gate<TPairs>(
+            queries.Gate<TStorage, TFormat>(
                 i, Query(operands, row, head) + operands.HeadDim,
                 operands.Y + (row * operands.YStride) + ((long)head * operands.HeadDim));
         }

@@ -14,8 +14,9 @@ internal static unsafe class AttentionValues
 
     /// <summary>Adds the page's values; the next page's keys are fetched meanwhile.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Add<TPairs>(in AttentionQueries queries, byte* values, long tokenBytes, byte* next)
-        where TPairs : struct, IPagePairs
+    public static void Add<TStorage, TFormat>(in AttentionQueries queries, byte* values, long tokenBytes, byte* next)
+        where TStorage : unmanaged
+        where TFormat : struct, IPageFormat<TStorage>
     {
         for (int i = 0; i < queries.Count; i += Tile)
         {
@@ -27,26 +28,27 @@ internal static unsafe class AttentionValues
             bool together = tile == Tile && common > 0;
             if (together && Avx512F.IsSupported)
             {
-                Four<TPairs>(queries, i, values, tokenBytes, common, ahead);
+                Four<TStorage, TFormat>(queries, i, values, tokenBytes, common, ahead);
             }
             else if (together)
             {
-                Two<TPairs>(queries, i, values, tokenBytes, common, ahead);
-                Two<TPairs>(queries, i + 2, values, tokenBytes, common, null);
+                Two<TStorage, TFormat>(queries, i, values, tokenBytes, common, ahead);
+                Two<TStorage, TFormat>(queries, i + 2, values, tokenBytes, common, null);
             }
 
             for (int n = i; n < i + tile; n++)
             {
                 int from = together ? common : 0;
                 if (from < queries.Keys[n])
-                    One<TPairs>(queries, n, values, tokenBytes, from, queries.Keys[n], n == i && !together ? ahead : null);
+                    One<TStorage, TFormat>(queries, n, values, tokenBytes, from, queries.Keys[n], n == i && !together ? ahead : null);
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four<TPairs>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int keys, byte* ahead)
-        where TPairs : struct, IPagePairs
+    private static void Four<TStorage, TFormat>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int keys, byte* ahead)
+        where TStorage : unmanaged
+        where TFormat : struct, IPageFormat<TStorage>
     {
         int headDim = queries.HeadDim;
         float* weights = queries.Weights + (i * KvCache.PageTokens);
@@ -61,13 +63,13 @@ internal static unsafe class AttentionValues
             Vector512<float> a1 = Vector512.Load(y1) * shrink[1], b1 = Vector512.Load(y1 + CpuVectors.Width) * shrink[1];
             Vector512<float> a2 = Vector512.Load(y2) * shrink[2], b2 = Vector512.Load(y2 + CpuVectors.Width) * shrink[2];
             Vector512<float> a3 = Vector512.Load(y3) * shrink[3], b3 = Vector512.Load(y3 + CpuVectors.Width) * shrink[3];
-            byte* value = values + (d * TPairs.ElementBytes);
+            byte* value = values + (d * sizeof(TStorage));
             for (int j = 0; j < keys; j++)
             {
-                Vector512<float> a = TPairs.First(value), b = TPairs.Second(value);
+                Vector512<float> a = TFormat.First(value), b = TFormat.Second(value);
                 value += tokenBytes;
                 if (ahead != null)
-                    ahead = Fetch<TPairs>(ahead);
+                    ahead = Fetch<TStorage, TFormat>(ahead);
                 var w0 = Vector512.Create(weights[j]);
                 a0 = Vector512.FusedMultiplyAdd(w0, a, a0);
                 b0 = Vector512.FusedMultiplyAdd(w0, b, b0);
@@ -90,8 +92,9 @@ internal static unsafe class AttentionValues
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Two<TPairs>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int keys, byte* ahead)
-        where TPairs : struct, IPagePairs
+    private static void Two<TStorage, TFormat>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int keys, byte* ahead)
+        where TStorage : unmanaged
+        where TFormat : struct, IPageFormat<TStorage>
     {
         int headDim = queries.HeadDim;
         float* weights = queries.Weights + (i * KvCache.PageTokens);
@@ -102,13 +105,13 @@ internal static unsafe class AttentionValues
             float* y1 = y0 + headDim;
             Vector512<float> a0 = Vector512.Load(y0) * shrink[0], b0 = Vector512.Load(y0 + CpuVectors.Width) * shrink[0];
             Vector512<float> a1 = Vector512.Load(y1) * shrink[1], b1 = Vector512.Load(y1 + CpuVectors.Width) * shrink[1];
-            byte* value = values + (d * TPairs.ElementBytes);
+            byte* value = values + (d * sizeof(TStorage));
             for (int j = 0; j < keys; j++)
             {
-                Vector512<float> a = TPairs.First(value), b = TPairs.Second(value);
+                Vector512<float> a = TFormat.First(value), b = TFormat.Second(value);
                 value += tokenBytes;
                 if (ahead != null)
-                    ahead = Fetch<TPairs>(ahead);
+                    ahead = Fetch<TStorage, TFormat>(ahead);
                 var w4 = Vector512.Create(weights[j]);
                 a0 = Vector512.FusedMultiplyAdd(w4, a, a0);
                 b0 = Vector512.FusedMultiplyAdd(w4, b, b0);
@@ -124,8 +127,10 @@ internal static unsafe class AttentionValues
 
     // Keys that are not the page's first find the sums shrunk.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One<TPairs>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int from, int to, byte* ahead)
-        where TPairs : struct, IPagePairs
+    private static void One<TStorage, TFormat>(
+        in AttentionQueries queries, int i, byte* values, long tokenBytes, int from, int to, byte* ahead)
+        where TStorage : unmanaged
+        where TFormat : struct, IPageFormat<TStorage>
     {
         int headDim = queries.HeadDim;
         float* weights = queries.Weights + (i * KvCache.PageTokens);
@@ -134,13 +139,13 @@ internal static unsafe class AttentionValues
         {
             float* y = queries.Sums + ((long)i * headDim) + d;
             Vector512<float> a0 = Vector512.Load(y) * shrink, b0 = Vector512.Load(y + CpuVectors.Width) * shrink;
-            byte* value = values + (from * tokenBytes) + (d * TPairs.ElementBytes);
+            byte* value = values + (from * tokenBytes) + (d * sizeof(TStorage));
             for (int j = from; j < to; j++)
             {
-                Vector512<float> a = TPairs.First(value), b = TPairs.Second(value);
+                Vector512<float> a = TFormat.First(value), b = TFormat.Second(value);
                 value += tokenBytes;
                 if (ahead != null)
-                    ahead = Fetch<TPairs>(ahead);
+                    ahead = Fetch<TStorage, TFormat>(ahead);
                 var w6 = Vector512.Create(weights[j]);
                 a0 = Vector512.FusedMultiplyAdd(w6, a, a0);
                 b0 = Vector512.FusedMultiplyAdd(w6, b, b0);
@@ -158,12 +163,13 @@ internal static unsafe class AttentionValues
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static byte* Fetch<TPairs>(byte* line)
-        where TPairs : struct, IPagePairs
+    private static byte* Fetch<TStorage, TFormat>(byte* line)
+        where TStorage : unmanaged
+        where TFormat : struct, IPageFormat<TStorage>
     {
         Sse.Prefetch1(line);
-        if (TPairs.ElementBytes > 2)
+        if (sizeof(TStorage) > 2)
             Sse.Prefetch1(line + 64);
-        return line + (AttentionShare.PairDims * TPairs.ElementBytes);
+        return line + (AttentionShare.PairDims * sizeof(TStorage));
     }
 }

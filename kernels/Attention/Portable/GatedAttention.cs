@@ -1,5 +1,3 @@
-using ILGPU;
-
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
@@ -12,50 +10,35 @@ internal static class GatedAttention
     public static (int Rows, int Columns) ScratchShape(int rows, int heads) => (rows, heads * KvCache.PageTokens);
 
     /// <summary>
-    /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; rowSlot: [T], the row of pageTable
-    /// that belongs to the row's sequence; positions: [T]; pageTable: [slots, blocks], page id of each 64 tokens; y: [T, H · Hd].
-    /// Row t attends to the keys at 0 … positions[t] of its sequence, its own among them, all read from the pages. Query head j uses
-    /// kv head j / (H / Hkv). A row's bits depend on its query, its position and its sequence's pages only.
+    /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; y: [T, H · Hd]. Row t attends to the
+    /// keys at 0 … positions[t] of its sequence, its own among them, all read from the pages. Query head j uses kv head j / (H / Hkv). A row's
+    /// bits depend on its query, its position and its sequence's pages only.
     /// </summary>
     public static Launch Bind<TStorage, TFormat>(
         KernelLoader loader,
         Matrix<float> q,
         KvPages<TStorage> pages,
-        ArrayView<int> rowSlot,
-        ArrayView<int> positions,
-        Matrix<int> pageTable,
+        PagedRows rows,
         int heads,
-        int headDim,
         Matrix<float> scratch,
         Matrix<float> y)
         where TStorage : unmanaged
-        where TFormat : struct, INumberFormat<TStorage>
+        where TFormat : struct, IPageFormat<TStorage>
     {
         const string Op = "gated_attention";
         pages.Check(Op);
-        Require.Equal(Op, "head size of the pages", pages.HeadDim, "head size", headDim);
+        int headDim = pages.HeadDim;
         Require.That(Op, headDim % 8 == 0, $"head size is {headDim}, it must be a multiple of 8");
         Require.That(Op, heads > 0 && heads % pages.KvHeads == 0, $"{heads} query heads are no multiple of {pages.KvHeads} kv heads");
         Require.Equal(Op, "columns of q", q.Columns, "heads · 2 · head size", (long)heads * 2 * headDim);
-        Require.Equal(Op, "length of rowSlot", rowSlot.Length, "rows of q", q.Rows);
-        Require.Equal(Op, "length of positions", positions.Length, "rows of q", q.Rows);
+        rows.Check(Op, "rows of q", q.Rows);
         Require.Equal(Op, "rows of scratch", scratch.Rows, "rows of q", q.Rows);
         Require.Equal(Op, "columns of scratch", scratch.Columns, "heads · tokens of a page", ScratchShape(q.Rows, heads).Columns);
         Require.Equal(Op, "rows of y", y.Rows, "rows of q", q.Rows);
         Require.Equal(Op, "columns of y", y.Columns, "heads · head size", (long)heads * headDim);
-
-        if (typeof(TFormat) == typeof(F32Format))
-            return BindWords<Float4, F32PageFormat>(pages.Words<Float4>(Op));
-        if (typeof(TFormat) == typeof(Bf16Format))
-            return BindWords<UInt4, Bf16PageFormat>(pages.Words<UInt4>(Op));
-        throw new NotSupportedException($"{Op}: pages of {typeof(TFormat).Name} are not supported, only F32Format and Bf16Format are");
-
-        Launch BindWords<TWord, TPageFormat>(KvPages<TWord> words)
-            where TWord : unmanaged
-            where TPageFormat : struct, IPageFormat<TWord> =>
-            loader.Bind(
-                GatedAttentionKernel<TWord, TPageFormat>.GatedAttention,
-                new GatedAttentionKernel<TWord, TPageFormat>(
-                    Float4.Words(Op, "q", q), words, rowSlot, positions, pageTable, heads, headDim / 8, scratch, Float4.Words(Op, "y", y)));
+        return loader.Bind(
+            GatedAttentionKernel<TStorage, TFormat>.GatedAttention,
+            new GatedAttentionKernel<TStorage, TFormat>(
+                Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rows, heads, headDim / 8, scratch, Float4.Words(Op, "y", y)));
     }
 }

@@ -6,26 +6,24 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// One head of one row an item, one page after the other: scores of the page's keys into scratch, the running maximum and sum of the
 /// softmax, then the values weighted into y. q: [T, H · 2 · Hd], y: [T, H · Hd], float in words of four; scratch: [T, H · 64];
-/// pages in words of sixteen bytes; rowSlot, positions: [T]; pageTable: [slots, blocks].
+/// pages in words of sixteen bytes.
 /// </summary>
-[Instantiation(typeof(Float4), typeof(F32PageFormat))]
-[Instantiation(typeof(UInt4), typeof(Bf16PageFormat))]
-internal readonly partial struct GatedAttentionKernel<TWord, TPageFormat>(
+[Instantiation(typeof(float), typeof(F32PageFormat))]
+[Instantiation(typeof(ushort), typeof(Bf16PageFormat))]
+internal readonly partial struct GatedAttentionKernel<TStorage, TFormat>(
     Matrix<Float4> q,
-    KvPages<TWord> pages,
-    ArrayView<int> rowSlot,
-    ArrayView<int> positions,
-    Matrix<int> pageTable,
+    KvPages<UInt4> pages,
+    PagedRows rows,
     int heads,
     int headEights,
     Matrix<float> scratch,
     Matrix<Float4> y) : IPortableKernel
-    where TWord : unmanaged
-    where TPageFormat : struct, IPageFormat<TWord>
+    where TStorage : unmanaged
+    where TFormat : struct, IPageFormat<TStorage>
 {
     public int Items => q.Rows * heads;
 
-    public static void GatedAttention(Index1D thread, int threads, GatedAttentionKernel<TWord, TPageFormat> kernel) =>
+    public static void GatedAttention(Index1D thread, int threads, GatedAttentionKernel<TStorage, TFormat> kernel) =>
         PortableLoop.Run(thread, threads, kernel);
 
     public void Execute(int item)
@@ -37,8 +35,8 @@ internal readonly partial struct GatedAttentionKernel<TWord, TPageFormat>(
         ArrayView<Float4> query = q.Row(row).SubView(2 * head * headWords, headWords);
         ArrayView<Float4> output = y.Row(row).SubView(head * headWords, headWords);
         ArrayView<float> scores = scratch.Row(row).SubView(head * KvCache.PageTokens, KvCache.PageTokens);
-        ArrayView<int> table = pageTable.Row(rowSlot[row]);
-        int length = positions[row] + 1;
+        ArrayView<int> table = rows.Table(row);
+        int length = rows.Positions[row] + 1;
 
         for (int i = 0; i < headWords; i++)
             output[i] = new Float4(0, 0, 0, 0);
@@ -62,17 +60,17 @@ internal readonly partial struct GatedAttentionKernel<TWord, TPageFormat>(
     }
 
     // scores[j] = q · k[j] / sqrt(Hd) and their maximum, four keys at a time; past the end the last key stands in.
-    private float Score(ArrayView<Float4> query, ArrayView<TWord> block, int keys, ArrayView<float> scores)
+    private float Score(ArrayView<Float4> query, ArrayView<UInt4> block, int keys, ArrayView<float> scores)
     {
         float scale = 1 / XMath.Sqrt((float)(8 * headEights));
         float max = float.NegativeInfinity;
         int last = keys - 1;
         for (int j = 0; j < keys; j += 4)
         {
-            ArrayView<TWord> k0 = Token(block, j);
-            ArrayView<TWord> k1 = Token(block, XMath.Min(j + 1, last));
-            ArrayView<TWord> k2 = Token(block, XMath.Min(j + 2, last));
-            ArrayView<TWord> k3 = Token(block, XMath.Min(j + 3, last));
+            ArrayView<UInt4> k0 = Token(block, j);
+            ArrayView<UInt4> k1 = Token(block, XMath.Min(j + 1, last));
+            ArrayView<UInt4> k2 = Token(block, XMath.Min(j + 2, last));
+            ArrayView<UInt4> k3 = Token(block, XMath.Min(j + 3, last));
             float s0 = 0;
             float s1 = 0;
             float s2 = 0;
@@ -81,13 +79,13 @@ internal readonly partial struct GatedAttentionKernel<TWord, TPageFormat>(
             {
                 Float4 low = query[2 * i];
                 Float4 high = query[(2 * i) + 1];
-                Float8 w0 = TPageFormat.Load(k0, i);
+                Float8 w0 = TFormat.Load(k0, i);
                 s0 += Float4.Dot(low, w0.Low) + Float4.Dot(high, w0.High);
-                Float8 w1 = TPageFormat.Load(k1, i);
+                Float8 w1 = TFormat.Load(k1, i);
                 s1 += Float4.Dot(low, w1.Low) + Float4.Dot(high, w1.High);
-                Float8 w2 = TPageFormat.Load(k2, i);
+                Float8 w2 = TFormat.Load(k2, i);
                 s2 += Float4.Dot(low, w2.Low) + Float4.Dot(high, w2.High);
-                Float8 w3 = TPageFormat.Load(k3, i);
+                Float8 w3 = TFormat.Load(k3, i);
                 s3 += Float4.Dot(low, w3.Low) + Float4.Dot(high, w3.High);
             }
 
@@ -122,25 +120,25 @@ internal readonly partial struct GatedAttentionKernel<TWord, TPageFormat>(
     }
 
     // output += Σ weight[j] · v[j], four values at a time; past the end the last value stands in with weight 0.
-    private void AddValues(ArrayView<Float4> output, ArrayView<TWord> block, int keys, ArrayView<float> weights)
+    private void AddValues(ArrayView<Float4> output, ArrayView<UInt4> block, int keys, ArrayView<float> weights)
     {
         int last = keys - 1;
         for (int j = 0; j < keys; j += 4)
         {
-            ArrayView<TWord> v0 = Token(block, j);
-            ArrayView<TWord> v1 = Token(block, XMath.Min(j + 1, last));
-            ArrayView<TWord> v2 = Token(block, XMath.Min(j + 2, last));
-            ArrayView<TWord> v3 = Token(block, XMath.Min(j + 3, last));
+            ArrayView<UInt4> v0 = Token(block, j);
+            ArrayView<UInt4> v1 = Token(block, XMath.Min(j + 1, last));
+            ArrayView<UInt4> v2 = Token(block, XMath.Min(j + 2, last));
+            ArrayView<UInt4> v3 = Token(block, XMath.Min(j + 3, last));
             float p0 = weights[j];
             float p1 = weights[j + 1];
             float p2 = weights[j + 2];
             float p3 = weights[j + 3];
             for (int i = 0; i < headEights; i++)
             {
-                Float8 w0 = TPageFormat.Load(v0, i);
-                Float8 w1 = TPageFormat.Load(v1, i);
-                Float8 w2 = TPageFormat.Load(v2, i);
-                Float8 w3 = TPageFormat.Load(v3, i);
+                Float8 w0 = TFormat.Load(v0, i);
+                Float8 w1 = TFormat.Load(v1, i);
+                Float8 w2 = TFormat.Load(v2, i);
+                Float8 w3 = TFormat.Load(v3, i);
                 output[2 * i] += ((w0.Low * p0) + (w1.Low * p1)) + ((w2.Low * p2) + (w3.Low * p3));
                 output[(2 * i) + 1] += ((w0.High * p0) + (w1.High * p1)) + ((w2.High * p2) + (w3.High * p3));
             }
@@ -158,7 +156,7 @@ internal readonly partial struct GatedAttentionKernel<TWord, TPageFormat>(
         }
     }
 
-    private ArrayView<TWord> Token(ArrayView<TWord> block, int token) => block.SubView(token * pages.HeadDim, pages.HeadDim);
+    private ArrayView<UInt4> Token(ArrayView<UInt4> block, int token) => block.SubView(token * pages.HeadDim, pages.HeadDim);
 
     private static float Sigmoid(float x) => 1 / (1 + XMath.Exp(-x));
 }

@@ -2,8 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>Heads of whole vectors' pairs, over both page types; the scratch stays as it is: a thread has memory of its own.</summary>
-internal readonly unsafe partial struct GatedAttentionKernel<TWord, TPageFormat> : ICpuShare
+/// <summary>Heads of whole vectors' pairs, over pages of every type; the scratch stays as it is: a thread has memory of its own.</summary>
+internal readonly unsafe partial struct GatedAttentionKernel<TStorage, TFormat> : ICpuShare
 {
     public bool TakesShape => headEights % (AttentionShare.PairDims / 8) == 0;
 
@@ -15,27 +15,24 @@ internal readonly unsafe partial struct GatedAttentionKernel<TWord, TPageFormat>
             Heads = heads,
             KvHeads = pages.KvHeads,
             HeadDim = 8 * headEights,
-            TokenBytes = pages.HeadDim * Unsafe.SizeOf<TWord>(),
+            TokenBytes = pages.HeadDim * Unsafe.SizeOf<UInt4>(),
             Q = (float*)CpuVectors.Pointer(q.Data),
             QStride = 4L * q.Stride,
             Y = (float*)CpuVectors.Pointer(y.Data),
             YStride = 4L * y.Stride,
             Keys = (byte*)CpuVectors.Pointer(pages.Keys),
             Values = (byte*)CpuVectors.Pointer(pages.Values),
-            RowSlot = CpuVectors.Pointer(rowSlot),
-            Positions = CpuVectors.Pointer(positions),
-            PageTable = CpuVectors.Pointer(pageTable.Data),
-            PageTableStride = pageTable.Stride,
+            RowSlot = CpuVectors.Pointer(rows.RowSlot),
+            Positions = CpuVectors.Pointer(rows.Positions),
+            PageTable = CpuVectors.Pointer(rows.PageTable.Data),
+            PageTableStride = rows.PageTable.Stride,
         };
-        if (typeof(TPageFormat) == typeof(Bf16PageFormat))
-            AttentionShare.Run<Bf16PagePairs>(operands, thread, threads);
-        else
-            AttentionShare.Run<F32PagePairs>(operands, thread, threads);
+        AttentionShare.Run<TStorage, TFormat>(operands, thread, threads);
     }
 }
 
 /// <summary>
-/// Where the operands of <see cref="GatedAttentionKernel{TWord, TPageFormat}"/> lie, strides in elements. A token of a kv head in a page
+/// Where the operands of <see cref="GatedAttentionKernel{TStorage, TFormat}"/> lie, strides in elements. A token of a kv head in a page
 /// has so many bytes, 64 tokens lie side by side.
 /// </summary>
 internal unsafe struct AttentionOperands

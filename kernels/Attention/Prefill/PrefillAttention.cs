@@ -17,33 +17,29 @@ internal static class PrefillAttention
         headDim is 64 or 128 or 256 && kvHeads > 0 && heads > 0 && heads % kvHeads == 0;
 
     /// <summary>
-    /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; rowSlot, positions: [T]; pageTable:
-    /// [slots, blocks]; chunks: built by <see cref="ChunkList.Build"/> for the same positions; y: [T, H · Hd]. Row t attends to the keys at
-    /// 0 … positions[t] of its sequence, its own among them, all read from the pages. A row's bits depend on its query, its position and
-    /// its sequence's pages only. Rows of no chunk are not written.
+    /// q: [T, H · 2 · Hd], per head Hd query values after norm and rotary, then Hd gate values; chunks: built by
+    /// <see cref="ChunkList.Build"/> for the same positions; y: [T, H · Hd]. Row t attends to the keys at 0 … positions[t] of
+    /// its sequence, its own among them, all read from the pages. A row's bits depend on its query, its position and its sequence's pages
+    /// only. Rows of no chunk are not written.
     /// </summary>
     public static Launch Bind(
         KernelLoader loader,
         Matrix<float> q,
         KvPages<ushort> pages,
-        ArrayView<int> rowSlot,
-        ArrayView<int> positions,
-        Matrix<int> pageTable,
+        PagedRows rows,
         ChunkList chunks,
         int heads,
         Matrix<float> y) =>
         TakesTwoHeads(loader.Accelerator, heads, pages)
-            ? Bind<Two>(loader, q, pages, rowSlot, positions, pageTable, chunks, heads, y)
-            : Bind<One>(loader, q, pages, rowSlot, positions, pageTable, chunks, heads, y);
+            ? Bind<Two>(loader, q, pages, rows, chunks, heads, y)
+            : Bind<One>(loader, q, pages, rows, chunks, heads, y);
 
     /// <summary>With so many heads a group.</summary>
     public static Launch Bind<THeads>(
         KernelLoader loader,
         Matrix<float> q,
         KvPages<ushort> pages,
-        ArrayView<int> rowSlot,
-        ArrayView<int> positions,
-        Matrix<int> pageTable,
+        PagedRows rows,
         ChunkList chunks,
         int heads,
         Matrix<float> y)
@@ -60,8 +56,7 @@ internal static class PrefillAttention
             heads / pages.KvHeads % THeads.Value == 0,
             $"{heads / pages.KvHeads} heads share a kv head, no multiple of {THeads.Value}, the heads of a group");
         Require.Equal(Op, "columns of q", q.Columns, "heads · 2 · head size", (long)heads * 2 * headDim);
-        Require.Equal(Op, "length of rowSlot", rowSlot.Length, "rows of q", q.Rows);
-        Require.Equal(Op, "length of positions", positions.Length, "rows of q", q.Rows);
+        rows.Check(Op, "rows of q", q.Rows);
         Require.Equal(Op, "length of the chunks' rows", chunks.Rows.Length, "of their first rows", chunks.FirstRow.Length);
         Require.Equal(Op, "rows of y", y.Rows, "rows of q", q.Rows);
         Require.Equal(Op, "columns of y", y.Columns, "heads · head size", (long)heads * headDim);
@@ -78,8 +73,8 @@ internal static class PrefillAttention
                 LaunchSize.Config<PrefillAttentionKernel<TOutputs, THeads>>(
                     new Index3D(heads / THeads.Value, (int)chunks.Rows.Length, 1)),
                 new PrefillAttentionKernel<TOutputs, THeads>(
-                    Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rowSlot, positions, pageTable, chunks,
-                    (int)chunks.FirstChunk.Length - 1, heads, (float)(Math.Log2(Math.E) / Math.Sqrt(headDim)), Float2.Words(Op, "y", y)));
+                    Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rows, chunks, (int)chunks.FirstChunk.Length - 1, heads,
+                    (float)(Math.Log2(Math.E) / Math.Sqrt(headDim)), Float2.Words(Op, "y", y)));
     }
 
     // Two heads of 256 read each tile of keys and values once, in 128 KiB. GPUs made for graphics have 100 KiB a multiprocessor.

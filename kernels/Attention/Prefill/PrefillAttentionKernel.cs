@@ -6,7 +6,7 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// One chunk's rows of one or two query heads of a kv head against all their keys, a page at a time. q: [T, H · 2 · Hd] and y: [T, H · Hd]
-/// float; pages: bf16 in words of eight; rowSlot, positions: [T]; pageTable: [slots, blocks]; scale: log2(e) / sqrt(Hd).
+/// float; pages: bf16 in words of eight; scale: log2(e) / sqrt(Hd).
 /// </summary>
 /// <remarks>
 /// A warp has 16 rows of a head, four warps the 64 positions of a chunk: a row's place is its position modulo 64, however many rows the
@@ -23,9 +23,7 @@ namespace QwenIlgpu.Kernels;
 internal readonly struct PrefillAttentionKernel<TOutputs, THeads>(
     Matrix<Float4> q,
     KvPages<UInt4> pages,
-    ArrayView<int> rowSlot,
-    ArrayView<int> positions,
-    Matrix<int> pageTable,
+    PagedRows rows,
     ChunkList chunks,
     int sequences,
     int heads,
@@ -66,11 +64,11 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads>(
         int firstHead = Grid.IdxX * THeads.Value;
         int kvHead = firstHead / (heads / pages.KvHeads);
         int firstRow = chunks.FirstRow[chunk];
-        int position = positions[firstRow];
+        int position = rows.Positions[firstRow];
         int place = position & (Rows - 1);                              // of the first row
         int end = place + chunks.Rows[chunk];                           // of rows and of keys in the last block
         int lastBlock = (int)((uint)position / Keys);
-        ArrayView<int> table = pageTable.Row(rowSlot[firstRow]);
+        ArrayView<int> table = rows.Table(firstRow);
 
         int page = table[0];
         LoadTile(tiles, KeyTile, pages.KeyBlock(page, kvHead), lastBlock == 0 ? end : Keys);

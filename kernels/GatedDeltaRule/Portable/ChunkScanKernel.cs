@@ -5,9 +5,8 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// Carries the state through a sequence's chunks: V′ = U − W S; O = diag(e^γ) Q S + P V′; S ← e^γ_last S + (diag(e^(γ_last − γ)) K)ᵀ V′.
 /// An item is a few words of four value columns of one value head of one sequence.
-/// qkv: [T, Channels]; state: [slots, Hv · Dv · Dk], rounded to its type after every chunk; p: [T, Hv · 64];
-/// u: [T, Hv · Dv], overwritten; w: [T, Hv · Dk]; snapshotSlot: per chunk a slot that takes the state after it, or −1; empty: none;
-/// y: [T, Hv · Dv], float in words of four; decayBefore, decayAfter: [T, Hv] float.
+/// qkv: [T, Channels] and y: [T, Hv · Dv], float in words of four; state: [slots, Hv · Dv · Dk], rounded to its type after every chunk; of
+/// the parts U is overwritten.
 /// </summary>
 [Instantiation(typeof(Float4), typeof(F32DeltaState))]
 [Instantiation(typeof(UInt2), typeof(F16DeltaState))]
@@ -15,16 +14,8 @@ internal readonly struct ChunkScanKernel<TWord, TState>(
     Matrix<Float4> qkv,
     DeltaShape shape,
     Matrix<TWord> state,
-    ArrayView<int> firstRow,
-    ArrayView<int> positions,
-    ArrayView<int> stateSlot,
-    ChunkList chunks,
-    ArrayView<int> snapshotSlot,
-    Matrix<Float4> p,
-    Matrix<Float4> u,
-    Matrix<Float4> w,
-    Matrix<float> decayBefore,
-    Matrix<float> decayAfter,
+    ChunkedRows step,
+    ChunkParts parts,
     Matrix<Float4> y,
     int sequences,
     int wordsPerItem) : IPortableKernel
@@ -43,14 +34,14 @@ internal readonly struct ChunkScanKernel<TWord, TState>(
         int itemsPerSequence = y.Columns / wordsPerItem;
         int sequence = item / itemsPerSequence;
         int firstWord = (item - (sequence * itemsPerSequence)) * wordsPerItem;
-        int firstChunk = chunks.FirstChunk[sequence];
-        int endChunk = chunks.FirstChunk[sequence + 1];
+        int firstChunk = step.FirstChunk[sequence];
+        int endChunk = step.FirstChunk[sequence + 1];
         if (firstChunk == endChunk)
             return;
 
         int keyWords = shape.KeyHeadDim >> 2;
-        bool starts = positions[firstRow[sequence]] == 0;
-        ArrayView<TWord> slot = state.Row(stateSlot[sequence]);
+        bool starts = step.Positions[step.FirstRow[sequence]] == 0;
+        ArrayView<TWord> slot = state.Row(step.StateSlot[sequence]);
         for (int word = firstWord; word < firstWord + wordsPerItem; word++)
         {
             ArrayView<TWord> columns = slot.SubView(word * 4 * keyWords, 4 * keyWords);    // four columns of Dk keys each
@@ -58,8 +49,8 @@ internal readonly struct ChunkScanKernel<TWord, TState>(
                 DeltaState.Clear(columns);
             for (int chunk = firstChunk; chunk < endChunk; chunk++)
             {
-                Chunk(chunks.FirstRow[chunk], chunks.Rows[chunk], word, columns, keyWords);
-                int snapshot = snapshotSlot.Length > 0 ? snapshotSlot[chunk] : -1;
+                Chunk(step.ChunkFirstRow[chunk], step.RowsOfChunk[chunk], word, columns, keyWords);
+                int snapshot = step.SnapshotSlot.Length > 0 ? step.SnapshotSlot[chunk] : -1;
                 for (int c = 0; snapshot >= 0 && c < 4 * keyWords; c++)
                     state[snapshot, (word * 4 * keyWords) + c] = columns[c];
             }
@@ -70,35 +61,27 @@ internal readonly struct ChunkScanKernel<TWord, TState>(
     {
         int head = word / (shape.ValueHeadDim >> 2);
         int keyHead = head / shape.Ratio;
-        int stride = u.Stride;
-        ArrayView<Float4> v = u.Data.SubView(((long)first * stride) + word, ((long)(rows - 1) * stride) + 1);
+        int stride = parts.U.Stride;
+        ArrayView<Float4> v = parts.U.Data.SubView(((long)first * stride) + word, ((long)(rows - 1) * stride) + 1);
         for (int i = 0; i < rows; i++)
         {
             int row = first + i;
-            ArrayView<Float4> wRow = w.Row(row).SubView(head * keyWords, keyWords);
             ArrayView<Float4> q = qkv.Row(row).SubView(keyHead * keyWords, keyWords);
-            Read(row, head, word, columns, wRow, q, keyWords, v, i);
+            Read(row, head, word, columns, q, keyWords, v, i);
         }
 
         for (int i = 0; i < rows; i++)
-            v[i * stride] *= decayAfter[first + i, head];
+            v[i * stride] *= parts.Decays.After[first + i, head];
         long keys = ((long)first * qkv.Stride) + ((shape.KeyHeads + keyHead) * keyWords);
         ArrayView<Float4> k = qkv.Data.SubView(keys, ((long)(rows - 1) * qkv.Stride) + keyWords);
-        Update(columns, decayBefore[first + rows - 1, head], k, v, rows, keyWords);
+        Update(columns, parts.Decays.Before[first + rows - 1, head], k, v, rows, keyWords);
     }
 
     // Row i of V′ and of O; both products with S share its loads.
     private void Read(
-        int row,
-        int head,
-        int word,
-        ArrayView<TWord> columns,
-        ArrayView<Float4> wRow,
-        ArrayView<Float4> q,
-        int keyWords,
-        ArrayView<Float4> v,
-        int i)
+        int row, int head, int word, ArrayView<TWord> columns, ArrayView<Float4> q, int keyWords, ArrayView<Float4> v, int i)
     {
+        ArrayView<Float4> wRow = parts.W.Row(row).SubView(head * keyWords, keyWords);
         float w0 = 0;
         float w1 = 0;
         float w2 = 0;
@@ -125,10 +108,10 @@ internal readonly struct ChunkScanKernel<TWord, TState>(
             q3 += Float4.Dot(s, qc);
         }
 
-        v[i * u.Stride] -= new Float4(w0, w1, w2, w3);
-        ArrayView<Float4> pRow = p.Row(row).SubView(head * ChunkWords, ChunkWords);
-        Float4 carried = new Float4(q0, q1, q2, q3) * decayBefore[row, head];
-        y[row, word] = carried + TriangleRow.Product(pRow, v, u.Stride, i + 1);
+        v[i * parts.U.Stride] -= new Float4(w0, w1, w2, w3);
+        ArrayView<Float4> pRow = parts.P.Row(row).SubView(head * ChunkWords, ChunkWords);
+        Float4 carried = new Float4(q0, q1, q2, q3) * parts.Decays.Before[row, head];
+        y[row, word] = carried + TriangleRow.Product(pRow, v, parts.U.Stride, i + 1);
     }
 
     private void Update(ArrayView<TWord> columns, float decay, ArrayView<Float4> k, ArrayView<Float4> v, int rows, int keyWords)
@@ -142,7 +125,7 @@ internal readonly struct ChunkScanKernel<TWord, TState>(
             for (int i = 0; i < rows; i++)
             {
                 Float4 key = k[(i * qkv.Stride) + c];
-                Float4 value = v[i * u.Stride];
+                Float4 value = v[i * parts.U.Stride];
                 s0 += key * value.X;
                 s1 += key * value.Y;
                 s2 += key * value.Z;

@@ -50,3 +50,19 @@ internal readonly struct ChunkScratch
         return part;
     }
 }
+
+/// <summary>The same as kernels take it, but for A: P, U and W in words of four.</summary>
+internal readonly struct ChunkParts(string op, ChunkScratch scratch)
+{
+    public readonly Matrix<Float4> P = Float4.Words(op, "scratch P", scratch.P);
+    public readonly Matrix<Float4> U = Float4.Words(op, "scratch U", scratch.U);
+    public readonly Matrix<Float4> W = Float4.Words(op, "scratch W", scratch.W);
+    public readonly ChunkDecays Decays = new(scratch.DecayBefore, scratch.DecayAfter);
+}
+
+/// <summary>before: from the chunk's start to a row; after: from the row to the chunk's end; [T, Hv] both.</summary>
+internal readonly struct ChunkDecays(Matrix<float> before, Matrix<float> after)
+{
+    public readonly Matrix<float> Before = before;
+    public readonly Matrix<float> After = after;
+}

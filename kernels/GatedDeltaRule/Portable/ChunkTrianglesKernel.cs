@@ -6,24 +6,14 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// One row i of the chunk's triangles for every value head of one key head: A_ij = β_i (k_i · k_j) D_ij for j &lt; i,
 /// P_ij = (q_i · k_j) D_ij for j ≤ i, zeros to the right, with D_ij = exp(Σ_{j &lt; l ≤ i} g_l); and the row's two decays.
-/// qkv: [T, Channels] in words of four; beta, g, decayBefore, decayAfter: [T, Hv]; a, p: [T, Hv · 64]; float.
+/// a, p: [T, Hv · 64] float.
 /// </summary>
 internal readonly struct ChunkTrianglesKernel(
-    Matrix<Float4> qkv,
-    Matrix<float> beta,
-    Matrix<float> g,
-    DeltaShape shape,
-    ChunkList chunks,
-    Matrix<float> a,
-    Matrix<float> p,
-    Matrix<float> decayBefore,
-    Matrix<float> decayAfter,
-    int capacity,
-    int sequences) : IPortableKernel
+    DeltaRuleWords inputs, DeltaShape shape, ChunkList chunks, Matrix<float> a, Matrix<float> p, ChunkDecays decays) : IPortableKernel
 {
     private const int ChunkRows = ChunkList.ChunkRows;
 
-    public int Items => capacity * shape.KeyHeads * ChunkRows;
+    public int Items => chunks.Capacity * shape.KeyHeads * ChunkRows;
 
     public static void DeltaChunkTriangles(Index1D thread, int threads, ChunkTrianglesKernel kernel) =>
         PortableLoop.Run(thread, threads, kernel);
@@ -33,7 +23,7 @@ internal readonly struct ChunkTrianglesKernel(
         int i = item & (ChunkRows - 1);
         int chunk = item / (ChunkRows * shape.KeyHeads);
         int keyHead = (int)((uint)item / ChunkRows) - (chunk * shape.KeyHeads);
-        if (chunk >= chunks.FirstChunk[sequences] || i >= chunks.Rows[chunk])
+        if (chunk >= chunks.FirstChunk[chunks.Sequences] || i >= chunks.Rows[chunk])
             return;
 
         int first = chunks.FirstRow[chunk];
@@ -51,11 +41,11 @@ internal readonly struct ChunkTrianglesKernel(
     {
         int keyWords = shape.KeyHeadDim >> 2;
         int keyStart = (shape.KeyHeads + keyHead) * keyWords;
-        ArrayView<Float4> q = qkv.Row(first + i).SubView(keyHead * keyWords, keyWords);
-        ArrayView<Float4> ki = qkv.Row(first + i).SubView(keyStart, keyWords);
+        ArrayView<Float4> q = inputs.Qkv.Row(first + i).SubView(keyHead * keyWords, keyWords);
+        ArrayView<Float4> ki = inputs.Qkv.Row(first + i).SubView(keyStart, keyWords);
         for (int j = 0; j <= i; j++)
         {
-            ArrayView<Float4> kj = qkv.Row(first + j).SubView(keyStart, keyWords);
+            ArrayView<Float4> kj = inputs.Qkv.Row(first + j).SubView(keyStart, keyWords);
             float kkSum = 0;
             float qkSum = 0;
             for (int c = 0; c < keyWords; c++)
@@ -74,7 +64,7 @@ internal readonly struct ChunkTrianglesKernel(
     {
         int from = firstHead * ChunkRows;
         int to = head * ChunkRows;
-        float rowBeta = beta[first + i, head];
+        float rowBeta = inputs.Beta[first + i, head];
         for (int j = i + 1; j < ChunkRows; j++)
         {
             aRow[to + j] = 0;
@@ -88,13 +78,13 @@ internal readonly struct ChunkTrianglesKernel(
             float decay = XMath.Exp(sum);
             aRow[to + j] = j < i ? rowBeta * decay * aRow[from + j] : 0;
             pRow[to + j] = decay * pRow[from + j];
-            sum += g[first + j, head];
+            sum += inputs.G[first + j, head];
         }
 
-        decayBefore[first + i, head] = XMath.Exp(sum);
+        decays.Before[first + i, head] = XMath.Exp(sum);
         sum = 0;
         for (int j = i + 1; j < chunks.Rows[chunk]; j++)
-            sum += g[first + j, head];
-        decayAfter[first + i, head] = XMath.Exp(sum);
+            sum += inputs.G[first + j, head];
+        decays.After[first + i, head] = XMath.Exp(sum);
     }
 }

@@ -6,20 +6,15 @@ namespace QwenIlgpu.Kernels;
 /// <summary>
 /// S ← e^g S; d = β (v − Sᵀ k); S ← S + k dᵀ; o = Sᵀ q, row after row. An item is a few words of four value columns of one value
 /// head of one sequence, so that whoever reads a piece of the state is the one who writes it.
-/// qkv: [T, Channels]; beta, g: [T, Hv]; state: [slots, Hv · Dv · Dk], rounded to its type after every row; y: [T, Hv · Dv]; float in
-/// words of four, beta and g single.
+/// state: [slots, Hv · Dv · Dk], rounded to its type after every row; y: [T, Hv · Dv] float in words of four.
 /// </summary>
 [Instantiation(typeof(Float4), typeof(F32DeltaState))]
 [Instantiation(typeof(UInt2), typeof(F16DeltaState))]
 internal readonly partial struct RecurrentDeltaRuleKernel<TWord, TState>(
-    Matrix<Float4> qkv,
-    Matrix<float> beta,
-    Matrix<float> g,
+    DeltaRuleWords inputs,
     DeltaShape shape,
     Matrix<TWord> state,
-    ArrayView<int> firstRow,
-    ArrayView<int> positions,
-    ArrayView<int> stateSlot,
+    SlotRows step,
     Matrix<Float4> y,
     int sequences,
     int wordsPerItem) : IPortableKernel
@@ -42,17 +37,17 @@ internal readonly partial struct RecurrentDeltaRuleKernel<TWord, TState>(
         int itemsPerSequence = y.Columns / wordsPerItem;
         int sequence = item / itemsPerSequence;
         int firstWord = (item - (sequence * itemsPerSequence)) * wordsPerItem;
-        int first = firstRow[sequence];
-        int rows = firstRow[sequence + 1] - first;
+        int first = step.FirstRow[sequence];
+        int rows = step.FirstRow[sequence + 1] - first;
         if (rows == 0)
             return;
 
         int keyWords = shape.KeyHeadDim >> 2;
-        ArrayView<TWord> slot = state.Row(stateSlot[sequence]);
+        ArrayView<TWord> slot = state.Row(step.StateSlot[sequence]);
         for (int word = firstWord; word < firstWord + wordsPerItem; word++)
         {
             ArrayView<TWord> columns = slot.SubView(word * 4 * keyWords, 4 * keyWords);    // four columns of Dk keys each
-            if (positions[first] == 0)
+            if (step.Positions[first] == 0)
                 DeltaState.Clear(columns);
             for (int t = 0; t < rows; t++)
                 Step(first + t, word, columns, keyWords);
@@ -60,10 +55,10 @@ internal readonly partial struct RecurrentDeltaRuleKernel<TWord, TState>(
     }
 
     /// <summary>Where a sequence's state is.</summary>
-    public int Slot(int sequence) => stateSlot[sequence];
+    public int Slot(int sequence) => step.StateSlot[sequence];
 
     /// <summary>Whether a row is the first of all of its sequence, before which the state is zero.</summary>
-    public bool Starts(int row) => positions[row] == 0;
+    public bool Starts(int row) => step.Positions[row] == 0;
 
     /// <summary>Four columns of Dk keys each.</summary>
     public ArrayView<TWord> Columns(int slot, int word) => state.Row(slot).SubView(word * shape.KeyHeadDim, shape.KeyHeadDim);
@@ -73,13 +68,13 @@ internal readonly partial struct RecurrentDeltaRuleKernel<TWord, TState>(
     {
         int head = word / (shape.ValueHeadDim >> 2);
         int keyHead = head / shape.Ratio;
-        ArrayView<Float4> values = qkv.Row(row);
+        ArrayView<Float4> values = inputs.Qkv.Row(row);
         ArrayView<Float4> q = values.SubView(keyHead * keyWords, keyWords);
         ArrayView<Float4> k = values.SubView((shape.KeyHeads + keyHead) * keyWords, keyWords);
         Float4 v = values[(2 * shape.KeyHeads * keyWords) + word];
-        float decay = XMath.Exp(g[row, head]);
+        float decay = XMath.Exp(inputs.G[row, head]);
 
-        Float4 d = (v - (DeltaState.Dot<TWord, TState>(columns, k, keyWords) * decay)) * beta[row, head];
+        Float4 d = (v - (DeltaState.Dot<TWord, TState>(columns, k, keyWords) * decay)) * inputs.Beta[row, head];
 
         float o0 = 0;
         float o1 = 0;

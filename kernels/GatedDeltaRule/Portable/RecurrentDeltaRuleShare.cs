@@ -7,7 +7,7 @@ internal readonly unsafe partial struct RecurrentDeltaRuleKernel<TWord, TState> 
 
     /// <summary>The operands whatever the state's type.</summary>
     public RecurrentRows ShareRows =>
-        new(qkv, beta, g, shape, CpuVectors.Pointer(state.Data), (long)state.Stride * sizeof(TWord), typeof(TState) == typeof(F16DeltaState), y);
+        new(inputs, shape, CpuVectors.Pointer(state.Data), (long)state.Stride * sizeof(TWord), typeof(TState) == typeof(F16DeltaState), y);
 
     public void Share(int thread, int threads)
     {
@@ -15,8 +15,8 @@ internal readonly unsafe partial struct RecurrentDeltaRuleKernel<TWord, TState> 
         CpuPart words = rows.Words(thread, threads);
         for (int sequence = 0; sequence < sequences; sequence++)
         {
-            int first = firstRow[sequence];
-            int last = firstRow[sequence + 1];
+            int first = step.FirstRow[sequence];
+            int last = step.FirstRow[sequence + 1];
             if (first == last)
                 continue;
             if (Starts(first))

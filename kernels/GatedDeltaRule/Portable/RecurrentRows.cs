@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// The operands of the recurrent kernels, as the shares of both read them, whatever the state's type. qkv: [T, Channels]; y: [T, Hv · Dv];
-/// beta, g: [T, Hv]; state: [slots, Hv · Dv · Dk] float or f16. Four value columns at a time go through all rows of a tile, whose queries
+/// The operands of the recurrent kernels, as the shares of both read them, whatever the state's type. y: [T, Hv · Dv]; state:
+/// [slots, Hv · Dv · Dk] float or f16. Four value columns at a time go through all rows of a tile, whose queries
 /// and keys lie side by side in the thread's own memory: in qkv they are whole pages apart.
 /// </summary>
 internal readonly unsafe struct RecurrentRows
@@ -26,11 +26,11 @@ internal readonly unsafe struct RecurrentRows
     private readonly bool isF16;
 
     public RecurrentRows(
-        Matrix<Float4> qkv, Matrix<float> beta, Matrix<float> g, DeltaShape shape, void* states, long slotBytes, bool isF16, Matrix<Float4> y)
+        DeltaRuleWords inputs, DeltaShape shape, void* states, long slotBytes, bool isF16, Matrix<Float4> y)
     {
-        (this.shape, this.beta, this.g, this.slotBytes, this.isF16) = (shape, beta, g, slotBytes, isF16);
-        this.qkv = (float*)CpuVectors.Pointer(qkv.Data);
-        qkvStride = qkv.Stride * 4L;
+        (this.shape, beta, g, this.slotBytes, this.isF16) = (shape, inputs.Beta, inputs.G, slotBytes, isF16);
+        qkv = (float*)CpuVectors.Pointer(inputs.Qkv.Data);
+        qkvStride = inputs.Qkv.Stride * 4L;
         this.y = (float*)CpuVectors.Pointer(y.Data);
         yStride = y.Stride * 4L;
         this.states = (byte*)states;

@@ -191,9 +191,7 @@ internal readonly struct DeltaInputsOperands(
     DeltaParameters parameters,
     Matrix<float> ring,
     int ringRows,
-    ArrayView<int> firstRow,
-    ArrayView<int> positions,
-    ArrayView<int> stateSlot)
+    SlotRows rows)
 {
     public readonly Matrix<Float4> Mixed = Float4.Words(DeltaPrefill.Op, "mixed", projections.Mixed);
     public readonly Matrix<float> B = projections.B;
@@ -203,7 +201,7 @@ internal readonly struct DeltaInputsOperands(
     public readonly ArrayView<float> DtBias = parameters.DtBias;
     public readonly Matrix<Float4> Ring = Float4.Words(DeltaPrefill.Op, "ring", ring);
     public readonly int RingRows = ringRows;
-    public readonly ArrayView<int> FirstRow = firstRow;
-    public readonly ArrayView<int> Positions = positions;
-    public readonly ArrayView<int> StateSlot = stateSlot;
+    public readonly ArrayView<int> FirstRow = rows.FirstRow;
+    public readonly ArrayView<int> Positions = rows.Positions;
+    public readonly ArrayView<int> StateSlot = rows.StateSlot;
 }

@@ -17,26 +17,21 @@ internal static class DeltaPrefill
 
     /// <summary>
     /// From the projections (Z is not read) to y before the gated norm: convolution, SiLU, norms and gates; what needs no state; the scan.
-    /// ring: [slots, ring rows · Channels], at least four rows, read and advanced as by <see cref="CausalConv1d"/>; the other operands as
-    /// in <see cref="BindRule"/>. Run the launches in their order; nothing in the scratch outlives them.
+    /// The ring, of at least four rows, is read and advanced as by <see cref="CausalConv1d"/>; the other operands as in
+    /// <see cref="BindRule"/>. Run the launches in their order; nothing in the scratch outlives them.
     /// </summary>
     public static Launch[] Bind(
         KernelLoader loader,
         DeltaShape shape,
         DeltaProjections projections,
         DeltaParameters parameters,
+        DeltaSlots slots,
+        ChunkedRows rows,
         DeltaPrefillScratch scratch,
-        DeltaStates state,
-        Matrix<float> ring,
-        ArrayView<int> firstRow,
-        ArrayView<int> positions,
-        ArrayView<int> stateSlot,
-        ChunkList chunks,
-        Matrix<float> y,
-        ArrayView<int>? snapshotSlot = null) =>
+        Matrix<float> y) =>
     [
-        BindInputs(loader, shape, projections, parameters, scratch, ring, firstRow, positions, stateSlot, chunks),
-        .. BindRule(loader, shape, scratch, state, firstRow, positions, stateSlot, chunks, y, snapshotSlot),
+        BindInputs(loader, shape, projections, parameters, slots.Ring, rows, scratch),
+        .. BindRule(loader, shape, slots.States, rows, scratch, y),
     ];
 
     /// <summary>The first launch of <see cref="Bind"/>, which writes the scratch's Qkv, Beta and G.</summary>
@@ -45,19 +40,16 @@ internal static class DeltaPrefill
         DeltaShape shape,
         DeltaProjections projections,
         DeltaParameters parameters,
-        DeltaPrefillScratch scratch,
         Matrix<float> ring,
-        ArrayView<int> firstRow,
-        ArrayView<int> positions,
-        ArrayView<int> stateSlot,
-        ChunkList chunks)
+        ChunkedRows rows,
+        DeltaPrefillScratch scratch)
     {
         Require.That(Op, Supports(shape), $"heads must all be of 64 or all of 128: {shape}");
-        int rows = projections.Mixed.Rows;
+        int mixedRows = projections.Mixed.Rows;
         Require.Equal(Op, "columns of mixed", projections.Mixed.Columns, $"width of q | k | v of {shape}", shape.Channels);
-        Require.Equal(Op, "rows of b", projections.B.Rows, "rows of mixed", rows);
+        Require.Equal(Op, "rows of b", projections.B.Rows, "rows of mixed", mixedRows);
         Require.Equal(Op, "columns of b", projections.B.Columns, "value heads", shape.ValueHeads);
-        Require.Equal(Op, "rows of a", projections.A.Rows, "rows of mixed", rows);
+        Require.Equal(Op, "rows of a", projections.A.Rows, "rows of mixed", mixedRows);
         Require.Equal(Op, "columns of a", projections.A.Columns, "value heads", shape.ValueHeads);
         Require.Equal(Op, "rows of conv1d", parameters.Conv1d.Rows, "channels", shape.Channels);
         Require.Equal(Op, "columns of conv1d", parameters.Conv1d.Columns, "taps", DeltaParameters.Taps);
@@ -68,69 +60,53 @@ internal static class DeltaPrefill
             Op,
             ringRows >= DeltaParameters.Taps && ring.Columns % shape.Channels == 0,
             $"columns of ring are {ring.Columns}, not a multiple of {shape.Channels} channels for at least {DeltaParameters.Taps} rows");
-        Require.Equal(Op, "length of firstRow", firstRow.Length, "sequences + 1", stateSlot.Length + 1);
-        Require.Equal(Op, "length of positions", positions.Length, "rows of mixed", rows);
-        Require.Equal(Op, "rows of scratch", scratch.Qkv.Rows, "rows of mixed", rows);
-        var operands = new DeltaInputsOperands(projections, parameters, ring, ringRows, firstRow, positions, stateSlot);
+        rows.Rows.Check(Op, "rows of mixed", mixedRows);
+        Require.Equal(Op, "rows of scratch", scratch.Qkv.Rows, "rows of mixed", mixedRows);
+        var operands = new DeltaInputsOperands(projections, parameters, ring, ringRows, rows.Rows);
         return shape.KeyHeadDim == 64 ? Inputs<Dim64>() : Inputs<Dim128>();
 
         Launch Inputs<THeadDim>()
             where THeadDim : struct, IConstant
         {
-            var kernel = new DeltaInputsKernel<THeadDim>(shape, operands, chunks, scratch);
+            var kernel = new DeltaInputsKernel<THeadDim>(shape, operands, rows.Chunks, scratch);
             return loader.Bind(DeltaInputsKernel<THeadDim>.DeltaPrefillInputs, kernel.Config, kernel);
         }
     }
 
     /// <summary>
-    /// The rule on what is in the scratch's Qkv, Beta and G. state: [slots, Hv · Dv · Dk], float or f16; firstRow: [B + 1]; positions: [T],
-    /// consecutive in a sequence; stateSlot: [B]; chunks: built for the same firstRow and positions; snapshotSlot: [capacity], a slot that
-    /// takes the state after that chunk, or −1; y: [T, Hv · Dv]. A sequence whose first position is 0 starts from zeros and its slot is not
-    /// read; one without rows keeps its slot.
+    /// The rule on what is in the scratch's Qkv, Beta and G. state: [slots, Hv · Dv · Dk], float or f16; y: [T, Hv · Dv]. A sequence whose
+    /// first position is 0 starts from zeros and its slot is not read; one without rows keeps its slot.
     /// </summary>
     public static Launch[] BindRule(
-        KernelLoader loader,
-        DeltaShape shape,
-        DeltaPrefillScratch scratch,
-        DeltaStates state,
-        ArrayView<int> firstRow,
-        ArrayView<int> positions,
-        ArrayView<int> stateSlot,
-        ChunkList chunks,
-        Matrix<float> y,
-        ArrayView<int>? snapshotSlot = null)
+        KernelLoader loader, DeltaShape shape, DeltaStates state, ChunkedRows rows, DeltaPrefillScratch scratch, Matrix<float> y)
     {
         Require.That(
             Op,
             shape.KeyHeads > 0 && shape.ValueHeads > 0 && shape.ValueHeads % shape.KeyHeads == 0,
             $"{shape.ValueHeads} value heads are no multiple of {shape.KeyHeads} key heads");
         Require.That(Op, Supports(shape), $"heads must all be of 64 or all of 128: {shape}");
-        int capacity = (int)chunks.Rows.Length;
-        Require.Equal(Op, "rows of scratch", scratch.Qkv.Rows, "length of positions", positions.Length);
+        int capacity = rows.Chunks.Capacity;
+        long length = rows.Rows.Positions.Length;
+        Require.Equal(Op, "rows of scratch", scratch.Qkv.Rows, "length of positions", length);
         Require.Equal(Op, "columns of scratch", 8L * scratch.Qkv.Columns, $"width of q | k | v of {shape}", shape.Channels);
         Require.Equal(
             Op, "words of scratch T", scratch.T.Length,
             "its need of the chunks", (long)capacity * shape.ValueHeads * DeltaPrefillScratch.TriangleWords);
-        Require.Equal(Op, "length of the chunks' rows", chunks.Rows.Length, "of their first rows", chunks.FirstRow.Length);
-        Require.Equal(Op, "length of the chunks' firstChunk", chunks.FirstChunk.Length, "sequences + 1", stateSlot.Length + 1);
+        rows.CheckChunks(Op);
+        rows.Rows.Check(Op, "rows of scratch", scratch.Qkv.Rows);
         Require.Equal(Op, "columns of state", state.Columns, "Hv · Dv · Dk", shape.StateLength);
-        Require.Equal(Op, "length of firstRow", firstRow.Length, "sequences + 1", stateSlot.Length + 1);
-        Require.Equal(Op, "rows of y", y.Rows, "length of positions", positions.Length);
+        Require.Equal(Op, "rows of y", y.Rows, "length of positions", length);
         Require.Equal(Op, "columns of y", y.Columns, "value channels", shape.ValueChannels);
-        if (snapshotSlot is { } slots)
-            Require.Equal(Op, "length of snapshotSlot", slots.Length, "chunks", capacity);
-
-        var rows = new DeltaScanOperands(firstRow, positions, stateSlot, snapshotSlot ?? stateSlot, snapshotSlot is not null, y);
         return shape.KeyHeadDim == 64
-            ? BindRule<Dim64>(loader, shape, scratch, state, chunks, rows)
-            : BindRule<Dim128>(loader, shape, scratch, state, chunks, rows);
+            ? BindRule<Dim64>(loader, shape, state, rows, scratch, y)
+            : BindRule<Dim128>(loader, shape, state, rows, scratch, y);
     }
 
     private static Launch[] BindRule<THeadDim>(
-        KernelLoader loader, DeltaShape shape, DeltaPrefillScratch scratch, DeltaStates state, ChunkList chunks, DeltaScanOperands rows)
+        KernelLoader loader, DeltaShape shape, DeltaStates state, ChunkedRows rows, DeltaPrefillScratch scratch, Matrix<float> y)
         where THeadDim : struct, IConstant
     {
-        var prepare = new ChunkPrepareKernel<THeadDim>(shape, chunks, scratch, (int)rows.StateSlot.Length);
+        var prepare = new ChunkPrepareKernel<THeadDim>(shape, rows.Chunks, scratch, rows.Rows.Sequences);
         return
         [
             loader.Bind(ChunkPrepareKernel<THeadDim>.DeltaPrefillPrepare, prepare.Config, prepare),
@@ -143,7 +119,8 @@ internal static class DeltaPrefill
             where TPair : unmanaged
             where TState : struct, IDeltaStatePair<TPair>
         {
-            var kernel = new TensorCoreChunkScanKernel<THeadDim, TPair, TState>(shape, rows, chunks, scratch, pairs);
+            var kernel = new TensorCoreChunkScanKernel<THeadDim, TPair, TState>(
+                shape, new DeltaScanOperands(rows, y), rows.Chunks, scratch, pairs);
             return loader.Bind(TensorCoreChunkScanKernel<THeadDim, TPair, TState>.DeltaPrefillScan, kernel.Config, kernel);
         }
     }

@@ -348,20 +348,14 @@ internal readonly struct TensorCoreChunkScanKernel<THeadDim, TPair, TState>(
 }
 
 /// <summary>
-/// Where a scan's sequences lie and what it writes. SnapshotSlot: per chunk a slot or −1; without snapshots any view. Y: [T, Hv · Dv].
+/// Where a scan's sequences lie and what it writes. Snapshots: whether SnapshotSlot, per chunk a slot or −1, is read. Y: [T, Hv · Dv].
 /// </summary>
-internal readonly struct DeltaScanOperands(
-    ArrayView<int> firstRow,
-    ArrayView<int> positions,
-    ArrayView<int> stateSlot,
-    ArrayView<int> snapshotSlot,
-    bool snapshots,
-    Matrix<float> y)
+internal readonly struct DeltaScanOperands(ChunkedRows rows, Matrix<float> y)
 {
-    public readonly ArrayView<int> FirstRow = firstRow;
-    public readonly ArrayView<int> Positions = positions;
-    public readonly ArrayView<int> StateSlot = stateSlot;
-    public readonly ArrayView<int> SnapshotSlot = snapshotSlot;
-    public readonly int Snapshots = snapshots ? 1 : 0;
+    public readonly ArrayView<int> FirstRow = rows.FirstRow;
+    public readonly ArrayView<int> Positions = rows.Positions;
+    public readonly ArrayView<int> StateSlot = rows.StateSlot;
+    public readonly ArrayView<int> SnapshotSlot = rows.SnapshotSlot;
+    public readonly int Snapshots = rows.SnapshotSlot.Length > 0 ? 1 : 0;
     public readonly Matrix<float> Y = y;
 }

@@ -29,9 +29,8 @@ internal static class DeltaStep
     public static int GroupThreads(DeltaShape shape) => shape.ValueHeadDim / 2 * (shape.KeyHeadDim / KeyWords.Keys);
 
     /// <summary>
-    /// state: [slots, Hv · Dv · Dk]; ring: [slots, ring rows · Channels], the row of position p at index p % ring rows, at least
-    /// 3 + the rows of any sequence, of which there are at most <see cref="MaxRows"/>; firstRow: [B + 1]; positions: [T], consecutive
-    /// in a sequence; stateSlot: [B]; y: [T, Hv · Dv]. A sequence whose first position is 0 starts from zeros and its slot is not read.
+    /// The slots' ring has at least 3 + the rows of any sequence, of which there are at most <see cref="MaxRows"/>; y: [T, Hv · Dv]. A
+    /// sequence whose first position is 0 starts from zeros and its slot is not read.
     /// </summary>
     /// <remarks>
     /// Without a stash the rows are final and the state after them is stored. With one, the rows that
@@ -43,67 +42,43 @@ internal static class DeltaStep
         DeltaShape shape,
         DeltaProjections projections,
         DeltaParameters parameters,
-        DeltaStates state,
-        Matrix<float> ring,
-        ArrayView<int> firstRow,
-        ArrayView<int> positions,
-        ArrayView<int> stateSlot,
+        DeltaSlots slots,
+        SlotRows rows,
         Matrix<float> y,
         DeltaStash? stash = null)
     {
-        return state.F32 is null
-            ? Bind<UInt2, F16StepState>(
-                loader, shape, projections, parameters, state.F16Words(Op), ring, firstRow, positions, stateSlot, y, stash)
-            : Bind<Float4, F32StepState>(
-                loader, shape, projections, parameters, state.F32Words(Op), ring, firstRow, positions, stateSlot, y, stash);
-    }
-
-    // With the state in words of four keys.
-    private static Launch Bind<TWord, TState>(
-        KernelLoader loader,
-        DeltaShape shape,
-        DeltaProjections projections,
-        DeltaParameters parameters,
-        Matrix<TWord> state,
-        Matrix<float> ring,
-        ArrayView<int> firstRow,
-        ArrayView<int> positions,
-        ArrayView<int> stateSlot,
-        Matrix<float> y,
-        DeltaStash? stash)
-        where TWord : unmanaged
-        where TState : struct, IDeltaStepState<TWord>
-    {
-        Check(shape, projections, parameters, firstRow, positions, stateSlot, y);
-        Require.Equal(Op, "columns of state", 4L * state.Columns, "Hv · Dv · Dk", shape.StateLength);
+        Check(shape, projections, parameters, rows, y);
+        (DeltaStates states, Matrix<float> ring) = slots;
+        Require.Equal(Op, "columns of state", states.Columns, "Hv · Dv · Dk", shape.StateLength);
         int ringRows = ring.Columns / shape.Channels;
         Require.That(
             Op,
             ringRows >= RingRows(1) && ring.Columns % shape.Channels == 0,
             $"columns of ring are {ring.Columns}, not a multiple of {shape.Channels} channels for at least {RingRows(1)} rows");
-        Require.Equal(Op, "rows of ring", ring.Rows, "slots of state", state.Rows);
-        var operands = new DeltaStepOperands(projections, parameters, firstRow, positions, stateSlot, y);
-        var drafts = new DeltaStepDrafts(operands.Y, stateSlot, kept: false, ringRows);
+        Require.Equal(Op, "rows of ring", ring.Rows, "slots of state", states.Slots);
+        var operands = new DeltaStepOperands(projections, parameters, rows, y);
+        var drafts = new DeltaStepDrafts(operands.Y, rows.StateSlot, kept: false, ringRows);
         if (stash is { } kept)
         {
             Require.Equal(Op, "columns of stash", kept.Rows.Columns, "its need of the shape", DeltaStash.Columns(shape));
-            Require.Equal(Op, "rows of stash", kept.Rows.Rows, "slots of state", state.Rows);
-            Require.Equal(Op, "length of accepted", kept.Accepted.Length, "slots of state", state.Rows);
+            Require.Equal(Op, "rows of stash", kept.Rows.Rows, "slots of state", states.Slots);
+            Require.Equal(Op, "length of accepted", kept.Accepted.Length, "slots of state", states.Slots);
             drafts = new DeltaStepDrafts(Float4.Words(Op, "stash", kept.Rows), kept.Accepted, kept: true, ringRows);
         }
 
-        var kernel = new DeltaStepKernel<TWord, TState>(operands, shape, state, ring, drafts);
-        return loader.Bind(DeltaStepKernel<TWord, TState>.DeltaStepRows, kernel.Config, kernel);
+        return states.F32 is null ? Step<UInt2, F16StepState>(states.F16Words(Op)) : Step<Float4, F32DeltaState>(states.F32Words(Op));
+
+        Launch Step<TWord, TState>(Matrix<TWord> words)
+            where TWord : unmanaged
+            where TState : struct, IDeltaStateFormat<TWord>
+        {
+            var kernel = new DeltaStepKernel<TWord, TState>(operands, shape, words, ring, drafts);
+            return loader.Bind(DeltaStepKernel<TWord, TState>.DeltaStepRows, kernel.Config, kernel);
+        }
     }
 
     private static void Check(
-        DeltaShape shape,
-        DeltaProjections projections,
-        DeltaParameters parameters,
-        ArrayView<int> firstRow,
-        ArrayView<int> positions,
-        ArrayView<int> stateSlot,
-        Matrix<float> y)
+        DeltaShape shape, DeltaProjections projections, DeltaParameters parameters, SlotRows step, Matrix<float> y)
     {
         Require.That(
             Op,
@@ -130,8 +105,7 @@ internal static class DeltaStep
             Op,
             ((IContiguousArrayView)parameters.Norm).IndexInBytes % 16 == 0,
             $"norm starts at byte {((IContiguousArrayView)parameters.Norm).IndexInBytes}, not at a word of four floats");
-        Require.Equal(Op, "length of firstRow", firstRow.Length, "sequences + 1", stateSlot.Length + 1);
-        Require.Equal(Op, "length of positions", positions.Length, "rows of mixed", rows);
+        step.Check(Op, "rows of mixed", rows);
         Require.Equal(Op, "rows of y", y.Rows, "rows of mixed", rows);
         Require.Equal(Op, "columns of y", y.Columns, "value channels", shape.ValueChannels);
     }

@@ -14,12 +14,12 @@ namespace QwenIlgpu.Kernels;
 /// them writes their rows into the ring, where a row never takes the place of one that another group still reads.
 /// </remarks>
 [LaunchBounds(256, MinGroups = 1)]
-[Instantiation(typeof(Float4), typeof(F32StepState))]
+[Instantiation(typeof(Float4), typeof(F32DeltaState))]
 [Instantiation(typeof(UInt2), typeof(F16StepState))]
 internal readonly struct DeltaStepKernel<TWord, TState>(
     DeltaStepOperands rows, DeltaShape shape, Matrix<TWord> state, Matrix<float> ring, DeltaStepDrafts drafts) : IGroupKernel
     where TWord : unmanaged
-    where TState : struct, IDeltaStepState<TWord>
+    where TState : struct, IDeltaStateFormat<TWord>
 {
     private const int MaxRows = DeltaStep.MaxRows;
     private const int MaxHeadWords = DeltaStep.MaxHeadDim / 4;
@@ -61,8 +61,8 @@ internal readonly struct DeltaStepKernel<TWord, TState>(
         int part = Group.IdxX % Parts;
         int column = Group.IdxX / Parts * 2;
         ArrayView<TWord> columns = state.Row(slot).SubView(head * shape.ValueHeadDim * keyWords, shape.ValueHeadDim * keyWords);
-        KeyWords left = KeyWords.Fetch<TWord, TState>(columns, (column * keyWords) + part, Parts);
-        KeyWords right = KeyWords.Fetch<TWord, TState>(columns, ((column + 1) * keyWords) + part, Parts);
+        FetchedKeys<TWord> fetchedLeft = FetchedKeys<TWord>.Of(columns, (column * keyWords) + part, Parts);
+        FetchedKeys<TWord> fetchedRight = FetchedKeys<TWord>.Of(columns, ((column + 1) * keyWords) + part, Parts);
 
         ArrayView<Float4> stash = Stash(slot, head);
         for (int i = Group.IdxX; i < replays * StashWords; i += Group.DimX)
@@ -79,8 +79,8 @@ internal readonly struct DeltaStepKernel<TWord, TState>(
         Normalise(convolved, stash, count);
         Group.Barrier();
 
-        left = KeyWords.Widen<TWord, TState>(left);
-        right = KeyWords.Widen<TWord, TState>(right);
+        KeyWords left = KeyWords.Of<TWord, TState>(fetchedLeft);
+        KeyWords right = KeyWords.Of<TWord, TState>(fetchedRight);
         if (position == 0)
         {
             left = default;

@@ -3,13 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>What <see cref="DeltaStep"/> reads and writes row by row, as its kernel takes it.</summary>
-internal readonly struct DeltaStepOperands(
-    DeltaProjections projections,
-    DeltaParameters parameters,
-    ArrayView<int> firstRow,
-    ArrayView<int> positions,
-    ArrayView<int> stateSlot,
-    Matrix<float> y)
+internal readonly struct DeltaStepOperands(DeltaProjections projections, DeltaParameters parameters, SlotRows rows, Matrix<float> y)
 {
     public readonly Matrix<float> Mixed = projections.Mixed;
     public readonly Matrix<Float4> Z = Float4.Words(DeltaStep.Op, "z", projections.Z);
@@ -19,9 +13,9 @@ internal readonly struct DeltaStepOperands(
     public readonly ArrayView<float> ALog = parameters.ALog;
     public readonly ArrayView<float> DtBias = parameters.DtBias;
     public readonly ArrayView<Float4> Norm = parameters.Norm.Cast<Float4>();
-    public readonly ArrayView<int> FirstRow = firstRow;
-    public readonly ArrayView<int> Positions = positions;
-    public readonly ArrayView<int> StateSlot = stateSlot;
+    public readonly ArrayView<int> FirstRow = rows.FirstRow;
+    public readonly ArrayView<int> Positions = rows.Positions;
+    public readonly ArrayView<int> StateSlot = rows.StateSlot;
     public readonly Matrix<Float4> Y = Float4.Words(DeltaStep.Op, "y", y);
     public readonly float Eps = parameters.Eps;
 }

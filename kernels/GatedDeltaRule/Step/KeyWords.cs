@@ -35,36 +35,20 @@ internal struct KeyWords
         W7 = words[first + (7 * step)],
     };
 
-    /// <summary>Words of a stored column, still in their storage type, so that nothing waits for them yet.</summary>
+    /// <summary>Words of a stored column.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static KeyWords Fetch<TWord, TState>(ArrayView<TWord> column, int first, int step)
+    public static KeyWords Of<TWord, TState>(FetchedKeys<TWord> fetched)
         where TWord : unmanaged
-        where TState : struct, IDeltaStepState<TWord> => new()
+        where TState : struct, IDeltaStateFormat<TWord> => new()
     {
-        W0 = TState.Fetch(column[first]),
-        W1 = TState.Fetch(column[first + step]),
-        W2 = TState.Fetch(column[first + (2 * step)]),
-        W3 = TState.Fetch(column[first + (3 * step)]),
-        W4 = TState.Fetch(column[first + (4 * step)]),
-        W5 = TState.Fetch(column[first + (5 * step)]),
-        W6 = TState.Fetch(column[first + (6 * step)]),
-        W7 = TState.Fetch(column[first + (7 * step)]),
-    };
-
-    /// <summary>What was fetched, as floats.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static KeyWords Widen<TWord, TState>(KeyWords fetched)
-        where TWord : unmanaged
-        where TState : struct, IDeltaStepState<TWord> => new()
-    {
-        W0 = TState.Widen(fetched.W0),
-        W1 = TState.Widen(fetched.W1),
-        W2 = TState.Widen(fetched.W2),
-        W3 = TState.Widen(fetched.W3),
-        W4 = TState.Widen(fetched.W4),
-        W5 = TState.Widen(fetched.W5),
-        W6 = TState.Widen(fetched.W6),
-        W7 = TState.Widen(fetched.W7),
+        W0 = TState.Load(fetched.W0),
+        W1 = TState.Load(fetched.W1),
+        W2 = TState.Load(fetched.W2),
+        W3 = TState.Load(fetched.W3),
+        W4 = TState.Load(fetched.W4),
+        W5 = TState.Load(fetched.W5),
+        W6 = TState.Load(fetched.W6),
+        W7 = TState.Load(fetched.W7),
     };
 
     /// <summary>Σ s · k over the lane's keys.</summary>
@@ -100,7 +84,7 @@ internal struct KeyWords
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static KeyWords Round<TWord, TState>(KeyWords s)
         where TWord : unmanaged
-        where TState : struct, IDeltaStepState<TWord> => new()
+        where TState : struct, IDeltaStateFormat<TWord> => new()
     {
         W0 = Round<TWord, TState>(s.W0),
         W1 = Round<TWord, TState>(s.W1),
@@ -115,7 +99,7 @@ internal struct KeyWords
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store<TWord, TState>(ArrayView<TWord> column, int first, int step)
         where TWord : unmanaged
-        where TState : struct, IDeltaStepState<TWord>
+        where TState : struct, IDeltaStateFormat<TWord>
     {
         column[first] = TState.Store(W0);
         column[first + step] = TState.Store(W1);
@@ -141,5 +125,32 @@ internal struct KeyWords
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Float4 Round<TWord, TState>(Float4 value)
         where TWord : unmanaged
-        where TState : struct, IDeltaStepState<TWord> => TState.Widen(TState.Fetch(TState.Store(value)));
+        where TState : struct, IDeltaStateFormat<TWord> => TState.Load(TState.Store(value));
+}
+
+/// <summary>The words that become a lane's keys, still as they are stored, so that nothing waits for them yet.</summary>
+internal struct FetchedKeys<TWord>
+    where TWord : unmanaged
+{
+    public TWord W0;
+    public TWord W1;
+    public TWord W2;
+    public TWord W3;
+    public TWord W4;
+    public TWord W5;
+    public TWord W6;
+    public TWord W7;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FetchedKeys<TWord> Of(ArrayView<TWord> column, int first, int step) => new()
+    {
+        W0 = column[first],
+        W1 = column[first + step],
+        W2 = column[first + (2 * step)],
+        W3 = column[first + (3 * step)],
+        W4 = column[first + (4 * step)],
+        W5 = column[first + (5 * step)],
+        W6 = column[first + (6 * step)],
+        W7 = column[first + (7 * step)],
+    };
 }

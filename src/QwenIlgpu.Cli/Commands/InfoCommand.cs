@@ -145,7 +145,7 @@ internal static class InfoCommand
             weights[kind.Key] = kind.Sum(m => m.Bytes);
         weights["rest"] = checkpoint.WeightBytes - modules.Sum(m => m.Bytes);
         weights["total"] = checkpoint.WeightBytes;
-        int elementBytes = pageType == PageType.F32 ? sizeof(float) : sizeof(ushort);
+        int elementBytes = pageType.ElementBytes();
         return new JsonObject
         {
             ["weight_bytes_on_disk"] = weights,

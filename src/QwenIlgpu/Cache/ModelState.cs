@@ -21,22 +21,19 @@ internal sealed class ModelState
         tableRowCopied = memory.NewEvent();
         PageTable = new Matrix<int>(
             memory.AllocateZeroed<int>((long)capacity.Slots * capacity.PagesPerSequence), capacity.Slots, capacity.PagesPerSequence);
-        long pageElements = (long)capacity.Pages * config.NumKeyValueHeads * KvCache.PageTokens * config.HeadDim;
         int stateElements = config.LinearNumValueHeads * config.LinearValueHeadDim * config.LinearKeyHeadDim;
         int ringElements = capacity.RingRows * config.LinearConvChannels;
         var pages = new LayerPages?[config.NumHiddenLayers];
-        var states = new DeltaLayerState?[config.NumHiddenLayers];
+        var states = new DeltaSlots?[config.NumHiddenLayers];
         for (int layer = 0; layer < config.NumHiddenLayers; layer++)
         {
             if (config.LayerTypes[layer] == LayerType.FullAttention)
             {
-                pages[layer] = capacity.PageType == PageType.F32
-                    ? new LayerPages(Pages(memory.AllocateZeroed<float>(pageElements), memory.AllocateZeroed<float>(pageElements)), null)
-                    : new LayerPages(null, Pages(memory.AllocateZeroed<ushort>(pageElements), memory.AllocateZeroed<ushort>(pageElements)));
+                pages[layer] = capacity.PageType.Allocate(memory, capacity.Pages, config.NumKeyValueHeads, config.HeadDim);
             }
             else
             {
-                states[layer] = new DeltaLayerState(
+                states[layer] = new DeltaSlots(
                     States(),
                     new Matrix<float>(memory.AllocateZeroed<float>((long)capacity.Slots * ringElements), capacity.Slots, ringElements));
             }
@@ -50,9 +47,6 @@ internal sealed class ModelState
         Matrix<T> Slots<T>()
             where T : unmanaged =>
             new(memory.AllocateZeroed<T>((long)capacity.Slots * stateElements), capacity.Slots, stateElements);
-
-        KvPages<T> Pages<T>(ArrayView<T> keys, ArrayView<T> values)
-            where T : unmanaged => new(keys, values, capacity.Pages, config.NumKeyValueHeads, config.HeadDim);
     }
 
     public EngineCapacity Capacity { get; }
@@ -64,7 +58,7 @@ internal sealed class ModelState
     public IReadOnlyList<LayerPages?> AttentionLayers { get; }
 
     /// <summary>By layer index; null for attention layers.</summary>
-    public IReadOnlyList<DeltaLayerState?> DeltaLayers { get; }
+    public IReadOnlyList<DeltaSlots?> DeltaLayers { get; }
 
     /// <summary>Queues the writing of a sequence's pages into its row of the table, in order of its 64-token blocks.</summary>
     public void SetPages(int slot, ReadOnlySpan<int> pages)
@@ -80,9 +74,3 @@ internal sealed class ModelState
         tableRowCopied.Record(device.Stream);
     }
 }
-
-/// <summary>Pages of one attention layer, in the one element type they have.</summary>
-internal sealed record LayerPages(KvPages<float>? F32, KvPages<ushort>? Bf16);
-
-/// <summary>State of one delta layer: [slots, Hv·Dv·Dk] and conv tail [slots, ring rows·C], the row of position p at p % ring rows.</summary>
-internal sealed record DeltaLayerState(DeltaStates State, Matrix<float> ConvTail);

@@ -60,15 +60,15 @@ public sealed record EngineOptions
         Require(
             ContextTokens >= 0 && ContextTokens <= config.MaxPositionEmbeddings, nameof(ContextTokens), ContextTokens,
             $"from 1 to the model's {config.MaxPositionEmbeddings}, or 0 for the default");
-        Require(Enum.IsDefined(PageType), nameof(PageType), PageType, "Bf16 or F32");
-        Require(Enum.IsDefined(DeltaStateType), nameof(DeltaStateType), DeltaStateType, "F32 or F16");
+        Require(Enum.IsDefined(PageType), nameof(PageType), PageType, string.Join(" or ", Enum.GetNames<PageType>()));
+        Require(Enum.IsDefined(DeltaStateType), nameof(DeltaStateType), DeltaStateType, string.Join(" or ", Enum.GetNames<DeltaStateType>()));
         int context = ContextTokens == 0 ? Math.Min(config.MaxPositionEmbeddings, 32_768) : ContextTokens;
         Require(CacheTokens == 0 || CacheTokens >= context, nameof(CacheTokens), CacheTokens, $"at least ContextTokens ({context}), or 0 for the default");
         long pagesPerSequence = EngineCapacity.PagesOf(context);
         long pages = EngineCapacity.PagesOf(CacheTokens);
         if (CacheTokens == 0)
         {
-            long pageBytes = PageTokens * Math.Max(1, config.KvBytesPerToken(PageType == PageType.F32 ? sizeof(float) : sizeof(ushort)));
+            long pageBytes = PageTokens * Math.Max(1, config.KvBytesPerToken(PageType.ElementBytes()));
             pages = Math.Min(MaxSequences * pagesPerSequence, Math.Max(pagesPerSequence, cacheBudgetBytes / pageBytes));
         }
 

@@ -203,14 +203,11 @@ internal sealed class StepRunner : IDisposable
 
     /// <summary>Records and plans a step of a model; nothing is bound.</summary>
     public static (OpGraph Graph, RecordedStep Recorded) Record(
-        QwenModel model, StepInputs inputs, SamplingState sampling, ModelState state, StepShape shape, StepRunnerOptions options,
+        QwenModel model, StepInputs inputs, SamplingState sampling, ModelState state, StepShape shape, RecordOptions options,
         ArrayView<int> tickets)
     {
         var graph = new OpGraph(shape.ToString());
-        TensorRole residualRole = options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation;
-        var ops = new Ops(
-            graph, model.Device.Loader, inputs, shape, sampling, tickets, residualRole, options.ScoreBlockRows, options.Tile,
-            options.DeltaForm);
+        var ops = new Ops(graph, model.Device.Loader, shape, inputs, state, sampling, tickets, options);
         RecordedStep recorded = QwenGraph.Record(model.Weights, ops, state);
         graph.Plan();
         return (graph, recorded);
@@ -263,14 +260,15 @@ internal sealed class StepRunner : IDisposable
 /// <summary>A step's graph, what it records, where its inputs lie, and what runs it.</summary>
 internal sealed record BoundStep(OpGraph Graph, RecordedStep Recorded, StepFields Fields, IGraphRunner Runner);
 
-/// <summary>How a runner runs its graphs.</summary>
+/// <summary>How a runner records and runs its graphs.</summary>
 /// <param name="Checked">Poison the arena and look for non-finite values after every node.</param>
-/// <param name="KeepsResiduals">Keep the residual stream of every layer readable after a run.</param>
+/// <param name="KeepsResiduals">See <see cref="RecordOptions"/>.</param>
 /// <param name="Graphs">Replay a step as one launch: on CUDA each decode shape, captured; on the CPU every shape.</param>
 /// <param name="StepsInFlight">Steps queued before the host waits for the oldest one's tokens, 1 or 2; 0: 2 on a GPU, 1 elsewhere.</param>
-/// <param name="ScoreBlockRows">Rows whose logits are there at a time where rows are scored; 0: <see cref="Ops.MostLogitRows"/>.</param>
-/// <param name="Tile">Of every prefill matmul whose format has it, whatever tables say; null leaves it to them.</param>
-/// <param name="DeltaForm">Of the delta rule in prefill by portable kernels.</param>
+/// <param name="ScoreBlockRows">See <see cref="RecordOptions"/>.</param>
+/// <param name="Tile">See <see cref="RecordOptions"/>.</param>
+/// <param name="DeltaForm">See <see cref="RecordOptions"/>.</param>
 internal sealed record StepRunnerOptions(
     bool Checked = false, bool KeepsResiduals = false, bool Graphs = true, int StepsInFlight = 0, int ScoreBlockRows = 0,
-    PrefillTile? Tile = null, DeltaPrefillForm DeltaForm = DeltaPrefillForm.Fastest);
+    PrefillTile? Tile = null, DeltaPrefillForm DeltaForm = DeltaPrefillForm.Fastest)
+    : RecordOptions(KeepsResiduals, ScoreBlockRows, Tile, DeltaForm);

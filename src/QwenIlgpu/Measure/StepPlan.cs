@@ -30,7 +30,7 @@ internal static class StepPlan
             var inputs = new StepInputs(model.Device, memory, StepInputs.CountFor(shape));
             var sampling = new SamplingState(
                 model.Device, memory, model.SamplingVocabulary, capacity.Slots, Math.Max(shape.LogitRows, 1), shape.ScoredRows);
-            OpGraph graph = StepRunner.Record(model, inputs, sampling, state, shape, new StepRunnerOptions(), tickets: default).Graph;
+            OpGraph graph = StepRunner.Record(model, inputs, sampling, state, shape, new RecordOptions(), tickets: default).Graph;
             model.Device.Synchronize();
             return graph;
         }

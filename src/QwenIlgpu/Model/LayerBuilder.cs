@@ -33,9 +33,10 @@ internal sealed class LayerBuilder(QwenConfig config, IWeightSource source)
         Projection(scope, "k_proj", config.KeyValueWidth, config.HiddenSize),
         Projection(scope, "v_proj", config.KeyValueWidth, config.HiddenSize),
         Projection(scope, "o_proj", config.HiddenSize, config.QueryWidth),
-        source.Vector($"{scope}.q_norm.weight", VectorUse.ZeroCentredNorm, config.HeadDim),
-        source.Vector($"{scope}.k_norm.weight", VectorUse.ZeroCentredNorm, config.HeadDim),
-        new AttentionShape(config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim, config.RotaryDim), rotary, eps);
+        new QkNormWeights(
+            source.Vector($"{scope}.q_norm.weight", VectorUse.ZeroCentredNorm, config.HeadDim),
+            source.Vector($"{scope}.k_norm.weight", VectorUse.ZeroCentredNorm, config.HeadDim), rotary, eps),
+        new AttentionShape(config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim));
 
     private GatedDeltaNet DeltaNet(LayerScope scope) => new(
         Projection(scope, "in_proj_qkv", config.LinearConvChannels, config.HiddenSize),

@@ -21,8 +21,7 @@ internal interface IMixer
 /// output times σ(gate) goes through o_proj.
 /// </summary>
 internal sealed record GatedAttention(
-    LinearWeight QProj, LinearWeight KProj, LinearWeight VProj, LinearWeight OProj,
-    ArrayView<float> QNorm, ArrayView<float> KNorm, AttentionShape Heads, RotaryView Rotary, float Eps) : IMixer
+    LinearWeight QProj, LinearWeight KProj, LinearWeight VProj, LinearWeight OProj, QkNormWeights Norms, AttentionShape Heads) : IMixer
 {
     public const string ModuleName = "self_attn";
 
@@ -35,8 +34,8 @@ internal sealed record GatedAttention(
         LayerPages pages = state.AttentionLayers[layer]!;
         Tensor[] qkv = ops.Linears(x, QProj, KProj, VProj);
         (Tensor q, Tensor k, Tensor v) = (qkv[0], qkv[1], qkv[2]);          // [T, H·2·Hd], [T, Hkv·Hd] twice
-        ops.QkNormRotaryAppend(q, k, v, pages, state, Heads, QNorm, KNorm, Rotary, Eps);
-        return ops.AddLinear(hidden, ops.GatedAttention(q, pages, state, Heads), OProj);
+        ops.QkNormRotaryAppend(q, k, v, pages, Heads, Norms);
+        return ops.AddLinear(hidden, ops.GatedAttention(q, pages, Heads), OProj);
     }
 }
 
@@ -77,5 +76,5 @@ internal sealed record FeedForward(LinearWeight GateProj, LinearWeight UpProj, L
         ops.AddLinear(hidden, ops.GateUp(x, GateProj, UpProj), DownProj);
 }
 
-/// <summary>Head counts and sizes of a gated attention layer: H, Hkv, Hd, and the leading dimensions that rotary turns.</summary>
-internal readonly record struct AttentionShape(int Heads, int KvHeads, int HeadDim, int RotaryDim);
+/// <summary>Head counts and size of a gated attention layer: H, Hkv, Hd.</summary>
+internal readonly record struct AttentionShape(int Heads, int KvHeads, int HeadDim);

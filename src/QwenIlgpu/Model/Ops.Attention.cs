@@ -1,4 +1,3 @@
-using ILGPU;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
@@ -11,80 +10,54 @@ internal sealed partial class Ops
     /// of q and k, k and v into the layer's pages. One launch on a GPU, which leaves k as it was.
     /// </summary>
     public void QkNormRotaryAppend(
-        Tensor q, Tensor k, Tensor v, LayerPages pages, ModelState state, AttentionShape heads,
-        ArrayView<float> qNorm, ArrayView<float> kNorm, RotaryView rotary, float eps)
+        Tensor q, Tensor k, Tensor v, LayerPages pages, AttentionShape heads, QkNormWeights norms)
     {
         if (!loader.RunsWarpKernels || !Kernels.QkNormRotaryAppend.Supports(heads.HeadDim))
         {
-            QkNormRotary(q, k, heads, qNorm, kNorm, rotary, eps);
-            KvAppend(k, v, pages, state);
+            QkNormRotary(q, k, heads, norms);
+            KvAppend(k, v, pages);
             return;
         }
 
         Add("qk_norm_rotary_append", [q, k, v], [q], k.SizeBytes, () =>
-        {
-            ArrayView<int> slots = inputs.Device(fields.RowSlot);
-            ArrayView<int> positions = inputs.Device(fields.Positions);
-            return pages.F32 is { } f32
-                ? Kernels.QkNormRotaryAppend.Bind<float, F32Format>(
-                    loader, q.View, k.View, v.View, heads.Heads, qNorm, kNorm, rotary, heads.RotaryDim, eps, f32, slots, positions, state.PageTable)
-                : Kernels.QkNormRotaryAppend.Bind<ushort, Bf16Format>(
-                    loader, q.View, k.View, v.View, heads.Heads, qNorm, kNorm, rotary, heads.RotaryDim, eps, pages.Bf16!.Value, slots, positions,
-                    state.PageTable);
-        });
+            pages.BindQkNormRotaryAppend(loader, q.View, k.View, v.View, heads.Heads, norms, pagedRows));
     }
 
     /// <summary>q/k norm and partial rotary in place on q [T, H·2·Hd] (query and gate interleaved per head) and k [T, Hkv·Hd].</summary>
-    private void QkNormRotary(Tensor q, Tensor k, AttentionShape heads, ArrayView<float> qNorm, ArrayView<float> kNorm, RotaryView rotary, float eps) =>
+    private void QkNormRotary(Tensor q, Tensor k, AttentionShape heads, QkNormWeights norms) =>
         Add("qk_norm_rotary", [q, k], [q, k], 0, () => Kernels.QkNormRotary.Bind(
-            loader, q.View, k.View, heads.Heads, heads.KvHeads, heads.HeadDim, qNorm, kNorm, inputs.Device(fields.Positions), rotary, heads.RotaryDim, eps));
+            loader, q.View, k.View, heads.Heads, heads.KvHeads, heads.HeadDim, norms, pagedRows.Positions));
 
     /// <summary>Writes k and v [T, Hkv·Hd] into the layer's pages.</summary>
-    private void KvAppend(Tensor k, Tensor v, LayerPages pages, ModelState state) =>
-        Add("kv_append", [k, v], [], k.SizeBytes, () =>
-        {
-            ArrayView<int> slots = inputs.Device(fields.RowSlot);
-            ArrayView<int> positions = inputs.Device(fields.Positions);
-            return pages.F32 is { } f32
-                ? Kernels.KvAppend.Bind<float, F32Format>(loader, k.View, v.View, f32, slots, positions, state.PageTable)
-                : Kernels.KvAppend.Bind<ushort, Bf16Format>(loader, k.View, v.View, pages.Bf16!.Value, slots, positions, state.PageTable);
-        });
+    private void KvAppend(Tensor k, Tensor v, LayerPages pages) =>
+        Add("kv_append", [k, v], [], k.SizeBytes, () => pages.BindAppend(loader, k.View, v.View, pagedRows));
 
     /// <summary>Causal attention over the pages, times the sigmoid of the gate inside q: [T, H·Hd].</summary>
-    public Tensor GatedAttention(Tensor q, LayerPages pages, ModelState state, AttentionShape heads)
+    public Tensor GatedAttention(Tensor q, LayerPages pages, AttentionShape heads)
     {
         Tensor y = graph.NewTensor("attention", q.Rows, heads.Heads * heads.HeadDim);
-        long cacheBytes = 2L * Shape.Sequences * heads.KvHeads * heads.HeadDim * (pages.F32 is null ? sizeof(ushort) : sizeof(float));
-        if (fusesDecode && pages.Bf16 is { } bf16 && DecodeAttention.Supports<Bf16Format>(heads.Heads, heads.KvHeads, heads.HeadDim))
+        long cacheBytes = 2L * Shape.Sequences * heads.KvHeads * heads.HeadDim * pages.ElementBytes;
+        if (fusesDecode && pages.Bf16 is { } bf16 && DecodeAttention.Supports(heads.Heads, heads.KvHeads, heads.HeadDim))
         {
-            (int splitRows, int splitColumns) = DecodeAttention.ScratchShape(q.Rows, heads.Heads, heads.HeadDim, state.PageTable.Columns);
+            (int splitRows, int splitColumns) = DecodeAttention.ScratchShape(q.Rows, heads.Heads, heads.HeadDim, pagedRows.PageTable.Columns);
             Tensor splits = graph.NewTensor("splits", splitRows, splitColumns, TensorRole.Scratch);
             Add("decode_attention", [q], [splits, y], 0, () => DecodeAttention.Bind(
-                loader, q.View, bf16, inputs.Device(fields.RowSlot), inputs.Device(fields.Positions), state.PageTable, heads.Heads,
-                heads.HeadDim, splits.View, tickets.SubView(0, DecodeAttention.Tickets(q.Rows, heads.KvHeads)), y.View), cacheBytes);
+                loader, q.View, bf16, pagedRows, heads.Heads, splits.View,
+                tickets.SubView(0, DecodeAttention.Tickets(q.Rows, heads.KvHeads)), y.View), cacheBytes);
             return y;
         }
 
         if (fusesPrefill && pages.Bf16 is { } prefilled && PrefillAttention.Supports(heads.Heads, heads.KvHeads, heads.HeadDim))
         {
             Add("prefill_attention", [q], [y], 0, () => PrefillAttention.Bind(
-                loader, q.View, prefilled, inputs.Device(fields.RowSlot), inputs.Device(fields.Positions), state.PageTable, Chunks,
-                heads.Heads, y.View), cacheBytes, work: NodeWork.PrefillAttention);
+                loader, q.View, prefilled, pagedRows, slotRows.Chunks, heads.Heads, y.View), cacheBytes, work: NodeWork.PrefillAttention);
             return y;
         }
 
         (int rows, int columns) = Kernels.GatedAttention.ScratchShape(q.Rows, heads.Heads);
         Tensor scores = graph.NewTensor("scores", rows, columns, TensorRole.Scratch);
         Add("gated_attention", [q], [scores, y], 0, () =>
-        {
-            ArrayView<int> slots = inputs.Device(fields.RowSlot);
-            ArrayView<int> positions = inputs.Device(fields.Positions);
-            return pages.F32 is { } f32
-                ? Kernels.GatedAttention.Bind<float, F32Format>(
-                    loader, q.View, f32, slots, positions, state.PageTable, heads.Heads, heads.HeadDim, scores.View, y.View)
-                : Kernels.GatedAttention.Bind<ushort, Bf16Format>(
-                    loader, q.View, pages.Bf16!.Value, slots, positions, state.PageTable, heads.Heads, heads.HeadDim, scores.View, y.View);
-        }, cacheBytes);
+            pages.BindAttention(loader, q.View, pagedRows, heads.Heads, scores.View, y.View), cacheBytes);
         return y;
     }
 }

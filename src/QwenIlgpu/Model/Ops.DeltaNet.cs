@@ -7,68 +7,62 @@ namespace QwenIlgpu;
 /// <summary>The operations of a gated delta net layer.</summary>
 internal sealed partial class Ops
 {
-    private bool PrefillsRowAfterRow => deltaForm == DeltaPrefillForm.Fastest
+    private bool PrefillsRowAfterRow => options.DeltaForm == DeltaPrefillForm.Fastest
         ? loader.UsesShares && loader.Accelerator.AcceleratorType == AcceleratorType.CPU
-        : deltaForm == DeltaPrefillForm.Recurrent;
+        : options.DeltaForm == DeltaPrefillForm.Recurrent;
 
     /// <summary>
     /// A layer between its projections and out_proj: [T, Hv·Dv]. On a GPU one kernel in decode, and in prefill tensor cores up to the norm,
     /// where there are such for the heads; else each part on its own.
     /// </summary>
-    public Tensor DeltaNet(Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, DeltaLayerState state)
+    public Tensor DeltaNet(Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, DeltaSlots slots)
     {
         if (Shape.Snapshots)
-            ConvSnapshot(mixed, weights.Conv1d.Columns, state);
+            ConvSnapshot(mixed, weights.Conv1d.Columns, slots);
         if (fusesPrefill && DeltaPrefill.Supports(heads) && weights.Conv1d.Columns == DeltaParameters.Taps)
-            return GatedRmsNorm(TensorCoreDeltaRule(mixed, z, b, a, heads, weights, state), z, weights.Norm, heads.ValueHeadDim, weights.Eps);
+            return GatedRmsNorm(TensorCoreDeltaRule(mixed, z, b, a, heads, weights, slots), z, weights.Norm, heads.ValueHeadDim, weights.Eps);
         if (!fusesDecode || !DeltaStep.Supports(heads) || weights.Conv1d.Columns != DeltaParameters.Taps)
         {
             (Tensor beta, Tensor g) = DeltaGates(b, a, weights.ALog, weights.DtBias);
-            Tensor qkv = CausalConv1d(mixed, weights.Conv1d, state);
+            Tensor qkv = CausalConv1d(mixed, weights.Conv1d, slots);
             QkL2Norm(qkv, heads);
-            return GatedRmsNorm(GatedDeltaRule(qkv, beta, g, heads, state), z, weights.Norm, heads.ValueHeadDim, weights.Eps);
+            return GatedRmsNorm(GatedDeltaRule(qkv, beta, g, heads, slots), z, weights.Norm, heads.ValueHeadDim, weights.Eps);
         }
 
         Tensor y = graph.NewTensor("gated", mixed.Rows, heads.ValueChannels);
         long conv1dBytes = weights.Conv1d.Data.Length * sizeof(float);
         long ringRowsBytes = (long)DeltaParameters.Taps * heads.Channels * sizeof(float);
-        Add("delta_step", [mixed, z, b, a], [y], conv1dBytes + (Shape.Sequences * ((2 * state.State.SlotBytes) + ringRowsBytes)), () =>
-            DeltaStep.Bind(
-                loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights, state.State, state.ConvTail,
-                inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), y.View));
+        Add("delta_step", [mixed, z, b, a], [y], conv1dBytes + (Shape.Sequences * ((2 * slots.States.SlotBytes) + ringRowsBytes)), () =>
+            DeltaStep.Bind(loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights, slots, slotRows.Rows, y.View));
         return y;
     }
 
     // From the projections to y before the norm: [T, Hv·Dv].
     private Tensor TensorCoreDeltaRule(
-        Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, DeltaLayerState state)
+        Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, DeltaSlots slots)
     {
         Tensor y = graph.NewTensor("delta", mixed.Rows, heads.ValueChannels);
         int scratchFloats = checked((int)DeltaPrefillScratch.Floats(heads, mixed.Rows, Shape.Chunks));
         Tensor scratch = graph.NewTensor("chunks", 1, scratchFloats, TensorRole.Scratch);
-        long stateBytes = 2L * Shape.Sequences * (state.State.SlotBytes + (state.ConvTail.Columns * sizeof(float)));
+        long stateBytes = 2L * Shape.Sequences * (slots.States.SlotBytes + (slots.Ring.Columns * sizeof(float)));
         graph.Add("delta_prefill", [mixed, b, a], [scratch, y], stateBytes, () => DeltaPrefill.Bind(
-            loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights,
-            new DeltaPrefillScratch(heads, mixed.Rows, Shape.Chunks, scratch.View.Data), state.State, state.ConvTail,
-            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks, y.View,
-            SnapshotSlot),
+            loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights, slots, slotRows,
+            new DeltaPrefillScratch(heads, mixed.Rows, Shape.Chunks, scratch.View.Data), y.View),
             launches: DeltaPrefill.Launches, work: NodeWork.DeltaPrefill);
         return y;
     }
 
     // The conv tails after chunks, into the slots of their snapshots; before the layer's own tails move on.
-    private void ConvSnapshot(Tensor mixed, int taps, DeltaLayerState state) =>
-        Add("conv_snapshot", [mixed], [], 0, () => Kernels.CausalConv1d.BindSnapshot(
-            loader, mixed.View, taps, state.ConvTail, inputs.Device(fields.FirstRow), inputs.Device(fields.Positions),
-            inputs.Device(fields.SequenceSlot), Chunks, inputs.Device(fields.SnapshotSlot)));
+    private void ConvSnapshot(Tensor mixed, int taps, DeltaSlots slots) =>
+        Add("conv_snapshot", [mixed], [], 0, () => Kernels.CausalConv1d.BindSnapshot(loader, mixed.View, taps, slots.Ring, slotRows));
 
     /// <summary>silu(causal conv1d(x)) with the carried tail: [T, C].</summary>
-    private Tensor CausalConv1d(Tensor x, Matrix<float> weight, DeltaLayerState state)
+    private Tensor CausalConv1d(Tensor x, Matrix<float> weight, DeltaSlots slots)
     {
         Tensor y = graph.NewTensor("conv", x.Rows, x.Columns);
-        long tailBytes = 2L * Shape.Sequences * state.ConvTail.Columns * sizeof(float);
+        long tailBytes = 2L * Shape.Sequences * slots.Ring.Columns * sizeof(float);
         Add("causal_conv1d", [x], [y], tailBytes, () => Kernels.CausalConv1d.Bind(
-            loader, x.View, weight, state.ConvTail, inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), y.View));
+            loader, x.View, weight, slots.Ring, slotRows.Rows, y.View));
         return y;
     }
 
@@ -86,23 +80,21 @@ internal sealed partial class Ops
         Add("qk_l2_norm", [qkv], [qkv], 0, () => Kernels.QkL2Norm.Bind(loader, qkv.View, heads.KeyHeads, heads.KeyHeadDim));
 
     /// <summary>The gated delta rule over q|k|v rows with the slot's state: [T, Hv·Dv]; recurrent in decode, in prefill as <see cref="DeltaPrefillForm"/> says.</summary>
-    private Tensor GatedDeltaRule(Tensor qkv, Tensor beta, Tensor g, DeltaShape heads, DeltaLayerState state)
+    private Tensor GatedDeltaRule(Tensor qkv, Tensor beta, Tensor g, DeltaShape heads, DeltaSlots slots)
     {
         Tensor y = graph.NewTensor("delta", qkv.Rows, heads.ValueHeads * heads.ValueHeadDim);
-        long stateBytes = 2L * Shape.Sequences * state.State.SlotBytes;
+        long stateBytes = 2L * Shape.Sequences * slots.States.SlotBytes;
         if (Shape.Kind == StepKind.Decode || PrefillsRowAfterRow)
         {
             Add("delta_recurrent", [qkv, beta, g], [y], stateBytes, () => Kernels.GatedDeltaRule.BindRecurrent(
-                loader, qkv.View, beta.View, g.View, heads, state.State, inputs.Device(fields.FirstRow), inputs.Device(fields.Positions),
-                inputs.Device(fields.SequenceSlot), y.View, Shape.Snapshots ? Chunks : default, SnapshotSlot));
+                loader, heads, new DeltaRuleInputs(qkv.View, beta.View, g.View), slots.States, slotRows, y.View));
             return y;
         }
 
         Tensor scratch = graph.NewTensor("chunks", qkv.Rows, ChunkScratch.Columns(heads), TensorRole.Scratch);
         graph.Add("delta_chunked", [qkv, beta, g], [scratch, y], stateBytes, () => Kernels.GatedDeltaRule.BindChunked(
-            loader, qkv.View, beta.View, g.View, heads, state.State,
-            inputs.Device(fields.FirstRow), inputs.Device(fields.Positions), inputs.Device(fields.SequenceSlot), Chunks,
-            new ChunkScratch(heads, scratch.View), y.View, SnapshotSlot), launches: Kernels.GatedDeltaRule.ChunkedLaunches);
+            loader, heads, new DeltaRuleInputs(qkv.View, beta.View, g.View), slots.States, slotRows, new ChunkScratch(heads, scratch.View),
+            y.View), launches: Kernels.GatedDeltaRule.ChunkedLaunches);
         return y;
     }
 

@@ -110,7 +110,7 @@ internal sealed partial class Ops
         Operand16 operand = OperandOf(weights);
         Tensor packed = Packed(x, operand);
         var shape = PrefillShape.Of(Array.ConvertAll(weights, w => w.Matrix), swiGlu: outputs.Length < weights.Length);
-        PrefillTile tile = forcedTile is { } forced && PrefillTiles.Of(shape.Format).Contains(forced)
+        PrefillTile tile = options.Tile is { } forced && PrefillTiles.Of(shape.Format).Contains(forced)
             ? forced
             : PrefillTables.TileOf(loader, shape, packed.Rows);
         var plan = PrefillPlan.Of(tile, packed.Rows, shape);

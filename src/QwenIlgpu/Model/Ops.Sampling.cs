@@ -32,7 +32,7 @@ internal sealed partial class Ops
     /// <summary>Log-probabilities of the scored rows' targets, from block after block of logits that share their memory.</summary>
     public void Score(Tensor x, LinearWeight head)
     {
-        int blockRows = scoreBlockRows == 0 ? MostLogitRows(head.Rows) : scoreBlockRows;
+        int blockRows = options.ScoreBlockRows == 0 ? MostLogitRows(head.Rows) : options.ScoreBlockRows;
         for (int first = 0; first < Shape.ScoredRows; first += blockRows)
             ScoreBlock(x, head, first, Math.Min(blockRows, Shape.ScoredRows - first));
     }

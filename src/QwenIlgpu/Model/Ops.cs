@@ -8,23 +8,19 @@ namespace QwenIlgpu;
 /// kernels' own host side checks the operands again when the graph is bound.
 /// </summary>
 internal sealed partial class Ops(
-    OpGraph graph, KernelLoader loader, StepInputs inputs, StepShape shape, SamplingState sampling, ArrayView<int> tickets,
-    TensorRole residualRole = TensorRole.Activation, int scoreBlockRows = 0, PrefillTile? forcedTile = null,
-    DeltaPrefillForm deltaForm = DeltaPrefillForm.Fastest)
+    OpGraph graph, KernelLoader loader, StepShape shape, StepInputs inputs, ModelState state, SamplingState sampling, ArrayView<int> tickets,
+    RecordOptions options)
 {
     private readonly StepFields fields = new(shape);
+    private readonly PagedRows pagedRows = inputs.PagedRows(new StepFields(shape), state.PageTable);
+    private readonly ChunkedRows slotRows = inputs.ChunkedRows(new StepFields(shape));
+    private readonly TensorRole residualRole = options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation;
 
     // A GPU goes through kernels of warps and tensor cores that do several operations at once; everything else through the portable ones.
     private readonly bool fusesDecode = loader.RunsWarpKernels && shape.Kind == StepKind.Decode;
     private readonly bool fusesPrefill = loader.RunsWarpKernels && shape.Kind == StepKind.Prefill;
 
     public StepShape Shape { get; } = shape;
-
-    // The 64-token pieces of the step's sequences.
-    private ChunkList Chunks => new(inputs.Device(fields.ChunkFirstRow), inputs.Device(fields.ChunkRows), inputs.Device(fields.FirstChunk));
-
-    // Per chunk the slot that takes the state after it, or −1; null in a step without snapshots.
-    private ArrayView<int>? SnapshotSlot => Shape.Snapshots ? inputs.Device(fields.SnapshotSlot) : null;
 
     public T Scoped<T>(LayerScope scope, Func<T> record) => graph.Scoped(scope, record);
 
@@ -93,3 +89,11 @@ internal sealed partial class Ops(
     private static DenseMatrix Dense(LinearWeight weight, string op) =>
         weight.Dense ?? throw new ArgumentException($"{op}: {weight.Name} is INT4; a table is read row by row and stays plain");
 }
+
+/// <summary>How steps are recorded.</summary>
+/// <param name="KeepsResiduals">Keep the residual stream of every layer readable after a run.</param>
+/// <param name="ScoreBlockRows">Rows whose logits are there at a time where rows are scored; 0: <see cref="Ops.MostLogitRows"/>.</param>
+/// <param name="Tile">Of every prefill matmul whose format has it, whatever tables say; null leaves it to them.</param>
+/// <param name="DeltaForm">Of the delta rule in prefill by portable kernels.</param>
+internal record RecordOptions(
+    bool KeepsResiduals = false, int ScoreBlockRows = 0, PrefillTile? Tile = null, DeltaPrefillForm DeltaForm = DeltaPrefillForm.Fastest);

@@ -33,6 +33,15 @@ internal sealed class StepInputs
 
     public ArrayView<int> Device(StepField field) => buffer.SubView(field.Offset, field.Length);
 
+    /// <summary>The rows of a step, as operations on pages take them.</summary>
+    public PagedRows PagedRows(StepFields fields, Matrix<int> pageTable) => new(Device(fields.RowSlot), Device(fields.Positions), pageTable);
+
+    /// <summary>The sequences of a step and the 64-token pieces of them, as operations on states take them.</summary>
+    public ChunkedRows ChunkedRows(StepFields fields) => new(
+        new SlotRows(Device(fields.FirstRow), Device(fields.Positions), Device(fields.SequenceSlot)),
+        new ChunkList(Device(fields.ChunkFirstRow), Device(fields.ChunkRows), Device(fields.FirstChunk)),
+        fields.SnapshotSlot.Length > 0 ? Device(fields.SnapshotSlot) : null);
+
     // Host values may be written from now on.
     private void Begin()
     {

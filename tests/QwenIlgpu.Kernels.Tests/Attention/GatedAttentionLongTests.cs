@@ -14,9 +14,9 @@ internal sealed class GatedAttentionLongTests(PortableTier tier) : PortableTests
     [TestCase(262_144, Category = MachineFixtures.Slow)]
     public void MatchesReferenceAtTheLastPosition(int length)
     {
-        var paged = new PagedSequences<ushort, Bf16Format>(
+        var paged = new PagedSequences<ushort, Bf16PageFormat>(
             Device, 1, 1, HeadDim, [(Seeded.Floats(1, length * HeadDim), Seeded.Floats(2, length * HeadDim))], seed: 3);
-        paged.Append(PagedSequences<ushort, Bf16Format>.Rows(0, 0, length));
+        paged.Append(PagedSequences<ushort, Bf16PageFormat>.Rows(0, 0, length));
         float[] q = Seeded.Floats(4, 2 * HeadDim, 6);
 
         AssertClose(paged.Attend(q, (0, length - 1)), paged.Reference(q, (0, length - 1)), Tolerance);
@@ -40,9 +40,9 @@ internal sealed class GatedAttentionLongTests(PortableTier tier) : PortableTests
         ArrayView<float> page = Device.Upload(Seeded.Floats(5, KvCache.PageTokens * HeadDim));
         int blocks = (position / KvCache.PageTokens) + 1;
         (int rows, int columns) = GatedAttention.ScratchShape(1, Heads);
-        return GatedAttention.Bind<float, F32Format>(
+        return GatedAttention.Bind<float, F32PageFormat>(
             Device.Loader, Device.Upload(Seeded.Floats(6, Heads * 2 * HeadDim), 1, Heads * 2 * HeadDim), new KvPages<float>(page, page, 1, 1, HeadDim),
-            Device.Upload(0), Device.Upload(position), Device.Upload(new int[blocks], 1, blocks), Heads, HeadDim,
+            new PagedRows(Device.Upload(0), Device.Upload(position), Device.Upload(new int[blocks], 1, blocks)), Heads,
             Device.Poisoned<float>(rows, columns), Device.Poisoned<float>(1, Heads * HeadDim));
     }
 

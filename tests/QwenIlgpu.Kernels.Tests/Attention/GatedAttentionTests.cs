@@ -2,11 +2,11 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-[PortableTiers(TypeArgs = [typeof(float), typeof(F32Format)])]
-[PortableTiers(TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
+[PortableTiers(TypeArgs = [typeof(float), typeof(F32PageFormat)])]
+[PortableTiers(TypeArgs = [typeof(ushort), typeof(Bf16PageFormat)])]
 internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) : PortableTests(tier)
     where TStorage : unmanaged
-    where TFormat : struct, INumberFormat<TStorage>
+    where TFormat : struct, IPageFormat<TStorage>
 {
     // Outputs are averages of values below 1. A score of up to Hd products in float is off by some 2^-22 of its size, about 10, and a
     // weight by that share of itself.
@@ -177,8 +177,9 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
         var pages = new KvPages<TStorage>(view, view, 1, kvHeads, headDim);
 
         ArgumentException error = Assert.Throws<ArgumentException>(() => GatedAttention.Bind<TStorage, TFormat>(
-            Device.Loader, Device.Poisoned<float>(2, qColumns), pages, Device.Poisoned<int>(2), Device.Poisoned<int>(2),
-            Device.Poisoned<int>(1, 1), heads, headDim, Device.Poisoned<float>(2, scratchColumns), Device.Poisoned<float>(2, yColumns)))!;
+            Device.Loader, Device.Poisoned<float>(2, qColumns), pages,
+            new PagedRows(Device.Poisoned<int>(2), Device.Poisoned<int>(2), Device.Poisoned<int>(1, 1)), heads,
+            Device.Poisoned<float>(2, scratchColumns), Device.Poisoned<float>(2, yColumns)))!;
 
         Assert.That(error.Message, Is.EqualTo(message));
     }

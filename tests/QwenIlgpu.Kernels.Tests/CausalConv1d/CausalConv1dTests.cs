@@ -120,10 +120,8 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
     {
         const int Channels = 67;
         var step = new PackedStep((1, 0, 130), (2, 62, 70));
-        var chunks = new int[2][] { new int[6], new int[6] };
-        var firstChunk = new int[3];
-        ChunkList.Build(step.FirstRow, step.Positions, chunks[0], chunks[1], firstChunk);
-        Assert.That(firstChunk, Is.EqualTo(new[] { 0, 3, 6 }));
+        ChunkedRows rows = step.InChunks(Device, snapshotSlot: [3, -1, 4, 5, 6, -1]);
+        Assert.That(Device.Download(rows.Chunks.FirstChunk), Is.EqualTo(new[] { 0, 3, 6 }));
         float[] x = Seeded.Floats(ringRows, step.Rows * Channels, 2);
         float[] before = Seeded.Floats(ringRows + 1, 62 * Channels, 2);
         float[] weight = Seeded.Floats(4, Channels * 4);
@@ -131,9 +129,7 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
         Run(new PackedStep((2, 0, 62)), before, weight, Channels, ring);
         Matrix<float> input = Device.Upload(x, step.Rows, Channels);
 
-        Device.Run(CausalConv1d.BindSnapshot(
-            Device.Loader, input, 4, ring, Device.Upload(step.FirstRow), Device.Upload(step.Positions), Device.Upload(step.StateSlot),
-            new ChunkList(Device.Upload(chunks[0]), Device.Upload(chunks[1]), Device.Upload(firstChunk)), Device.Upload(3, -1, 4, 5, 6, -1)));
+        Device.Run(CausalConv1d.BindSnapshot(Device.Loader, input, 4, ring, rows));
         Device.Run(Bind(step, input, Device.Upload(weight, Channels, 4), ring, Device.Poisoned<float>(step.Rows, Channels)));
 
         Check(3, x[..(64 * Channels)]);
@@ -143,15 +139,15 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
         Check(6, second[..(128 * Channels)]);
         Assert.That(Device.Download(ring.Row(0)), Has.All.NaN, "nobody's slot");
 
-        void Check(int slot, float[] rows)
+        void Check(int slot, float[] inputs)
         {
-            int end = rows.Length / Channels;
+            int end = inputs.Length / Channels;
             float[] kept = Device.Download(ring.Row(slot));
             for (int position = end - 3; position < end; position++)
             {
                 int place = position % ringRows * Channels;
                 Assert.That(
-                    kept[place..(place + Channels)], Is.EqualTo(rows[(position * Channels)..((position + 1) * Channels)]),
+                    kept[place..(place + Channels)], Is.EqualTo(inputs[(position * Channels)..((position + 1) * Channels)]),
                     $"slot {slot}, position {position}");
             }
         }
@@ -176,8 +172,7 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
                 return
                 [
                     CausalConv1d.BindSnapshot(
-                        Device.Loader, x, 4, ring, Device.Upload(step.FirstRow), Device.Upload(step.Positions), Device.Upload(step.StateSlot),
-                        chunks, Device.Upload(3, -1, 4, -1)),
+                        Device.Loader, x, 4, ring, new ChunkedRows(step.On(Device), chunks, Device.Upload(3, -1, 4, -1))),
                     Bind(step, x, weight, ring, y),
                 ];
             },
@@ -263,9 +258,7 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
             x,
             Device.Poisoned<float>(8, 4),
             Device.Poisoned<float>(1, 40),
-            Device.Upload(0, 1),
-            Device.Upload(0, 1),
-            Device.Upload(0, 0),
+            new SlotRows(Device.Upload(0, 1), Device.Upload(0, 1), Device.Upload(0, 0)),
             x))!;
 
         Assert.That(error.Message, Is.EqualTo("causal_conv1d: length of firstRow is 2, sequences + 1 is 3"));
@@ -280,6 +273,5 @@ internal sealed class CausalConv1dTests(PortableTier tier) : PortableTests(tier)
     }
 
     private static Launch Bind(PackedStep step, Matrix<float> x, Matrix<float> weight, Matrix<float> ring, Matrix<float> y) =>
-        CausalConv1d.Bind(
-            Device.Loader, x, weight, ring, Device.Upload(step.FirstRow), Device.Upload(step.Positions), Device.Upload(step.StateSlot), y);
+        CausalConv1d.Bind(Device.Loader, x, weight, ring, step.On(Device), y);
 }

@@ -1,5 +1,3 @@
-using ILGPU;
-
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Runs one step of either form over packed sequences; states of sequences that start are NaN before.</summary>
@@ -47,25 +45,11 @@ internal static class DeltaFixture
         Matrix<float> y,
         int[]? snapshotSlot = null)
     {
-        ArrayView<int> firstRow = device.Upload(step.FirstRow);
-        ArrayView<int> positions = device.Upload(step.Positions);
-        ArrayView<int> stateSlot = device.Upload(step.StateSlot);
-        if (!chunked && snapshotSlot is null)
-            return [GatedDeltaRule.BindRecurrent(device.Loader, qkv, beta, g, shape, state, firstRow, positions, stateSlot, y)];
-
-        int capacity = ChunkList.MaxChunks(step.Rows, step.StateSlot.Length);
-        var chunkFirstRow = new int[capacity];
-        var chunkRows = new int[capacity];
-        var firstChunk = new int[step.FirstRow.Length];
-        ChunkList.Build(step.FirstRow, step.Positions, chunkFirstRow, chunkRows, firstChunk);
-        var chunks = new ChunkList(device.Upload(chunkFirstRow), device.Upload(chunkRows), device.Upload(firstChunk));
-        ArrayView<int>? snapshots = snapshotSlot is null
-            ? null
-            : device.Upload<int>([.. snapshotSlot, .. Enumerable.Repeat(-1, capacity - snapshotSlot.Length)]);
+        var inputs = new DeltaRuleInputs(qkv, beta, g);
+        ChunkedRows rows = step.InChunks(device, snapshotSlot: snapshotSlot);
         if (!chunked)
-            return [GatedDeltaRule.BindRecurrent(device.Loader, qkv, beta, g, shape, state, firstRow, positions, stateSlot, y, chunks, snapshots)];
-
+            return [GatedDeltaRule.BindRecurrent(device.Loader, shape, inputs, state, rows, y)];
         var scratch = new ChunkScratch(shape, device.Poisoned<float>(step.Rows, ChunkScratch.Columns(shape)));
-        return GatedDeltaRule.BindChunked(device.Loader, qkv, beta, g, shape, state, firstRow, positions, stateSlot, chunks, scratch, y, snapshots);
+        return GatedDeltaRule.BindChunked(device.Loader, shape, inputs, state, rows, scratch, y);
     }
 }

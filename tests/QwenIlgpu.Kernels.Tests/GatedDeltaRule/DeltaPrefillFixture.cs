@@ -27,11 +27,8 @@ internal static class DeltaPrefillFixture
             : device.Upload(pool, slots, shape.StateLength);
         var step = new PackedStep([.. parts.Select((p, b) => (SlotOf(b), p.Position, p.Sequence.Rows))]);
         int capacity = ChunkList.MaxChunks(step.Rows, parts.Length) + 1;
-        var chunkFirstRow = new int[capacity];
-        var chunkRows = new int[capacity];
         var firstChunk = new int[step.FirstRow.Length];
-        ChunkList.Build(step.FirstRow, step.Positions, chunkFirstRow, chunkRows, firstChunk);
-        var chunks = new ChunkList(device.Upload(chunkFirstRow), device.Upload(chunkRows), device.Upload(firstChunk));
+        ChunkList.Build(step.FirstRow, step.Positions, new int[capacity], new int[capacity], firstChunk);
         int[] snapshots = [.. Enumerable.Repeat(-1, capacity)];
         for (int b = 0; b < parts.Length; b++)
             parts[b].Snapshots?.CopyTo(snapshots, firstChunk[b]);
@@ -43,8 +40,8 @@ internal static class DeltaPrefillFixture
         Write(device, scratch.G.Data.SubView(0, step.Rows * shape.ValueHeads), [.. parts.SelectMany(p => p.Sequence.G)]);
         Matrix<float> y = device.Poisoned<float>(step.Rows, shape.ValueChannels);
         device.Run(DeltaPrefill.BindRule(
-            device.Loader, shape, scratch, states, device.Upload(step.FirstRow), device.Upload(step.Positions),
-            device.Upload(step.StateSlot), chunks, y, parts.Any(p => p.Snapshots is not null) ? device.Upload(snapshots) : null));
+            device.Loader, shape, states, step.InChunks(device, spare: 1, parts.Any(p => p.Snapshots is not null) ? snapshots : null),
+            scratch, y));
 
         float[] State(int slot) => states.F32 is { } f32
             ? device.Download(f32.Row(slot))

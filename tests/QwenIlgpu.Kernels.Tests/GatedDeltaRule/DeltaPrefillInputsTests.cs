@@ -37,8 +37,7 @@ internal sealed class DeltaPrefillInputsTests
         Matrix<float> g = device.Poisoned<float>(step.Rows, shape.ValueHeads);
         device.Run(
             CausalConv1d.Bind(
-                device.Loader, prepared.Projections.Mixed, prepared.Parameters.Conv1d, portableRing,
-                prepared.FirstRow, prepared.Positions, prepared.StateSlot, qkv),
+                device.Loader, prepared.Projections.Mixed, prepared.Parameters.Conv1d, portableRing, prepared.Rows.Rows, qkv),
             DeltaGates.Bind(
                 device.Loader, prepared.Projections.B, prepared.Projections.A,
                 prepared.Parameters.ALog, prepared.Parameters.DtBias, beta, g),
@@ -78,8 +77,7 @@ internal sealed class DeltaPrefillInputsTests
             device.Run(
             [
                 step.BindInputs(ring),
-                .. DeltaPrefill.BindRule(
-                    device.Loader, shape, step.Scratch, state, step.FirstRow, step.Positions, step.StateSlot, step.Chunks, o),
+                .. DeltaPrefill.BindRule(device.Loader, shape, state, step.Rows, step.Scratch, o),
                 GatedRmsNorm.Bind(
                     device.Loader, o, step.Projections.Z, step.Parameters.Norm, shape.ValueHeadDim, normed, step.Parameters.Eps),
             ]);
@@ -101,21 +99,15 @@ internal sealed record DeltaPrefillLayer(
     DeltaProjections Projections,
     DeltaParameters Parameters,
     DeltaPrefillScratch Scratch,
-    ChunkList Chunks,
-    ArrayView<int> FirstRow,
-    ArrayView<int> Positions,
-    ArrayView<int> StateSlot)
+    ChunkedRows Rows)
 {
     /// <summary>Rows of the layer from start on, as many as the step has.</summary>
     public static DeltaPrefillLayer Upload(TestDevice device, DeltaShape shape, DeltaStepSequence layer, PackedStep step, int start = 0)
     {
         Matrix<float> Rows(float[] values, int width) =>
             device.Upload(DeltaStepSequence.Slice(values, width, start, step.Rows), step.Rows, width);
-        int capacity = ChunkList.MaxChunks(step.Rows, step.StateSlot.Length) + 1;
-        var chunkFirstRow = new int[capacity];
-        var chunkRows = new int[capacity];
-        var firstChunk = new int[step.FirstRow.Length];
-        ChunkList.Build(step.FirstRow, step.Positions, chunkFirstRow, chunkRows, firstChunk);
+        ChunkedRows rows = step.InChunks(device, spare: 1);
+        int capacity = rows.Chunks.Capacity;
         return new DeltaPrefillLayer(
             device,
             shape,
@@ -128,12 +120,9 @@ internal sealed record DeltaPrefillLayer(
                 DeltaStepSequence.Eps),
             new DeltaPrefillScratch(
                 shape, step.Rows, capacity, device.Poisoned<float>(DeltaPrefillScratch.Floats(shape, step.Rows, capacity))),
-            new ChunkList(device.Upload(chunkFirstRow), device.Upload(chunkRows), device.Upload(firstChunk)),
-            device.Upload(step.FirstRow),
-            device.Upload(step.Positions),
-            device.Upload(step.StateSlot));
+            rows);
     }
 
     public Launch BindInputs(Matrix<float> ring) => DeltaPrefill.BindInputs(
-        Device.Loader, Shape, Projections, Parameters, Scratch, ring, FirstRow, Positions, StateSlot, Chunks);
+        Device.Loader, Shape, Projections, Parameters, ring, Rows, Scratch);
 }

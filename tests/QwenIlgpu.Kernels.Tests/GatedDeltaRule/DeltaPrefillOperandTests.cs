@@ -45,12 +45,11 @@ internal sealed class DeltaPrefillOperandTests : KernelTests
         Assert.Throws<ArgumentException>(() => DeltaPrefill.BindRule(
             Device.Loader,
             shape,
-            new DeltaPrefillScratch(shape, 3, 2, Device.Uninitialised<float>(DeltaPrefillScratch.Floats(shape, 3, 2))),
             Device.Poisoned<float>(1, state),
-            Device.Upload(0, 3),
-            Device.Poisoned<int>(positions),
-            Device.Upload(0),
-            new ChunkList(Device.Upload(new int[chunks]), Device.Upload(new int[chunks]), Device.Upload(0, 1)),
-            Device.Poisoned<float>(3, y),
-            Device.Upload(new int[snapshots])))!.Message;
+            new ChunkedRows(
+                new SlotRows(Device.Upload(0, 3), Device.Poisoned<int>(positions), Device.Upload(0)),
+                new ChunkList(Device.Upload(new int[chunks]), Device.Upload(new int[chunks]), Device.Upload(0, 1)),
+                Device.Upload(new int[snapshots])),
+            new DeltaPrefillScratch(shape, 3, 2, Device.Uninitialised<float>(DeltaPrefillScratch.Floats(shape, 3, 2))),
+            Device.Poisoned<float>(3, y)))!.Message;
 }

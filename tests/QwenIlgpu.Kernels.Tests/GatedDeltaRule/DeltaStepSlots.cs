@@ -77,10 +77,7 @@ internal sealed class DeltaStepSlots
         var projections = new DeltaProjections(
             Upload(s => s.Mixed, shape.Channels), Upload(s => s.Z, shape.ValueChannels), Upload(s => s.B, shape.ValueHeads), Upload(s => s.A, shape.ValueHeads));
         DeltaParameters parameters = Parameters();
-        ArrayView<int> firstRow = device.Upload(step.FirstRow);
-        ArrayView<int> positions = device.Upload(step.Positions);
-        ArrayView<int> stateSlot = device.Upload(step.StateSlot);
-        device.Run(DeltaStep.Bind(device.Loader, shape, projections, parameters, States, Ring, firstRow, positions, stateSlot, y, stash));
+        device.Run(DeltaStep.Bind(device.Loader, shape, projections, parameters, new DeltaSlots(States, Ring), step.On(device), y, stash));
         return device.Download(y);
     }
 
@@ -98,8 +95,7 @@ internal sealed class DeltaStepSlots
         device.Run(
         [
             CausalConv1d.Bind(
-                device.Loader, Upload(sequence.Mixed, shape.Channels), parameters.Conv1d, Ring,
-                device.Upload(step.FirstRow), device.Upload(step.Positions), device.Upload(step.StateSlot), qkv),
+                device.Loader, Upload(sequence.Mixed, shape.Channels), parameters.Conv1d, Ring, step.On(device), qkv),
             DeltaGates.Bind(
                 device.Loader, Upload(sequence.B, shape.ValueHeads), Upload(sequence.A, shape.ValueHeads), parameters.ALog, parameters.DtBias, beta, g),
             QkL2Norm.Bind(device.Loader, qkv, shape.KeyHeads, shape.KeyHeadDim),

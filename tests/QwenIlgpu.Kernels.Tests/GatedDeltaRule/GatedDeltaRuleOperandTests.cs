@@ -50,8 +50,9 @@ internal sealed class GatedDeltaRuleOperandTests(PortableTier tier) : PortableTe
         Matrix<float> gates = Device.Poisoned<float>(3, 2);
 
         ArgumentException error = Assert.Throws<ArgumentException>(() => GatedDeltaRule.BindRecurrent(
-            Device.Loader, Device.Poisoned<float>(3, 32), gates, gates, Shape, Device.Poisoned<float>(1, 128), Device.Upload(0, 3),
-            Device.Poisoned<int>(3), Device.Upload(0), Device.Poisoned<float>(3, 16), chunks, Device.Upload(-1)))!;
+            Device.Loader, Shape, new DeltaRuleInputs(Device.Poisoned<float>(3, 32), gates, gates), Device.Poisoned<float>(1, 128),
+            new ChunkedRows(new SlotRows(Device.Upload(0, 3), Device.Poisoned<int>(3), Device.Upload(0)), chunks, Device.Upload(-1)),
+            Device.Poisoned<float>(3, 16)))!;
 
         Assert.That(error.Message, Is.EqualTo("gated_delta_rule_recurrent: length of snapshotSlot is 1, chunks is 2"));
     }
@@ -71,13 +72,9 @@ internal sealed class GatedDeltaRuleOperandTests(PortableTier tier) : PortableTe
     private static Launch Bind(DeltaShape shape, Matrix<float> qkv, int gates, int state, int positions, int y) =>
         GatedDeltaRule.BindRecurrent(
             Device.Loader,
-            qkv,
-            Device.Poisoned<float>(3, gates),
-            Device.Poisoned<float>(3, gates),
             shape,
+            new DeltaRuleInputs(qkv, Device.Poisoned<float>(3, gates), Device.Poisoned<float>(3, gates)),
             Device.Poisoned<float>(1, state),
-            Device.Upload(0, 3),
-            Device.Poisoned<int>(positions),
-            Device.Upload(0),
+            new ChunkedRows(new SlotRows(Device.Upload(0, 3), Device.Poisoned<int>(positions), Device.Upload(0)), default),
             Device.Poisoned<float>(3, y));
 }

@@ -2,11 +2,11 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-[PortableTiers(TypeArgs = [typeof(float), typeof(F32Format)])]
-[PortableTiers(TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
+[PortableTiers(TypeArgs = [typeof(float), typeof(F32PageFormat)])]
+[PortableTiers(TypeArgs = [typeof(ushort), typeof(Bf16PageFormat)])]
 internal sealed class KvAppendTests<TStorage, TFormat>(PortableTier tier) : PortableTests(tier)
     where TStorage : unmanaged
-    where TFormat : struct, INumberFormat<TStorage>
+    where TFormat : struct, IPageFormat<TStorage>
 {
     [TestCase(1, 1)]
     [TestCase(3, 13)]
@@ -79,8 +79,8 @@ internal sealed class KvAppendTests<TStorage, TFormat>(PortableTier tier) : Port
                 [
                     KvAppend.Bind<TStorage, TFormat>(
                         Device.Loader, Device.Upload(Seeded.Floats(1, rows * Width), rows, Width), Device.Upload(Seeded.Floats(2, rows * Width), rows, Width),
-                        new KvPages<TStorage>(keys, values, 1, 2, 40), Device.Upload(new int[rows]), Device.Upload([.. Enumerable.Range(9, rows)]),
-                        Device.Upload([0], 1, 1)),
+                        new KvPages<TStorage>(keys, values, 1, 2, 40),
+                        new PagedRows(Device.Upload(new int[rows]), Device.Upload([.. Enumerable.Range(9, rows)]), Device.Upload([0], 1, 1))),
                 ];
             },
             () => [.. Device.Download(keys), .. Device.Download(values)]);
@@ -112,7 +112,7 @@ internal sealed class KvAppendTests<TStorage, TFormat>(PortableTier tier) : Port
 
         ArgumentException error = Assert.Throws<ArgumentException>(() => KvAppend.Bind<TStorage, TFormat>(
             Device.Loader, Device.Poisoned<float>(2, kColumns), Device.Poisoned<float>(2, vColumns), pages,
-            Device.Poisoned<int>(2), Device.Poisoned<int>(positions), Device.Poisoned<int>(1, 1)))!;
+            new PagedRows(Device.Poisoned<int>(2), Device.Poisoned<int>(positions), Device.Poisoned<int>(1, 1))))!;
 
         Assert.That(error.Message, Is.EqualTo(message));
     }

@@ -21,19 +21,19 @@ internal static class AttentionSlices
         Prefill<One>("Twice<Twice<OutputTile64>>, One", 6, 1, HeadDim),
         Prefill<One>("Twice<OutputTile64>, One", 8, 1, 128),
         Prefill<One>("OutputTile64, One", 6, 2, 64),
-        Portable<float, F32Format>("Float4, F32PageFormat"),
-        Portable<ushort, Bf16Format>("UInt4, Bf16PageFormat"),
-        Append<float, F32Format>("Single, F32Format"),
-        Append<ushort, Bf16Format>("UInt16, Bf16Format"),
-        NormRotaryAppend<float, F32Format>("Single, F32Format"),
-        NormRotaryAppend<ushort, Bf16Format>("UInt16, Bf16Format"),
+        Portable<float, F32PageFormat>("Single, F32PageFormat"),
+        Portable<ushort, Bf16PageFormat>("UInt16, Bf16PageFormat"),
+        Append<float, F32PageFormat>("Single, F32PageFormat"),
+        Append<ushort, Bf16PageFormat>("UInt16, Bf16PageFormat"),
+        NormRotaryAppend<float, F32PageFormat>("Single, F32PageFormat"),
+        NormRotaryAppend<ushort, Bf16PageFormat>("UInt16, Bf16PageFormat"),
         new("QkNormRotaryKernel", NormRotary),
     ];
 
     private static Slice Decode(string head, int heads, int kvHeads, int headDim, int[] lengths) =>
         new($"DecodeAttentionKernel<{head}>", device =>
         {
-            PagedSequences<ushort, Bf16Format> paged = DecodeAttentionTests.Filled(device, heads, kvHeads, headDim, lengths);
+            PagedSequences<ushort, Bf16PageFormat> paged = DecodeAttentionTests.Filled(device, heads, kvHeads, headDim, lengths);
             (int, int)[] rows = [.. lengths.Select((n, s) => (s, n - 1))];
             float[] q = DecodeAttentionTests.Queries(rows.Length, heads, headDim);
             float[] y = DecodeAttentionTests.Attend(device, paged, heads, headDim, q, rows);
@@ -52,7 +52,7 @@ internal static class AttentionSlices
 
     private static Slice Portable<TStorage, TFormat>(string format)
         where TStorage : unmanaged
-        where TFormat : struct, INumberFormat<TStorage> => new($"GatedAttentionKernel<{format}>", device =>
+        where TFormat : struct, IPageFormat<TStorage> => new($"GatedAttentionKernel<{format}>", device =>
     {
         int[] lengths = [1, 65, 200];
         PagedSequences<TStorage, TFormat> paged = Filled<TStorage, TFormat>(device, lengths);
@@ -67,7 +67,7 @@ internal static class AttentionSlices
 
     private static Slice Append<TStorage, TFormat>(string format)
         where TStorage : unmanaged
-        where TFormat : struct, INumberFormat<TStorage> => new($"KvAppendKernel<{format}>", device =>
+        where TFormat : struct, IPageFormat<TStorage> => new($"KvAppendKernel<{format}>", device =>
     {
         const int Length = 65;
         const int Width = KvHeads * HeadDim;
@@ -90,7 +90,7 @@ internal static class AttentionSlices
 
     private static Slice NormRotaryAppend<TStorage, TFormat>(string format)
         where TStorage : unmanaged
-        where TFormat : struct, INumberFormat<TStorage> => new($"QkNormRotaryAppendKernel<{format}>", device =>
+        where TFormat : struct, IPageFormat<TStorage> => new($"QkNormRotaryAppendKernel<{format}>", device =>
     {
         var step = new QkNormRotaryAppendTests<TStorage, TFormat>.Step(device, 5, Heads, KvHeads, HeadDim, RotaryDim);
         (float[] q, TStorage[] keys, TStorage[] values) = step.Run();
@@ -108,8 +108,10 @@ internal static class AttentionSlices
         Matrix<float> qs = device.Upload((float[])q.Clone(), 3, Heads * 2 * HeadDim);
         Matrix<float> ks = device.Upload((float[])k.Clone(), 3, KvHeads * HeadDim);
         device.Run(QkNormRotary.Bind(
-            device.Loader, qs, ks, Heads, KvHeads, HeadDim, device.Upload(qNorm), device.Upload(kNorm), device.Upload(positions),
-            RotaryTable.Build(262_144, RotaryDim, Theta).Upload(device.Upload), RotaryDim, Eps));
+            device.Loader, qs, ks, Heads, KvHeads, HeadDim,
+            new QkNormWeights(
+                device.Upload(qNorm), device.Upload(kNorm), RotaryTable.Build(262_144, RotaryDim, Theta).Upload(device.Upload), Eps),
+            device.Upload(positions)));
         (float[] turnedQ, float[] turnedK) = (device.Download(qs), device.Download(ks));
 
         // Values reach 7: x / rms below 2, weight + 1 below 2, a pair's sum √2 of that. Their float rounding is some 2^-22 in all.
@@ -126,7 +128,7 @@ internal static class AttentionSlices
 
     private static PagedSequences<TStorage, TFormat> Filled<TStorage, TFormat>(TestDevice device, int[] lengths)
         where TStorage : unmanaged
-        where TFormat : struct, INumberFormat<TStorage>
+        where TFormat : struct, IPageFormat<TStorage>
     {
         const int Width = KvHeads * HeadDim;
         var paged = new PagedSequences<TStorage, TFormat>(

@@ -18,7 +18,7 @@ internal static class DeltaLayerSlices
         new("QkL2NormKernel", L2Norm),
         Inputs("Dim128", Real),
         Inputs("Dim64", new DeltaShape(4, 8, 64, 64)),
-        Step("Float4, F32StepState", f16: false, DeltaStepTests.AssertClose),
+        Step("Float4, F32DeltaState", f16: false, DeltaStepTests.AssertClose),
         Step("UInt2, F16StepState", f16: true, (y, expected, what, _) =>
             DeltaStepTests.AssertClose(y, expected, what, DeltaStepTests.F16StateTolerance)),
     ];
@@ -34,8 +34,7 @@ internal static class DeltaLayerSlices
         Matrix<float> ring = device.Poisoned<float>(2, RingRows * Real.Channels);
         Matrix<float> y = device.Poisoned<float>(Rows, Real.Channels);
         device.Run(CausalConv1d.Bind(
-            device.Loader, device.Upload(x, Rows, Real.Channels), device.Upload(weight, Real.Channels, 4), ring, device.Upload(step.FirstRow),
-            device.Upload(step.Positions), device.Upload(step.StateSlot), y));
+            device.Loader, device.Upload(x, Rows, Real.Channels), device.Upload(weight, Real.Channels, 4), ring, step.On(device), y));
         float[] actual = device.Download(y);
         float[] kept = device.Download(ring.Row(1).SubView(0, Rows * Real.Channels));
 
@@ -59,9 +58,8 @@ internal static class DeltaLayerSlices
         Matrix<float> ring = device.Upload(rings, 3, RingRows * Real.Channels);
         var step = new PackedStep((1, Before, Rows));
         device.Run(CausalConv1d.BindSnapshot(
-            device.Loader, device.Upload(all[(Before * Real.Channels)..], Rows, Real.Channels), 4, ring, device.Upload(step.FirstRow),
-            device.Upload(step.Positions), device.Upload(step.StateSlot),
-            new ChunkList(device.Upload(0, 2), device.Upload(2, 1), device.Upload(0, 2)), device.Upload(2, -1)));
+            device.Loader, device.Upload(all[(Before * Real.Channels)..], Rows, Real.Channels), 4, ring,
+            step.InChunks(device, snapshotSlot: [2, -1])));
         float[] kept = device.Download(ring.Row(2));
         return new SliceResult(() =>
         {

@@ -3,12 +3,12 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Norm, rotation and append in one launch, held against the definitions and the two portable kernels.</summary>
-[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(float), typeof(F32Format)])]
-[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(ushort), typeof(Bf16Format)])]
+[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(float), typeof(F32PageFormat)])]
+[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(ushort), typeof(Bf16PageFormat)])]
 [NonParallelizable]
 internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
     where TStorage : unmanaged
-    where TFormat : struct, INumberFormat<TStorage>
+    where TFormat : struct, IPageFormat<TStorage>
 {
     private const float Eps = 1e-6f;
     private const double Theta = 1e7;
@@ -101,9 +101,10 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
 
         ArgumentException error = Assert.Throws<ArgumentException>(() => QkNormRotaryAppend.Bind<TStorage, TFormat>(
             device.Loader, device.Poisoned<float>(2, qColumns), device.Poisoned<float>(2, kColumns), device.Poisoned<float>(2, vColumns), 1,
-            device.Poisoned<float>(weights), device.Poisoned<float>(weights), RotaryTable.Build(8, 16, Theta).Upload(device.Upload), 16,
-            Eps, new KvPages<TStorage>(view, view, 1, 2, headDim), device.Poisoned<int>(2), device.Poisoned<int>(2),
-            device.Poisoned<int>(1, 1)))!;
+            new QkNormWeights(
+                device.Poisoned<float>(weights), device.Poisoned<float>(weights), RotaryTable.Build(8, 16, Theta).Upload(device.Upload), Eps),
+            new KvPages<TStorage>(view, view, 1, 2, headDim),
+            new PagedRows(device.Poisoned<int>(2), device.Poisoned<int>(2), device.Poisoned<int>(1, 1))))!;
 
         Assert.That(error.Message, Is.EqualTo(message));
     }
@@ -171,11 +172,13 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
             ArrayView<TStorage> values = device.Poisoned<TStorage>(keys.Length);
             Matrix<float> q = Rows(Q, heads * 2 * headDim);
             device.Run(QkNormRotaryAppend.Bind<TStorage, TFormat>(
-                device.Loader, q, Rows(K, kvHeads * headDim), Rows(V, kvHeads * headDim), heads, device.Upload(QNorm), device.Upload(KNorm),
-                RotaryTable.Build(262144, rotaryDim, Theta).Upload(device.Upload), rotaryDim, Eps,
+                device.Loader, q, Rows(K, kvHeads * headDim), Rows(V, kvHeads * headDim), heads,
+                new QkNormWeights(
+                    device.Upload(QNorm), device.Upload(KNorm), RotaryTable.Build(262144, rotaryDim, Theta).Upload(device.Upload), Eps),
                 new KvPages<TStorage>(keys, values, Pages, kvHeads, headDim),
-                device.Upload([.. Enumerable.Range(first, count).Select(Slot)]), device.Upload(Positions[first..(first + count)]),
-                device.Upload(table, 2, Blocks)));
+                new PagedRows(
+                    device.Upload([.. Enumerable.Range(first, count).Select(Slot)]), device.Upload(Positions[first..(first + count)]),
+                    device.Upload(table, 2, Blocks))));
             return (device.Download(q), device.Download(keys), device.Download(values));
 
             Matrix<float> Rows(float[] data, int width) => device.Upload(data[(first * width)..((first + count) * width)], count, width);

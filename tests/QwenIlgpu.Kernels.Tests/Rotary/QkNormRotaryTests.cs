@@ -28,8 +28,8 @@ internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
         Matrix<float> kOnDevice = Device.Upload(k, rows, kvHeads * headDim);
 
         Device.Run(QkNormRotary.Bind(
-            Device.Loader, qOnDevice, kOnDevice, heads, kvHeads, headDim, Device.Upload(qNorm), Device.Upload(kNorm),
-            Device.Upload(positions), Rotary(rotaryDim), rotaryDim, Eps));
+            Device.Loader, qOnDevice, kOnDevice, heads, kvHeads, headDim,
+            new QkNormWeights(Device.Upload(qNorm), Device.Upload(kNorm), Rotary(rotaryDim), Eps), Device.Upload(positions)));
 
         float[] turnedQ = Device.Download(qOnDevice);
         AssertClose(
@@ -67,7 +67,7 @@ internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
             Matrix<float> kOnDevice = Device.Upload(k, positions.Length, HeadDim);
             ArrayView<float> weight = Device.Upload(Seeded.Floats(3, HeadDim));
             Device.Run(QkNormRotary.Bind(
-                Device.Loader, qOnDevice, kOnDevice, 1, 1, HeadDim, weight, weight, Device.Upload(positions), Rotary(16), 16, Eps));
+                Device.Loader, qOnDevice, kOnDevice, 1, 1, HeadDim, new QkNormWeights(weight, weight, Rotary(16), Eps), Device.Upload(positions)));
             return (Device.Download(qOnDevice), Device.Download(kOnDevice));
         }
     }
@@ -88,7 +88,7 @@ internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
                 k = Device.Upload(Seeded.Floats(2, rows * HeadDim), rows, HeadDim);
                 ArrayView<float> weight = Device.Upload(Seeded.Floats(3, HeadDim));
                 ArrayView<int> positions = Device.Upload([.. Enumerable.Range(0, rows).Select(row => row * 7919)]);
-                return [QkNormRotary.Bind(Device.Loader, q, k, 3, 1, HeadDim, weight, weight, positions, Rotary(40), 40, Eps)];
+                return [QkNormRotary.Bind(Device.Loader, q, k, 3, 1, HeadDim, new QkNormWeights(weight, weight, Rotary(40), Eps), positions)];
             },
             () => [.. Device.Download(q), .. Device.Download(k)]);
 
@@ -109,8 +109,8 @@ internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
             Matrix<float> x = Device.Upload(q, 1, 2 * HeadDim);
             ArrayView<float> weight = Device.Upload(norm);
             Device.Run(QkNormRotary.Bind(
-                Device.Loader, x, Device.Upload(Seeded.Floats(2, HeadDim), 1, HeadDim), 1, 1, HeadDim, weight, weight, Device.Upload(position),
-                Rotary(rotaryDim), rotaryDim, Eps));
+                Device.Loader, x, Device.Upload(Seeded.Floats(2, HeadDim), 1, HeadDim), 1, 1, HeadDim,
+                new QkNormWeights(weight, weight, Rotary(rotaryDim), Eps), Device.Upload(position)));
             Assert.That(Device.Download(x).Zip(expected, (a, e) => Math.Abs(a - e)).Max(), Is.GreaterThan(100 * Tolerance));
         }
     }
@@ -119,12 +119,12 @@ internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
     [TestCase(2 * 8, 12, 8, 8, 4, "qk_norm_rotary: columns of k is 12, key heads · head size is 8")]
     [TestCase(2 * 8, 8, 4, 8, 4, "qk_norm_rotary: length of qNorm is 4, head size is 8")]
     [TestCase(2 * 6, 6, 6, 6, 4, "qk_norm_rotary: 1 query heads and 1 key heads of 6: heads must be positive, head size a multiple of 4")]
-    [TestCase(2 * 8, 8, 8, 8, 6, "qk_norm_rotary: rotaryDim is 6, of the rotary table 4, of at most the head size 8")]
+    [TestCase(2 * 8, 8, 8, 8, 12, "qk_norm_rotary: the rotary table turns 12 dimensions, of at most the head size 8")]
     public void RejectsOperandsThatDoNotFit(int qColumns, int kColumns, int weights, int headDim, int rotaryDim, string message)
     {
         ArgumentException error = Assert.Throws<ArgumentException>(() => QkNormRotary.Bind(
             Device.Loader, Device.Poisoned<float>(2, qColumns), Device.Poisoned<float>(2, kColumns), 1, 1, headDim,
-            Device.Poisoned<float>(weights), Device.Poisoned<float>(weights), Device.Poisoned<int>(2), Rotary(4), rotaryDim, Eps))!;
+            new QkNormWeights(Device.Poisoned<float>(weights), Device.Poisoned<float>(weights), Rotary(rotaryDim), Eps), Device.Poisoned<int>(2)))!;
 
         Assert.That(error.Message, Is.EqualTo(message));
     }
@@ -134,7 +134,7 @@ internal sealed class QkNormRotaryTests(PortableTier tier) : PortableTests(tier)
     {
         ArgumentException error = Assert.Throws<ArgumentException>(() => QkNormRotary.Bind(
             Device.Loader, Device.Poisoned<float>(2, 16), Device.Poisoned<float>(2, 8), 1, 1, 8,
-            Device.Poisoned<float>(8), Device.Poisoned<float>(8), Device.Poisoned<int>(3), Rotary(4), 4, Eps))!;
+            new QkNormWeights(Device.Poisoned<float>(8), Device.Poisoned<float>(8), Rotary(4), Eps), Device.Poisoned<int>(3)))!;
 
         Assert.That(error.Message, Is.EqualTo("qk_norm_rotary: length of positions is 3, rows of q is 2"));
     }

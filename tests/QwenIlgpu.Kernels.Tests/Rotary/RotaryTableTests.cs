@@ -57,7 +57,7 @@ internal sealed class RotaryTableTests(PortableTier tier) : PortableTests(tier)
         ArrayView<float> weight = Device.Upload(new float[HeadDim]);
 
         Device.Run(QkNormRotary.Bind(
-            Device.Loader, queries, keys, 1, 1, HeadDim, weight, weight, Device.Upload(positions), table.Upload(Device.Upload), RotaryDim, 0));
+            Device.Loader, queries, keys, 1, 1, HeadDim, new QkNormWeights(weight, weight, table.Upload(Device.Upload), 0), Device.Upload(positions)));
 
         float[] turned = Device.Download(keys);
         float[] cos = [.. positions.SelectMany((_, row) => turned.Skip(row * HeadDim).Take(Half))];

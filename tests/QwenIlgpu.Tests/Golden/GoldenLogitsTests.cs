@@ -1,3 +1,5 @@
+using QwenIlgpu.Kernels;
+
 namespace QwenIlgpu.Tests;
 
 /// <summary>Logits and greedy continuations of the tiny model against an independent float64 implementation.</summary>
@@ -110,11 +112,11 @@ internal sealed class GoldenLogitsTests
     private static void AssertDeltaState(SequenceRunner sequences, GoldenData golden, int layer)
     {
         QwenConfig config = TestModels.Tiny.Config;
-        DeltaLayerState state = sequences.Runner.State.DeltaLayers[layer]!;
-        AssertClose(LastRows(state, golden.Prompts[0].Ids.Length, config), golden.Floats($"0.layer{layer}.conv"), $"layer {layer} conv tail");
+        DeltaSlots slots = sequences.Runner.State.DeltaLayers[layer]!;
+        AssertClose(LastRows(slots, golden.Prompts[0].Ids.Length, config), golden.Floats($"0.layer{layer}.conv"), $"layer {layer} conv tail");
 
         // Ours: [Hv, Dv, Dk]; golden: [Hv, Dk, Dv].
-        float[] ours = Download(state.State.F32!.Value.Row(1));
+        float[] ours = Download(slots.States.F32!.Value.Row(1));
         int dk = config.LinearKeyHeadDim;
         int dv = config.LinearValueHeadDim;
         float[] reordered = [.. Enumerable.Range(0, ours.Length).Select(i => ours[(i / (dk * dv) * dk * dv) + (i % dv * dk) + (i / dv % dk)])];
@@ -122,9 +124,9 @@ internal sealed class GoldenLogitsTests
     }
 
     // The golden tail: kernel − 1 rows, oldest first. Ours: a ring, indexed by position.
-    private static float[] LastRows(DeltaLayerState state, int tokens, QwenConfig config)
+    private static float[] LastRows(DeltaSlots slots, int tokens, QwenConfig config)
     {
-        float[] ring = Download(state.ConvTail.Row(1));
+        float[] ring = Download(slots.Ring.Row(1));
         int channels = config.LinearConvChannels;
         int ringRows = ring.Length / channels;
         return [.. Enumerable.Range(tokens - config.LinearConvKernelDim + 1, config.LinearConvKernelDim - 1)
@@ -134,7 +136,7 @@ internal sealed class GoldenLogitsTests
     private static void AssertKeysAndValues(SequenceRunner sequences, GoldenData golden, int layer, int tokens)
     {
         QwenConfig config = TestModels.Tiny.Config;
-        Kernels.KvPages<float> pages = sequences.Runner.State.AttentionLayers[layer]!.F32!.Value;
+        KvPages<float> pages = ((LayerPages<float, F32PageFormat>)sequences.Runner.State.AttentionLayers[layer]!).Pages;
         int page = Download(sequences.Runner.State.PageTable.Row(1))[0];
         foreach ((string name, float[] values) in new[] { ("k", Download(pages.Keys)), ("v", Download(pages.Values)) })
         {
