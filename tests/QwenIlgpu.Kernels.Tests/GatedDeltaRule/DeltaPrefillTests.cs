@@ -124,6 +124,18 @@ internal sealed class DeltaPrefillTests
         AssertClose(states[0], state, "state", 2);
     }
 
+    // Two whole chunks that forget next to nothing but in their last rows: the state that enters them still counts when they end.
+    [Test]
+    public void CarriesTheStateThroughWholeChunks()
+    {
+        DeltaSequence sequence = new DeltaSequence(Toy, 129, 41).WithDecays(row => row % 64 == 63 ? -0.7f : -0.001f * (row % 7));
+
+        (float[] y, float[][] states, _) = Run(Toy, false, 0, new DeltaPart(64, sequence));
+
+        AssertClose(y, sequence.Reference(64).Y, "y");
+        AssertClose(states[0], sequence.Reference(64).State, "state");
+    }
+
     // A prompt cut within a chunk gives other chunks: the bound holds, the bits do not.
     [Test]
     public void PrefillCutAnywhereStaysWithinTheBound()

@@ -31,6 +31,10 @@ internal sealed class DeltaSequence
 
     public int Rows => Qkv.Length / shape.Channels;
 
+    /// <summary>The same with a decay of its own for each row: log of what is left of the state.</summary>
+    public DeltaSequence WithDecays(Func<int, float> ofRow) =>
+        new(shape, Qkv, Beta, [.. Enumerable.Range(0, G.Length).Select(i => ofRow(i / shape.ValueHeads))], State);
+
     /// <summary>Some of the rows, entering with another state.</summary>
     public DeltaSequence Slice(int start, int rows, float[] state) => new(
         shape,
