@@ -36,7 +36,7 @@ internal static class DecodeMatMulBench
     private static PreparedKernel Prepare(BenchDevice device, int m, int k, int[] rows, bool swiGlu, bool norm, bool residual)
     {
         const int Group = 128;
-        long bytes = rows.Sum(n => Int4Matrix.CodeBytes(n, k, Group) + Int4Matrix.ScaleBytes(n, k, Group));
+        long bytes = rows.Sum(n => Int4Layout.CodeBytes(n, k, Group) + Int4Layout.ScaleBytes(n, k, Group));
         int links = (int)((GpuBytes + bytes - 1) / bytes);
         float[] x = Seeded.Floats(1, m * k);
         Matrix<float> input = device.Upload(x, m, k);
@@ -47,9 +47,9 @@ internal static class DecodeMatMulBench
             plan.Tickets > 0 ? device.Upload(new int[plan.Tickets]) : default);
 
         // The links share their codes' random bits, not their memory.
-        UInt4[][] codes = [.. rows.Select((n, i) => Random(Int4Matrix.CodeBytes(n, k, Group) / 16, i))];
+        UInt4[][] codes = [.. rows.Select((n, i) => Random(Int4Layout.CodeBytes(n, k, Group) / 16, i))];
         ushort[][] scales = [.. rows.Select((n, i) => Array.ConvertAll(
-            Seeded.Floats(i, Int4Matrix.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat))];
+            Seeded.Floats(i, Int4Layout.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat))];
         Matrix<float>[] ys = [.. rows.Select(n => device.Poisoned<float>(m, n))];
         Matrix<float> zeros = device.Upload(new float[m * rows[0]], m, rows[0]);
         var launches = new List<Launch>();
@@ -58,7 +58,7 @@ internal static class DecodeMatMulBench
             Projection[] projections =
             [
                 .. rows.Select((n, i) => new Projection(
-                    new Int4Matrix(device.Upload(codes[i]), device.Upload(scales[i]), default, WeightType.Bf16, n, k, Group), ys[i])),
+                    WeightMatrix.Int4(device.Upload(codes[i]), device.Upload(scales[i]), default, WeightType.Bf16, n, k, Group), ys[i])),
             ];
             launches.AddRange(DecodeMatMul.Bind(
                 device.Loader,
@@ -81,8 +81,8 @@ internal static class DecodeMatMulBench
     {
         const int N = 248320;
         const int K = 5120;
-        UInt4[] codes = Random(Int8Matrix.CodeBytes(N, K, K) / 16, 3);
-        long scaleCount = Int8Matrix.ScaleBytes(N, K, K) / sizeof(ushort);
+        UInt4[] codes = Random(Int8Layout.CodeBytes(N, K, K) / 16, 3);
+        long scaleCount = Int8Layout.ScaleBytes(N, K, K) / sizeof(ushort);
         ushort[] scales = Array.ConvertAll(Seeded.Floats(4, scaleCount, 0.001f), Bf16.FromFloat);
         float[] x = Seeded.Floats(5, K);
         DecodePlan plan = DecodePlan.Of(1, K, [N], argMax: true);
@@ -91,13 +91,13 @@ internal static class DecodeMatMulBench
         Launch[] launches = DecodeMatMul.Bind(
             device.Loader,
             new MatMulRows(device.Upload(x, 1, K)),
-            [new Projection(new Int8Matrix(device.Upload(codes), device.Upload(scales), WeightType.Bf16, N, K, K), logits)],
+            [new Projection(WeightMatrix.Int8(device.Upload(codes), device.Upload(scales), WeightType.Bf16, N, K, K), logits)],
             new Epilogue(ArgMax: new ArgMaxOutput(ids, N)),
             Operand16.Bf16,
             new MatMulScratch(device.Poisoned<float>(plan.ScratchFloats)));
         return new PreparedKernel(
             Chain(launches),
-            Bytes: Int8Matrix.CodeBytes(N, K, K) + Int8Matrix.ScaleBytes(N, K, K),
+            Bytes: Int8Layout.CodeBytes(N, K, K) + Int8Layout.ScaleBytes(N, K, K),
             Flops: 2L * N * K,
             () =>
             {

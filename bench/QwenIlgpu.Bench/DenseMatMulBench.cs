@@ -20,18 +20,18 @@ internal static class DenseMatMulBench
         const int Checked = 64;                         // rows of w, spread over all of them
         float[] x = Seeded.Floats(m, m * K);
         float[] values = Seeded.Floats(3, (long)N * K);
-        UInt4[] packed = DenseMatrixReference.Pack(WeightType.Bf16, values, N, K);
+        UInt4[] packed = DenseReference.Pack(WeightType.Bf16, values, N, K);
         Matrix<float> xs = device.Upload(x, m, K);
         Matrix<float> y = device.Poisoned<float>(m, N);
         return new PreparedKernel(
             Bind(),
-            Bytes: DenseMatrix.BytesFor(WeightType.Bf16, N, K) + ((K + N) * (long)m * sizeof(float)),
+            Bytes: DenseLayout.Bytes(WeightType.Bf16, N, K) + ((K + N) * (long)m * sizeof(float)),
             Flops: 2L * m * N * K,
             () =>
             {
                 int[] rows = [.. Enumerable.Range(0, Checked).Select(i => (int)((long)i * (N - 1) / (Checked - 1)))];
                 int words = packed.Length / N;
-                double[] w = DenseMatrixReference.Unpack(
+                double[] w = DenseReference.Unpack(
                     WeightType.Bf16, [.. rows.SelectMany(r => packed.AsSpan(r * words, words).ToArray())], Checked, K);
                 float[] all = device.Download(y.Data);
                 float[] actual = [.. Enumerable.Range(0, m).SelectMany(t => rows.Select(r => all[(t * N) + r]))];
@@ -39,9 +39,9 @@ internal static class DenseMatMulBench
             },
             Tolerance: 1e-5)
         {
-            Rotation = m > 1 ? [] : [.. Enumerable.Range(0, device.FurtherCopies(DenseMatrix.BytesFor(WeightType.Bf16, N, K))).Select(_ => Bind())],
+            Rotation = m > 1 ? [] : [.. Enumerable.Range(0, device.FurtherCopies(DenseLayout.Bytes(WeightType.Bf16, N, K))).Select(_ => Bind())],
         };
 
-        Launch Bind() => DenseMatMul.Bind(device.Loader, xs, new DenseMatrix(WeightType.Bf16, device.Upload(packed), N, K), y);
+        Launch Bind() => PortableMatMul.Bind(device.Loader, xs, WeightMatrix.Dense(WeightType.Bf16, device.Upload(packed), N, K), y);
     }
 }

@@ -24,15 +24,15 @@ internal static class DequantMatMulBench
         const int Rows = 8192;
         const int CheckedRows = 64;
         float[] x = Seeded.Floats(1, K);
-        var codes = new UInt4[Int8Matrix.CodeBytes(Rows, K, Group) / 16];
+        var codes = new UInt4[Int8Layout.CodeBytes(Rows, K, Group) / 16];
         new Random(9).NextBytes(System.Runtime.InteropServices.MemoryMarshal.AsBytes(codes.AsSpan()));
         ushort[] scales = Array.ConvertAll(
-            Seeded.Floats(5, Int8Matrix.ScaleBytes(Rows, K, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
+            Seeded.Floats(5, Int8Layout.ScaleBytes(Rows, K, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
         Matrix<float> xs = device.Upload(x, 1, K);
         Matrix<float> y = device.Poisoned<float>(1, Rows);
         return new PreparedKernel(
             Bind(),
-            Bytes: Int8Matrix.CodeBytes(Rows, K, Group) + Int8Matrix.ScaleBytes(Rows, K, Group) + ((K + Rows) * (long)sizeof(float)),
+            Bytes: Int8Layout.CodeBytes(Rows, K, Group) + Int8Layout.ScaleBytes(Rows, K, Group) + ((K + Rows) * (long)sizeof(float)),
             Flops: 2L * Rows * K,
             () =>
             {
@@ -44,27 +44,27 @@ internal static class DequantMatMulBench
             },
             Tolerance: 1e-5)
         {
-            Rotation = [.. Enumerable.Range(0, device.FurtherCopies(Int8Matrix.CodeBytes(Rows, K, Group))).Select(_ => Bind())],
+            Rotation = [.. Enumerable.Range(0, device.FurtherCopies(Int8Layout.CodeBytes(Rows, K, Group))).Select(_ => Bind())],
         };
 
-        Launch Bind() => DequantMatMul.Bind(
-            device.Loader, xs, new Int8Matrix(device.Upload(codes), device.Upload(scales), WeightType.Bf16, Rows, K, Group), y, takesFixedPoint: true);
+        Launch Bind() => PortableMatMul.Bind(
+            device.Loader, xs, WeightMatrix.Int8(device.Upload(codes), device.Upload(scales), WeightType.Bf16, Rows, K, Group), y, takesFixedPoint: true);
     }
 
     private static PreparedKernel Prepare(BenchDevice device, int n, int m)
     {
         const int CheckedTiles = 4;                     // row tiles, spread over all of them
         float[] x = Seeded.Floats(m, m * K);
-        var codes = new UInt4[Int4Matrix.CodeBytes(n, K, Group) / 16];
+        var codes = new UInt4[Int4Layout.CodeBytes(n, K, Group) / 16];
         new Random(4).NextBytes(System.Runtime.InteropServices.MemoryMarshal.AsBytes(codes.AsSpan()));
         ushort[] scales = Array.ConvertAll(
-            Seeded.Floats(5, Int4Matrix.ScaleBytes(n, K, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
+            Seeded.Floats(5, Int4Layout.ScaleBytes(n, K, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
         int rowTiles = Int4Layout.RowTiles(n);
         Matrix<float> xs = device.Upload(x, m, K);
         Matrix<float> y = device.Poisoned<float>(m, n);
         return new PreparedKernel(
             Bind(),
-            Bytes: Int4Matrix.CodeBytes(n, K, Group) + Int4Matrix.ScaleBytes(n, K, Group) + ((K + n) * (long)m * sizeof(float)),
+            Bytes: Int4Layout.CodeBytes(n, K, Group) + Int4Layout.ScaleBytes(n, K, Group) + ((K + n) * (long)m * sizeof(float)),
             Flops: 2L * m * n * K,
             () =>
             {
@@ -91,11 +91,11 @@ internal static class DequantMatMulBench
             },
             Tolerance: 1e-5)
         {
-            Rotation = m > 1 ? [] : [.. Enumerable.Range(0, device.FurtherCopies(Int4Matrix.CodeBytes(n, K, Group))).Select(_ => Bind())],
+            Rotation = m > 1 ? [] : [.. Enumerable.Range(0, device.FurtherCopies(Int4Layout.CodeBytes(n, K, Group))).Select(_ => Bind())],
         };
 
-        Launch Bind() => DequantMatMul.Bind(
-            device.Loader, xs, new Int4Matrix(device.Upload(codes), device.Upload(scales), default, WeightType.Bf16, n, K, Group), y,
+        Launch Bind() => PortableMatMul.Bind(
+            device.Loader, xs, WeightMatrix.Int4(device.Upload(codes), device.Upload(scales), default, WeightType.Bf16, n, K, Group), y,
             takesFixedPoint: m <= 16);
     }
 }

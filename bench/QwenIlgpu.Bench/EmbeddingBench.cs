@@ -11,17 +11,17 @@ internal static class EmbeddingBench
         const int T = 512;
         var random = new Random(8);
         int[] ids = [.. Enumerable.Range(0, T).Select(_ => random.Next(Vocab))];
-        UInt4[] words = DenseMatrixReference.Pack(WeightType.Bf16, Seeded.Floats(9, (long)Vocab * D), Vocab, D);
+        UInt4[] words = DenseReference.Pack(WeightType.Bf16, Seeded.Floats(9, (long)Vocab * D), Vocab, D);
         Matrix<float> y = device.Poisoned<float>(T, D);
         return new PreparedKernel(
-            Embedding.Bind(device.Loader, device.Upload(ids), new DenseMatrix(WeightType.Bf16, device.Upload(words), Vocab, D), y),
+            Embedding.Bind(device.Loader, device.Upload(ids), WeightMatrix.Dense(WeightType.Bf16, device.Upload(words), Vocab, D), y),
             Bytes: (long)T * D * (sizeof(ushort) + sizeof(float)),
             Flops: 0,
             () =>
             {
                 int stride = words.Length / Vocab;
                 UInt4[] gathered = [.. ids.SelectMany(id => words.AsSpan(id * stride, stride).ToArray())];
-                return Difference.Relative(device.Download(y.Data), DenseMatrixReference.Unpack(WeightType.Bf16, gathered, T, D));
+                return Difference.Relative(device.Download(y.Data), DenseReference.Unpack(WeightType.Bf16, gathered, T, D));
             },
             Tolerance: 0);
     });

@@ -29,12 +29,12 @@ internal static class ExpandedMatMulBench
         float[] x = Seeded.Floats(1, (long)m * k);
         var packed = new PrefillRows(device.Uninitialised<UInt4>(PrefillRows.Length(m, k)), m, k, Operand16.Bf16);
         PrefillMatMul.BindRound(device.Loader, new MatMulRows(device.Upload(x, m, k)), packed).Run(device.Stream);
-        UInt4[] codes = PrefillMatMulBench.RandomCodes(Int4Matrix.CodeBytes(n, k, Group) / 16, 0);
+        UInt4[] codes = PrefillMatMulBench.RandomCodes(Int4Layout.CodeBytes(n, k, Group) / 16, 0);
         ushort[] scales = Array.ConvertAll(
-            Seeded.Floats(0, Int4Matrix.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
-        var weights = new Int4Matrix(device.Upload(codes), device.Upload(scales), default, WeightType.Bf16, n, k, Group);
-        var slice = new DenseMatrix(
-            WeightType.Bf16, device.Uninitialised<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, sliceRows, k) / 16), sliceRows, k);
+            Seeded.Floats(0, Int4Layout.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat);
+        var weights = WeightMatrix.Int4(device.Upload(codes), device.Upload(scales), default, WeightType.Bf16, n, k, Group);
+        var slice = WeightMatrix.Dense(
+            WeightType.Bf16, device.Uninitialised<UInt4>(DenseLayout.Bytes(WeightType.Bf16, sliceRows, k) / 16), sliceRows, k);
         Matrix<float> y = device.Poisoned<float>(m, n);
         var shape = new PrefillShape(PrefillFormat.Dense, k, [sliceRows], SwiGlu: false);
         PrefillTile tile = PrefillTables.TileOf(device.Loader, shape, m);
@@ -52,7 +52,7 @@ internal static class ExpandedMatMulBench
         ];
         return new PreparedKernel(
             launches[0],
-            Bytes: weights.Codes.LengthInBytes + weights.Scales.LengthInBytes + (4L * n * k) + (packed.Words.Length * 16) + ((long)m * n * sizeof(float)),
+            Bytes: weights.Data.LengthInBytes + weights.Scales.LengthInBytes + (4L * n * k) + (packed.Words.Length * 16) + ((long)m * n * sizeof(float)),
             Flops: 2L * m * k * n,
             () => PrefillMatMulBench.Error(device, x, m, k, swiGlu: false, [codes], [scales], y),
             Tolerance: 2e-2)                            // x and the weights are rounded to bf16

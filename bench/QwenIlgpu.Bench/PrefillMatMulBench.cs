@@ -43,18 +43,18 @@ internal static class PrefillMatMulBench
         var scratch = new MatMulScratch(
             plan.ScratchFloats > 0 ? device.Poisoned<float>(plan.ScratchFloats) : default,
             plan.Tickets > 0 ? device.Upload(new int[plan.Tickets]) : default);
-        UInt4[][] codes = [.. rows.Select((n, i) => RandomCodes(Int4Matrix.CodeBytes(n, k, Group) / 16, i))];
+        UInt4[][] codes = [.. rows.Select((n, i) => RandomCodes(Int4Layout.CodeBytes(n, k, Group) / 16, i))];
         ushort[][] scales = [.. rows.Select((n, i) => Array.ConvertAll(
-            Seeded.Floats(i, Int4Matrix.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat))];
+            Seeded.Floats(i, Int4Layout.ScaleBytes(n, k, Group) / sizeof(ushort), 0.01f), Bf16.FromFloat))];
         Matrix<float>[] ys = [.. rows.Select((n, i) => swiGlu && i > 0 ? default : device.Poisoned<float>(m, n))];
         Projection[] projections =
         [
             .. rows.Select((n, i) => new Projection(
-                new Int4Matrix(device.Upload(codes[i]), device.Upload(scales[i]), default, WeightType.Bf16, n, k, Group), ys[i])),
+                WeightMatrix.Int4(device.Upload(codes[i]), device.Upload(scales[i]), default, WeightType.Bf16, n, k, Group), ys[i])),
         ];
         var finish = new Epilogue(
             SwiGlu: swiGlu, Residual: residual ? device.Upload(new float[(long)m * rows[0]], m, rows[0]) : default);
-        long weightBytes = rows.Sum(n => Int4Matrix.CodeBytes(n, k, Group) + Int4Matrix.ScaleBytes(n, k, Group));
+        long weightBytes = rows.Sum(n => Int4Layout.CodeBytes(n, k, Group) + Int4Layout.ScaleBytes(n, k, Group));
         return new PreparedKernel(
             PrefillMatMul.Bind(device.Loader, packed, projections, finish, scratch, tile),
             Bytes: weightBytes + (packed.Words.Length * 16) + ys.Sum(y => (long)y.Rows * y.Columns * sizeof(float)),

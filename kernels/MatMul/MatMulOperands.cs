@@ -21,7 +21,7 @@ internal readonly record struct MatMulRows(Matrix<float> X, ArrayView<float> Nor
 /// <summary>
 /// One projection: weights [N, K], y [M, N] (default: not stored), and what is added before anything else, [M, N] (default: nothing).
 /// </summary>
-internal readonly record struct Projection(LinearMatrix Weight, Matrix<float> Y = default, Matrix<float> Addend = default);
+internal readonly record struct Projection(WeightMatrix Weight, Matrix<float> Y = default, Matrix<float> Addend = default);
 
 /// <summary>
 /// What becomes of the products. SwiGlu: two projections, y = silu(first) · second to the first's y. Gate: [M, 1], y · sigmoid(gate).

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels;
 
-/// <summary>The definition of y = x · Wᵀ in double precision; also of <see cref="DequantMatMul"/>, whose W is unpacked first.</summary>
+/// <summary>The definition of y = x · Wᵀ in double precision; quantised weights are unpacked first.</summary>
 internal static class MatMulReference
 {
     /// <summary>x: [M, K]; w: [N, K]. Returns y [M, N].</summary>

@@ -9,20 +9,18 @@ internal static class ProjectionSet
     /// Whether these can share a launch: all quantised ones have one format, one group size, one type of scale and zero points all or
     /// none; plain ones are of the operand's type, and among quantised ones ride with INT4 in groups of 64 or more.
     /// </summary>
-    public static bool CanFuse(ReadOnlySpan<LinearMatrix> weights, Operand16 operand)
+    public static bool CanFuse(ReadOnlySpan<WeightMatrix> weights, Operand16 operand)
     {
         if (weights.Length > MaxCount)
             return false;
-        LinearMatrix main = Main(weights);
-        foreach (LinearMatrix weight in weights)
+        WeightMatrix main = Main(weights);
+        foreach (WeightMatrix weight in weights)
         {
-            bool fits = weight.Dense is { } dense
-                ? dense.Type == OperandWeights(operand) && (main.Dense is not null || main.Int4 is { GroupSize: >= Int4Layout.TileColumns })
-                : weight.Int4 is { } int4
-                    ? main.Int4 is { } first && (int4.GroupSize, int4.ScaleType, int4.IsSymmetric, int4.Columns)
-                        == (first.GroupSize, first.ScaleType, first.IsSymmetric, first.Columns)
-                    : weight.Int8 is { } int8 && main.Int8 is { } other
-                        && (int8.GroupSize, int8.ScaleType, int8.Columns) == (other.GroupSize, other.ScaleType, other.Columns);
+            bool fits = weight.IsDense
+                ? weight.Type == OperandWeights(operand)
+                    && (main.IsDense || main is { Format: WeightFormat.Int4, GroupSize: >= Int4Layout.TileColumns })
+                : (weight.Format, weight.GroupSize, weight.Type, weight.IsSymmetric)
+                    == (main.Format, main.GroupSize, main.Type, main.IsSymmetric);
             if (!fits || weight.Columns != main.Columns)
                 return false;
         }
@@ -31,11 +29,11 @@ internal static class ProjectionSet
     }
 
     /// <summary>The first quantised one: the others are of its format or ride along.</summary>
-    public static LinearMatrix Main(ReadOnlySpan<LinearMatrix> weights)
+    public static WeightMatrix Main(ReadOnlySpan<WeightMatrix> weights)
     {
-        foreach (LinearMatrix weight in weights)
+        foreach (WeightMatrix weight in weights)
         {
-            if (weight.Dense is null)
+            if (!weight.IsDense)
                 return weight;
         }
 
@@ -56,10 +54,10 @@ internal static class ProjectionSet
     /// <summary>Throws unless weights, outputs and what finishes them fit m rows of x and each other.</summary>
     public static void Check(string op, int m, int columns, ReadOnlySpan<Projection> projections, Epilogue finish)
     {
-        LinearMatrix[] weights = [.. projections.ToArray().Select(p => p.Weight)];
+        WeightMatrix[] weights = [.. projections.ToArray().Select(p => p.Weight)];
         for (int i = 0; i < projections.Length; i++)
         {
-            LinearMatrix weight = projections[i].Weight;
+            WeightMatrix weight = projections[i].Weight;
             weight.Check(op, $"w{i}");
             Require.Equal(op, $"columns of w{i}", weight.Columns, "columns of x", columns);
             CheckOutput(op, $"y{i}", projections[i].Y, m, weight.Rows);
@@ -72,7 +70,7 @@ internal static class ProjectionSet
             Require.Equal(op, "projections of SwiGLU", projections.Length, "gate and up", 2);
             Require.Equal(op, "rows of up", weights[1].Rows, "rows of gate", weights[0].Rows);
             Require.That(
-                op, weights[0].Dense is null == weights[1].Dense is null, $"gate is {weights[0]}, up is {weights[1]}: not of one format");
+                op, weights[0].IsDense == weights[1].IsDense, $"gate is {weights[0]}, up is {weights[1]}: not of one format");
         }
 
         bool single = finish.SwiGlu || projections.Length == 1;
@@ -91,12 +89,11 @@ internal static class ProjectionSet
     }
 
     // The kernels find a tile's group by a shift.
-    private static void CheckGroup(string op, LinearMatrix weight, string name)
+    private static void CheckGroup(string op, WeightMatrix weight, string name)
     {
-        int size = weight.Int4?.GroupSize ?? weight.Int8?.GroupSize ?? 1;
-        int groups = weight.Int4?.Groups ?? weight.Int8?.Groups ?? 1;
+        int size = weight.GroupSize;
         Require.That(
-            op, groups == 1 || (size & (size - 1)) == 0, $"group size of {name} is {size}, neither a power of two nor a whole row");
+            op, weight.Groups == 1 || (size & (size - 1)) == 0, $"group size of {name} is {size}, neither a power of two nor a whole row");
     }
 
     private static WeightType OperandWeights(Operand16 operand) => operand == Operand16.F16 ? WeightType.F16 : WeightType.Bf16;

@@ -13,11 +13,11 @@ internal static class ExpandInt4
     /// <summary>
     /// Rows firstRow … of symmetric weights with bf16 scales into rows: bf16 [count, K], K a multiple of 8.
     /// </summary>
-    public static Launch Bind(KernelLoader loader, Int4Matrix weights, int firstRow, DenseMatrix rows)
+    public static Launch Bind(KernelLoader loader, WeightMatrix weights, int firstRow, WeightMatrix rows)
     {
-        weights.Check(Op, "weights");
-        rows.Check(Op, "rows");
-        Require.That(Op, weights.IsSymmetric && weights.ScaleType == WeightType.Bf16, $"{weights} is not symmetric with bf16 scales");
+        weights.Check(Op, "weights", WeightFormat.Int4);
+        rows.Check(Op, "rows", WeightFormat.Dense);
+        Require.That(Op, weights.IsSymmetric && weights.Type == WeightType.Bf16, $"{weights} is not symmetric with bf16 scales");
         Require.That(Op, rows.Type == WeightType.Bf16, $"rows are {rows.Type}, not Bf16");
         Require.Equal(Op, "columns of rows", rows.Columns, "columns of weights", weights.Columns);
         Require.That(Op, rows.Columns % 8 == 0, $"columns are {rows.Columns}, not a multiple of 8");
@@ -26,8 +26,8 @@ internal static class ExpandInt4
         return loader.Bind(
             ExpandInt4Kernel.ExpandInt4,
             new ExpandInt4Kernel(
-                weights.Codes.Cast<uint>(), weights.Scales, weights.Groups, weights.GroupSize, weights.ColumnTiles, firstRow,
-                new Matrix<UInt4>(rows.Data, rows.Rows, rows.StrideWords)));
+                weights.Data.Cast<uint>(), weights.Scales, weights.Groups, weights.GroupSize, weights.ColumnTiles, firstRow,
+                rows.Words));
     }
 }
 

@@ -8,7 +8,7 @@ internal static class GptqPack
     /// firstWord is a multiple of 8 (whole tiles); so is the block's height, unless the block is the source's last, which also writes
     /// the padding k. Padding rows and k get code 8.
     /// </summary>
-    public static Launch Bind(KernelLoader loader, Matrix<int> qweightBlock, int firstWord, Int4Matrix destination)
+    public static Launch Bind(KernelLoader loader, Matrix<int> qweightBlock, int firstWord, WeightMatrix destination)
     {
         const string Op = "gptq_pack";
         Require.Equal(Op, "columns of qweight", qweightBlock.Columns, "rows of destination", destination.Rows);
@@ -16,20 +16,20 @@ internal static class GptqPack
     }
 
     /// <summary>Reorders scales [G, N] of the destination's 16-bit type. Padding rows get 0.</summary>
-    public static Launch BindScales(KernelLoader loader, Matrix<ushort> scales, Int4Matrix destination)
+    public static Launch BindScales(KernelLoader loader, Matrix<ushort> scales, WeightMatrix destination)
     {
         const string Op = "gptq_pack_scales";
-        destination.Check(Op, "destination");
+        destination.Check(Op, "destination", WeightFormat.Int4);
         Require.Equal(Op, "rows of scales", scales.Rows, "groups of destination", destination.Groups);
         Require.Equal(Op, "columns of scales", scales.Columns, "rows of destination", destination.Rows);
         return Int4Pack.BindScales<ScalesByGroup>(loader, scales, destination);
     }
 
     /// <summary>Unpacks qzeros [G, ⌈N/8⌉], which hold zero − 1 in GPTQ v1 and zero in v2. Padding rows get 8.</summary>
-    public static Launch BindZeros(KernelLoader loader, Matrix<int> qzeros, GptqVersion version, Int4Matrix destination)
+    public static Launch BindZeros(KernelLoader loader, Matrix<int> qzeros, GptqVersion version, WeightMatrix destination)
     {
         const string Op = "gptq_pack_zeros";
-        destination.Check(Op, "destination");
+        destination.Check(Op, "destination", WeightFormat.Int4);
         Require.Equal(Op, "rows of qzeros", qzeros.Rows, "groups of destination", destination.Groups);
         Require.Equal(Op, "columns of qzeros", qzeros.Columns, "words of eight rows of destination", Int4Pack.RowWords(destination.Rows));
         return version == GptqVersion.V1

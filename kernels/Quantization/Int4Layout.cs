@@ -33,6 +33,21 @@ internal static class Int4Layout
     public static int ColumnTiles(int columns, int groupSize) =>
         (int)((uint)((Groups(columns, groupSize) * groupSize) + TileColumns - 1) / TileColumns);
 
+    /// <summary>Bytes of a matrix's codes, padding included.</summary>
+    public static long CodeBytes(int rows, int columns, int groupSize) =>
+        (long)RowTiles(rows) * ColumnTiles(columns, groupSize) * TileBytes;
+
+    /// <summary>Bytes of its scales, padding included.</summary>
+    public static long ScaleBytes(int rows, int columns, int groupSize) => ZeroBytes(rows, columns, groupSize) * sizeof(ushort);
+
+    /// <summary>Bytes of its zero points where there are any, padding included.</summary>
+    public static long ZeroBytes(int rows, int columns, int groupSize) => (long)RowTiles(rows) * Groups(columns, groupSize) * TileRows;
+
+    public static void CheckGroupSize(string op, string name, int groupSize) => Require.That(
+        op,
+        groupSize == HalfTileColumns || (groupSize > 0 && groupSize % TileColumns == 0),
+        $"group size of {name} is {groupSize}, neither {HalfTileColumns} nor a multiple of {TileColumns}");
+
     /// <summary>Index of a tile's first 16-byte word.</summary>
     public static long TileStart(int rowTile, int columnTile, int columnTiles) => (((long)rowTile * columnTiles) + columnTile) * TileLanes;
 

@@ -7,7 +7,7 @@ internal static class Int4Pack
     /// A block that covers all rows and k from first octet on, of whole tiles or up to the end: then it also writes the padding k.
     /// </summary>
     public static Launch BindColumns<TSource>(
-        KernelLoader loader, string op, string unit, int unitsPerOctet, Matrix<int> block, int first, Int4Matrix destination)
+        KernelLoader loader, string op, string unit, int unitsPerOctet, Matrix<int> block, int first, WeightMatrix destination)
         where TSource : struct, IInt4Source
     {
         CheckColumns(op, destination);
@@ -25,7 +25,7 @@ internal static class Int4Pack
     }
 
     /// <summary>A block of rows [firstRow, firstRow + block rows), whole row tiles or up to the last row, with all k.</summary>
-    public static Launch BindRows<TSource>(KernelLoader loader, string op, Matrix<int> block, int firstRow, Int4Matrix destination)
+    public static Launch BindRows<TSource>(KernelLoader loader, string op, Matrix<int> block, int firstRow, WeightMatrix destination)
         where TSource : struct, IInt4Source
     {
         CheckColumns(op, destination);
@@ -35,14 +35,14 @@ internal static class Int4Pack
     }
 
     /// <summary>Scales of the destination's 16-bit type; the caller has checked the extents of source.</summary>
-    public static Launch BindScales<TSource>(KernelLoader loader, Matrix<ushort> source, Int4Matrix destination)
+    public static Launch BindScales<TSource>(KernelLoader loader, Matrix<ushort> source, WeightMatrix destination)
         where TSource : struct, IScaleSource =>
         loader.Bind(
             PackScalesKernel<TSource>.PackScales,
             new PackScalesKernel<TSource>(source, destination.Scales, destination.Rows, destination.Groups));
 
     /// <summary>Zero points; the caller has checked the extents of source.</summary>
-    public static Launch BindZeros<TSource>(KernelLoader loader, string op, Matrix<int> source, Int4Matrix destination)
+    public static Launch BindZeros<TSource>(KernelLoader loader, string op, Matrix<int> source, WeightMatrix destination)
         where TSource : struct, IZeroSource
     {
         Require.That(op, !destination.IsSymmetric, $"destination {destination} has no zero points");
@@ -54,16 +54,16 @@ internal static class Int4Pack
     /// <summary>Words that hold a column of eight rows each.</summary>
     public static int RowWords(int rows) => (rows + 7) / 8;
 
-    private static void CheckColumns(string op, Int4Matrix destination)
+    private static void CheckColumns(string op, WeightMatrix destination)
     {
-        destination.Check(op, "destination");
+        destination.Check(op, "destination", WeightFormat.Int4);
         Require.That(op, destination.Columns % 8 == 0, $"columns of destination are {destination.Columns}, not a multiple of 8");
     }
 
     private static Launch Bind<TSource>(
-        KernelLoader loader, Matrix<int> block, int rows, int firstRowTile, int firstTile, int tiles, Int4Matrix destination)
+        KernelLoader loader, Matrix<int> block, int rows, int firstRowTile, int firstTile, int tiles, WeightMatrix destination)
         where TSource : struct, IInt4Source =>
         loader.Bind(
             PackInt4Kernel<TSource>.PackInt4,
-            new PackInt4Kernel<TSource>(block, rows, firstRowTile, firstTile, tiles, destination.Codes, destination.ColumnTiles));
+            new PackInt4Kernel<TSource>(block, rows, firstRowTile, firstTile, tiles, destination.Data, destination.ColumnTiles));
 }

@@ -13,9 +13,9 @@ internal sealed class Int4Reference
             rows,
             columns,
             groupSize,
-            new UInt4[Int4Matrix.CodeBytes(rows, columns, groupSize) / 16],
-            new ushort[Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)],
-            new byte[hasZeros ? Int4Matrix.ZeroBytes(rows, columns, groupSize) : 0])
+            new UInt4[Int4Layout.CodeBytes(rows, columns, groupSize) / 16],
+            new ushort[Int4Layout.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)],
+            new byte[hasZeros ? Int4Layout.ZeroBytes(rows, columns, groupSize) : 0])
     {
         MemoryMarshal.Cast<UInt4, uint>(Codes.AsSpan()).Fill(0x88888888u);
         Zeros.AsSpan().Fill(Int4Layout.Zero);

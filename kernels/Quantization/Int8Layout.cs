@@ -24,6 +24,17 @@ internal static class Int8Layout
 
     public static int ColumnTiles(int columns, int groupSize) => Groups(columns, groupSize) * (int)((uint)groupSize / TileColumns);
 
+    /// <summary>Bytes of a matrix's codes, padding included.</summary>
+    public static long CodeBytes(int rows, int columns, int groupSize) =>
+        (long)RowTiles(rows) * ColumnTiles(columns, groupSize) * TileBytes;
+
+    /// <summary>Bytes of its scales, padding included.</summary>
+    public static long ScaleBytes(int rows, int columns, int groupSize) =>
+        (long)RowTiles(rows) * Groups(columns, groupSize) * TileRows * sizeof(ushort);
+
+    public static void CheckGroupSize(string op, string name, int groupSize) => Require.That(
+        op, groupSize > 0 && groupSize % TileColumns == 0, $"group size of {name} is {groupSize}, not a multiple of {TileColumns}");
+
     /// <summary>The group size that gives each row one scale: its columns, padded to whole tiles.</summary>
     public static int RowGroup(int columns) => (columns + TileColumns - 1) & ~(TileColumns - 1);
 

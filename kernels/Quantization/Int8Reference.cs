@@ -12,8 +12,8 @@ internal sealed class Int8Reference
             rows,
             columns,
             groupSize,
-            new UInt4[Int8Matrix.CodeBytes(rows, columns, groupSize) / 16],
-            new ushort[Int8Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)])
+            new UInt4[Int8Layout.CodeBytes(rows, columns, groupSize) / 16],
+            new ushort[Int8Layout.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)])
     {
     }
 

@@ -9,10 +9,10 @@ internal static class RoundToNearestInt4
     /// Quantises the block's rows to the destination's rows [firstRow, firstRow + block rows), codes and scales. firstRow is a multiple
     /// of 16; so is the block's height, unless the block is the last. Padding rows get code 8 and scale 0, padding k code 8.
     /// </summary>
-    public static Launch Bind(KernelLoader loader, DenseMatrix block, int firstRow, Int4Matrix destination)
+    public static Launch Bind(KernelLoader loader, WeightMatrix block, int firstRow, WeightMatrix destination)
     {
-        destination.Check(Op, "destination");
-        block.Check(Op, "block");
+        destination.Check(Op, "destination", WeightFormat.Int4);
+        block.Check(Op, "block", WeightFormat.Dense);
         Require.That(Op, destination.IsSymmetric, $"destination {destination} has zero points");
         Require.Equal(Op, "columns of block", block.Columns, "columns of destination", destination.Columns);
         RowBlock.Check(Op, firstRow, block.Rows, destination.Rows);
@@ -25,22 +25,22 @@ internal static class RoundToNearestInt4
         };
     }
 
-    private static Launch Bind<TWeight>(KernelLoader loader, DenseMatrix block, int firstRow, Int4Matrix destination)
+    private static Launch Bind<TWeight>(KernelLoader loader, WeightMatrix block, int firstRow, WeightMatrix destination)
         where TWeight : struct, IWeightFormat =>
-        destination.ScaleType == WeightType.F16
+        destination.Type == WeightType.F16
             ? Bind<TWeight, F16Format>(loader, block, firstRow, destination)
             : Bind<TWeight, Bf16Format>(loader, block, firstRow, destination);
 
-    private static Launch Bind<TWeight, TScale>(KernelLoader loader, DenseMatrix block, int firstRow, Int4Matrix destination)
+    private static Launch Bind<TWeight, TScale>(KernelLoader loader, WeightMatrix block, int firstRow, WeightMatrix destination)
         where TWeight : struct, IWeightFormat
         where TScale : struct, INumberFormat<ushort> =>
         loader.Bind(
             RoundToNearestInt4Kernel<TWeight, TScale>.RoundToNearestInt4,
             new RoundToNearestInt4Kernel<TWeight, TScale>(
-                new Matrix<UInt4>(block.Data, block.Rows, block.StrideWords),
+                block.Words,
                 block.Columns,
                 firstRow / Int4Layout.TileRows,
                 destination.GroupSize,
-                destination.Codes,
+                destination.Data,
                 destination.Scales));
 }

@@ -1,6 +1,6 @@
 namespace QwenIlgpu.Kernels;
 
-/// <summary>How a plain weight, or a quantised weight's scale, is stored.</summary>
+/// <summary>How one number is stored: a dense weight, or a quantised weight's scale.</summary>
 internal enum WeightType
 {
     F32,

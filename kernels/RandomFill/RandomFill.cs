@@ -11,27 +11,23 @@ internal static class RandomFill
     private const string Op = "random_fill";
 
     /// <summary>
-    /// Standard deviation of code − 8 of <see cref="BindCodes(KernelLoader, Int4Matrix, ulong)"/>: −7 … 7 alike, 0 twice as often.
+    /// Standard deviation of code − 8 of <see cref="BindCodes(KernelLoader, WeightMatrix, ulong)"/>: −7 … 7 alike, 0 twice as often.
     /// </summary>
     public static double Int4Deviation { get; } = Math.Sqrt(280.0 / 16);
 
     /// <summary>Standard deviation of an INT8 code: −128 … 127 alike.</summary>
     public static double Int8Deviation { get; } = Math.Sqrt(((256.0 * 256.0) - 1) / 12);
 
-    /// <summary>Fills the codes of an INT4 matrix; every row must end with a whole group, padding being no place for random codes.</summary>
-    public static Launch BindCodes(KernelLoader loader, Int4Matrix w, ulong seed)
+    /// <summary>Fills a quantised matrix's codes; every row must end with a whole group, padding being no place for random codes.</summary>
+    public static Launch BindCodes(KernelLoader loader, WeightMatrix w, ulong seed)
     {
         w.Check(Op, "w");
+        Require.That(Op, !w.IsDense, $"w is {w}, which has no codes");
         Require.That(Op, w.Columns % w.GroupSize == 0, $"columns of w are {w.Columns}, no multiple of its group size {w.GroupSize}");
-        return BindCodes(loader, w.Codes, RandomCodesKernel.LowestNibbleBits, seed);
-    }
-
-    /// <summary>Fills the codes of an INT8 matrix; every row must end with a whole group.</summary>
-    public static Launch BindCodes(KernelLoader loader, Int8Matrix w, ulong seed)
-    {
-        w.Check(Op, "w");
-        Require.That(Op, w.Columns % w.GroupSize == 0, $"columns of w are {w.Columns}, no multiple of its group size {w.GroupSize}");
-        return BindCodes(loader, w.Codes, 0, seed);
+        Require.That(Op, w.Data.Length <= int.MaxValue, $"{w.Data.Length} words, at most {int.MaxValue}");
+        uint lowestNibbleBits = w.Format == WeightFormat.Int4 ? RandomCodesKernel.LowestNibbleBits : 0;
+        return loader.Bind(
+            RandomCodesKernel.RandomCodes, new RandomCodesKernel(w.Data, (uint)seed, (uint)(seed >> 32), lowestNibbleBits));
     }
 
     /// <summary>Fills 16-byte words with eight bf16 each, uniform in [centre − halfWidth, centre + halfWidth].</summary>
@@ -49,13 +45,6 @@ internal static class RandomFill
         for (int i = 0; i < count; i++)
             values[i] = (float)(centre + (halfWidth * ((2 * Philox.Uniform((uint)seed, (uint)(seed >> 32), i)) - 1)));
         return values;
-    }
-
-    private static Launch BindCodes(KernelLoader loader, ArrayView<UInt4> codes, uint lowestNibbleBits, ulong seed)
-    {
-        Require.That(Op, codes.Length <= int.MaxValue, $"{codes.Length} words, at most {int.MaxValue}");
-        return loader.Bind(
-            RandomCodesKernel.RandomCodes, new RandomCodesKernel(codes, (uint)seed, (uint)(seed >> 32), lowestNibbleBits));
     }
 }
 

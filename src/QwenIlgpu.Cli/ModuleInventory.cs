@@ -35,7 +35,7 @@ internal sealed class ModuleInventory : IWeightSource
     public LinearWeight Matrix(MatrixModule module)
     {
         modules.Add(module);
-        return new LinearWeight(module.Name, new DenseMatrix(WeightType.Bf16, default, module.Rows, module.Columns));
+        return new LinearWeight(module.Name, WeightMatrix.Dense(WeightType.Bf16, module.Rows, module.Columns));
     }
 
     public ArrayView<float> Vector(string name, VectorUse use, params ReadOnlySpan<long> shape) => default;

@@ -44,7 +44,7 @@ internal sealed class LoadTests
         using Checkpoint checkpoint = Checkpoint.Open(TinyModel.Folder);
         QwenConfig config = checkpoint.Config;
 
-        Assert.That(model.Weights.EmbedTokens.Dense!.Value.StrideWords * 16, Is.EqualTo(config.HiddenSize * 2), "rows without padding");
+        Assert.That(model.Weights.EmbedTokens.Matrix.StrideWords * 16, Is.EqualTo(config.HiddenSize * 2), "rows without padding");
         AssertSame(checkpoint, "embed_tokens", model.Weights.EmbedTokens, config.VocabSize, config.HiddenSize, model.Device);
         for (int i = 0; i < config.NumHiddenLayers; i++)
         {
@@ -116,8 +116,8 @@ internal sealed class LoadTests
         TensorEntry tensor = ((PlainModule)checkpoint.Describe(module, rows, columns)).Weight;
         var expected = new byte[tensor.LengthBytes];
         checkpoint.Read(tensor, 0, expected);
-        var actual = new UInt4[weight.Dense!.Value.Data.Length];
-        weight.Dense.Value.Data.CopyToCPU(device.Stream, actual);
+        var actual = new UInt4[weight.Matrix.Data.Length];
+        weight.Matrix.Data.CopyToCPU(device.Stream, actual);
         device.Synchronize();
         Assert.That(MemoryMarshal.AsBytes<UInt4>(actual).SequenceEqual(expected), Is.True, module);
     }

@@ -43,8 +43,8 @@ internal static class DecodeMatMul
             Op, scratch.Tickets.Length >= plan.Tickets, $"scratch has {scratch.Tickets.Length} tickets, {plan.Tickets} are needed");
 
         var parts = new LaunchOperands(x.X.Data, scratch, plan.Cut, m);
-        LinearMatrix[] weights = [.. projections.ToArray().Select(p => p.Weight)];
-        LinearMatrix main = ProjectionSet.Main(weights);
+        WeightMatrix[] weights = [.. projections.ToArray().Select(p => p.Weight)];
+        WeightMatrix main = ProjectionSet.Main(weights);
         TileWork work = parts.Work(projections, finish, main, x.X.Columns);
         Matrix<Float4> words = Float4.Words(Op, "x", x.X);
         RowNorm norm = x.Norm(Op);
@@ -52,33 +52,20 @@ internal static class DecodeMatMul
         var config = new KernelConfig(new Index3D(groups, plan.Splits, 1), new Index3D(TileWork.GroupSize, 1, 1));
 
         var launches = new List<Launch>();
-        if (plan.IsFused)
-        {
-            launches.Add(
-                main.Dense is not null ? BindFused<DenseTiles<TOperand>, NoRiders, TOperand>(loader, config, words, norm, work)
-                : main.Int8 is not null
-                    ? BindFused<Int8Tiles<TOperand>, NoRiders, TOperand>(loader, config, words, norm, work)
-                : main.Int4!.Value.GroupSize == Int4Layout.HalfTileColumns
-                    ? BindFused<Int4HalfTiles<TOperand>, NoRiders, TOperand>(loader, config, words, norm, work)
-                : HasRiders(weights)
-                    ? BindFused<Int4Tiles<TOperand>, DenseRiders, TOperand>(loader, config, words, norm, work)
-                    : BindFused<Int4Tiles<TOperand>, NoRiders, TOperand>(loader, config, words, norm, work));
-        }
-        else
+        if (!plan.IsFused)
         {
             var pack = new PackRowsKernel<TOperand>(words, norm, parts.Packed.Cast<uint>());
             launches.Add(loader.Bind(PackRowsKernel<TOperand>.PackRows, pack.Config, pack));
-            launches.Add(
-                main.Dense is not null ? BindPacked<DenseTiles<TOperand>, NoRiders, TOperand>(loader, config, m, parts.Packed, work)
-                : main.Int8 is not null
-                    ? BindPacked<Int8Tiles<TOperand>, NoRiders, TOperand>(loader, config, m, parts.Packed, work)
-                : main.Int4!.Value.GroupSize == Int4Layout.HalfTileColumns
-                    ? BindPacked<Int4HalfTiles<TOperand>, NoRiders, TOperand>(loader, config, m, parts.Packed, work)
-                : HasRiders(weights)
-                    ? BindPacked<Int4Tiles<TOperand>, DenseRiders, TOperand>(loader, config, m, parts.Packed, work)
-                    : BindPacked<Int4Tiles<TOperand>, NoRiders, TOperand>(loader, config, m, parts.Packed, work));
         }
 
+        launches.Add(main.Format switch
+        {
+            WeightFormat.Dense => Bind<DenseTiles<TOperand>, NoRiders>(),
+            WeightFormat.Int8 => Bind<Int8Tiles<TOperand>, NoRiders>(),
+            _ when main.HasHalfTileGroups => Bind<Int4HalfTiles<TOperand>, NoRiders>(),
+            _ when weights.Any(w => w.IsDense) => Bind<Int4Tiles<TOperand>, DenseRiders>(),
+            _ => Bind<Int4Tiles<TOperand>, NoRiders>(),
+        });
         if (finish.ArgMax is { } argMax)
         {
             var largest = new LargestLogitKernel(parts.Best, argMax.Ids);
@@ -86,6 +73,12 @@ internal static class DecodeMatMul
         }
 
         return [.. launches];
+
+        Launch Bind<TTiles, TRiders>()
+            where TTiles : struct, IWeightTiles
+            where TRiders : struct, IConstant => plan.IsFused
+                ? BindFused<TTiles, TRiders, TOperand>(loader, config, words, norm, work)
+                : BindPacked<TTiles, TRiders, TOperand>(loader, config, m, parts.Packed, work);
     }
 
     private static Launch BindFused<TTiles, TRiders, TOperand>(
@@ -121,7 +114,7 @@ internal static class DecodeMatMul
         Require.That(Op, projections.Length is >= 1 and <= ProjectionSet.MaxCount, $"{projections.Length} projections, not 1 to {ProjectionSet.MaxCount}");
         if (x.NormWeight.Length > 0)
             Require.Equal(Op, "length of norm weight", x.NormWeight.Length, "columns of x", x.X.Columns);
-        LinearMatrix[] weights = [.. projections.ToArray().Select(p => p.Weight)];
+        WeightMatrix[] weights = [.. projections.ToArray().Select(p => p.Weight)];
         Require.That(Op, ProjectionSet.CanFuse(weights, operand), $"{string.Join(", ", weights)} cannot share a launch with operands of type {operand}");
         ProjectionSet.Check(Op, m, x.X.Columns, projections, finish);
         if (finish.ArgMax is { } argMax)
@@ -131,6 +124,4 @@ internal static class DecodeMatMul
                 $"vocabulary size is {argMax.VocabularySize}, rows of w0 {weights[0].Rows}");
         }
     }
-
-    private static bool HasRiders(LinearMatrix[] weights) => weights.Any(w => w.Dense is not null);
 }

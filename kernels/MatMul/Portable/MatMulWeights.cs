@@ -19,11 +19,11 @@ internal interface IMatMulWeights
 }
 
 /// <summary>INT4 weights [N, K] with 16-bit scales of <typeparamref name="TScale"/> and zero points of <typeparamref name="TZero"/>.</summary>
-internal readonly struct Int4Weights<TScale, TZero>(Int4Matrix matrix) : IMatMulWeights
+internal readonly struct Int4Weights<TScale, TZero>(WeightMatrix matrix) : IMatMulWeights
     where TScale : struct, INumberFormat<ushort>
     where TZero : struct, IZeroPoint
 {
-    private readonly ArrayView<UInt4> codes = matrix.Codes;
+    private readonly ArrayView<UInt4> codes = matrix.Data;
     private readonly ArrayView<ushort> scales = matrix.Scales;
     private readonly ArrayView<byte> zeros = matrix.Zeros;
     private readonly int groupSize = matrix.GroupSize;
@@ -47,10 +47,10 @@ internal readonly struct Int4Weights<TScale, TZero>(Int4Matrix matrix) : IMatMul
 }
 
 /// <summary>INT8 weights [N, K] with 16-bit scales of <typeparamref name="TScale"/>.</summary>
-internal readonly struct Int8Weights<TScale>(Int8Matrix matrix) : IMatMulWeights
+internal readonly struct Int8Weights<TScale>(WeightMatrix matrix) : IMatMulWeights
     where TScale : struct, INumberFormat<ushort>
 {
-    private readonly ArrayView<UInt4> codes = matrix.Codes;
+    private readonly ArrayView<UInt4> codes = matrix.Data;
     private readonly ArrayView<ushort> scales = matrix.Scales;
     private readonly int groupSize = matrix.GroupSize;
     private readonly int groups = matrix.Groups;
@@ -71,10 +71,10 @@ internal readonly struct Int8Weights<TScale>(Int8Matrix matrix) : IMatMulWeights
 }
 
 /// <summary>Plain weights [N, K], rows of 16-byte words of <typeparamref name="TFormat"/>; their scale is one.</summary>
-internal readonly struct DenseWeights<TFormat>(DenseMatrix matrix) : IMatMulWeights
+internal readonly struct DenseWeights<TFormat>(WeightMatrix matrix) : IMatMulWeights
     where TFormat : struct, IWeightFormat
 {
-    private readonly Matrix<UInt4> words = new(matrix.Data, matrix.Rows, matrix.StrideWords);
+    private readonly Matrix<UInt4> words = matrix.Words;
 
     public int ChainColumns => 128;
 

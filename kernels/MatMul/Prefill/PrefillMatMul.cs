@@ -13,11 +13,11 @@ internal static class PrefillMatMul
     private const string RoundOp = "round_rows";
 
     /// <summary>Whether these can share a launch: all of one format, as in a decode matmul, but none rides with others.</summary>
-    public static bool CanFuse(ReadOnlySpan<LinearMatrix> weights, Operand16 operand)
+    public static bool CanFuse(ReadOnlySpan<WeightMatrix> weights, Operand16 operand)
     {
-        foreach (LinearMatrix weight in weights)
+        foreach (WeightMatrix weight in weights)
         {
-            if (weight.Dense is null != weights[0].Dense is null)
+            if (weight.IsDense != weights[0].IsDense)
                 return false;
         }
 
@@ -78,15 +78,17 @@ internal static class PrefillMatMul
             Op, scratch.Tickets.Length >= plan.Tickets, $"scratch has {scratch.Tickets.Length} tickets, {plan.Tickets} are needed");
 
         var parts = new LaunchOperands(x.Words.SubView(0, 0).Cast<float>(), scratch, plan.Cut, x.Rows);
-        LinearMatrix main = projections[0].Weight;
+        WeightMatrix main = projections[0].Weight;
         TileWork work = parts.Work(projections, finish, main, x.Columns);
         var order = new PrefillOrder(plan.Cut.Units, plan.TokenTiles);
         var words = new Matrix<UInt4>(x.Words, x.Rows, x.StrideWords);
         var grid = new Index3D(plan.Groups, plan.Cut.Splits, 1);
-        return main.Dense is not null ? Bind<DenseTiles<TOperand>>()
-            : main.Int8 is not null ? Bind<Int8Tiles<TOperand>>()
-            : main.Int4!.Value.GroupSize == Int4Layout.HalfTileColumns ? Bind<Int4HalfTiles<TOperand>>()
-            : Bind<Int4Tiles<TOperand>>();
+        return main.Format switch
+        {
+            WeightFormat.Dense => Bind<DenseTiles<TOperand>>(),
+            WeightFormat.Int8 => Bind<Int8Tiles<TOperand>>(),
+            _ => main.HasHalfTileGroups ? Bind<Int4HalfTiles<TOperand>>() : Bind<Int4Tiles<TOperand>>(),
+        };
 
         Launch Bind<TTiles>()
             where TTiles : struct, IWeightTiles => loader.Bind(
@@ -98,7 +100,7 @@ internal static class PrefillMatMul
     private static void Check(PrefillRows x, ReadOnlySpan<Projection> projections, Epilogue finish)
     {
         x.Check(Op, "x");
-        LinearMatrix[] weights = [.. projections.ToArray().Select(p => p.Weight)];
+        WeightMatrix[] weights = [.. projections.ToArray().Select(p => p.Weight)];
         Require.That(Op, weights.Length > 0 && CanFuse(weights, x.Operand),
             $"{string.Join(", ", weights)} cannot share a launch with operands of type {x.Operand}");
         Require.That(Op, finish.ArgMax is null, "arg-max is for a decode matmul");

@@ -7,12 +7,15 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 internal sealed record PrefillShape(PrefillFormat Format, int K, int[] Rows, bool SwiGlu)
 {
-    public static PrefillShape Of(ReadOnlySpan<LinearMatrix> weights, bool swiGlu)
+    public static PrefillShape Of(ReadOnlySpan<WeightMatrix> weights, bool swiGlu)
     {
-        LinearMatrix first = weights[0];
-        PrefillFormat format = first.Dense is not null ? PrefillFormat.Dense
-            : first.Int8 is not null ? PrefillFormat.Int8
-            : first.Int4!.Value.GroupSize == Int4Layout.HalfTileColumns ? PrefillFormat.Int4Half : PrefillFormat.Int4;
+        WeightMatrix first = weights[0];
+        PrefillFormat format = first.Format switch
+        {
+            WeightFormat.Dense => PrefillFormat.Dense,
+            WeightFormat.Int8 => PrefillFormat.Int8,
+            _ => first.HasHalfTileGroups ? PrefillFormat.Int4Half : PrefillFormat.Int4,
+        };
         var rows = new int[weights.Length];
         for (int i = 0; i < rows.Length; i++)
             rows[i] = weights[i].Rows;

@@ -22,7 +22,7 @@ internal readonly struct LaunchOperands
         ? new Matrix<ulong>(anything.SubView(0, 0).Cast<ulong>(), 0, 0)
         : new Matrix<ulong>(Area(cut.PackedFloats + cut.SplitFloats, cut.BestFloats).Cast<ulong>(), tokens, cut.Units);
 
-    public TileWork Work(ReadOnlySpan<Projection> projections, Epilogue finish, LinearMatrix main, int columns)
+    public TileWork Work(ReadOnlySpan<Projection> projections, Epilogue finish, WeightMatrix main, int columns)
     {
         var segments = new ProjectionSegment[4];
         for (int i = 0; i < segments.Length; i++)
@@ -44,39 +44,25 @@ internal readonly struct LaunchOperands
             segments[0], segments[1], segments[2], segments[3], Columns(main, columns), epilogue, tokens, cut.UnitTiles, cut.Units);
     }
 
-    private WeightColumns Columns(LinearMatrix main, int columns)
+    private WeightColumns Columns(WeightMatrix main, int columns)
     {
-        int runBlocks = cut.RunBlocks;
-        if (main.Int4 is { } int4)
-        {
-            int shift = Shift(int4.Groups, int4.GroupSize / Int4Layout.TileColumns);
-            return new WeightColumns(
-                columns, int4.ColumnTiles, int4.Groups, shift, int4.IsSymmetric ? 1 : 0, F16(int4.ScaleType), cut.Splits, runBlocks);
-        }
-
-        if (main.Int8 is { } int8)
-        {
-            int shift = Shift(int8.Groups, int8.GroupSize / Int8Layout.TileColumns);
-            return new WeightColumns(columns, int8.ColumnTiles, int8.Groups, shift, 1, F16(int8.ScaleType), cut.Splits, runBlocks);
-        }
-
-        return new WeightColumns(columns, 0, 0, 0, 1, 0, cut.Splits, runBlocks);
+        if (main.IsDense)
+            return new WeightColumns(columns, 0, 0, 0, 1, 0, cut.Splits, cut.RunBlocks);
+        int shift = main.Groups == 1 ? 31 : BitOperations.Log2((uint)Math.Max(main.GroupSize / main.TileColumns, 1));
+        return new WeightColumns(
+            columns, main.ColumnTiles, main.Groups, shift, main.IsSymmetric ? 1 : 0, main.Type == WeightType.F16 ? 1 : 0, cut.Splits,
+            cut.RunBlocks);
     }
-
-    private static int Shift(int groups, int groupTiles) => groups == 1 ? 31 : BitOperations.Log2((uint)Math.Max(groupTiles, 1));
-
-    private static int F16(WeightType type) => type == WeightType.F16 ? 1 : 0;
 
     private ProjectionSegment Segment(Projection projection, int firstUnit)
     {
-        LinearMatrix weight = projection.Weight;
-        ArrayView<ushort> scales = weight.Int4?.Scales ?? weight.Int8?.Scales ?? anything.SubView(0, 0).Cast<ushort>();
+        WeightMatrix weight = projection.Weight;
         return new ProjectionSegment(
-            weight.Int4?.Codes ?? weight.Int8?.Codes ?? weight.Dense!.Value.Data,
-            scales,
-            weight.Int4 is { IsSymmetric: false } int4 ? int4.Zeros : anything.SubView(0, 0).Cast<byte>(),
+            weight.Data,
+            weight.IsDense ? anything.SubView(0, 0).Cast<ushort>() : weight.Scales,
+            weight.IsSymmetric ? anything.SubView(0, 0).Cast<byte>() : weight.Zeros,
             weight.Rows,
-            weight.Dense?.StrideWords ?? 0,
+            weight.StrideWords,
             firstUnit,
             Matrix(projection.Y),
             Matrix(projection.Addend));

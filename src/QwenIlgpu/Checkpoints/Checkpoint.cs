@@ -12,7 +12,7 @@ internal sealed class Checkpoint : IDisposable
     private readonly TensorNames names;
     private readonly List<string> notices;
 
-    private Checkpoint(string directory, QwenConfig config, GptqConfig? quantization, TensorFiles files, List<string> notices)
+    private Checkpoint(string directory, QwenConfig config, QuantizedModules? quantization, TensorFiles files, List<string> notices)
     {
         DirectoryPath = directory;
         Config = config;
@@ -45,8 +45,8 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>What two sources contradict each other in, with the one that counts, and what is left out: a sentence each.</summary>
     public IReadOnlyList<string> Notices => notices;
 
-    /// <summary>How quantised modules are packed; null when none are.</summary>
-    public GptqConfig? Quantization { get; }
+    /// <summary>What describes quantised modules; null when there are none.</summary>
+    public QuantizedModules? Quantization { get; }
 
     /// <summary>Bytes of the text model's tensors as stored.</summary>
     public long WeightBytes { get; }
@@ -69,7 +69,7 @@ internal sealed class Checkpoint : IDisposable
         JsonSection json = JsonSection.Load(configFile);
         List<string> notices = [];
         QwenConfig config = QwenConfigReader.Read(json, notices);
-        GptqConfig? quantization = GptqConfig.Read(json, notices);
+        QuantizedModules? quantization = QuantizationConfig.Read(json, notices);
         TensorFiles files = TensorFiles.Open(directory, notices);
         try
         {
@@ -120,7 +120,7 @@ internal sealed class Checkpoint : IDisposable
         if (Find($"{module}.bias") is TensorEntry bias)
             throw new NotSupportedException($"{files.PathOf(bias)}: tensor {bias.Name}: a bias is not supported here");
         if (packed is not null)
-            return GptqReader.Describe(this, module, outFeatures, inFeatures);
+            return Quantization!(this, module, outFeatures, inFeatures);
         if (plain is null)
         {
             throw new InvalidDataException(

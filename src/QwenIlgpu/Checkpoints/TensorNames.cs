@@ -8,6 +8,7 @@ namespace QwenIlgpu;
 internal sealed class TensorNames
 {
     private const string Probe = "embed_tokens.weight";
+    private const string QuantizedProbe = "embed_tokens.qweight";
     private const string Head = "lm_head.";
 
     private static readonly string[] TextPrefixes = ["model.language_model.", "language_model.model.", "model."];
@@ -27,6 +28,8 @@ internal sealed class TensorNames
     public static TensorNames Detect<T>(string directory, IReadOnlyDictionary<string, T> tensors)
     {
         string[] texts = [.. TextPrefixes.Where(prefix => tensors.ContainsKey(prefix + Probe))];
+        if (texts.Length == 0 && Candidates(QuantizedProbe).FirstOrDefault(tensors.ContainsKey) is { } quantized)
+            throw new NotSupportedException($"{directory}: holds {quantized}; embeddings are read only as F32, F16 or BF16");
         if (texts.Length == 0)
             throw new InvalidDataException($"{directory}: holds no embedding, neither {string.Join(" nor ", Candidates(Probe))}");
         if (texts.Length > 1)

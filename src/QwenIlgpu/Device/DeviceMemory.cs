@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
 
@@ -56,6 +57,13 @@ internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
         arenaUsedBytes += alignedBytes;
         return view;
     }
+
+    /// <summary>A matrix of this format and shape with uninitialised memory, and no zero points.</summary>
+    public WeightMatrix Allocate(WeightMatrix like) => like with
+    {
+        Data = Allocate<UInt4>(like.DataBytes / 16),
+        Scales = like.IsDense ? default : Allocate<ushort>(like.ScaleBytes / sizeof(ushort)),
+    };
 
     /// <summary>A view of zeros.</summary>
     public ArrayView<T> AllocateZeroed<T>(long length)

@@ -30,6 +30,8 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
 
     public void Begin(long timestamp) => Stream.Begin(timestamp);
 
+    public SlotContents? ContentsFor(Sampler sampler) => sampler.ContentsOf(this);
+
     public StepSequence NextPrefill(int budgetRows)
     {
         int rows = Sequence.NextRows(budgetRows);

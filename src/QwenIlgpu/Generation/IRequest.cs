@@ -14,6 +14,9 @@ internal interface IRequest
     /// <summary>Takes the memory of all results that can come.</summary>
     void Begin(long timestamp);
 
+    /// <summary>What its slot is told of sampling; null where it draws nothing.</summary>
+    SlotContents? ContentsFor(Sampler sampler);
+
     /// <summary>Its part of the next prefill step, of at most so many rows; empty where that is too few.</summary>
     StepSequence NextPrefill(int budgetRows);
 

@@ -113,7 +113,7 @@ internal sealed class Scheduler
             for (int block = 0; block < sequence.Pages.Length; block++)
                 sequence.Pages[block] = pages.Take();
             request.Begin(Stopwatch.GetTimestamp());
-            contents = request is GenerationRequest generation ? runner.Sampler.ContentsOf(generation) : null;
+            contents = request.ContentsFor(runner.Sampler);
         }
 #pragma warning disable CA1031 // Whatever it is, it is this request's own.
         catch (Exception e)

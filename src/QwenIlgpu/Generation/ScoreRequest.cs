@@ -23,6 +23,8 @@ internal sealed class ScoreRequest(int[] ids) : IRequest
 
     public void Begin(long timestamp) => scores = new float[Sequence.Ids.Length - 1];
 
+    public SlotContents? ContentsFor(Sampler sampler) => null;
+
     public StepSequence NextPrefill(int budgetRows)
     {
         int position = Sequence.FedTokens;

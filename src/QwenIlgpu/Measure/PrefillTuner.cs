@@ -67,7 +67,7 @@ internal static class PrefillTuner
         return
         [
             .. times.GroupBy(t => (t.Shape, t.Tokens, t.Tile)).Select(g => new TileTime(
-                g.Key.Shape, g.Key.Tokens, g.Key.Tile, g.Select(t => t.Microseconds).Order().ElementAt(g.Count() / 2))),
+                g.Key.Shape, g.Key.Tokens, g.Key.Tile, Median.Of(g.Select(t => t.Microseconds)))),
         ];
     }
 

@@ -41,9 +41,12 @@ internal sealed class SyntheticWeights : IWeightSource
     // The embedding may be the head, so both have the head's deviation.
     public LinearWeight Matrix(MatrixModule module) => module.Use switch
     {
-        MatrixUse.Projection => Int4(module),
+        MatrixUse.Projection => Codes(
+            module, WeightMatrix.Int4(WeightType.Bf16, module.Rows, module.Columns, GroupSize), RandomFill.Int4Deviation, 1),
         MatrixUse.Gate => Bf16(module, 1),
-        _ when headQuantization == HeadQuantization.Int8 => Int8(module),
+        _ when headQuantization == HeadQuantization.Int8 => Codes(
+            module, WeightMatrix.Int8(WeightType.Bf16, module.Rows, module.Columns, GroupSize), RandomFill.Int8Deviation,
+            LogitDeviation),
         _ => Bf16(module, LogitDeviation),
     };
 
@@ -67,33 +70,14 @@ internal sealed class SyntheticWeights : IWeightSource
     public RotaryView Rotary(QwenConfig config) =>
         RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta).Upload(Upload);
 
-    private LinearWeight Int4(MatrixModule module)
+    // Codes of that deviation, and scales that make weights of gain / √K of them.
+    private LinearWeight Codes(MatrixModule module, WeightMatrix like, double codeDeviation, double gain)
     {
-        (int rows, int columns) = (module.Rows, module.Columns);
-        var matrix = new Int4Matrix(
-            memory.Allocate<UInt4>(Int4Matrix.CodeBytes(rows, columns, GroupSize) / 16),
-            memory.Allocate<ushort>(Int4Matrix.ScaleBytes(rows, columns, GroupSize) / sizeof(ushort)),
-            default, WeightType.Bf16, rows, columns, GroupSize);
+        WeightMatrix matrix = memory.Allocate(like);
         if (!memory.IsMeasuring)
         {
             RandomFill.BindCodes(device.Loader, matrix, NextSeed()).Run(device.Stream);
-            FillScales(matrix.Scales, 1 / (RandomFill.Int4Deviation * Math.Sqrt(columns)));
-        }
-
-        return new LinearWeight(module.Name, matrix);
-    }
-
-    private LinearWeight Int8(MatrixModule module)
-    {
-        (int rows, int columns) = (module.Rows, module.Columns);
-        var matrix = new Int8Matrix(
-            memory.Allocate<UInt4>(Int8Matrix.CodeBytes(rows, columns, GroupSize) / 16),
-            memory.Allocate<ushort>(Int8Matrix.ScaleBytes(rows, columns, GroupSize) / sizeof(ushort)),
-            WeightType.Bf16, rows, columns, GroupSize);
-        if (!memory.IsMeasuring)
-        {
-            RandomFill.BindCodes(device.Loader, matrix, NextSeed()).Run(device.Stream);
-            FillScales(matrix.Scales, LogitDeviation / (RandomFill.Int8Deviation * Math.Sqrt(columns)));
+            FillScales(matrix.Scales, gain / (codeDeviation * Math.Sqrt(module.Columns)));
         }
 
         return new LinearWeight(module.Name, matrix);
@@ -101,12 +85,11 @@ internal sealed class SyntheticWeights : IWeightSource
 
     private LinearWeight Bf16(MatrixModule module, double gain)
     {
-        (int rows, int columns) = (module.Rows, module.Columns);
-        var matrix = new DenseMatrix(
-            WeightType.Bf16, memory.Allocate<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, rows, columns) / 16), rows, columns);
+        WeightMatrix matrix = memory.Allocate(WeightMatrix.Dense(WeightType.Bf16, module.Rows, module.Columns));
         if (!memory.IsMeasuring)
         {
-            RandomFill.BindBf16(device.Loader, matrix.Data, NextSeed(), 0, (float)(gain * Math.Sqrt(3.0 / columns))).Run(device.Stream);
+            RandomFill.BindBf16(device.Loader, matrix.Data, NextSeed(), 0, (float)(gain * Math.Sqrt(3.0 / module.Columns)))
+                .Run(device.Stream);
         }
 
         return new LinearWeight(module.Name, matrix);

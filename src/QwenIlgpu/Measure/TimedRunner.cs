@@ -22,7 +22,7 @@ internal static class TimedRunner
             TimeByEvents(graph, device, microseconds);
         else
             TimeReplays(new CpuReplayRunner(graph, device), microseconds);
-        return [.. microseconds.Select((m, i) => new NodeTime(graph.Nodes[i], m.Order().ElementAt(m.Length / 2)))];
+        return [.. microseconds.Select((m, i) => new NodeTime(graph.Nodes[i], Median.Of(m)))];
     }
 
     private static void TimeReplays(CpuReplayRunner runner, double[][] microseconds)

@@ -60,8 +60,6 @@ internal sealed class CheckpointWeights : IWeightSource
             PlainModule plain when IsTable(module.Use) && headQuantization == HeadQuantization.Int8 =>
                 QuantizeInt8(name, plain.Weight, rows, columns),
             PlainModule plain => LoadPlain(name, plain.Weight, rows, columns),
-            _ when module.Use == MatrixUse.Embedding =>
-                throw new NotSupportedException($"{name} is quantised; embeddings are read only as F32, F16 or BF16"),
             GptqModule gptq => LoadGptq(name, gptq, rows, columns),
             { } encoding => throw new NotSupportedException($"{name}: encoding {encoding.GetType().Name} cannot be loaded"),
         };
@@ -98,14 +96,13 @@ internal sealed class CheckpointWeights : IWeightSource
     private LinearWeight LoadPlain(string module, TensorEntry tensor, int rows, int columns)
     {
         WeightType type = WeightTypeOf(tensor);
-        ArrayView<UInt4> data = memory.Allocate<UInt4>(DenseMatrix.BytesFor(type, rows, columns) / 16);
-        var matrix = new DenseMatrix(type, data, rows, columns);
+        WeightMatrix matrix = memory.Allocate(WeightMatrix.Dense(type, rows, columns));
         UploadRows(tensor, matrix, 0, rows);
         return new LinearWeight(module, matrix);
     }
 
     /// <summary>Rows of a plain tensor to a matrix whose row 0 is the tensor's row <paramref name="firstRow"/>.</summary>
-    private void UploadRows(TensorEntry tensor, DenseMatrix destination, int firstRow, int rows)
+    private void UploadRows(TensorEntry tensor, WeightMatrix destination, int firstRow, int rows)
     {
         if (memory.IsMeasuring)
             return;
@@ -135,7 +132,7 @@ internal sealed class CheckpointWeights : IWeightSource
 
     private LinearWeight LoadGptq(string module, GptqModule gptq, int rows, int columns)
     {
-        Int4Matrix matrix = AllocateInt4(rows, columns, gptq.GroupSize, WeightTypeOf(gptq.Scales));
+        WeightMatrix matrix = memory.Allocate(WeightMatrix.Int4(WeightTypeOf(gptq.Scales), rows, columns, gptq.GroupSize));
         if (memory.IsMeasuring)
             return new LinearWeight(module, matrix);
         GptqReader.CheckContents(checkpoint, gptq);
@@ -160,45 +157,36 @@ internal sealed class CheckpointWeights : IWeightSource
 
     private LinearWeight Quantize(string module, TensorEntry tensor, int rows, int columns)
     {
-        Int4Matrix matrix = AllocateInt4(rows, columns, QuantizedGroupSize, WeightType.Bf16);
+        WeightMatrix matrix = memory.Allocate(WeightMatrix.Int4(WeightType.Bf16, rows, columns, QuantizedGroupSize));
         PackBlocks(tensor, rows, columns, (block, row) => RoundToNearestInt4.Bind(device.Loader, block, row, matrix));
         return new LinearWeight(module, matrix);
     }
 
     private LinearWeight QuantizeInt8(string module, TensorEntry tensor, int rows, int columns)
     {
-        var matrix = new Int8Matrix(
-            memory.Allocate<UInt4>(Int8Matrix.CodeBytes(rows, columns, QuantizedGroupSize) / 16),
-            memory.Allocate<ushort>(Int8Matrix.ScaleBytes(rows, columns, QuantizedGroupSize) / sizeof(ushort)),
-            WeightType.Bf16, rows, columns, QuantizedGroupSize);
+        WeightMatrix matrix = memory.Allocate(WeightMatrix.Int8(WeightType.Bf16, rows, columns, QuantizedGroupSize));
         PackBlocks(tensor, rows, columns, (block, row) => RoundToNearestInt8.Bind(device.Loader, block, row, matrix));
         return new LinearWeight(module, matrix);
     }
 
     /// <summary>Brings a plain tensor to the device in blocks of whole row tiles, each with its first row, for a kernel to pack.</summary>
-    private void PackBlocks(TensorEntry tensor, int rows, int columns, Func<DenseMatrix, int, Launch> pack)
+    private void PackBlocks(TensorEntry tensor, int rows, int columns, Func<WeightMatrix, int, Launch> pack)
     {
         if (memory.IsMeasuring)
             return;
         WeightType type = WeightTypeOf(tensor);
-        long rowBytes = DenseMatrix.BytesFor(type, 1, columns);
+        long rowBytes = DenseLayout.Bytes(type, 1, columns);
         int rowsPerBlock = (int)Math.Max(Int4Layout.TileRows, BlockBytes / rowBytes / Int4Layout.TileRows * Int4Layout.TileRows);
         for (int row = 0; row < rows; row += rowsPerBlock)
         {
             int count = Math.Min(rowsPerBlock, rows - row);
-            ArrayView<UInt4> data = Upload.NextSource(DenseMatrix.BytesFor(type, count, columns)).Cast<UInt4>();
-            var block = new DenseMatrix(type, data, count, columns);
+            var block = WeightMatrix.Dense(type, count, columns);
+            block = block with { Data = Upload.NextSource(block.DataBytes).Cast<UInt4>() };
             UploadRows(tensor, block, row, count);
             pack(block, row).Run(device.Stream);
             Upload.Consumed();
         }
     }
-
-    private Int4Matrix AllocateInt4(int rows, int columns, int groupSize, WeightType scaleType) => new(
-        memory.Allocate<UInt4>(Int4Matrix.CodeBytes(rows, columns, groupSize) / 16),
-        memory.Allocate<ushort>(Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)),
-        default,
-        scaleType, rows, columns, groupSize);
 
     private ArrayView<float> UploadFloats(float[] values)
     {

@@ -61,12 +61,10 @@ internal sealed partial class Ops
     {
         CheckColumns(x, weight);
         Tensor y = graph.NewTensor(weight.ShortName, x.Rows, weight.Rows, role);
-        Add(weight.Dense is null ? "dequant_mat_mul" : "mat_mul", [x], [y], weight.SizeBytes, () => weight switch
-        {
-            { Int4: { } int4 } => DequantMatMul.Bind(loader, x.View, int4, y.View, takesFixedPoint: Shape.Kind == StepKind.Decode),
-            { Int8: { } int8 } => DequantMatMul.Bind(loader, x.View, int8, y.View, takesFixedPoint: Shape.Kind == StepKind.Decode),
-            _ => DenseMatMul.Bind(loader, x.View, weight.Dense!.Value, y.View),
-        }, multiplyAdds: (long)x.Rows * weight.Rows * weight.Columns);
+        Add(
+            weight.Matrix.IsDense ? "mat_mul" : "dequant_mat_mul", [x], [y], weight.SizeBytes,
+            () => PortableMatMul.Bind(loader, x.View, weight.Matrix, y.View, takesFixedPoint: Shape.Kind == StepKind.Decode),
+            multiplyAdds: (long)x.Rows * weight.Rows * weight.Columns);
         return y;
     }
 
@@ -167,7 +165,7 @@ internal sealed partial class Ops
     {
         if (weights[0].Columns % 4 != 0)
             return false;
-        LinearMatrix[] matrices = Array.ConvertAll(weights, w => w.Matrix);
+        WeightMatrix[] matrices = Array.ConvertAll(weights, w => w.Matrix);
         return fusesPrefill
             ? PrefillMatMul.CanFuse(matrices, OperandOf(weights))
             : fusesDecode && Shape.Rows <= DecodePlan.MaxTokens && ProjectionSet.CanFuse(matrices, OperandOf(weights));
@@ -175,7 +173,7 @@ internal sealed partial class Ops
 
     // Plain f16 weights are multiplied as they are; everything else as bf16, whose range no activation leaves.
     private static Operand16 OperandOf(LinearWeight[] weights) =>
-        Array.TrueForAll(weights, w => w.Dense?.Type == WeightType.F16) ? Operand16.F16 : Operand16.Bf16;
+        Array.TrueForAll(weights, w => w.Matrix is { IsDense: true, Type: WeightType.F16 }) ? Operand16.F16 : Operand16.Bf16;
 
     private static void CheckColumns(Tensor x, LinearWeight weight)
     {

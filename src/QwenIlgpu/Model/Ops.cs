@@ -29,9 +29,8 @@ internal sealed partial class Ops(
     {
         Tensor y = graph.NewTensor("hidden", Shape.Rows, table.Columns, residualRole);
         long rowBytes = table.SizeBytes / table.Rows;
-        Add("embed", [], [y], Shape.Rows * rowBytes, () => table.Int8 is { } int8
-            ? Embedding.Bind(loader, inputs.Device(fields.TokenIds), int8, y.View)
-            : Embedding.Bind(loader, inputs.Device(fields.TokenIds), Dense(table, "embed"), y.View));
+        Add("embed", [], [y], Shape.Rows * rowBytes, () =>
+            Embedding.Bind(loader, inputs.Device(fields.TokenIds), table.Matrix, y.View));
         return new ResidualStream(y, null);
     }
 
@@ -85,9 +84,6 @@ internal sealed partial class Ops(
         string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind, long bytesPerContextToken = 0,
         long multiplyAdds = 0, NodeWork work = NodeWork.Memory) =>
         graph.Add(op, reads, writes, otherBytes, () => [bind()], bytesPerContextToken, multiplyAdds: multiplyAdds, work: work);
-
-    private static DenseMatrix Dense(LinearWeight weight, string op) =>
-        weight.Dense ?? throw new ArgumentException($"{op}: {weight.Name} is INT4; a table is read row by row and stays plain");
 }
 
 /// <summary>How steps are recorded.</summary>

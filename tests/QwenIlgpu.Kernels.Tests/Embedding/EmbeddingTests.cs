@@ -15,12 +15,12 @@ internal sealed class EmbeddingTests(PortableTier tier) : PortableTests(tier)
     {
         var type = (WeightType)weightType;
         int[] ids = [3, 0, 12, 3, 7];
-        UInt4[] packed = DenseMatrixReference.Pack(type, Seeded.Floats(columns, 13 * columns), 13, columns);
+        UInt4[] packed = DenseReference.Pack(type, Seeded.Floats(columns, 13 * columns), 13, columns);
         Matrix<float> y = Device.Poisoned<float>(ids.Length, columns);
 
-        Device.Run(Embedding.Bind(Device.Loader, Device.Upload(ids), new DenseMatrix(type, Device.Upload(packed), 13, columns), y));
+        Device.Run(Embedding.Bind(Device.Loader, Device.Upload(ids), WeightMatrix.Dense(type, Device.Upload(packed), 13, columns), y));
 
-        double[] table = DenseMatrixReference.Unpack(type, packed, 13, columns);
+        double[] table = DenseReference.Unpack(type, packed, 13, columns);
         Assert.That(Device.Download(y), Is.EqualTo(ids.SelectMany(id => table.Skip(id * columns).Take(columns)).Select(v => (float)v)));
     }
 
@@ -30,19 +30,19 @@ internal sealed class EmbeddingTests(PortableTier tier) : PortableTests(tier)
     public void GivesPartsTheBitsOfTheWhole(int count)
     {
         int[] ids = [.. Enumerable.Range(0, count).Select(i => 5 * i % 13)];
-        UInt4[] packed = DenseMatrixReference.Pack(WeightType.Bf16, Seeded.Floats(3, 13 * 67), 13, 67);
+        UInt4[] packed = DenseReference.Pack(WeightType.Bf16, Seeded.Floats(3, 13 * 67), 13, 67);
         Matrix<float> y = default;
 
         float[] rows = RunInParts(
             () =>
             [
                 Embedding.Bind(
-                    Device.Loader, Device.Upload(ids), new DenseMatrix(WeightType.Bf16, Device.Upload(packed), 13, 67),
+                    Device.Loader, Device.Upload(ids), WeightMatrix.Dense(WeightType.Bf16, Device.Upload(packed), 13, 67),
                     y = Device.Poisoned<float>(count, 67)),
             ],
             () => Device.Download(y));
 
-        double[] table = DenseMatrixReference.Unpack(WeightType.Bf16, packed, 13, 67);
+        double[] table = DenseReference.Unpack(WeightType.Bf16, packed, 13, 67);
         Assert.That(rows, Is.EqualTo(ids.SelectMany(id => table.Skip(id * 67).Take(67)).Select(v => (float)v)));
     }
 
@@ -94,13 +94,13 @@ internal sealed class EmbeddingTests(PortableTier tier) : PortableTests(tier)
     {
         const int Rows = 1_100_000;
         const int Columns = 1024;                                                           // 2.25 GB of bf16
-        ArrayView<UInt4> data = Device.Uninitialised<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, Rows, Columns) / 16);
+        ArrayView<UInt4> data = Device.Uninitialised<UInt4>(DenseLayout.Bytes(WeightType.Bf16, Rows, Columns) / 16);
         float[] row = Seeded.Floats(11, Columns);
-        UInt4[] packed = DenseMatrixReference.Pack(WeightType.Bf16, row, 1, Columns);
+        UInt4[] packed = DenseReference.Pack(WeightType.Bf16, row, 1, Columns);
         data.SubView(data.Length - packed.Length, packed.Length).CopyFromCPU(Device.Stream, packed);
         Matrix<float> y = Device.Poisoned<float>(1, Columns);
 
-        Device.Run(Embedding.Bind(Device.Loader, Device.Upload(Rows - 1), new DenseMatrix(WeightType.Bf16, data, Rows, Columns), y));
+        Device.Run(Embedding.Bind(Device.Loader, Device.Upload(Rows - 1), WeightMatrix.Dense(WeightType.Bf16, data, Rows, Columns), y));
 
         Assert.That(Device.Download(y), Is.EqualTo(row.Select(v => Bf16.ToFloat(Bf16.FromFloat(v)))));
     }
@@ -110,7 +110,7 @@ internal sealed class EmbeddingTests(PortableTier tier) : PortableTests(tier)
         () => Embedding.Bind(
             Device.Loader,
             Device.Upload(1, 2, 3),
-            new DenseMatrix(WeightType.F32, Device.Poisoned<UInt4>(8), 4, 8),
+            WeightMatrix.Dense(WeightType.F32, Device.Poisoned<UInt4>(8), 4, 8),
             Device.Poisoned<float>(2, 8)),
         Throws.ArgumentException.With.Message.EqualTo("embedding: rows of y is 2, number of ids is 3"));
 }

@@ -152,10 +152,10 @@ internal sealed class DecodeEpilogueTests
         float[] x = Seeded.Floats(21, m * K);
         for (int k = 0; k < K; k++)
             w[(7 * K) + k] = w[(21 * K) + k] = w[(38 * K) + k] = Math.Sign(x[k]);
-        UInt4[] words = DenseMatrixReference.Pack(WeightType.Bf16, w, N, K);
+        UInt4[] words = DenseReference.Pack(WeightType.Bf16, w, N, K);
         Matrix<float> logits = Device.Poisoned<float>(m, N);
         ArrayView<int> ids = Device.Poisoned<int>(m);
-        LinearMatrix head = new DenseMatrix(WeightType.Bf16, Device.Upload(words), N, K);
+        WeightMatrix head = WeightMatrix.Dense(WeightType.Bf16, Device.Upload(words), N, K);
 
         Device.Run(DecodeMatMul.Bind(
             Device.Loader,
@@ -272,7 +272,7 @@ internal sealed class DecodeEpilogueTests
         Assert.That(
             () => Bind(x, Projection(2, N), new Epilogue(SwiGlu: true)),
             Throws.ArgumentException.With.Message.Contains("projections of SwiGLU is 1"));
-        LinearMatrix withZeros = DecodeWeights.Random("int4z", N, K, 64, WeightType.F16, 1).Upload(Device);
+        WeightMatrix withZeros = DecodeWeights.Random("int4z", N, K, 64, WeightType.F16, 1).Upload(Device);
         Assert.That(ProjectionSet.CanFuse([First.Upload(Device), withZeros], default), Is.False);
     }
 

@@ -7,9 +7,9 @@ namespace QwenIlgpu.Kernels.Tests;
 /// <summary>Random weights [rows, columns] of one format on the host: their storage, and the values that it stands for.</summary>
 internal sealed class DecodeWeights
 {
-    private readonly Func<TestDevice, LinearMatrix> upload;
+    private readonly Func<TestDevice, WeightMatrix> upload;
 
-    private DecodeWeights(double[] values, Func<TestDevice, LinearMatrix> upload) => (Values, this.upload) = (values, upload);
+    private DecodeWeights(double[] values, Func<TestDevice, WeightMatrix> upload) => (Values, this.upload) = (values, upload);
 
     /// <summary>[rows, columns]</summary>
     public double[] Values { get; }
@@ -28,29 +28,29 @@ internal sealed class DecodeWeights
         };
     }
 
-    public LinearMatrix Upload(TestDevice device) => upload(device);
+    public WeightMatrix Upload(TestDevice device) => upload(device);
 
     /// <summary>INT4 of the same values, each nibble of a lane's words in the place of the next.</summary>
     public DecodeWeights WithRotatedNibbles() => new(Values, device =>
     {
-        Int4Matrix w = upload(device).Int4!.Value;
+        WeightMatrix w = upload(device);
         UInt4[] rotated =
-            Array.ConvertAll(device.Download(w.Codes), c => new UInt4(Rotated(c.X), Rotated(c.Y), Rotated(c.Z), Rotated(c.W)));
-        return w with { Codes = device.Upload(rotated) };
+            Array.ConvertAll(device.Download(w.Data), c => new UInt4(Rotated(c.X), Rotated(c.Y), Rotated(c.Z), Rotated(c.W)));
+        return w with { Data = device.Upload(rotated) };
     });
 
     /// <summary>INT4 of the same values, an even number of groups a row, each with its neighbour's scales.</summary>
     public DecodeWeights WithNeighboursScales() => new(Values, device =>
     {
-        Int4Matrix w = upload(device).Int4!.Value;
+        WeightMatrix w = upload(device);
         ushort[] scales = device.Download(w.Scales);
         return w with { Scales = device.Upload([.. scales.Select((_, i) => scales[i ^ Int4Layout.TileRows])]) };
     });
 
     private static DecodeWeights Int4(Random random, int rows, int columns, int group, WeightType scaleType, bool symmetric)
     {
-        var codes = new UInt4[Int4Matrix.CodeBytes(rows, columns, group) / 16];
-        var scales = new ushort[Int4Matrix.ScaleBytes(rows, columns, group) / sizeof(ushort)];
+        var codes = new UInt4[Int4Layout.CodeBytes(rows, columns, group) / 16];
+        var scales = new ushort[Int4Layout.ScaleBytes(rows, columns, group) / sizeof(ushort)];
         var zeros = new byte[symmetric ? 0 : scales.Length];
         Span<uint> words = MemoryMarshal.Cast<UInt4, uint>(codes.AsSpan());
         words.Fill(0x88888888u);
@@ -77,14 +77,14 @@ internal sealed class DecodeWeights
             }
         }
 
-        return new DecodeWeights(values, device => new Int4Matrix(
+        return new DecodeWeights(values, device => WeightMatrix.Int4(
             device.Upload(codes), device.Upload(scales), symmetric ? default : device.Upload(zeros), scaleType, rows, columns, group));
     }
 
     private static DecodeWeights Int8(Random random, int rows, int columns, int group, WeightType scaleType)
     {
-        var codes = new UInt4[Int8Matrix.CodeBytes(rows, columns, group) / 16];
-        var scales = new ushort[Int8Matrix.ScaleBytes(rows, columns, group) / sizeof(ushort)];
+        var codes = new UInt4[Int8Layout.CodeBytes(rows, columns, group) / 16];
+        var scales = new ushort[Int8Layout.ScaleBytes(rows, columns, group) / sizeof(ushort)];
         Span<byte> bytes = MemoryMarshal.AsBytes(codes.AsSpan());
         int groups = Int8Layout.Groups(columns, group);
         int columnTiles = Int8Layout.ColumnTiles(columns, group);
@@ -104,16 +104,16 @@ internal sealed class DecodeWeights
             }
         }
 
-        return new DecodeWeights(values, device => new Int8Matrix(
+        return new DecodeWeights(values, device => WeightMatrix.Int8(
             device.Upload(codes), device.Upload(scales), scaleType, rows, columns, group));
     }
 
     private static DecodeWeights Dense(Random random, int rows, int columns, WeightType type)
     {
         float[] values = [.. Enumerable.Range(0, rows * columns).Select(_ => (random.NextSingle() * 2) - 1)];
-        UInt4[] words = DenseMatrixReference.Pack(type, values, rows, columns);
+        UInt4[] words = DenseReference.Pack(type, values, rows, columns);
         return new DecodeWeights(
-            DenseMatrixReference.Unpack(type, words, rows, columns), device => new DenseMatrix(type, device.Upload(words), rows, columns));
+            DenseReference.Unpack(type, words, rows, columns), device => WeightMatrix.Dense(type, device.Upload(words), rows, columns));
     }
 
     private static uint Rotated(uint word) => BitOperations.RotateLeft(word, 4);

@@ -18,12 +18,12 @@ internal sealed class DenseMatMulTests(PortableTier tier) : PortableTests(tier)
     {
         var type = (WeightType)weightType;
         float[] x = Seeded.Floats(m + n + k, m * k);
-        UInt4[] packed = DenseMatrixReference.Pack(type, Seeded.Floats(n - k, n * k), n, k);
+        UInt4[] packed = DenseReference.Pack(type, Seeded.Floats(n - k, n * k), n, k);
         Matrix<float> y = Device.Poisoned<float>(m, n);
 
-        Device.Run(DenseMatMul.Bind(Device.Loader, Device.Upload(x, m, k), new DenseMatrix(type, Device.Upload(packed), n, k), y));
+        Device.Run(PortableMatMul.Bind(Device.Loader, Device.Upload(x, m, k), WeightMatrix.Dense(type, Device.Upload(packed), n, k), y));
 
-        MatMulBound.Assert(Device.Download(y), Seeded.ToDouble(x), DenseMatrixReference.Unpack(type, packed, n, k), m, n, k);
+        MatMulBound.Assert(Device.Download(y), Seeded.ToDouble(x), DenseReference.Unpack(type, packed, n, k), m, n, k);
     }
 
     [TestCase(35, 515)]
@@ -32,16 +32,16 @@ internal sealed class DenseMatMulTests(PortableTier tier) : PortableTests(tier)
     {
         const int M = 11;
         float[] x = Seeded.Floats(n, M * k);
-        var w = new DenseMatrix(
-            WeightType.Bf16, Device.Upload(DenseMatrixReference.Pack(WeightType.Bf16, Seeded.Floats(k, n * k), n, k)), n, k);
+        var w = WeightMatrix.Dense(
+            WeightType.Bf16, Device.Upload(DenseReference.Pack(WeightType.Bf16, Seeded.Floats(k, n * k), n, k)), n, k);
         Matrix<float> batch = Device.Poisoned<float>(M, n);
         Matrix<float> alone = Device.Poisoned<float>(M, n);
         Matrix<float> xs = Device.Upload(x, M, k);
 
-        Device.Run(DenseMatMul.Bind(Device.Loader, xs, w, batch));
+        Device.Run(PortableMatMul.Bind(Device.Loader, xs, w, batch));
         for (int row = 0; row < M; row++)
         {
-            Device.Run(DenseMatMul.Bind(
+            Device.Run(PortableMatMul.Bind(
                 Device.Loader, new Matrix<float>(xs.Row(row), 1, k), w, new Matrix<float>(alone.Row(row), 1, n)));
         }
 
@@ -57,10 +57,10 @@ internal sealed class DenseMatMulTests(PortableTier tier) : PortableTests(tier)
         float[] wide = Seeded.Floats(7, M * 50);
         float[] values = Seeded.Floats(8, N * K);
         double[] x = [.. Enumerable.Range(0, M).SelectMany(r => wide.AsSpan(r * 50, K).ToArray()).Select(v => (double)v)];
-        var w = new DenseMatrix(WeightType.F32, Device.Upload(DenseMatrixReference.Pack(WeightType.F32, values, N, K)), N, K);
+        var w = WeightMatrix.Dense(WeightType.F32, Device.Upload(DenseReference.Pack(WeightType.F32, values, N, K)), N, K);
         ArrayView<float> y = Device.Poisoned<float>(M * 16);
 
-        Device.Run(DenseMatMul.Bind(Device.Loader, new Matrix<float>(Device.Upload(wide), M, K, 50), w, new Matrix<float>(y, M, N, 16)));
+        Device.Run(PortableMatMul.Bind(Device.Loader, new Matrix<float>(Device.Upload(wide), M, K, 50), w, new Matrix<float>(y, M, N, 16)));
 
         float[] written = Device.Download(y);
         MatMulBound.Assert(
@@ -74,10 +74,10 @@ internal sealed class DenseMatMulTests(PortableTier tier) : PortableTests(tier)
         const int K = 20;
         float[] x = Seeded.Floats(1, K);
         float[] values = Seeded.Floats(2, 12 * K);
-        var w = new DenseMatrix(WeightType.F32, Device.Upload(DenseMatrixReference.Pack(WeightType.F32, values, 12, K)), 12, K);
+        var w = WeightMatrix.Dense(WeightType.F32, Device.Upload(DenseReference.Pack(WeightType.F32, values, 12, K)), 12, K);
         Matrix<float> y = Device.Poisoned<float>(1, 5);
 
-        Device.Run(DenseMatMul.Bind(Device.Loader, Device.Upload(x, 1, K), w.Slice(3, 5), y));
+        Device.Run(PortableMatMul.Bind(Device.Loader, Device.Upload(x, 1, K), w.Slice(3, 5), y));
 
         MatMulBound.Assert(Device.Download(y), Seeded.ToDouble(x), Seeded.ToDouble(values[(3 * K)..(8 * K)]), 1, 5, K);
     }
@@ -85,10 +85,10 @@ internal sealed class DenseMatMulTests(PortableTier tier) : PortableTests(tier)
     [Test]
     public void RejectsAnotherInnerLength()
     {
-        var w = new DenseMatrix(WeightType.Bf16, Device.Poisoned<UInt4>(12), 6, 16);
+        var w = WeightMatrix.Dense(WeightType.Bf16, Device.Poisoned<UInt4>(12), 6, 16);
 
         ArgumentException error = Assert.Throws<ArgumentException>(
-            () => DenseMatMul.Bind(Device.Loader, Device.Poisoned<float>(2, 15), w, Device.Poisoned<float>(2, 6)))!;
+            () => PortableMatMul.Bind(Device.Loader, Device.Poisoned<float>(2, 15), w, Device.Poisoned<float>(2, 6)))!;
 
         Assert.That(error.Message, Is.EqualTo("dense_matmul: columns of x is 15, columns of w is 16"));
     }
@@ -96,10 +96,10 @@ internal sealed class DenseMatMulTests(PortableTier tier) : PortableTests(tier)
     [Test]
     public void RejectsWeightsWithoutPadding()
     {
-        var w = new DenseMatrix(WeightType.Bf16, Device.Poisoned<UInt4>(3), 2, 12);
+        var w = WeightMatrix.Dense(WeightType.Bf16, Device.Poisoned<UInt4>(3), 2, 12);
 
         ArgumentException error = Assert.Throws<ArgumentException>(
-            () => DenseMatMul.Bind(Device.Loader, Device.Poisoned<float>(1, 12), w, Device.Poisoned<float>(1, 2)))!;
+            () => PortableMatMul.Bind(Device.Loader, Device.Poisoned<float>(1, 12), w, Device.Poisoned<float>(1, 2)))!;
 
         Assert.That(error.Message, Is.EqualTo("dense_matmul: bytes of w is 48, bytes for Bf16 [2, 12] is 64"));
     }

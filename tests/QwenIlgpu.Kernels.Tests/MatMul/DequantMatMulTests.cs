@@ -31,7 +31,7 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
         float[] x = Seeded.Floats(m + n + k, m * k);
         Matrix<float> y = Device.Poisoned<float>(m, n);
 
-        Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, k), Upload(w, type), y));
+        Device.Run(PortableMatMul.Bind(Device.Loader, Device.Upload(x, m, k), Upload(w, type), y));
 
         MatMulBound.Assert(Device.Download(y), Seeded.ToDouble(x), w.Unpack(type), m, n, k);
     }
@@ -44,7 +44,7 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
         float[] x = Seeded.Floats(m + n + k, m * k);
         Matrix<float> y = Device.Poisoned<float>(m, n);
 
-        Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, k), Upload(w, type), y));
+        Device.Run(PortableMatMul.Bind(Device.Loader, Device.Upload(x, m, k), Upload(w, type), y));
 
         // A chain of products in a group, then a sum of scaled groups; in groups of 32 one addition more a group. Two roundings each.
         double roundings = 2 * (groupSize + (2 * w.Groups));
@@ -59,15 +59,15 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
     public void KeepsTheBitsOfARowInABatch(int n, int k, int groupSize, bool hasZeros)
     {
         const int M = 11;
-        Int4Matrix w = Upload(Quantized.RandomInt4(n, k, groupSize, WeightType.Bf16, hasZeros), WeightType.Bf16);
+        WeightMatrix w = Upload(Quantized.RandomInt4(n, k, groupSize, WeightType.Bf16, hasZeros), WeightType.Bf16);
         Matrix<float> xs = Device.Upload(Seeded.Floats(n, M * k), M, k);
         Matrix<float> batch = Device.Poisoned<float>(M, n);
         Matrix<float> alone = Device.Poisoned<float>(M, n);
 
-        Device.Run(DequantMatMul.Bind(Device.Loader, xs, w, batch));
+        Device.Run(PortableMatMul.Bind(Device.Loader, xs, w, batch));
         for (int row = 0; row < M; row++)
         {
-            Device.Run(DequantMatMul.Bind(
+            Device.Run(PortableMatMul.Bind(
                 Device.Loader, new Matrix<float>(xs.Row(row), 1, k), w, new Matrix<float>(alone.Row(row), 1, n)));
         }
 
@@ -83,7 +83,7 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
         double[] x = [.. Enumerable.Range(0, 5).SelectMany(r => wide.AsSpan(r * 201, K).ToArray()).Select(v => (double)v)];
         Matrix<float> y = Device.Poisoned<float>(5, 19);
 
-        Device.Run(DequantMatMul.Bind(Device.Loader, new Matrix<float>(Device.Upload(wide), 5, K, 201), Upload(w, WeightType.F16), y));
+        Device.Run(PortableMatMul.Bind(Device.Loader, new Matrix<float>(Device.Upload(wide), 5, K, 201), Upload(w, WeightType.F16), y));
 
         MatMulBound.Assert(Device.Download(y), x, w.Unpack(WeightType.F16), 5, 19, K);
     }
@@ -101,7 +101,7 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
         const int K = 320;
         Int4Reference w = Quantized.RandomInt4(N, K, groupSize, WeightType.F16, hasZeros);
         double[] weights = w.Unpack(WeightType.F16);
-        Int4Matrix uploaded = Upload(w, WeightType.F16);
+        WeightMatrix uploaded = Upload(w, WeightType.F16);
         for (int first = 0; first < K; first += m)
         {
             var x = new float[m * K];
@@ -109,7 +109,7 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
                 x[(token * K) + first + token] = 1;
             Matrix<float> y = Device.Poisoned<float>(m, N);
 
-            Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, K), uploaded, y));
+            Device.Run(PortableMatMul.Bind(Device.Loader, Device.Upload(x, m, K), uploaded, y));
 
             double[] expected = MatMulReference.Run(Seeded.ToDouble(x), weights, m, N, K);
             Assert.That(Device.Download(y), Is.EqualTo(Array.ConvertAll(expected, v => (float)v)), $"k = {first}");
@@ -118,20 +118,20 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
 
     [Test]
     public void RejectsAGroupSizeThatIsNotWholeTiles() => Assert.That(
-        () => DequantMatMul.Bind(
+        () => PortableMatMul.Bind(
             Device.Loader,
             Device.Poisoned<float>(1, 128),
-            new Int4Matrix(Device.Poisoned<UInt4>(64), Device.Poisoned<ushort>(64), default, WeightType.F16, 16, 128, 96),
+            WeightMatrix.Int4(Device.Poisoned<UInt4>(64), Device.Poisoned<ushort>(64), default, WeightType.F16, 16, 128, 96),
             Device.Poisoned<float>(1, 16)),
         Throws.ArgumentException.With.Message.EqualTo("dequant_matmul: group size of w is 96, neither 32 nor a multiple of 64"));
 
     [Test]
     public void RejectsAnotherNumberOfZeroPoints()
     {
-        Int4Matrix w = Upload(Quantized.RandomInt4(16, 256, 128, WeightType.F16, hasZeros: true), WeightType.F16);
+        WeightMatrix w = Upload(Quantized.RandomInt4(16, 256, 128, WeightType.F16, hasZeros: true), WeightType.F16);
 
         Assert.That(
-            () => DequantMatMul.Bind(
+            () => PortableMatMul.Bind(
                 Device.Loader, Device.Poisoned<float>(1, 256), w with { Zeros = w.Zeros.SubView(0, 16) }, Device.Poisoned<float>(1, 16)),
             Throws.ArgumentException.With.Message.EqualTo(
                 "dequant_matmul: bytes of zeros of w is 16, bytes for INT4 g128 [16, 256] is 32"));
@@ -139,7 +139,7 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
 
     [Test]
     public void RejectsAnotherNumberOfOutputs() => Assert.That(
-        () => DequantMatMul.Bind(
+        () => PortableMatMul.Bind(
             Device.Loader,
             Device.Poisoned<float>(1, 128),
             Upload(RandomWeights(16, 128, 128, WeightType.F16), WeightType.F16),
@@ -149,5 +149,5 @@ internal sealed class DequantMatMulTests(PortableTier tier) : PortableTests(tier
     private static Int4Reference RandomWeights(int n, int k, int groupSize, WeightType scaleType) =>
         Int4Reference.FromWeights(Seeded.ToDouble(Seeded.Floats(n * k, n * k)), n, k, groupSize, scaleType);
 
-    private static Int4Matrix Upload(Int4Reference w, WeightType scaleType) => Quantized.Upload(Device, w, scaleType);
+    private static WeightMatrix Upload(Int4Reference w, WeightType scaleType) => Quantized.Upload(Device, w, scaleType);
 }

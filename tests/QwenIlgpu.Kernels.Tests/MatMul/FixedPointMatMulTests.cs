@@ -179,8 +179,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
     /// <summary>Random weights [N, K] of a storage, on the host and on the device.</summary>
     private sealed class Weights
     {
-        private readonly Int4Matrix int4;
-        private readonly Int8Matrix? int8;
+        private readonly WeightMatrix matrix;
 
         public Weights(string storage, int rows, int columns, bool bendsScales = false, bool bendsZeros = false)
         {
@@ -193,7 +192,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
                 Unpacked = w.Unpack(WeightType.Bf16);
                 if (bendsScales)
                     w.Scales.AsSpan(0, 16).CopyTo(w.Scales.AsSpan(16));
-                int8 = Quantized.Upload(Device, w, WeightType.Bf16);
+                matrix = Quantized.Upload(Device, w, WeightType.Bf16);
                 return;
             }
 
@@ -203,7 +202,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
                 packed.Scales.AsSpan(0, 16).CopyTo(packed.Scales.AsSpan(16));
             if (bendsZeros)
                 packed.Zeros.AsSpan(0, 16).CopyTo(packed.Zeros.AsSpan(16));
-            int4 = Quantized.Upload(Device, packed, WeightType.F16);
+            matrix = Quantized.Upload(Device, packed, WeightType.F16);
         }
 
         public int Rows { get; }
@@ -214,8 +213,7 @@ internal sealed class FixedPointMatMulTests : KernelTests
 
         public double[] Unpacked { get; }
 
-        public Launch Bind(Matrix<float> x, Matrix<float> y) => int8 is { } bytes
-            ? DequantMatMul.Bind(Device.Loader, x, bytes, y, takesFixedPoint: true)
-            : DequantMatMul.Bind(Device.Loader, x, int4, y, takesFixedPoint: true);
+        public Launch Bind(Matrix<float> x, Matrix<float> y) =>
+            PortableMatMul.Bind(Device.Loader, x, matrix, y, takesFixedPoint: true);
     }
 }

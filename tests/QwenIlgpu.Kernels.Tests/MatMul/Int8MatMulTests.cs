@@ -24,7 +24,7 @@ internal sealed class Int8MatMulTests(PortableTier tier) : PortableTests(tier)
         float[] x = Seeded.Floats(m + n + k, m * k);
         Matrix<float> y = Device.Poisoned<float>(m, n);
 
-        Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, k), Quantized.Upload(Device, w, type), y));
+        Device.Run(PortableMatMul.Bind(Device.Loader, Device.Upload(x, m, k), Quantized.Upload(Device, w, type), y));
 
         // A chain of 32 products in a tile, a sum of a group's tiles, a sum of scaled groups: two roundings each at most.
         double roundings = 2 * (32 + ((k + 31) / 32) + w.Groups);
@@ -36,15 +36,15 @@ internal sealed class Int8MatMulTests(PortableTier tier) : PortableTests(tier)
     public void KeepsTheBitsOfARowInABatch(int n, int k, int groupSize)
     {
         const int M = 11;
-        Int8Matrix w = Quantized.Upload(Device, Random(n, k, groupSize, WeightType.Bf16), WeightType.Bf16);
+        WeightMatrix w = Quantized.Upload(Device, Random(n, k, groupSize, WeightType.Bf16), WeightType.Bf16);
         Matrix<float> xs = Device.Upload(Seeded.Floats(n, M * k), M, k);
         Matrix<float> batch = Device.Poisoned<float>(M, n);
         Matrix<float> alone = Device.Poisoned<float>(M, n);
 
-        Device.Run(DequantMatMul.Bind(Device.Loader, xs, w, batch));
+        Device.Run(PortableMatMul.Bind(Device.Loader, xs, w, batch));
         for (int row = 0; row < M; row++)
         {
-            Device.Run(DequantMatMul.Bind(
+            Device.Run(PortableMatMul.Bind(
                 Device.Loader, new Matrix<float>(xs.Row(row), 1, k), w, new Matrix<float>(alone.Row(row), 1, n)));
         }
 
@@ -60,7 +60,7 @@ internal sealed class Int8MatMulTests(PortableTier tier) : PortableTests(tier)
         const int K = 160;
         Int8Reference w = Random(N, K, 32, WeightType.F16);
         double[] weights = w.Unpack(WeightType.F16);
-        Int8Matrix uploaded = Quantized.Upload(Device, w, WeightType.F16);
+        WeightMatrix uploaded = Quantized.Upload(Device, w, WeightType.F16);
         for (int first = 0; first < K; first += m)
         {
             var x = new float[m * K];
@@ -68,7 +68,7 @@ internal sealed class Int8MatMulTests(PortableTier tier) : PortableTests(tier)
                 x[(token * K) + first + token] = 1;
             Matrix<float> y = Device.Poisoned<float>(m, N);
 
-            Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, K), uploaded, y));
+            Device.Run(PortableMatMul.Bind(Device.Loader, Device.Upload(x, m, K), uploaded, y));
 
             double[] expected = MatMulReference.Run(Seeded.ToDouble(x), weights, m, N, K);
             Assert.That(Device.Download(y), Is.EqualTo(Array.ConvertAll(expected, v => (float)v)), $"k = {first}");
@@ -77,10 +77,10 @@ internal sealed class Int8MatMulTests(PortableTier tier) : PortableTests(tier)
 
     [Test]
     public void RejectsAGroupSizeThatIsNotWholeTiles() => Assert.That(
-        () => DequantMatMul.Bind(
+        () => PortableMatMul.Bind(
             Device.Loader,
             Device.Poisoned<float>(1, 128),
-            new Int8Matrix(Device.Poisoned<UInt4>(64), Device.Poisoned<ushort>(64), WeightType.F16, 16, 128, 48),
+            WeightMatrix.Int8(Device.Poisoned<UInt4>(64), Device.Poisoned<ushort>(64), WeightType.F16, 16, 128, 48),
             Device.Poisoned<float>(1, 16)),
         Throws.ArgumentException.With.Message.EqualTo("dequant_matmul: group size of w is 48, not a multiple of 32"));
 

@@ -10,7 +10,7 @@ internal sealed class MatMulFaultTests(PortableTier tier) : PortableTests(tier)
     private readonly Int4Reference wide = Quantized.RandomInt4(N, K, 64, WeightType.F16, hasZeros: true);
     private readonly Int4Reference narrow = Quantized.RandomInt4(N, K, 32, WeightType.F16, hasZeros: false);
     private readonly Int8Reference bytes = Quantized.RandomInt8(N, K, 64, WeightType.F16);
-    private readonly UInt4[] dense = DenseMatrixReference.Pack(WeightType.Bf16, Seeded.Floats(5, N * K), N, K);
+    private readonly UInt4[] dense = DenseReference.Pack(WeightType.Bf16, Seeded.Floats(5, N * K), N, K);
 
     [TestCase(1)]
     [TestCase(4)]
@@ -45,32 +45,32 @@ internal sealed class MatMulFaultTests(PortableTier tier) : PortableTests(tier)
         float[] bent = [.. x.Select((v, i) => i % K == K - 1 ? v * lastK : v)];
         Matrix<float> xs = Device.Upload(bent, m, K);
         Matrix<float>[] ys = [.. Enumerable.Range(0, 4).Select(_ => Device.Poisoned<float>(m, N))];
-        Int4Matrix wideMatrix = Quantized.Upload(Device, wide, WeightType.F16) with
+        WeightMatrix wideMatrix = Quantized.Upload(Device, wide, WeightType.F16) with
         {
-            Codes = Device.Upload(Bent(codes, wide.Codes)),
+            Data = Device.Upload(Bent(codes, wide.Codes)),
             Scales = Device.Upload(Bent(scales, wide.Scales)),
             Zeros = Device.Upload(Bent(zeros, wide.Zeros)),
         };
-        Int4Matrix narrowMatrix = Quantized.Upload(Device, narrow, WeightType.F16) with
+        WeightMatrix narrowMatrix = Quantized.Upload(Device, narrow, WeightType.F16) with
         {
-            Codes = Device.Upload(Bent(codes, narrow.Codes)),
+            Data = Device.Upload(Bent(codes, narrow.Codes)),
             Scales = Device.Upload(Bent(scales, narrow.Scales)),
         };
-        Int8Matrix byteMatrix = Quantized.Upload(Device, bytes, WeightType.F16) with
+        WeightMatrix byteMatrix = Quantized.Upload(Device, bytes, WeightType.F16) with
         {
-            Codes = Device.Upload(Bent(codes, bytes.Codes)),
+            Data = Device.Upload(Bent(codes, bytes.Codes)),
             Scales = Device.Upload(Bent(scales, bytes.Scales)),
         };
-        var denseMatrix = new DenseMatrix(WeightType.Bf16, Device.Upload(Bent(rows, dense)), N, K);
+        var denseMatrix = WeightMatrix.Dense(WeightType.Bf16, Device.Upload(Bent(rows, dense)), N, K);
         Device.Run(
-            DequantMatMul.Bind(Device.Loader, xs, wideMatrix, ys[0]),
-            DequantMatMul.Bind(Device.Loader, xs, narrowMatrix, ys[1]),
-            DequantMatMul.Bind(Device.Loader, xs, byteMatrix, ys[2]),
-            DenseMatMul.Bind(Device.Loader, xs, denseMatrix, ys[3]));
+            PortableMatMul.Bind(Device.Loader, xs, wideMatrix, ys[0]),
+            PortableMatMul.Bind(Device.Loader, xs, narrowMatrix, ys[1]),
+            PortableMatMul.Bind(Device.Loader, xs, byteMatrix, ys[2]),
+            PortableMatMul.Bind(Device.Loader, xs, denseMatrix, ys[3]));
         double[][] weights =
         [
             wide.Unpack(WeightType.F16), narrow.Unpack(WeightType.F16), bytes.Unpack(WeightType.F16),
-            DenseMatrixReference.Unpack(WeightType.Bf16, dense, N, K),
+            DenseReference.Unpack(WeightType.Bf16, dense, N, K),
         ];
         return [.. ys.Zip(weights, (y, w) => MatMulBound.Deviation(Device.Download(y), Seeded.ToDouble(x), w, m, N, K))];
     }

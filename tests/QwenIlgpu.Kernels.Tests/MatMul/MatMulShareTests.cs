@@ -57,8 +57,8 @@ internal sealed class MatMulShareTests(PortableTier tier) : PortableTests(tier)
         UInt4[] words = [.. Enumerable.Range(0, 1 << 16).Select(bits => new UInt4((uint)bits, 0, 0, 0))];
         Matrix<float> y = Device.Poisoned<float>(m, words.Length);
 
-        Device.Run(DenseMatMul.Bind(
-            Device.Loader, Device.Upload([.. Enumerable.Repeat(1f, m)], m, 1), new DenseMatrix(WeightType.F16, Device.Upload(words), words.Length, 1),
+        Device.Run(PortableMatMul.Bind(
+            Device.Loader, Device.Upload([.. Enumerable.Repeat(1f, m)], m, 1), WeightMatrix.Dense(WeightType.F16, Device.Upload(words), words.Length, 1),
             y));
 
         float[] expected = [.. words.Select(w => (float)BitConverter.UInt16BitsToHalf((ushort)w.X))];
@@ -83,7 +83,7 @@ internal sealed class MatMulShareTests(PortableTier tier) : PortableTests(tier)
         float[] x = [.. Enumerable.Range(0, m * K).Select(i => i % K == 77 ? 1f : 0)];
         Matrix<float> y = Device.Poisoned<float>(m, bits.Length);
 
-        Device.Run(DequantMatMul.Bind(Device.Loader, Device.Upload(x, m, K), Quantized.Upload(Device, w, WeightType.F16), y));
+        Device.Run(PortableMatMul.Bind(Device.Loader, Device.Upload(x, m, K), Quantized.Upload(Device, w, WeightType.F16), y));
 
         float[] expected = [.. bits.Select(b => -5 * (float)BitConverter.UInt16BitsToHalf(b))];
         for (int token = 0; token < m; token++)
@@ -120,21 +120,16 @@ internal sealed class MatMulShareTests(PortableTier tier) : PortableTests(tier)
     {
         string[] words = storage.Split(' ');
         int groupSize = words.Length > 1 ? int.Parse(words[1].AsSpan(1), System.Globalization.CultureInfo.InvariantCulture) : Int8Layout.RowGroup(k);
-        if (words[0] == "INT4")
+        WeightMatrix w = words[0] switch
         {
-            Int4Matrix int4 = Quantized.Upload(
-                Device, Quantized.RandomInt4(n, k, groupSize, WeightType.F16, storage.EndsWith("zeros", StringComparison.Ordinal)), WeightType.F16);
-            return (x, y) => DequantMatMul.Bind(Device.Loader, x, int4, y);
-        }
+            "INT4" => Quantized.Upload(
+                Device, Quantized.RandomInt4(n, k, groupSize, WeightType.F16, words[^1] == "zeros"), WeightType.F16),
+            "INT8" => Quantized.Upload(Device, Quantized.RandomInt8(n, k, groupSize, WeightType.Bf16), WeightType.Bf16),
+            _ => Dense(Enum.Parse<WeightType>(storage)),
+        };
+        return (x, y) => PortableMatMul.Bind(Device.Loader, x, w, y);
 
-        if (words[0] == "INT8")
-        {
-            Int8Matrix int8 = Quantized.Upload(Device, Quantized.RandomInt8(n, k, groupSize, WeightType.Bf16), WeightType.Bf16);
-            return (x, y) => DequantMatMul.Bind(Device.Loader, x, int8, y);
-        }
-
-        WeightType type = Enum.Parse<WeightType>(storage);
-        var dense = new DenseMatrix(type, Device.Upload(DenseMatrixReference.Pack(type, Seeded.Floats(n - k, n * k), n, k)), n, k);
-        return (x, y) => DenseMatMul.Bind(Device.Loader, x, dense, y);
+        WeightMatrix Dense(WeightType type) => WeightMatrix.Dense(
+            type, Device.Upload(DenseReference.Pack(type, Seeded.Floats(n - k, n * k), n, k)), n, k);
     }
 }

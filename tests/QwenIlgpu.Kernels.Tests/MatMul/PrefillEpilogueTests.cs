@@ -47,9 +47,9 @@ internal sealed class PrefillEpilogueTests
         const int Rows = 96;
         const int SliceRows = 48;
         DecodeWeights weights = DecodeWeights.Random("int4", Rows, K, 64, WeightType.Bf16, 3);
-        Int4Matrix codes = weights.Upload(Device).Int4!.Value;
-        var slice = new DenseMatrix(
-            WeightType.Bf16, Device.Poisoned<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, SliceRows, K) / 16), SliceRows, K);
+        WeightMatrix codes = weights.Upload(Device);
+        var slice = WeightMatrix.Dense(
+            WeightType.Bf16, Device.Poisoned<UInt4>(DenseLayout.Bytes(WeightType.Bf16, SliceRows, K) / 16), SliceRows, K);
         var run = new PrefillRun(Device, M, K);
         Matrix<float> y = Device.Poisoned<float>(M, Rows);
 

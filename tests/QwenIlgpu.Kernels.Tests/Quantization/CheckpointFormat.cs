@@ -2,7 +2,7 @@ namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>A checkpoint format of 4-bit codes: its definition on the host, and its packers bound to a whole matrix.</summary>
 internal sealed class CheckpointFormat(
-    string name, Int4SourceReference reference, Func<TestDevice, Int4Source, Int4Matrix, int, IEnumerable<Launch>> pack)
+    string name, Int4SourceReference reference, Func<TestDevice, Int4Source, WeightMatrix, int, IEnumerable<Launch>> pack)
 {
     public static CheckpointFormat[] All { get; } =
     [
@@ -24,17 +24,17 @@ internal sealed class CheckpointFormat(
     }
 
     /// <summary>The source on a device, packed there in blocks of that many column tiles or row tiles.</summary>
-    public Int4Matrix Pack(
+    public WeightMatrix Pack(
         TestDevice device, Int4Source source, int rows, int columns, int groupSize, WeightType scaleType, int blockTiles)
     {
-        Int4Matrix packed = Quantized.PoisonedInt4(device, rows, columns, groupSize, scaleType, source.Zeros.Length > 0);
+        WeightMatrix packed = Quantized.PoisonedInt4(device, rows, columns, groupSize, scaleType, source.Zeros.Length > 0);
         device.Run([.. pack(device, source, packed, blockTiles)]);
         return packed;
     }
 
     public override string ToString() => name;
 
-    private static IEnumerable<Launch> Gptq(TestDevice device, Int4Source source, Int4Matrix w, int blockTiles, GptqVersion version)
+    private static IEnumerable<Launch> Gptq(TestDevice device, Int4Source source, WeightMatrix w, int blockTiles, GptqVersion version)
     {
         foreach ((int first, Matrix<int> block) in Blocks(device, source.Words, w.Columns / 8, w.Rows, 8 * blockTiles))
             yield return GptqPack.Bind(device.Loader, block, first, w);
@@ -43,7 +43,7 @@ internal sealed class CheckpointFormat(
             yield return GptqPack.BindZeros(device.Loader, device.Upload(source.Zeros, w.Groups, (w.Rows + 7) / 8), version, w);
     }
 
-    private static IEnumerable<Launch> Awq(TestDevice device, Int4Source source, Int4Matrix w, int blockTiles)
+    private static IEnumerable<Launch> Awq(TestDevice device, Int4Source source, WeightMatrix w, int blockTiles)
     {
         foreach ((int first, Matrix<int> block) in Blocks(device, source.Words, w.Columns, (w.Rows + 7) / 8, 64 * blockTiles))
             yield return AwqPack.Bind(device.Loader, block, first, w);
@@ -52,7 +52,7 @@ internal sealed class CheckpointFormat(
             yield return AwqPack.BindZeros(device.Loader, device.Upload(source.Zeros, w.Groups, (w.Rows + 7) / 8), w);
     }
 
-    private static IEnumerable<Launch> CompressedTensors(TestDevice device, Int4Source source, Int4Matrix w, int blockTiles)
+    private static IEnumerable<Launch> CompressedTensors(TestDevice device, Int4Source source, WeightMatrix w, int blockTiles)
     {
         foreach ((int first, Matrix<int> block) in Blocks(device, source.Words, w.Rows, w.Columns / 8, 16 * blockTiles))
             yield return CompressedTensorsPack.Bind(device.Loader, block, first, w);

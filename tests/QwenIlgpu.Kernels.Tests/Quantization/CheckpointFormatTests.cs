@@ -28,7 +28,7 @@ internal sealed class CheckpointFormatTests(PortableTier tier) : PortableTests(t
         var scaleType = (WeightType)type;
         Int4Source source = format.Random(rows, columns, groupSize, scaleType, hasZeros);
 
-        Int4Matrix packed = format.Pack(Device, source, rows, columns, groupSize, scaleType, blockTiles: 2);
+        WeightMatrix packed = format.Pack(Device, source, rows, columns, groupSize, scaleType, blockTiles: 2);
 
         Int4Reference back = Quantized.Download(Device, packed);
         Int4Reference expected = format.Reference.Pack(source, rows, columns, groupSize);
@@ -86,7 +86,7 @@ internal sealed class CheckpointFormatTests(PortableTier tier) : PortableTests(t
             Elements<int>(slice.GetProperty("words")), Elements<ushort>(slice.GetProperty("scales")),
             Elements<int>(slice.GetProperty("zeros")));
 
-        Int4Matrix packed = CheckpointFormat.All[format].Pack(Device, source, rows, columns, groupSize, WeightType.F16, blockTiles: 1);
+        WeightMatrix packed = CheckpointFormat.All[format].Pack(Device, source, rows, columns, groupSize, WeightType.F16, blockTiles: 1);
 
         Int4Reference back = Quantized.Download(Device, packed);
         double[] weights = back.Unpack(WeightType.F16);
@@ -101,7 +101,7 @@ internal sealed class CheckpointFormatTests(PortableTier tier) : PortableTests(t
     [Test]
     public void RejectsZeroPointsForASymmetricDestination()
     {
-        Int4Matrix destination = Quantized.PoisonedInt4(Device, 16, 128, 128, WeightType.F16, hasZeros: false);
+        WeightMatrix destination = Quantized.PoisonedInt4(Device, 16, 128, 128, WeightType.F16, hasZeros: false);
 
         Assert.That(
             () => AwqPack.BindZeros(Device.Loader, Device.Poisoned<int>(1, 2), destination),
@@ -111,7 +111,7 @@ internal sealed class CheckpointFormatTests(PortableTier tier) : PortableTests(t
     [Test]
     public void RejectsBlocksThatDoNotFit()
     {
-        Int4Matrix destination = Quantized.PoisonedInt4(Device, 48, 256, 128, WeightType.F16, hasZeros: true);
+        WeightMatrix destination = Quantized.PoisonedInt4(Device, 48, 256, 128, WeightType.F16, hasZeros: true);
 
         Assert.That(
             () => AwqPack.Bind(Device.Loader, Device.Poisoned<int>(32, 6), 32, destination),

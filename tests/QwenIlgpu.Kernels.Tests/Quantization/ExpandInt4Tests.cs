@@ -14,10 +14,10 @@ internal sealed class ExpandInt4Tests(PortableTier tier) : PortableTests(tier)
     {
         double[] weights = Array.ConvertAll(Seeded.Floats(rows + columns, rows * columns, 0.05f), w => (double)w);
         Int4Reference packed = Int4Reference.FromWeights(weights, rows, columns, groupSize, WeightType.Bf16);
-        var matrix = new Int4Matrix(
+        var matrix = WeightMatrix.Int4(
             Device.Upload(packed.Codes), Device.Upload(packed.Scales), Device.Upload<byte>(), WeightType.Bf16, rows, columns, groupSize);
-        var expanded = new DenseMatrix(
-            WeightType.Bf16, Device.Poisoned<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, count, columns) / 16), count, columns);
+        var expanded = WeightMatrix.Dense(
+            WeightType.Bf16, Device.Poisoned<UInt4>(DenseLayout.Bytes(WeightType.Bf16, count, columns) / 16), count, columns);
 
         Device.Run(ExpandInt4.Bind(Device.Loader, matrix, firstRow, expanded));
 
@@ -28,9 +28,9 @@ internal sealed class ExpandInt4Tests(PortableTier tier) : PortableTests(tier)
     [Test]
     public void RefusesRowsBeyondTheLast()
     {
-        var matrix = new Int4Matrix(
+        var matrix = WeightMatrix.Int4(
             Device.Upload(new UInt4[32]), Device.Upload(new ushort[16]), Device.Upload<byte>(), WeightType.Bf16, 16, 64, 64);
-        var expanded = new DenseMatrix(WeightType.Bf16, Device.Upload(new UInt4[64]), 8, 64);
+        var expanded = WeightMatrix.Dense(WeightType.Bf16, Device.Upload(new UInt4[64]), 8, 64);
 
         Assert.That(
             () => ExpandInt4.Bind(Device.Loader, matrix, 9, expanded),

@@ -14,7 +14,7 @@ internal sealed class GptqPackTests(PortableTier tier) : PortableTests(tier)
     public void TurnsBlocksOfWordsIntoTiles(int rows, int columns, int groupSize, int blockWords)
     {
         (int[] qweight, ushort[] scales) = RandomGptq(rows, columns, groupSize);
-        Int4Matrix packed = Poisoned(rows, columns, groupSize);
+        WeightMatrix packed = Poisoned(rows, columns, groupSize);
 
         for (int word = 0; word < columns / 8; word += blockWords)
         {
@@ -26,7 +26,7 @@ internal sealed class GptqPackTests(PortableTier tier) : PortableTests(tier)
         Device.Run(GptqPack.BindScales(Device.Loader, Device.Upload(scales, packed.Groups, rows), packed));
 
         Int4Reference expected = Int4SourceReference.GptqV1.Pack(new Int4Source(qweight, scales, []), rows, columns, groupSize);
-        Assert.That(Device.Download(packed.Codes), Is.EqualTo(expected.Codes));
+        Assert.That(Device.Download(packed.Data), Is.EqualTo(expected.Codes));
         Assert.That(Device.Download(packed.Scales), Is.EqualTo(expected.Scales));
     }
 
@@ -36,12 +36,12 @@ internal sealed class GptqPackTests(PortableTier tier) : PortableTests(tier)
         const int Rows = 21;
         const int Columns = 200;
         (int[] qweight, ushort[] scales) = RandomGptq(Rows, Columns, 64);
-        Int4Matrix packed = Poisoned(Rows, Columns, 64);
+        WeightMatrix packed = Poisoned(Rows, Columns, 64);
         Device.Run(
             GptqPack.Bind(Device.Loader, Device.Upload(qweight, Columns / 8, Rows), 0, packed),
             GptqPack.BindScales(Device.Loader, Device.Upload(scales, packed.Groups, Rows), packed));
 
-        var back = new Int4Reference(Rows, Columns, 64, Device.Download(packed.Codes), Device.Download(packed.Scales));
+        var back = new Int4Reference(Rows, Columns, 64, Device.Download(packed.Data), Device.Download(packed.Scales));
 
         for (int row = 0; row < 32; row++)
         {
@@ -65,7 +65,7 @@ internal sealed class GptqPackTests(PortableTier tier) : PortableTests(tier)
     [Test]
     public void RejectsHalfATile()
     {
-        Int4Matrix destination = Poisoned(16, 256, 128);
+        WeightMatrix destination = Poisoned(16, 256, 128);
 
         Assert.That(
             () => GptqPack.Bind(Device.Loader, Device.Poisoned<int>(8, 16), 4, destination),
@@ -92,12 +92,6 @@ internal sealed class GptqPackTests(PortableTier tier) : PortableTests(tier)
         return (qweight, scales);
     }
 
-    private static Int4Matrix Poisoned(int rows, int columns, int groupSize) => new(
-        Device.Poisoned<UInt4>(Int4Matrix.CodeBytes(rows, columns, groupSize) / 16),
-        Device.Poisoned<ushort>(Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)),
-        default,
-        WeightType.Bf16,
-        rows,
-        columns,
-        groupSize);
+    private static WeightMatrix Poisoned(int rows, int columns, int groupSize) =>
+        Quantized.PoisonedInt4(Device, rows, columns, groupSize, WeightType.Bf16, hasZeros: false);
 }

@@ -19,7 +19,7 @@ internal sealed class Int4LayoutTests
                 Assert.That(taken.Add(Int4Layout.Position(row, k, tiles)), Is.True, $"({row}, {k})");
         }
 
-        long bytes = Int4Matrix.CodeBytes(rows, columns, groupSize);
+        long bytes = Int4Layout.CodeBytes(rows, columns, groupSize);
         Assert.That(taken, Has.Count.EqualTo(bytes * 2));
         Assert.That(taken, Has.All.Matches<(long Lane, int Word, int Nibble)>(
             p => p.Lane >= 0 && p.Lane < bytes / 16 && p.Word is >= 0 and < 4 && p.Nibble is >= 0 and < 8));
@@ -50,8 +50,8 @@ internal sealed class Int4LayoutTests
     [Test]
     public void CountsBeyondTwoGigabytes()
     {
-        Assert.That(Int4Matrix.CodeBytes(1_000_000, 8192, 128), Is.EqualTo(4_096_000_000));
-        Assert.That(DenseMatrix.BytesFor(WeightType.Bf16, 248_320, 5120), Is.EqualTo(2_542_796_800));
+        Assert.That(Int4Layout.CodeBytes(1_000_000, 8192, 128), Is.EqualTo(4_096_000_000));
+        Assert.That(DenseLayout.Bytes(WeightType.Bf16, 248_320, 5120), Is.EqualTo(2_542_796_800));
         Assert.That(Int4Layout.Position(999_999, 8191, 128).Lane, Is.EqualTo(255_999_999));
     }
 

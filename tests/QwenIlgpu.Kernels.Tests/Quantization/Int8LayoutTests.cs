@@ -16,7 +16,7 @@ internal sealed class Int8LayoutTests
                 Assert.That(taken.Add(Int8Layout.Position(row, k, tiles)), Is.True, $"({row}, {k})");
         }
 
-        long bytes = Int8Matrix.CodeBytes(rows, columns, groupSize);
+        long bytes = Int8Layout.CodeBytes(rows, columns, groupSize);
         Assert.That(taken, Has.Count.EqualTo(bytes));
         Assert.That(taken, Has.All.Matches<(long Lane, int Word, int Byte)>(
             p => p.Lane >= 0 && p.Lane < bytes / 16 && p.Word is >= 0 and < 4 && p.Byte is >= 0 and < 4));
@@ -49,9 +49,9 @@ internal sealed class Int8LayoutTests
     [Test]
     public void CountsBeyondTwoGigabytes()
     {
-        Assert.That(Int8Matrix.CodeBytes(248_320, 5120, 128), Is.EqualTo(1_271_398_400));
-        Assert.That(Int8Matrix.CodeBytes(248_320, 17408, 128), Is.EqualTo(4_322_754_560));
-        Assert.That(Int8Matrix.ScaleBytes(248_320, 17408, 17408), Is.EqualTo(496_640));
+        Assert.That(Int8Layout.CodeBytes(248_320, 5120, 128), Is.EqualTo(1_271_398_400));
+        Assert.That(Int8Layout.CodeBytes(248_320, 17408, 128), Is.EqualTo(4_322_754_560));
+        Assert.That(Int8Layout.ScaleBytes(248_320, 17408, 17408), Is.EqualTo(496_640));
         Assert.That(Int8Layout.Position(248_319, 17407, 544).Lane, Is.EqualTo(270_172_159));
         Assert.That(Int8Layout.ScaleIndex(999_999_999, 135, 136), Is.EqualTo(135_999_999_999));
     }

@@ -47,8 +47,8 @@ internal sealed class PackingShareTests : KernelTests
         AssertSame(threads, () => BindGptq(qweight));
         AssertSame(threads, () =>
         {
-            Int4Matrix packed = PoisonedInt4(128);
-            return new Packing(GptqPack.BindScales(Device.Loader, Device.Upload(scales, 2, Rows), packed), packed.Codes, packed.Scales);
+            WeightMatrix packed = PoisonedInt4(128);
+            return new Packing(GptqPack.BindScales(Device.Loader, Device.Upload(scales, 2, Rows), packed), packed.Data, packed.Scales);
         });
     }
 
@@ -91,25 +91,25 @@ internal sealed class PackingShareTests : KernelTests
 
     private static Packing BindInt4(WeightType type, UInt4[] words, int groupSize)
     {
-        Int4Matrix packed = PoisonedInt4(groupSize);
-        var weights = new DenseMatrix(type, Device.Upload(words), Rows, Columns);
-        return new Packing(RoundToNearestInt4.Bind(Device.Loader, weights, 0, packed), packed.Codes, packed.Scales);
+        WeightMatrix packed = PoisonedInt4(groupSize);
+        var weights = WeightMatrix.Dense(type, Device.Upload(words), Rows, Columns);
+        return new Packing(RoundToNearestInt4.Bind(Device.Loader, weights, 0, packed), packed.Data, packed.Scales);
     }
 
     private static Packing BindInt8(WeightType type, UInt4[] words, int groupSize)
     {
-        Int8Matrix packed = Quantized.PoisonedInt8(Device, Rows, Columns, groupSize, WeightType.F16);
-        var weights = new DenseMatrix(type, Device.Upload(words), Rows, Columns);
-        return new Packing(RoundToNearestInt8.Bind(Device.Loader, weights, 0, packed), packed.Codes, packed.Scales);
+        WeightMatrix packed = Quantized.PoisonedInt8(Device, Rows, Columns, groupSize, WeightType.F16);
+        var weights = WeightMatrix.Dense(type, Device.Upload(words), Rows, Columns);
+        return new Packing(RoundToNearestInt8.Bind(Device.Loader, weights, 0, packed), packed.Data, packed.Scales);
     }
 
     private static Packing BindGptq(int[] qweight)
     {
-        Int4Matrix packed = PoisonedInt4(128);
-        return new Packing(GptqPack.Bind(Device.Loader, Device.Upload(qweight, Columns / 8, Rows), 0, packed), packed.Codes, packed.Scales);
+        WeightMatrix packed = PoisonedInt4(128);
+        return new Packing(GptqPack.Bind(Device.Loader, Device.Upload(qweight, Columns / 8, Rows), 0, packed), packed.Data, packed.Scales);
     }
 
-    private static Int4Matrix PoisonedInt4(int groupSize) => Quantized.PoisonedInt4(Device, Rows, Columns, groupSize, WeightType.Bf16, hasZeros: false);
+    private static WeightMatrix PoisonedInt4(int groupSize) => Quantized.PoisonedInt4(Device, Rows, Columns, groupSize, WeightType.Bf16, hasZeros: false);
 
     // Every size of magnitude, zeros, halves of a step, NaN and infinities.
     private static UInt4[] OddWeights(WeightType type)
@@ -123,7 +123,7 @@ internal sealed class PackingShareTests : KernelTests
         weights.AsSpan(4 * Columns, Columns).Clear();
         weights.AsSpan(6 * Columns, 64).Fill(2.5f);
         weights[6 * Columns] = 7.5f;
-        return DenseMatrixReference.Pack(type, weights, Rows, Columns);
+        return DenseReference.Pack(type, weights, Rows, Columns);
     }
 
     private sealed record Packing(Launch Launch, ArrayView<UInt4> Codes, ArrayView<ushort> Scales);

@@ -34,7 +34,7 @@ internal sealed class QuantizationFaultTests(PortableTier tier) : PortableTests(
         Func<int[], int[]>? words = null, Func<ushort[], ushort[]>? scales = null, GptqVersion version = GptqVersion.V2)
     {
         Int4Source source = CheckpointFormat.All[1].Random(N, K, 64, WeightType.F16, hasZeros: true);
-        Int4Matrix packed = Quantized.PoisonedInt4(Device, N, K, 64, WeightType.F16, hasZeros: true);
+        WeightMatrix packed = Quantized.PoisonedInt4(Device, N, K, 64, WeightType.F16, hasZeros: true);
         Device.Run(
             GptqPack.Bind(Device.Loader, Device.Upload(words?.Invoke(source.Words) ?? source.Words, K / 8, N), 0, packed),
             GptqPack.BindScales(Device.Loader, Device.Upload(scales?.Invoke(source.Scales) ?? source.Scales, packed.Groups, N), packed),

@@ -45,7 +45,7 @@ internal static class Quantized
         return packed;
     }
 
-    public static Int4Matrix Upload(TestDevice device, Int4Reference w, WeightType scaleType) => new(
+    public static WeightMatrix Upload(TestDevice device, Int4Reference w, WeightType scaleType) => WeightMatrix.Int4(
         device.Upload(w.Codes),
         device.Upload(w.Scales),
         w.Zeros.Length > 0 ? device.Upload(w.Zeros) : default,
@@ -54,30 +54,27 @@ internal static class Quantized
         w.Columns,
         w.GroupSize);
 
-    public static Int8Matrix Upload(TestDevice device, Int8Reference w, WeightType scaleType) =>
-        new(device.Upload(w.Codes), device.Upload(w.Scales), scaleType, w.Rows, w.Columns, w.GroupSize);
+    public static WeightMatrix Upload(TestDevice device, Int8Reference w, WeightType scaleType) =>
+        WeightMatrix.Int8(device.Upload(w.Codes), device.Upload(w.Scales), scaleType, w.Rows, w.Columns, w.GroupSize);
 
     /// <summary>A destination of packers: poisoned codes, scales and, where there are to be any, zero points.</summary>
-    public static Int4Matrix PoisonedInt4(TestDevice device, int rows, int columns, int groupSize, WeightType scaleType, bool hasZeros) =>
-        new(
-            device.Poisoned<UInt4>(Int4Matrix.CodeBytes(rows, columns, groupSize) / 16),
-            device.Poisoned<ushort>(Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)),
-            hasZeros ? device.Poisoned<byte>(Int4Matrix.ZeroBytes(rows, columns, groupSize)) : default,
-            scaleType,
-            rows,
-            columns,
-            groupSize);
+    public static WeightMatrix PoisonedInt4(TestDevice device, int rows, int columns, int groupSize, WeightType scaleType, bool hasZeros) =>
+        Poisoned(device, WeightMatrix.Int4(scaleType, rows, columns, groupSize)) with
+        {
+            Zeros = hasZeros ? device.Poisoned<byte>(Int4Layout.ZeroBytes(rows, columns, groupSize)) : default,
+        };
 
-    public static Int8Matrix PoisonedInt8(TestDevice device, int rows, int columns, int groupSize, WeightType scaleType) => new(
-        device.Poisoned<UInt4>(Int8Matrix.CodeBytes(rows, columns, groupSize) / 16),
-        device.Poisoned<ushort>(Int8Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)),
-        scaleType,
-        rows,
-        columns,
-        groupSize);
+    public static WeightMatrix PoisonedInt8(TestDevice device, int rows, int columns, int groupSize, WeightType scaleType) =>
+        Poisoned(device, WeightMatrix.Int8(scaleType, rows, columns, groupSize));
 
-    public static Int4Reference Download(TestDevice device, Int4Matrix w) => new(
-        w.Rows, w.Columns, w.GroupSize, device.Download(w.Codes), device.Download(w.Scales), w.IsSymmetric ? [] : device.Download(w.Zeros));
+    private static WeightMatrix Poisoned(TestDevice device, WeightMatrix like) => like with
+    {
+        Data = device.Poisoned<UInt4>(like.DataBytes / 16),
+        Scales = device.Poisoned<ushort>(like.ScaleBytes / sizeof(ushort)),
+    };
+
+    public static Int4Reference Download(TestDevice device, WeightMatrix w) => new(
+        w.Rows, w.Columns, w.GroupSize, device.Download(w.Data), device.Download(w.Scales), w.IsSymmetric ? [] : device.Download(w.Zeros));
 
     public static int[] RandomWords(Random random, int count)
     {

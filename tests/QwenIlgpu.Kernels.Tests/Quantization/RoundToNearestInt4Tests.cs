@@ -16,25 +16,25 @@ internal sealed class RoundToNearestInt4Tests(PortableTier tier) : PortableTests
     {
         var type = (WeightType)weightType;
         var scale = (WeightType)scaleType;
-        UInt4[] words = DenseMatrixReference.Pack(type, Seeded.Floats(rows * columns, rows * columns), rows, columns);
+        UInt4[] words = DenseReference.Pack(type, Seeded.Floats(rows * columns, rows * columns), rows, columns);
 
-        Int4Matrix packed = Quantize(type, words, rows, columns, groupSize, scale, blockRows: 32);
+        WeightMatrix packed = Quantize(type, words, rows, columns, groupSize, scale, blockRows: 32);
 
-        double[] weights = DenseMatrixReference.Unpack(type, words, rows, columns);
+        double[] weights = DenseReference.Unpack(type, words, rows, columns);
         Int4Reference expected = Int4Reference.FromWeights(weights, rows, columns, groupSize, scale);
-        Assert.That(Device.Download(packed.Codes), Is.EqualTo(expected.Codes));
+        Assert.That(Device.Download(packed.Data), Is.EqualTo(expected.Codes));
         Assert.That(Device.Download(packed.Scales), Is.EqualTo(expected.Scales));
     }
 
     [Test]
     public void RejectsADestinationWithZeroPoints()
     {
-        var destination = new Int4Matrix(
+        var destination = WeightMatrix.Int4(
             Device.Poisoned<UInt4>(32), Device.Poisoned<ushort>(16), Device.Poisoned<byte>(16), WeightType.F16, 16, 64, 64);
 
         Assert.That(
             () => RoundToNearestInt4.Bind(
-                Device.Loader, new DenseMatrix(WeightType.F32, Device.Poisoned<UInt4>(256), 16, 64), 0, destination),
+                Device.Loader, WeightMatrix.Dense(WeightType.F32, Device.Poisoned<UInt4>(256), 16, 64), 0, destination),
             Throws.ArgumentException.With.Message.EqualTo("round_to_nearest_int4: destination INT4 g64 [16, 64] has zero points"));
     }
 
@@ -47,11 +47,11 @@ internal sealed class RoundToNearestInt4Tests(PortableTier tier) : PortableTests
         float[] weights = Seeded.Floats(5, Rows * Columns, largest);
         weights[0] = largest;
         weights[200] = -largest;
-        UInt4[] words = DenseMatrixReference.Pack(WeightType.F32, weights, Rows, Columns);
+        UInt4[] words = DenseReference.Pack(WeightType.F32, weights, Rows, Columns);
 
-        Int4Matrix packed = Quantize(WeightType.F32, words, Rows, Columns, 128, WeightType.Bf16, Rows);
+        WeightMatrix packed = Quantize(WeightType.F32, words, Rows, Columns, 128, WeightType.Bf16, Rows);
 
-        var back = new Int4Reference(Rows, Columns, 128, Device.Download(packed.Codes), Device.Download(packed.Scales));
+        var back = new Int4Reference(Rows, Columns, 128, Device.Download(packed.Data), Device.Download(packed.Scales));
         double[] restored = back.Unpack(WeightType.Bf16);
         for (int i = 0; i < weights.Length; i++)
         {
@@ -64,20 +64,20 @@ internal sealed class RoundToNearestInt4Tests(PortableTier tier) : PortableTests
     [Test]
     public void TurnsZerosIntoZeros()
     {
-        Int4Matrix packed = Quantize(WeightType.Bf16, new UInt4[16 * 16], 16, 128, 128, WeightType.F16, 16);
+        WeightMatrix packed = Quantize(WeightType.Bf16, new UInt4[16 * 16], 16, 128, 128, WeightType.F16, 16);
 
         Assert.That(Device.Download(packed.Scales), Has.All.Zero);
-        Assert.That(Device.Download(packed.Codes).Select(c => c.X | c.Y | c.Z | c.W), Has.All.EqualTo(0x88888888u));
+        Assert.That(Device.Download(packed.Data).Select(c => c.X | c.Y | c.Z | c.W), Has.All.EqualTo(0x88888888u));
     }
 
     [Test]
     public void KeepsHugeWeightsFiniteInF16Scales()
     {
-        UInt4[] words = DenseMatrixReference.Pack(WeightType.F32, [3e8f, -1e5f, .. new float[126]], 1, 128);
+        UInt4[] words = DenseReference.Pack(WeightType.F32, [3e8f, -1e5f, .. new float[126]], 1, 128);
 
-        Int4Matrix packed = Quantize(WeightType.F32, words, 1, 128, 128, WeightType.F16, 1);
+        WeightMatrix packed = Quantize(WeightType.F32, words, 1, 128, 128, WeightType.F16, 1);
 
-        var back = new Int4Reference(1, 128, 128, Device.Download(packed.Codes), Device.Download(packed.Scales));
+        var back = new Int4Reference(1, 128, 128, Device.Download(packed.Data), Device.Download(packed.Scales));
         Assert.That(back.Unpack(WeightType.F16)[..2], Is.EqualTo(new[] { 7 * 65504.0, -2 * 65504.0 }));
     }
 
@@ -87,18 +87,11 @@ internal sealed class RoundToNearestInt4Tests(PortableTier tier) : PortableTests
         Throws.ArgumentException.With.Message.EqualTo(
             "round_to_nearest_int4: block ends at row 24, neither a multiple of 16 nor the last, 48"));
 
-    private static Int4Matrix Quantize(
+    private static WeightMatrix Quantize(
         WeightType type, UInt4[] words, int rows, int columns, int groupSize, WeightType scaleType, int blockRows)
     {
-        var packed = new Int4Matrix(
-            Device.Poisoned<UInt4>(Int4Matrix.CodeBytes(rows, columns, groupSize) / 16),
-            Device.Poisoned<ushort>(Int4Matrix.ScaleBytes(rows, columns, groupSize) / sizeof(ushort)),
-            default,
-            scaleType,
-            rows,
-            columns,
-            groupSize);
-        var weights = new DenseMatrix(type, Device.Upload(words), rows, columns);
+        WeightMatrix packed = Quantized.PoisonedInt4(Device, rows, columns, groupSize, scaleType, hasZeros: false);
+        var weights = WeightMatrix.Dense(type, Device.Upload(words), rows, columns);
         for (int row = 0; row < rows; row += blockRows)
             Device.Run(RoundToNearestInt4.Bind(Device.Loader, weights.Slice(row, Math.Min(blockRows, rows - row)), row, packed));
         return packed;

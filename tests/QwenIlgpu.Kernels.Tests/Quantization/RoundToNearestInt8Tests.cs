@@ -15,13 +15,13 @@ internal sealed class RoundToNearestInt8Tests(PortableTier tier) : PortableTests
         var type = (WeightType)weightType;
         var scale = (WeightType)scaleType;
         int group = groupSize == 0 ? Int8Layout.RowGroup(columns) : groupSize;
-        UInt4[] words = DenseMatrixReference.Pack(type, Seeded.Floats(rows * columns, rows * columns), rows, columns);
+        UInt4[] words = DenseReference.Pack(type, Seeded.Floats(rows * columns, rows * columns), rows, columns);
 
-        Int8Matrix packed = Quantize(type, words, rows, columns, group, scale, blockRows: 32);
+        WeightMatrix packed = Quantize(type, words, rows, columns, group, scale, blockRows: 32);
 
-        double[] weights = DenseMatrixReference.Unpack(type, words, rows, columns);
+        double[] weights = DenseReference.Unpack(type, words, rows, columns);
         Int8Reference expected = Int8Reference.FromWeights(weights, rows, columns, group, scale);
-        Assert.That(Device.Download(packed.Codes).AsSpan().SequenceEqual(expected.Codes), "codes");
+        Assert.That(Device.Download(packed.Data).AsSpan().SequenceEqual(expected.Codes), "codes");
         Assert.That(Device.Download(packed.Scales), Is.EqualTo(expected.Scales));
     }
 
@@ -37,11 +37,11 @@ internal sealed class RoundToNearestInt8Tests(PortableTier tier) : PortableTests
         float[] weights = Seeded.Floats(5, Rows * Columns, largest);
         weights[0] = largest;
         weights[200] = -largest;
-        UInt4[] words = DenseMatrixReference.Pack(WeightType.F32, weights, Rows, Columns);
+        UInt4[] words = DenseReference.Pack(WeightType.F32, weights, Rows, Columns);
 
-        Int8Matrix packed = Quantize(WeightType.F32, words, Rows, Columns, 128, type, Rows);
+        WeightMatrix packed = Quantize(WeightType.F32, words, Rows, Columns, 128, type, Rows);
 
-        var back = new Int8Reference(Rows, Columns, 128, Device.Download(packed.Codes), Device.Download(packed.Scales));
+        var back = new Int8Reference(Rows, Columns, 128, Device.Download(packed.Data), Device.Download(packed.Scales));
         double[] restored = back.Unpack(type);
         for (int i = 0; i < weights.Length; i++)
         {
@@ -56,10 +56,10 @@ internal sealed class RoundToNearestInt8Tests(PortableTier tier) : PortableTests
     [Test]
     public void TurnsZerosIntoZeros()
     {
-        Int8Matrix packed = Quantize(WeightType.Bf16, new UInt4[16 * 16], 16, 128, 128, WeightType.F16, 16);
+        WeightMatrix packed = Quantize(WeightType.Bf16, new UInt4[16 * 16], 16, 128, 128, WeightType.F16, 16);
 
         Assert.That(Device.Download(packed.Scales), Has.All.Zero);
-        Assert.That(Device.Download(packed.Codes).Select(c => c.X | c.Y | c.Z | c.W), Has.All.Zero);
+        Assert.That(Device.Download(packed.Data).Select(c => c.X | c.Y | c.Z | c.W), Has.All.Zero);
     }
 
     [Test]
@@ -68,11 +68,11 @@ internal sealed class RoundToNearestInt8Tests(PortableTier tier) : PortableTests
         Throws.ArgumentException.With.Message.EqualTo(
             "round_to_nearest_int8: block ends at row 24, neither a multiple of 16 nor the last, 48"));
 
-    private static Int8Matrix Quantize(
+    private static WeightMatrix Quantize(
         WeightType type, UInt4[] words, int rows, int columns, int groupSize, WeightType scaleType, int blockRows)
     {
-        Int8Matrix packed = Quantized.PoisonedInt8(Device, rows, columns, groupSize, scaleType);
-        var weights = new DenseMatrix(type, Device.Upload(words), rows, columns);
+        WeightMatrix packed = Quantized.PoisonedInt8(Device, rows, columns, groupSize, scaleType);
+        var weights = WeightMatrix.Dense(type, Device.Upload(words), rows, columns);
         for (int row = 0; row < rows; row += blockRows)
             Device.Run(RoundToNearestInt8.Bind(Device.Loader, weights.Slice(row, Math.Min(blockRows, rows - row)), row, packed));
         return packed;

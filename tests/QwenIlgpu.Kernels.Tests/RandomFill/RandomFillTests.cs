@@ -36,13 +36,11 @@ internal sealed class RandomFillTests(PortableTier tier) : PortableTests(tier)
     public void Int8CodesHaveTheStatedDeviation()
     {
         const int Group = 128;
-        var w = new Int8Matrix(
-            Device.Poisoned<UInt4>(Int8Matrix.CodeBytes(64, 512, Group) / 16), Device.Poisoned<ushort>(Int8Matrix.ScaleBytes(64, 512, Group) / 2),
-            WeightType.Bf16, 64, 512, Group);
+        WeightMatrix w = Quantized.PoisonedInt8(Device, 64, 512, Group, WeightType.Bf16);
 
         Device.Run(RandomFill.BindCodes(Device.Loader, w, 11));
 
-        sbyte[] codes = System.Runtime.InteropServices.MemoryMarshal.Cast<UInt4, sbyte>(Device.Download(w.Codes).AsSpan()).ToArray();
+        sbyte[] codes = System.Runtime.InteropServices.MemoryMarshal.Cast<UInt4, sbyte>(Device.Download(w.Data).AsSpan()).ToArray();
         Assert.That(Math.Sqrt(codes.Average(c => (double)c * c)), Is.EqualTo(RandomFill.Int8Deviation).Within(1).Percent);
     }
 
@@ -66,9 +64,7 @@ internal sealed class RandomFillTests(PortableTier tier) : PortableTests(tier)
     public void RejectsAMatrixWithPaddedColumns()
     {
         const int Group = 128;
-        var w = new Int4Matrix(
-            Device.Poisoned<UInt4>(Int4Matrix.CodeBytes(16, 136, Group) / 16), Device.Poisoned<ushort>(Int4Matrix.ScaleBytes(16, 136, Group) / 2),
-            default, WeightType.Bf16, 16, 136, Group);
+        WeightMatrix w = Quantized.PoisonedInt4(Device, 16, 136, Group, WeightType.Bf16, hasZeros: false);
 
         Assert.That(
             () => RandomFill.BindCodes(Device.Loader, w, 1),
@@ -94,10 +90,8 @@ internal sealed class RandomFillTests(PortableTier tier) : PortableTests(tier)
     private static UInt4[] FilledCodes(int rows, int columns, ulong seed)
     {
         const int Group = 128;
-        var w = new Int4Matrix(
-            Device.Poisoned<UInt4>(Int4Matrix.CodeBytes(rows, columns, Group) / 16), Device.Poisoned<ushort>(Int4Matrix.ScaleBytes(rows, columns, Group) / 2),
-            default, WeightType.Bf16, rows, columns, Group);
+        WeightMatrix w = Quantized.PoisonedInt4(Device, rows, columns, Group, WeightType.Bf16, hasZeros: false);
         Device.Run(RandomFill.BindCodes(Device.Loader, w, seed));
-        return Device.Download(w.Codes);
+        return Device.Download(w.Data);
     }
 }

@@ -45,9 +45,9 @@ internal static class DecodeMatMulSlices
         const int Rows = 2 * 17408;
         const int K = 5120;
         var random = new Random(1);
-        var codes = new UInt4[Int4Matrix.CodeBytes(Rows, K, 128) / 16];
+        var codes = new UInt4[Int4Layout.CodeBytes(Rows, K, 128) / 16];
         random.NextBytes(MemoryMarshal.AsBytes(codes.AsSpan()));
-        var scales = new ushort[Int4Matrix.ScaleBytes(Rows, K, 128) / sizeof(ushort)];
+        var scales = new ushort[Int4Layout.ScaleBytes(Rows, K, 128) / sizeof(ushort)];
         for (int i = 0; i < scales.Length; i++)
             scales[i] = Bf16.FromFloat(0.01f * (1 + (3 * random.NextSingle())));
         var packed = new Int4Reference(Rows, K, 128, codes, scales);

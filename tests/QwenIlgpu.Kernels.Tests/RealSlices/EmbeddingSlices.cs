@@ -28,10 +28,10 @@ internal static class EmbeddingSlices
 
     private static Slice Plain(WeightType type) => new($"EmbeddingKernel<{type}Weights>", device =>
     {
-        UInt4[] packed = DenseMatrixReference.Pack(type, Seeded.Floats(2, TableRows * Hidden), TableRows, Hidden);
+        UInt4[] packed = DenseReference.Pack(type, Seeded.Floats(2, TableRows * Hidden), TableRows, Hidden);
         return Take(
-            device, (ids, y) => Embedding.Bind(device.Loader, ids, new DenseMatrix(type, device.Upload(packed), TableRows, Hidden), y),
-            DenseMatrixReference.Unpack(type, packed, TableRows, Hidden));
+            device, (ids, y) => Embedding.Bind(device.Loader, ids, WeightMatrix.Dense(type, device.Upload(packed), TableRows, Hidden), y),
+            DenseReference.Unpack(type, packed, TableRows, Hidden));
     });
 
     private static Slice Int8(WeightType scale) => new($"QuantizedEmbeddingKernel<Int8EmbeddingTiles, {scale}Format>", device =>

@@ -19,9 +19,9 @@ internal static class FillSlices
 
     private static SliceResult Codes(TestDevice device)
     {
-        Int4Matrix w = Quantized.PoisonedInt4(device, Rows, K, 128, WeightType.Bf16, hasZeros: false);
+        WeightMatrix w = Quantized.PoisonedInt4(device, Rows, K, 128, WeightType.Bf16, hasZeros: false);
         device.Run(RandomFill.BindCodes(device.Loader, w, (5UL << 32) + 3));
-        UInt4[] words = device.Download(w.Codes);
+        UInt4[] words = device.Download(w.Data);
         return new SliceResult(() => AssertWords(words, i => Philox.Block(new UInt4((uint)i, 0, 0, 0), 3, 5), Without0)).Leaving(words);
 
         static uint Without0(uint word)

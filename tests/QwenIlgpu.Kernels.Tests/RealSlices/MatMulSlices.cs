@@ -24,7 +24,7 @@ internal static class MatMulSlices
 
             // A chain of products in a group, then a sum of scaled groups; in groups of 32 one addition more a group. Two roundings each.
             return Portable(
-                device, (x, y) => DequantMatMul.Bind(device.Loader, x, Quantized.Upload(device, w, scale), y), w.Unpack(scale),
+                device, (x, y) => PortableMatMul.Bind(device.Loader, x, Quantized.Upload(device, w, scale), y), w.Unpack(scale),
                 2 * (group + (2 * w.Groups)));
         });
 
@@ -32,18 +32,18 @@ internal static class MatMulSlices
     {
         Int8Reference w = Quantized.RandomInt8(N, K, 128, scale);
         return Portable(
-            device, (x, y) => DequantMatMul.Bind(device.Loader, x, Quantized.Upload(device, w, scale), y), w.Unpack(scale),
+            device, (x, y) => PortableMatMul.Bind(device.Loader, x, Quantized.Upload(device, w, scale), y), w.Unpack(scale),
             2 * (128 + (2 * w.Groups)));
     });
 
     private static Slice Dense(WeightType type) => new($"MatMulKernel<DenseWeights<{type}Weights>>", device =>
     {
-        UInt4[] packed = DenseMatrixReference.Pack(type, Seeded.Floats(N, N * K), N, K);
+        UInt4[] packed = DenseReference.Pack(type, Seeded.Floats(N, N * K), N, K);
 
         // A chain of at most 128 products, then 40 sums of such chains; two roundings each.
         return Portable(
-            device, (x, y) => DenseMatMul.Bind(device.Loader, x, new DenseMatrix(type, device.Upload(packed), N, K), y),
-            DenseMatrixReference.Unpack(type, packed, N, K), 2 * (128 + (K / 128)));
+            device, (x, y) => PortableMatMul.Bind(device.Loader, x, WeightMatrix.Dense(type, device.Upload(packed), N, K), y),
+            DenseReference.Unpack(type, packed, N, K), 2 * (128 + (K / 128)));
     });
 
     private static SliceResult Portable(

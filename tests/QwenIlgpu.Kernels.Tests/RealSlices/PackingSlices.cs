@@ -41,23 +41,23 @@ internal static class PackingSlices
     private static Slice RoundToInt4(WeightType type, WeightType scale) => new($"RoundToNearestInt4Kernel<{type}Weights, {scale}Format>", device =>
     {
         UInt4[] words = Words(type);
-        Int4Matrix destination = Quantized.PoisonedInt4(device, Rows, K, Group, scale, hasZeros: false);
-        device.Run(RoundToNearestInt4.Bind(device.Loader, new DenseMatrix(type, device.Upload(words), Rows, K), 0, destination));
+        WeightMatrix destination = Quantized.PoisonedInt4(device, Rows, K, Group, scale, hasZeros: false);
+        device.Run(RoundToNearestInt4.Bind(device.Loader, WeightMatrix.Dense(type, device.Upload(words), Rows, K), 0, destination));
         Int4Reference packed = Quantized.Download(device, destination);
         return new SliceResult(() => AssertSame(
-            packed, Int4Reference.FromWeights(DenseMatrixReference.Unpack(type, words, Rows, K), Rows, K, Group, scale)))
+            packed, Int4Reference.FromWeights(DenseReference.Unpack(type, words, Rows, K), Rows, K, Group, scale)))
             .Leaving(packed.Codes).Leaving(packed.Scales);
     });
 
     private static Slice RoundToInt8(WeightType type, WeightType scale) => new($"RoundToNearestInt8Kernel<{type}Weights, {scale}Format>", device =>
     {
         UInt4[] words = Words(type);
-        Int8Matrix destination = Quantized.PoisonedInt8(device, Rows, K, Group, scale);
-        device.Run(RoundToNearestInt8.Bind(device.Loader, new DenseMatrix(type, device.Upload(words), Rows, K), 0, destination));
-        (UInt4[] codes, ushort[] scales) = (device.Download(destination.Codes), device.Download(destination.Scales));
+        WeightMatrix destination = Quantized.PoisonedInt8(device, Rows, K, Group, scale);
+        device.Run(RoundToNearestInt8.Bind(device.Loader, WeightMatrix.Dense(type, device.Upload(words), Rows, K), 0, destination));
+        (UInt4[] codes, ushort[] scales) = (device.Download(destination.Data), device.Download(destination.Scales));
         return new SliceResult(() =>
         {
-            Int8Reference expected = Int8Reference.FromWeights(DenseMatrixReference.Unpack(type, words, Rows, K), Rows, K, Group, scale);
+            Int8Reference expected = Int8Reference.FromWeights(DenseReference.Unpack(type, words, Rows, K), Rows, K, Group, scale);
             Assert.That(codes.AsSpan().SequenceEqual(expected.Codes), "codes");
             Assert.That(scales.AsSpan().SequenceEqual(expected.Scales), "scales");
         }).Leaving(codes).Leaving(scales);
@@ -67,7 +67,7 @@ internal static class PackingSlices
     private static SliceResult Expand(TestDevice device)
     {
         Int4Reference packed = Quantized.RandomInt4(Rows, K, Group, WeightType.Bf16, hasZeros: false);
-        var expanded = new DenseMatrix(WeightType.Bf16, device.Poisoned<UInt4>(DenseMatrix.BytesFor(WeightType.Bf16, 16, K) / 16), 16, K);
+        var expanded = WeightMatrix.Dense(WeightType.Bf16, device.Poisoned<UInt4>(DenseLayout.Bytes(WeightType.Bf16, 16, K) / 16), 16, K);
         device.Run(ExpandInt4.Bind(device.Loader, Quantized.Upload(device, packed, WeightType.Bf16), 17, expanded));
         UInt4[] words = device.Download(expanded.Data);
         return new SliceResult(() =>
@@ -77,7 +77,7 @@ internal static class PackingSlices
         }).Leaving(words);
     }
 
-    private static UInt4[] Words(WeightType type) => DenseMatrixReference.Pack(type, Seeded.Floats(1, Rows * K), Rows, K);
+    private static UInt4[] Words(WeightType type) => DenseReference.Pack(type, Seeded.Floats(1, Rows * K), Rows, K);
 
     private static void AssertSame(Int4Reference actual, Int4Reference expected)
     {

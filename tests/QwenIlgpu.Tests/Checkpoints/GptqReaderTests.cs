@@ -111,6 +111,15 @@ internal sealed class GptqReaderTests
         Assert.That(Rejects<InvalidDataException>(), Does.Contain($"holds {Module}.qweight, but config.json has no quantization_config"));
     }
 
+    [Test]
+    public void RejectsAQuantizedEmbedding()
+    {
+        draft.Quantize("model.language_model.embed_tokens", CheckpointDraft.Vocab, CheckpointDraft.Hidden);
+        Assert.That(
+            Rejects<NotSupportedException>(),
+            Does.Contain("holds model.language_model.embed_tokens.qweight; embeddings are read only as F32, F16 or BF16"));
+    }
+
     [TestCase("quant_method", "\"awq\"")]
     [TestCase("quant_method", "\"compressed-tensors\"")]
     [TestCase("quant_method", "\"fp8\"")]

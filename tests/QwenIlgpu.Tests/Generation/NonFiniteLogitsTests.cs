@@ -67,7 +67,7 @@ internal sealed class NonFiniteLogitsTests
     public async Task NonFiniteLogitsOfASoundCheckpointEndTheRequestAndNotTheEngine()
     {
         await using QwenModel model = TestModels.Load(TestData.TinyModel);
-        ArrayView<byte> head = model.Weights.LmHead.Dense!.Value.Data.Cast<byte>();
+        ArrayView<byte> head = model.Weights.LmHead.Matrix.Data.Cast<byte>();
         byte[] row = new byte[BytesPerRow];
         head.SubView(7 * BytesPerRow, BytesPerRow).CopyToCPU(model.Device.Stream, row);
         await using var engine = new Engine(model);

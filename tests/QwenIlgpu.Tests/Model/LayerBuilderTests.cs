@@ -75,7 +75,7 @@ internal sealed class LayerBuilderTests
         public LinearWeight Matrix(MatrixModule module)
         {
             Asked.Add($"{module.Name}.weight");
-            return new LinearWeight(module.Name, new DenseMatrix(WeightType.Bf16, default, module.Rows, module.Columns));
+            return new LinearWeight(module.Name, WeightMatrix.Dense(WeightType.Bf16, module.Rows, module.Columns));
         }
 
         public ArrayView<float> Vector(string name, VectorUse use, params ReadOnlySpan<long> shape)

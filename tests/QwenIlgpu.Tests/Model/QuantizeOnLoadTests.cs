@@ -33,12 +33,13 @@ internal sealed class QuantizeOnLoadTests
     {
         await using QwenModel model = TestModels.Load(TestData.TinyModel, WeightQuantization.Int4);
 
-        Assert.That((model.Weights.EmbedTokens.Int4, model.Weights.LmHead.Int4), Is.EqualTo(((Int4Matrix?)null, (Int4Matrix?)null)));
         var delta = (GatedDeltaNet)model.Weights.Layers[0].Mixer;
-        Assert.That(new[] { delta.InProjA, delta.InProjB }, Has.All.Matches<LinearWeight>(w => w!.Int4 is null));
+        Assert.That(
+            new[] { model.Weights.EmbedTokens, model.Weights.LmHead, delta.InProjA, delta.InProjB },
+            Has.All.Matches<LinearWeight>(w => w!.Matrix.IsDense));
         Assert.That(
             new[] { delta.InProjQkv, delta.InProjZ, delta.OutProj, model.Weights.Layers[0].FeedForward.DownProj },
-            Has.All.Matches<LinearWeight>(w => w!.Int4 is not null));
+            Has.All.Matches<LinearWeight>(w => w!.Matrix.Format == WeightFormat.Int4));
     }
 
     private static Dictionary<string, double[]> Rounded(IReadOnlyDictionary<string, double[]> stored) => stored.ToDictionary(

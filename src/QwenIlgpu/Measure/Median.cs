@@ -1,4 +1,4 @@
-namespace QwenIlgpu.Cli.Bench;
+namespace QwenIlgpu;
 
 /// <summary>The middle of measured values, or the mean of the two in the middle.</summary>
 internal static class Median

@@ -2,13 +2,13 @@ using System.Runtime.InteropServices;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>The storage of <see cref="DenseMatrix"/> on the host, element by element: its definition.</summary>
-internal static class DenseMatrixReference
+/// <summary>The storage of <see cref="DenseLayout"/> on the host, element by element: its definition.</summary>
+internal static class DenseReference
 {
     /// <summary>Rounds values [rows, columns] to the type and pads each row with zeros to a multiple of 16 bytes.</summary>
     public static UInt4[] Pack(WeightType type, float[] values, int rows, int columns)
     {
-        var words = new UInt4[DenseMatrix.BytesFor(type, rows, columns) / 16];
+        var words = new UInt4[DenseLayout.Bytes(type, rows, columns) / 16];
         Span<byte> bytes = MemoryMarshal.AsBytes(words.AsSpan());
         int stride = rows == 0 ? 0 : bytes.Length / rows;
         for (int r = 0; r < rows; r++)
