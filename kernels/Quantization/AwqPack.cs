@@ -26,7 +26,7 @@ internal static class AwqPack
         destination.Check(Op, "destination", WeightFormat.Int4);
         Require.Equal(Op, "rows of scales", scales.Rows, "groups of destination", destination.Groups);
         Require.Equal(Op, "columns of scales", scales.Columns, "rows of destination", destination.Rows);
-        return Int4Pack.BindScales<ScalesByGroup>(loader, scales, destination);
+        return Int4Pack.BindScales<GptqWords>(loader, scales, destination);
     }
 
     /// <summary>Unpacks qzeros [G, ⌈N/8⌉]. Padding rows get 8.</summary>
@@ -36,6 +36,6 @@ internal static class AwqPack
         destination.Check(Op, "destination", WeightFormat.Int4);
         Require.Equal(Op, "rows of qzeros", qzeros.Rows, "groups of destination", destination.Groups);
         Require.Equal(Op, "columns of qzeros", qzeros.Columns, "words of eight rows of destination", Int4Pack.RowWords(destination.Rows));
-        return Int4Pack.BindZeros<AwqZeros>(loader, Op, qzeros, destination);
+        return Int4Pack.BindZeros<AwqWords>(loader, Op, qzeros, destination);
     }
 }

@@ -17,7 +17,7 @@ internal static class CompressedTensorsPack
         destination.Check(Op, "destination", WeightFormat.Int4);
         Require.Equal(Op, "rows of weight_scale", weightScale.Rows, "rows of destination", destination.Rows);
         Require.Equal(Op, "columns of weight_scale", weightScale.Columns, "groups of destination", destination.Groups);
-        return Int4Pack.BindScales<ScalesByRow>(loader, weightScale, destination);
+        return Int4Pack.BindScales<CompressedTensorsWords>(loader, weightScale, destination);
     }
 
     /// <summary>Unpacks weight_zero_point [⌈N/8⌉, G]. Padding rows get 8.</summary>
@@ -32,6 +32,6 @@ internal static class CompressedTensorsPack
             "words of eight rows of destination",
             Int4Pack.RowWords(destination.Rows));
         Require.Equal(Op, "columns of weight_zero_point", weightZeroPoint.Columns, "groups of destination", destination.Groups);
-        return Int4Pack.BindZeros<CompressedTensorsZeros>(loader, Op, weightZeroPoint, destination);
+        return Int4Pack.BindZeros<CompressedTensorsWords>(loader, Op, weightZeroPoint, destination);
     }
 }

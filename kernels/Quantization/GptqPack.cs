@@ -22,7 +22,7 @@ internal static class GptqPack
         destination.Check(Op, "destination", WeightFormat.Int4);
         Require.Equal(Op, "rows of scales", scales.Rows, "groups of destination", destination.Groups);
         Require.Equal(Op, "columns of scales", scales.Columns, "rows of destination", destination.Rows);
-        return Int4Pack.BindScales<ScalesByGroup>(loader, scales, destination);
+        return Int4Pack.BindScales<GptqWords>(loader, scales, destination);
     }
 
     /// <summary>Unpacks qzeros [G, ⌈N/8⌉], which hold zero − 1 in GPTQ v1 and zero in v2. Padding rows get 8.</summary>
@@ -33,8 +33,8 @@ internal static class GptqPack
         Require.Equal(Op, "rows of qzeros", qzeros.Rows, "groups of destination", destination.Groups);
         Require.Equal(Op, "columns of qzeros", qzeros.Columns, "words of eight rows of destination", Int4Pack.RowWords(destination.Rows));
         return version == GptqVersion.V1
-            ? Int4Pack.BindZeros<GptqV1Zeros>(loader, Op, qzeros, destination)
-            : Int4Pack.BindZeros<GptqV2Zeros>(loader, Op, qzeros, destination);
+            ? Int4Pack.BindZeros<GptqV1Words>(loader, Op, qzeros, destination)
+            : Int4Pack.BindZeros<GptqWords>(loader, Op, qzeros, destination);
     }
 }
 

@@ -36,14 +36,14 @@ internal static class Int4Pack
 
     /// <summary>Scales of the destination's 16-bit type; the caller has checked the extents of source.</summary>
     public static Launch BindScales<TSource>(KernelLoader loader, Matrix<ushort> source, WeightMatrix destination)
-        where TSource : struct, IScaleSource =>
+        where TSource : struct, IInt4Source =>
         loader.Bind(
             PackScalesKernel<TSource>.PackScales,
             new PackScalesKernel<TSource>(source, destination.Scales, destination.Rows, destination.Groups));
 
     /// <summary>Zero points; the caller has checked the extents of source.</summary>
     public static Launch BindZeros<TSource>(KernelLoader loader, string op, Matrix<int> source, WeightMatrix destination)
-        where TSource : struct, IZeroSource
+        where TSource : struct, IInt4Source
     {
         Require.That(op, !destination.IsSymmetric, $"destination {destination} has no zero points");
         return loader.Bind(

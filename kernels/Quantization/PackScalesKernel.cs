@@ -6,10 +6,10 @@ namespace QwenIlgpu.Kernels;
 /// A checkpoint's scales of <paramref name="rows"/> rows and <paramref name="groups"/> groups to [row tile][group][16], 16-bit as they
 /// are; 0 for padding rows. An item is one row tile's group.
 /// </summary>
-[Instantiation(typeof(ScalesByGroup))]
-[Instantiation(typeof(ScalesByRow))]
+[Instantiation(typeof(GptqWords))]
+[Instantiation(typeof(CompressedTensorsWords))]
 internal readonly partial struct PackScalesKernel<TSource>(Matrix<ushort> source, ArrayView<ushort> scales, int rows, int groups) : IPortableKernel
-    where TSource : struct, IScaleSource
+    where TSource : struct, IInt4Source
 {
     public int Items => Int4Layout.RowTiles(rows) * groups;
 
@@ -24,22 +24,4 @@ internal readonly partial struct PackScalesKernel<TSource>(Matrix<ushort> source
         for (int r = 0; r < Int4Layout.TileRows; r++)
             tile[r] = firstRow + r < rows ? TSource.Scale(source, firstRow + r, group) : (ushort)0;
     }
-}
-
-/// <summary>The order of a checkpoint format's 16-bit scales.</summary>
-internal interface IScaleSource
-{
-    static abstract ushort Scale(Matrix<ushort> source, int row, int group);
-}
-
-/// <summary>[G, N], as GPTQ and AWQ have them.</summary>
-internal readonly struct ScalesByGroup : IScaleSource
-{
-    public static ushort Scale(Matrix<ushort> source, int row, int group) => source[group, row];
-}
-
-/// <summary>[N, G], as compressed-tensors has them.</summary>
-internal readonly struct ScalesByRow : IScaleSource
-{
-    public static ushort Scale(Matrix<ushort> source, int row, int group) => source[row, group];
 }

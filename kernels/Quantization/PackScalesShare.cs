@@ -3,7 +3,7 @@ namespace QwenIlgpu.Kernels;
 /// <summary>Sixteen neighbours of a row of scales at once; a thread takes whole row tiles.</summary>
 internal readonly unsafe partial struct PackScalesKernel<TSource> : ICpuShare
 {
-    public bool TakesShape => typeof(TSource) == typeof(ScalesByGroup);
+    public bool TakesShape => typeof(TSource) == typeof(GptqWords);
 
     public void Share(int thread, int threads)
     {

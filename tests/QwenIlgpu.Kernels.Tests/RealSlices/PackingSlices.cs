@@ -14,10 +14,10 @@ internal static class PackingSlices
 
     public static IEnumerable<Slice> All =>
     [
-        Pack(0, ["PackInt4Kernel<GptqWords>", "PackScalesKernel<ScalesByGroup>", "PackZerosKernel<GptqV1Zeros>"]),
-        Pack(1, ["PackZerosKernel<GptqV2Zeros>"]),
-        Pack(2, ["PackInt4Kernel<AwqWords>", "PackZerosKernel<AwqZeros>"]),
-        Pack(3, ["PackInt4Kernel<CompressedTensorsWords>", "PackScalesKernel<ScalesByRow>", "PackZerosKernel<CompressedTensorsZeros>"]),
+        Pack(0, ["PackInt4Kernel<GptqWords>", "PackScalesKernel<GptqWords>", "PackZerosKernel<GptqV1Words>"]),
+        Pack(1, ["PackZerosKernel<GptqWords>"]),
+        Pack(2, ["PackInt4Kernel<AwqWords>", "PackZerosKernel<AwqWords>"]),
+        Pack(3, ["PackInt4Kernel<CompressedTensorsWords>", "PackScalesKernel<CompressedTensorsWords>", "PackZerosKernel<CompressedTensorsWords>"]),
         .. from type in Enum.GetValues<WeightType>() from scale in Scales select RoundToInt4(type, scale),
         .. from type in Enum.GetValues<WeightType>() from scale in Scales select RoundToInt8(type, scale),
         new("ExpandInt4Kernel", Expand),

@@ -74,22 +74,6 @@ internal readonly unsafe struct HalfTileUnits : IInt4Units
     public static Vector256<int> HalfZero(int* zeros, int row) => Avx2.BroadcastVector128ToVector256(zeros + (Lanes * row));
 }
 
-/// <summary>How many tiles go together, for the compiler to know.</summary>
-internal interface IInt4Tiles
-{
-    static abstract bool AreTwo { get; }
-}
-
-internal readonly struct OneTile : IInt4Tiles
-{
-    public static bool AreTwo => false;
-}
-
-internal readonly struct TwoTiles : IInt4Tiles
-{
-    public static bool AreTwo => true;
-}
-
 /// <summary>
 /// INT4 tiles times x in fixed point: Σ (code − zero) · q of a lane over one tile or two is exact in 32 bits, whatever the order; times
 /// scale and unit it joins the lane's total. Codes are bytes here, 64 of a row and 64 of the one eight below it in 64 bytes of a tile.
@@ -123,9 +107,9 @@ internal static unsafe class Int4Integers
             TUnits.Prepare(w, rowTile, group, units[k / FixedPointRows.Block], numbers, zeros);
             byte* planes = (byte*)(x + (k / LaneOrder.Stretch * stretchFloats) + (k % LaneOrder.Stretch));
             if (areTwo)
-                Add<TUnits, TwoTiles>(lanes, planes, numbers, zeros, totals);
+                Add<TUnits, Two>(lanes, planes, numbers, zeros, totals);
             else
-                Add<TUnits, OneTile>(lanes, planes, numbers, zeros, totals);
+                Add<TUnits, One>(lanes, planes, numbers, zeros, totals);
             int tiles = areTwo ? 2 : 1;
             lanes += tiles * Int4Layout.TileBytes;
             k += tiles * Int4Layout.TileColumns;
@@ -135,7 +119,7 @@ internal static unsafe class Int4Integers
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add<TUnits, TTiles>(byte* lanes, byte* x, float* scales, int* zeros, float* totals)
         where TUnits : IInt4Units
-        where TTiles : IInt4Tiles
+        where TTiles : IConstant
     {
         if (Avx512BW.IsSupported)
         {
@@ -152,10 +136,10 @@ internal static unsafe class Int4Integers
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddTiles<TUnits, TTiles>(byte* lanes, byte* x, float* scales, int* zeros, float* totals)
         where TUnits : IInt4Units
-        where TTiles : IInt4Tiles
+        where TTiles : IConstant
     {
         Vector512<int> sums = Vector512.LoadAligned((int*)(x + XSums));
-        if (TTiles.AreTwo)
+        if (TTiles.Value == Two.Value)
             sums += Vector512.LoadAligned((int*)(x + TileX + XSums));
         byte* ahead = lanes + CpuWeights.AheadBytes;
         Vector512<int> zero = sums << 3;
@@ -167,7 +151,7 @@ internal static unsafe class Int4Integers
             ahead += PairBytes;
             Vector512<byte> words = Vector512.Load(lanes);
             Vector512<byte> next = default;
-            if (TTiles.AreTwo)
+            if (TTiles.Value == Two.Value)
             {
                 Sse.Prefetch0(ahead);
                 ahead += PairBytes;
@@ -191,12 +175,12 @@ internal static unsafe class Int4Integers
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddRow<TTiles>(
         Vector512<byte> codes, Vector512<byte> next, byte* x, Vector512<int> zero, Vector512<float> scale, float* total)
-        where TTiles : IInt4Tiles
+        where TTiles : IConstant
     {
         Vector512<short> low = Avx512BW.MultiplyAddAdjacent(codes, Vector512.LoadAligned((sbyte*)x));
         Vector512<short> middle = Avx512BW.MultiplyAddAdjacent(codes, Vector512.LoadAligned((sbyte*)x + 64));
         Vector512<short> high = Avx512BW.MultiplyAddAdjacent(codes, Vector512.LoadAligned((sbyte*)x + 128));
-        if (TTiles.AreTwo)
+        if (TTiles.Value == Two.Value)
         {
             x += TileX;
             low += Avx512BW.MultiplyAddAdjacent(next, Vector512.LoadAligned((sbyte*)x));
@@ -221,10 +205,10 @@ internal static unsafe class Int4Integers
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddHalfTiles<TUnits, TTiles>(byte* lanes, byte* ahead, byte* x, float* scales, int* zeros, float* totals)
         where TUnits : IInt4Units
-        where TTiles : IInt4Tiles
+        where TTiles : IConstant
     {
         Vector256<int> sums = Vector256.LoadAligned((int*)(x + XSums));
-        if (TTiles.AreTwo)
+        if (TTiles.Value == Two.Value)
             sums += Vector256.LoadAligned((int*)(x + TileX + XSums));
         Vector256<int> zero = sums << 3;
         Vector256<int> zeroBelow = zero;
@@ -233,7 +217,7 @@ internal static unsafe class Int4Integers
         {
             Sse.Prefetch0(ahead);
             Vector256<byte> words = Vector256.Load(lanes);
-            Vector256<byte> next = TTiles.AreTwo ? Vector256.Load(lanes + Int4Layout.TileBytes) : default;
+            Vector256<byte> next = TTiles.Value == Two.Value ? Vector256.Load(lanes + Int4Layout.TileBytes) : default;
             if (zeros != null)
             {
                 zero = TUnits.HalfZero(zeros, pair) * sums;
@@ -250,12 +234,12 @@ internal static unsafe class Int4Integers
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddHalfRow<TTiles>(
         Vector256<byte> codes, Vector256<byte> next, byte* x, Vector256<int> zero, Vector256<float> scale, float* total)
-        where TTiles : IInt4Tiles
+        where TTiles : IConstant
     {
         Vector256<short> low = Avx2.MultiplyAddAdjacent(codes, Vector256.LoadAligned((sbyte*)x));
         Vector256<short> middle = Avx2.MultiplyAddAdjacent(codes, Vector256.LoadAligned((sbyte*)x + 64));
         Vector256<short> high = Avx2.MultiplyAddAdjacent(codes, Vector256.LoadAligned((sbyte*)x + 128));
-        if (TTiles.AreTwo)
+        if (TTiles.Value == Two.Value)
         {
             x += TileX;
             low += Avx2.MultiplyAddAdjacent(next, Vector256.LoadAligned((sbyte*)x));
