@@ -28,7 +28,7 @@ internal sealed partial class MutationTable
         memory; two registers of an operand of `mma` for each other; a guard negated; a shuffle from a lane of the other half or at half its
         distance, or without half of the warp; a loop an iteration longer or shorter.
 
-        A mutant meets tests until they have taken 400,000 turns of warps, long ones last: some survivors would not survive the whole suite. A
+        A mutant meets tests until they have taken a million turns of warps, long ones last: some survivors would not survive the whole suite. A
         survivor is equivalent, or a test is missing; `?`: nobody has found out yet. A seeded sample is tried in the exhaustive run
         (`MutationTests`). This table is of all of them; reasons are kept when it is made anew:
 
