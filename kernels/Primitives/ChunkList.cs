@@ -23,7 +23,7 @@ internal readonly struct ChunkList(ArrayView<int> firstRow, ArrayView<int> rows,
     /// <summary>The most chunks that fit.</summary>
     public int Capacity => (int)Rows.Length;
 
-    /// <summary>B.</summary>
+    /// <summary>B: sequences of the step.</summary>
     public int Sequences => (int)FirstChunk.Length - 1;
 
     /// <summary>The most chunks into which so many rows of so many sequences can fall: the capacity to allocate.</summary>

@@ -12,7 +12,7 @@ internal readonly struct SlotRows(ArrayView<int> firstRow, ArrayView<int> positi
     public readonly ArrayView<int> Positions = positions;
     public readonly ArrayView<int> StateSlot = stateSlot;
 
-    /// <summary>B.</summary>
+    /// <summary>B: sequences of the step.</summary>
     public int Sequences => (int)StateSlot.Length;
 
     /// <summary>Throws unless the lengths agree with one another and with the rows of an operand, which <paramref name="rowsOf"/> names.</summary>

@@ -4,7 +4,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// Tiles of one run in flight. Each of four is loaded again in its place as soon as it is used: to move a register is to wait for its load.
+/// Tiles of one run in flight. Each of four is loaded again into the registers it had as soon as it is used: a <c>mov</c> of a loaded
+/// register stalls until the load lands.
 /// Where a tile has the products of several tiles of tokens, registers for that would leave room for half as many warps: one is loaded
 /// ahead, and others brought into L2 before.
 /// </summary>

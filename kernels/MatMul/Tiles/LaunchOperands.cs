@@ -3,7 +3,7 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>A launch's operands as its kernel takes them; what is not there is an empty view of what is.</summary>
+/// <summary>A launch's operands as its kernel takes them. An operand that a launch lacks is an empty view into one that it has.</summary>
 internal readonly struct LaunchOperands
 {
     private readonly ArrayView<float> anything;

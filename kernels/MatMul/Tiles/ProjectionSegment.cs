@@ -20,7 +20,7 @@ internal readonly struct ProjectionSegment(
     public readonly ArrayView<ushort> Scales = scales;
     public readonly ArrayView<byte> Zeros = zeros;
 
-    /// <summary>N.</summary>
+    /// <summary>N: rows of the weights.</summary>
     public readonly int Rows = rows;
 
     /// <summary>16-byte words of a row of plain 16-bit weights; 0 where the weights are quantised.</summary>
@@ -40,7 +40,7 @@ internal readonly struct WeightColumns(
     /// <summary>k that a step of a run takes, whatever the weights' tiles are.</summary>
     public const int BlockColumns = 64;
 
-    /// <summary>K.</summary>
+    /// <summary>K: columns of the weights.</summary>
     public readonly int Columns = columns;
 
     /// <summary>Tiles of a row tile as it is stored, padding included.</summary>

@@ -29,7 +29,7 @@ internal readonly struct TileWork(
     private readonly ProjectionSegment segment3 = segment3;
     private readonly EpilogueOperands epilogue = epilogue;
 
-    /// <summary>M.</summary>
+    /// <summary>M: rows of x and of y.</summary>
     public readonly int Tokens = tokens;
 
     public readonly WeightColumns Columns = columns;

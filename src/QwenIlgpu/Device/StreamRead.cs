@@ -89,8 +89,7 @@ internal static unsafe class StreamRead
             barrier.SignalAndWait();
             foreach (Thread thread in others)
                 thread.Join();
-            passes.Sort();
-            return passes[passes.Count / 2];
+            return Median.Of(passes);
         }
 
         public void Dispose() => barrier.Dispose();
