@@ -80,14 +80,8 @@ internal sealed class SamplingDefinitionTests(string tierName) : KernelTests
         var parameters = new SlotParameters { Temperature = temperature, TopK = topK, TopP = topP, SeedLow = 11 };
         var random = new Random(topK);
         float[] logits = [.. Enumerable.Range(0, 5003).Select(_ => random.Next(5) == 0 ? -1 : 3 - (random.NextSingle() * scale))];
-        SamplingReferenceRow[] rows = [.. Enumerable.Repeat(new SamplingReferenceRow(logits, parameters), 8)];
-        int[] drawIndex = [.. Enumerable.Range(0, rows.Length)];
-        var batch = new SamplingBatch(Tier, rows, drawIndex);
 
-        int[] ids = batch.Step();
-
-        for (int r = 0; r < rows.Length; r++)
-            Assert.That(Check(rows[r], drawIndex[r], ids[r], batch.Cutoffs[r]), "decided by rounding: choose another seed");
+        CheckBatch(Tier, [.. Enumerable.Repeat(new SamplingReferenceRow(logits, parameters), 8)]);
     }
 
     // One row of the real vocabulary for each way through the kernels.
@@ -110,11 +104,8 @@ internal sealed class SamplingDefinitionTests(string tierName) : KernelTests
             parameters,
             InPrompt: [.. Enumerable.Range(0, Vocabulary).Select(_ => random.Next(100) == 0)],
             Generated: [.. Enumerable.Range(0, Vocabulary).Select(_ => Math.Max(0, random.Next(100) - 97))]);
-        var batch = new SamplingBatch(Tier, [row]);
 
-        int[] ids = batch.Step();
-
-        Assert.That(Check(row, 0, ids[0], batch.Cutoffs[0]), "decided by rounding: choose another seed");
+        CheckBatch(Tier, row);
     }
 
     [TestCase(0, 0.5f, 0, Category = MachineFixtures.Slow)]
@@ -129,13 +120,27 @@ internal sealed class SamplingDefinitionTests(string tierName) : KernelTests
         const int Vocabulary = 248_320;
         float[] logits = SamplingRandomRow.Normal(new Random(2), Vocabulary, deviation);
         var row = new SamplingReferenceRow(logits, new SlotParameters { Temperature = 1, TopP = topP, MinP = minP, SeedLow = 6 });
-        int[] drawIndex = [0, 1, 2, 3];
-        var batch = new SamplingBatch(Tier, [.. Enumerable.Repeat(row, drawIndex.Length)], drawIndex);
+
+        CheckBatch(Tier, row, row, row, row);
+    }
+
+    /// <summary>One step of a batch, row r at its draw r: what it keeps, what it draws, and what it leaves in the slots.</summary>
+    internal static SamplingBatch CheckBatch(SamplingTier tier, params SamplingReferenceRow[] rows)
+    {
+        int[] drawIndex = [.. Enumerable.Range(0, rows.Length)];
+        var batch = new SamplingBatch(tier, rows, drawIndex);
 
         int[] ids = batch.Step();
 
-        for (int r = 0; r < ids.Length; r++)
-            Assert.That(Check(row, drawIndex[r], ids[r], batch.Cutoffs[r]), "decided by rounding: choose another seed");
+        Assert.That(batch.DrawIndex[1..], Is.EqualTo(drawIndex.Select(i => i + 1)));
+        for (int r = 0; r < rows.Length; r++)
+        {
+            Assert.That(Check(rows[r], drawIndex[r], ids[r], batch.Cutoffs[r]), $"row {r} decided by rounding: choose another seed");
+            if (rows[r].Parameters.Has(SlotParameters.HasPenalties))
+                Assert.That(batch.Seen(r + 1)[ids[r]] & SamplingSlots.GeneratedCount, Is.EqualTo(rows[r].Generated![ids[r]] + 1), $"row {r}");
+        }
+
+        return batch;
     }
 
     /// <summary>False if rounding may decide this row either way and did so against the definition.</summary>

@@ -7,9 +7,8 @@ namespace QwenIlgpu.Kernels.Tests;
 [SamplingTiers]
 internal sealed class SamplingPlacesTests(string tierName) : KernelTests
 {
-    private const int ThreadTokens = 8;
-    private const int Threads = 256;
-    private const int SectionTokens = ThreadTokens * Threads;
+    private const int SectionTokens = VocabularySections.Length;
+    private const int ThreadTokens = SectionTokens / GroupScan.Threads;
 
     private SamplingTier Tier => SamplingTier.Named(tierName);
 
@@ -35,7 +34,7 @@ internal sealed class SamplingPlacesTests(string tierName) : KernelTests
             var bias = new float[Vocabulary];
             bool[] allowed = [.. Enumerable.Repeat(true, Vocabulary)];
             var generated = new int[Vocabulary];
-            int leader = (Threads * j) + (19 * j);
+            int leader = (GroupScan.Threads * j) + (19 * j);
             logits.AsSpan(leader, 3).Fill(9);
             bias[leader] = -20;
             generated[leader + 1] = 1;
@@ -43,7 +42,7 @@ internal sealed class SamplingPlacesTests(string tierName) : KernelTests
             return new SamplingReferenceRow(logits, parameters, bias, allowed, new bool[Vocabulary], generated);
         })];
 
-        Check(rows);
+        SamplingDefinitionTests.CheckBatch(Tier, rows);
     }
 
     // Scores so near the best that one bucket of the ranking holds them all; multiples of 2^-20, which adjust without rounding.
@@ -70,7 +69,7 @@ internal sealed class SamplingPlacesTests(string tierName) : KernelTests
             [.. Enumerable.Range(0, Vocabulary).Select(_ => random.Next(10) == 0)],
             [.. Enumerable.Range(0, Vocabulary).Select(_ => Math.Max(0, random.Next(8) - 4))]))];
 
-        Check(rows);
+        SamplingDefinitionTests.CheckBatch(Tier, rows);
 
         float[] Steps(int most, float above) => [.. Enumerable.Range(0, Vocabulary).Select(_ => above + (random.Next(most) * Step))];
     }
@@ -88,17 +87,17 @@ internal sealed class SamplingPlacesTests(string tierName) : KernelTests
         float[] logits = [.. Seeded.Floats(topK + 5, Vocabulary, 2).Select((x, i) => (i / SectionTokens) is 0 or 15 or 16 ? x : x - 12)];
         logits[(15 * SectionTokens) + 700] = 5;
 
-        Check([.. Enumerable.Repeat(new SamplingReferenceRow(logits, parameters), 4)]);
+        SamplingDefinitionTests.CheckBatch(Tier, [.. Enumerable.Repeat(new SamplingReferenceRow(logits, parameters), 4)]);
     }
 
     // As many tokens as fit the list, one more, and one more than a power of two.
-    [TestCase(2048, 0, 0.5f)]
-    [TestCase(2048, 1024, 0.5f)]
-    [TestCase(2049, 0, 0.7f)]
-    [TestCase(2049, 1024, 1)]
+    [TestCase(RankedList.Capacity, 0, 0.5f)]
+    [TestCase(RankedList.Capacity, 1024, 0.5f)]
+    [TestCase(RankedList.Capacity + 1, 0, 0.7f)]
+    [TestCase(RankedList.Capacity + 1, 1024, 1)]
     [TestCase(1025, 1000, 0.9f)]
-    public void ListsAsManyAsThereIsRoomFor(int vocabulary, int topK, float topP) => Check(
-        [new(new float[vocabulary], new SlotParameters { Temperature = 1, TopK = topK, TopP = topP, SeedLow = 7 })]);
+    public void ListsAsManyAsThereIsRoomFor(int vocabulary, int topK, float topP) => SamplingDefinitionTests.CheckBatch(
+        Tier, [new(new float[vocabulary], new SlotParameters { Temperature = 1, TopK = topK, TopP = topP, SeedLow = 7 })]);
 
     // More than a list holds, at distances from the best of 30 to 124: beyond 64 only the order tells them apart, and at a temperature of 1
     // no mass is left of any.
@@ -109,7 +108,7 @@ internal sealed class SamplingPlacesTests(string tierName) : KernelTests
     {
         float[] logits = [.. Enumerable.Range(0, 3000).Select(i => i == 700 ? 30 : -i * 0.03125f)];
 
-        Check([new(logits, new SlotParameters { Temperature = temperature, TopK = topK, TopP = topP, SeedLow = 9 })]);
+        SamplingDefinitionTests.CheckBatch(Tier, [new(logits, new SlotParameters { Temperature = temperature, TopK = topK, TopP = topP, SeedLow = 9 })]);
     }
 
     [TestCase(0, 0)]
@@ -123,34 +122,16 @@ internal sealed class SamplingPlacesTests(string tierName) : KernelTests
         var parameters = new SlotParameters { Temperature = temperature, TopK = topK, TopP = 1, SeedLow = 4 };
         if (temperature == 0)
         {
-            Check([new(logits, parameters)]);
+            SamplingDefinitionTests.CheckBatch(Tier, [new(logits, parameters)]);
             return;
         }
 
         SlotParameters reporting = parameters with { Flags = SlotParameters.HasLogProbs, TopLogProbs = 2 };
-        SamplingBatch batch = Check([new(logits, reporting), new(logits, reporting with { SeedLow = 5 })]);
+        SamplingBatch batch = SamplingDefinitionTests.CheckBatch(Tier, [new(logits, reporting), new(logits, reporting with { SeedLow = 5 })]);
 
         double[] expected = SamplingReference.LogProbs(logits);
         int[] ids = batch.TopIds[..2];
         Assert.That(ids, Is.EqualTo(new[] { Vocabulary - 1, 230 * SectionTokens }));
         AssertClose(batch.TopLogProbs[..2], [.. ids.Select(id => expected[id])], 4e-6);         // the last place of 40.3
-    }
-
-    private SamplingBatch Check(SamplingReferenceRow[] rows)
-    {
-        int[] drawIndex = [.. Enumerable.Range(0, rows.Length)];
-        var batch = new SamplingBatch(Tier, rows, drawIndex);
-
-        int[] ids = batch.Step();
-
-        Assert.That(batch.DrawIndex[1..], Is.EqualTo(drawIndex.Select(i => i + 1)));
-        for (int r = 0; r < rows.Length; r++)
-        {
-            Assert.That(SamplingDefinitionTests.Check(rows[r], drawIndex[r], ids[r], batch.Cutoffs[r]), $"row {r} decided by rounding: choose another seed");
-            if (rows[r].Parameters.Has(SlotParameters.HasPenalties))
-                Assert.That(batch.Seen(r + 1)[ids[r]] & SamplingSlots.GeneratedCount, Is.EqualTo(rows[r].Generated![ids[r]] + 1), $"row {r}");
-        }
-
-        return batch;
     }
 }
