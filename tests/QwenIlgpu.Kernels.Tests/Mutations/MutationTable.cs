@@ -30,7 +30,7 @@ internal sealed partial class MutationTable
 
         A mutant meets tests until they have taken a million turns of warps, long ones last: some survivors would not survive the whole suite. A
         survivor is equivalent, or a test is missing; `?`: nobody has found out yet. A seeded sample is tried in the exhaustive run
-        (`MutationTests`). This table is of all of them; reasons are kept when it is made anew:
+        (`MutationTests`). This table is of all of them; when it is made anew reasons are kept, unless more survive than they are of:
 
         ```sh
         dotnet run -c Release --project tests/QwenIlgpu.Kernels.Tests -- --exhaustive --filter "FullyQualifiedName~MutationTests.ASample" --test-parameter mutations=all
@@ -75,7 +75,7 @@ internal sealed partial class MutationTable
 
     public bool Knows(MutationResult result) => survivors.ContainsKey(KeyOf(result));
 
-    /// <summary>This table with these results in place of what it has of their kernels; reasons are kept.</summary>
+    /// <summary>This table with these results in place of what it has of their kernels; reasons are kept, but where more survive than they are of.</summary>
     public MutationTable With(IReadOnlyList<MutationResult> results)
     {
         MutationOperator[] operators = Enum.GetValues<MutationOperator>();
@@ -84,7 +84,7 @@ internal sealed partial class MutationTable
             k.Key, k.Count(), Killed(k), string.Join(" | ", operators.Select(o => Share(k.Where(r => r.Mutation.Operator == o))))));
         IEnumerable<Survivor> surviving = results.GroupBy(KeyOf).Where(c => c.Any(r => r.KilledBy is null)).Select(c => new Survivor(
             c.Key.Kernel, c.Key.Operator, c.Key.Change, c.Count() - Killed(c), c.Count(),
-            survivors.TryGetValue(c.Key, out Survivor? known) ? known.Reason : Unknown));
+            survivors.TryGetValue(c.Key, out Survivor? known) && known.Surviving >= c.Count() - Killed(c) ? known.Reason : Unknown));
         return new MutationTable(
             [.. Kernels.Where(k => !renewed.Contains(k.Kernel)), .. rows], [.. Survivors.Where(s => !renewed.Contains(s.Kernel)), .. surviving]);
     }
