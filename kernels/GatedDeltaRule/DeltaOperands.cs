@@ -47,40 +47,35 @@ internal sealed record DeltaParameters(Matrix<float> Conv1d, ArrayView<float> AL
 /// </summary>
 internal sealed record DeltaSlots(DeltaStates States, Matrix<float> Ring);
 
-/// <summary>The states of all slots in the one type they have: [slots, Hv · Dv · Dk] float or f16 bits, the keys of a column contiguous.</summary>
-internal readonly struct DeltaStates
+/// <summary>The states of all slots, one behind the other: [Slots, Hv · Dv · Dk], the keys of a value column contiguous.</summary>
+/// <param name="Data">As the format says.</param>
+/// <param name="Format">Of every slot.</param>
+/// <param name="Slots">Sequences that can have a state.</param>
+/// <param name="Columns">Numbers of a slot.</param>
+internal readonly record struct DeltaStates(ArrayView<byte> Data, DeltaStateFormat Format, int Slots, int Columns)
 {
-    public DeltaStates(Matrix<float> f32) => F32 = f32;
+    public long SlotBytes => (long)Columns * ElementBytes(Format);
 
-    public DeltaStates(Matrix<ushort> f16) => F16 = f16;
+    public static implicit operator DeltaStates(Matrix<float> f32) =>
+        new(f32.Data.Cast<byte>(), DeltaStateFormat.F32, f32.Rows, f32.Columns);
 
-    public Matrix<float>? F32 { get; }
+    public static implicit operator DeltaStates(Matrix<ushort> f16) =>
+        new(f16.Data.Cast<byte>(), DeltaStateFormat.F16, f16.Rows, f16.Columns);
 
-    public Matrix<ushort>? F16 { get; }
+    /// <summary>Bytes of a number.</summary>
+    public static int ElementBytes(DeltaStateFormat format) => format == DeltaStateFormat.F16 ? sizeof(ushort) : sizeof(float);
 
-    public int Slots => F32?.Rows ?? F16?.Rows ?? 0;
-
-    public int Columns => F32?.Columns ?? F16?.Columns ?? 0;
-
-    /// <summary>Bytes of one slot.</summary>
-    public long SlotBytes => (long)Columns * (F32 is null ? sizeof(ushort) : sizeof(float));
-
-    public static implicit operator DeltaStates(Matrix<float> f32) => new(f32);
-
-    public static implicit operator DeltaStates(Matrix<ushort> f16) => new(f16);
-
-    /// <summary>Words of four floats.</summary>
-    public Matrix<Float4> F32Words(string op) => Float4.Words(op, "state", F32!.Value);
-
-    /// <summary>Words of four f16.</summary>
-    public Matrix<UInt2> F16Words(string op)
+    /// <summary>The slots as the words of the format.</summary>
+    public Matrix<TWord> Words<TWord>(string op)
+        where TWord : unmanaged
     {
-        Matrix<ushort> matrix = F16!.Value;
-        long offset = ((IContiguousArrayView)matrix.Data).IndexInBytes;
+        int wordBytes = Interop.SizeOf<TWord>();
+        long offset = ((IContiguousArrayView)Data).IndexInBytes;
+        Require.Equal(op, "bytes of state", Data.Length, "slots · bytes of a slot", Slots * SlotBytes);
         Require.That(
             op,
-            matrix.Columns % 4 == 0 && matrix.Stride % 4 == 0 && offset % 8 == 0,
-            $"state {matrix} with stride {matrix.Stride} at byte {offset} does not consist of words of four f16");
-        return new Matrix<UInt2>(matrix.Data.Cast<UInt2>(), matrix.Rows, matrix.Columns / 4, matrix.Stride / 4);
+            SlotBytes % wordBytes == 0 && offset % wordBytes == 0,
+            $"state [{Slots}, {Columns}] in {Format} at byte {offset} does not consist of words of {wordBytes} bytes");
+        return new Matrix<TWord>(Data.Cast<TWord>(), Slots, (int)(SlotBytes / wordBytes));
     }
 }

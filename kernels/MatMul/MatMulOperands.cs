@@ -18,17 +18,14 @@ internal readonly record struct MatMulRows(Matrix<float> X, ArrayView<float> Nor
         : new RowNorm(Float4.Words(op, "x", X).Data.SubView(0, 0), 0, Eps);
 }
 
-/// <summary>
-/// One projection: weights [N, K], y [M, N] (default: not stored), and what is added before anything else, [M, N] (default: nothing).
-/// </summary>
-internal readonly record struct Projection(WeightMatrix Weight, Matrix<float> Y = default, Matrix<float> Addend = default);
+/// <summary>One projection: weights [N, K], y [M, N] (default: not stored).</summary>
+internal readonly record struct Projection(WeightMatrix Weight, Matrix<float> Y = default);
 
 /// <summary>
-/// What becomes of the products. SwiGlu: two projections, y = silu(first) · second to the first's y. Gate: [M, 1], y · sigmoid(gate).
-/// Residual: [M, N], y + residual, which may be y itself. ArgMax: ids of the largest.
+/// What becomes of the products. SwiGlu: two projections, y = silu(first) · second to the first's y. Residual: [M, N],
+/// y + residual, which may be y itself. ArgMax: ids of the largest.
 /// </summary>
-internal readonly record struct Epilogue(
-    bool SwiGlu = false, Matrix<float> Residual = default, Matrix<float> Gate = default, ArgMaxOutput? ArgMax = null);
+internal readonly record struct Epilogue(bool SwiGlu = false, Matrix<float> Residual = default, ArgMaxOutput? ArgMax = null);
 
 /// <summary>ids: [M], the row below vocabularySize with the largest product, the lowest of equals; −1 where all are NaN or −∞.</summary>
 internal readonly record struct ArgMaxOutput(ArrayView<int> Ids, int VocabularySize);

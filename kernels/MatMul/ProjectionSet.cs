@@ -61,7 +61,6 @@ internal static class ProjectionSet
             weight.Check(op, $"w{i}");
             Require.Equal(op, $"columns of w{i}", weight.Columns, "columns of x", columns);
             CheckOutput(op, $"y{i}", projections[i].Y, m, weight.Rows);
-            CheckOutput(op, $"addend{i}", projections[i].Addend, m, weight.Rows);
             CheckGroup(op, weight, $"w{i}");
         }
 
@@ -74,10 +73,9 @@ internal static class ProjectionSet
         }
 
         bool single = finish.SwiGlu || projections.Length == 1;
-        Require.That(op, single || (finish.Residual.Rows | finish.Gate.Rows) == 0 && finish.ArgMax is null,
-            $"{projections.Length} projections, but a residual, a gate or an arg-max belongs to one");
+        Require.That(op, single || finish.Residual.Rows == 0 && finish.ArgMax is null,
+            $"{projections.Length} projections, but a residual or an arg-max belongs to one");
         CheckOutput(op, "residual", finish.Residual, m, weights[0].Rows);
-        CheckOutput(op, "gate", finish.Gate, m, 1);
     }
 
     private static void CheckOutput(string op, string name, Matrix<float> matrix, int rows, int columns)

@@ -40,10 +40,10 @@ internal sealed class LaunchSizeTests : TinyModelTests
     public void ChunkScan(int headDim, bool inF16, int bytes)
     {
         KernelEntry told = headDim == 64
-            ? EntryOf<TensorCoreChunkScanKernel<Dim64, UInt2, F32StatePair>>()
+            ? EntryOf<TensorCoreChunkScanKernel<Dim64, Float4, F32State>>()
             : inF16
-                ? EntryOf<TensorCoreChunkScanKernel<Dim128, uint, F16StatePair>>()
-                : EntryOf<TensorCoreChunkScanKernel<Dim128, UInt2, F32StatePair>>();
+                ? EntryOf<TensorCoreChunkScanKernel<Dim128, UInt2, F16State>>()
+                : EntryOf<TensorCoreChunkScanKernel<Dim128, Float4, F32State>>();
         var shape = new DeltaShape(1, 1, headDim, headDim);
         const int Rows = 64;
         var scratch = new DeltaPrefillScratch(shape, Rows, 1, memory.Allocate<float>(DeltaPrefillScratch.Floats(shape, Rows, 1)));

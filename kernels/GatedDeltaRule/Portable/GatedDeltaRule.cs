@@ -23,16 +23,14 @@ internal static class GatedDeltaRule
         Check(Op, shape, inputs, state, rows.Rows, y);
         if (rows.SnapshotSlot.Length > 0)
             rows.CheckChunks(Op);
-        return state.F32 is null
-            ? Recurrent<UInt2, F16DeltaState>(state.F16Words(Op))
-            : Recurrent<Float4, F32DeltaState>(state.F32Words(Op));
+        return state.Format == DeltaStateFormat.F16 ? Recurrent<UInt2, F16State>() : Recurrent<Float4, F32State>();
 
-        Launch Recurrent<TWord, TState>(Matrix<TWord> words)
+        Launch Recurrent<TWord, TState>()
             where TWord : unmanaged
             where TState : struct, IDeltaStateFormat<TWord>
         {
             var rule = new RecurrentDeltaRuleKernel<TWord, TState>(
-                new DeltaRuleWords(Op, inputs), shape, words, rows.Rows, Float4.Words(Op, "y", y), rows.Rows.Sequences,
+                new DeltaRuleWords(Op, inputs), shape, state.Words<TWord>(Op), rows.Rows, Float4.Words(Op, "y", y), rows.Rows.Sequences,
                 WordsPerItem(loader, shape));
             return rows.SnapshotSlot.Length > 0
                 ? loader.Bind(
@@ -71,15 +69,16 @@ internal static class GatedDeltaRule
                 ChunkTrianglesKernel.DeltaChunkTriangles,
                 new ChunkTrianglesKernel(words, shape, rows.Chunks, scratch.A, scratch.P, parts.Decays)),
             loader.Bind(ChunkSolveKernel.DeltaChunkSolve, new ChunkSolveKernel(words, shape, rows.Chunks, a, parts)),
-            state.F32 is null ? Scan<UInt2, F16DeltaState>(state.F16Words(Op)) : Scan<Float4, F32DeltaState>(state.F32Words(Op)),
+            state.Format == DeltaStateFormat.F16 ? Scan<UInt2, F16State>() : Scan<Float4, F32State>(),
         ];
 
-        Launch Scan<TWord, TState>(Matrix<TWord> states)
+        Launch Scan<TWord, TState>()
             where TWord : unmanaged
             where TState : struct, IDeltaStateFormat<TWord> => loader.Bind(
                 ChunkScanKernel<TWord, TState>.DeltaChunkScan,
                 new ChunkScanKernel<TWord, TState>(
-                    words.Qkv, shape, states, rows, parts, Float4.Words(Op, "y", y), rows.Rows.Sequences, WordsPerItem(loader, shape)));
+                    words.Qkv, shape, state.Words<TWord>(Op), rows, parts, Float4.Words(Op, "y", y), rows.Rows.Sequences,
+                    WordsPerItem(loader, shape)));
     }
 
     // Neighbouring GPU threads take neighbouring words; a CPU thread takes whole cache lines of y.

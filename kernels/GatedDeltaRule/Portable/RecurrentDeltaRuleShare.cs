@@ -7,7 +7,7 @@ internal readonly unsafe partial struct RecurrentDeltaRuleKernel<TWord, TState> 
 
     /// <summary>The operands whatever the state's type.</summary>
     public RecurrentRows ShareRows =>
-        new(inputs, shape, CpuVectors.Pointer(state.Data), (long)state.Stride * sizeof(TWord), typeof(TState) == typeof(F16DeltaState), y);
+        new(inputs, shape, CpuVectors.Pointer(state.Data), (long)state.Stride * sizeof(TWord), typeof(TState) == typeof(F16State), y);
 
     public void Share(int thread, int threads)
     {

@@ -1,6 +1,3 @@
-using ILGPU;
-using ILGPU.Runtime;
-
 namespace QwenIlgpu.Kernels;
 
 /// <summary>The gated delta rule in chunks on tensor cores: a DeltaNet layer's prefill between its projections, without the norm.</summary>
@@ -110,30 +107,16 @@ internal static class DeltaPrefill
         return
         [
             loader.Bind(ChunkPrepareKernel<THeadDim>.DeltaPrefillPrepare, prepare.Config, prepare),
-            state.F32 is { } f32
-                ? Scan<UInt2, F32StatePair>(Pairs<float, UInt2>(f32))
-                : Scan<uint, F16StatePair>(Pairs<ushort, uint>(state.F16!.Value)),
+            state.Format == DeltaStateFormat.F16 ? Scan<UInt2, F16State>() : Scan<Float4, F32State>(),
         ];
 
-        Launch Scan<TPair, TState>(Matrix<TPair> pairs)
-            where TPair : unmanaged
-            where TState : struct, IDeltaStatePair<TPair>
+        Launch Scan<TWord, TState>()
+            where TWord : unmanaged
+            where TState : struct, IDeltaStateFormat<TWord>
         {
-            var kernel = new TensorCoreChunkScanKernel<THeadDim, TPair, TState>(
-                shape, new DeltaScanOperands(rows, y), rows.Chunks, scratch, pairs);
-            return loader.Bind(TensorCoreChunkScanKernel<THeadDim, TPair, TState>.DeltaPrefillScan, kernel.Config, kernel);
+            var kernel = new TensorCoreChunkScanKernel<THeadDim, TWord, TState>(
+                shape, new DeltaScanOperands(rows, y), rows.Chunks, scratch, state.Words<TWord>(Op));
+            return loader.Bind(TensorCoreChunkScanKernel<THeadDim, TWord, TState>.DeltaPrefillScan, kernel.Config, kernel);
         }
-    }
-
-    private static Matrix<TPair> Pairs<TElement, TPair>(Matrix<TElement> state)
-        where TElement : unmanaged
-        where TPair : unmanaged
-    {
-        long offset = ((IContiguousArrayView)state.Data).IndexInBytes;
-        Require.That(
-            Op,
-            state.Stride % 2 == 0 && offset % 8 == 0,
-            $"state {state} with stride {state.Stride} at byte {offset} does not consist of aligned pairs");
-        return new Matrix<TPair>(state.Data.Cast<TPair>(), state.Rows, state.Columns / 2, state.Stride / 2);
     }
 }

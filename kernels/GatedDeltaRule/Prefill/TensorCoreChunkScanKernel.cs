@@ -17,18 +17,18 @@ namespace QwenIlgpu.Kernels;
 /// The state is rounded to f16 as an operand, never where it is kept (but to its storage type after each chunk).
 /// </remarks>
 [LaunchBounds(GroupSize, MinGroups = 1)]
-[Instantiation(typeof(Dim64), typeof(UInt2), typeof(F32StatePair))]
-[Instantiation(typeof(Dim128), typeof(UInt2), typeof(F32StatePair))]
-[Instantiation(typeof(Dim128), typeof(uint), typeof(F16StatePair))]
-internal readonly struct TensorCoreChunkScanKernel<THeadDim, TPair, TState>(
+[Instantiation(typeof(Dim64), typeof(Float4), typeof(F32State))]
+[Instantiation(typeof(Dim128), typeof(Float4), typeof(F32State))]
+[Instantiation(typeof(Dim128), typeof(UInt2), typeof(F16State))]
+internal readonly struct TensorCoreChunkScanKernel<THeadDim, TWord, TState>(
     DeltaShape shape,
     DeltaScanOperands rows,
     ChunkList chunks,
     DeltaPrefillScratch scratch,
-    Matrix<TPair> state) : IGroupKernel, ILaunchSize
+    Matrix<TWord> state) : IGroupKernel, ILaunchSize
     where THeadDim : struct, IConstant
-    where TPair : unmanaged
-    where TState : struct, IDeltaStatePair<TPair>
+    where TWord : unmanaged
+    where TState : struct, IDeltaStateFormat<TWord>
 {
     /// <summary>Threads of a group.</summary>
     public const int GroupSize = 128;
@@ -57,14 +57,14 @@ internal readonly struct TensorCoreChunkScanKernel<THeadDim, TPair, TState>(
     private static int SharedWords => DecayPlace + (2 * DeltaPrefillScratch.DecayWords);
 
     /// <summary>One group per sequence, value head and 64 columns of it.</summary>
-    public KernelConfig Config => LaunchSize.Config<TensorCoreChunkScanKernel<THeadDim, TPair, TState>>(
+    public KernelConfig Config => LaunchSize.Config<TensorCoreChunkScanKernel<THeadDim, TWord, TState>>(
         new Index3D((int)rows.StateSlot.Length * shape.ValueHeads * Blocks, 1, 1));
 
     static int ILaunchSize.GroupSize => GroupSize;
 
     public static int DynamicSharedBytes => SharedWords * 16;
 
-    public static void DeltaPrefillScan(TensorCoreChunkScanKernel<THeadDim, TPair, TState> kernel) => kernel.Execute();
+    public static void DeltaPrefillScan(TensorCoreChunkScanKernel<THeadDim, TWord, TState> kernel) => kernel.Execute();
 
     public void Execute()
     {
@@ -291,40 +291,39 @@ internal readonly struct TensorCoreChunkScanKernel<THeadDim, TPair, TState>(
         }
     }
 
-    private static DeltaStateStrips LoadState(ArrayView<TPair> slot, int pair)
+    private static DeltaStateStrips LoadState(ArrayView<TWord> slot, int pair)
     {
         FragmentStrip first = LoadStrip(slot, pair);
         return new DeltaStateStrips(first, Blocks > 1 ? LoadStrip(slot, pair + 32) : first);
     }
 
-    private static FragmentStrip LoadStrip(ArrayView<TPair> slot, int pair) =>
+    private static FragmentStrip LoadStrip(ArrayView<TWord> slot, int pair) =>
         new(LoadFragments(slot, pair), LoadFragments(slot, pair + 16));
 
-    private static FragmentRow LoadFragments(ArrayView<TPair> slot, int pair) =>
+    private static FragmentRow LoadFragments(ArrayView<TWord> slot, int pair) =>
         new(LoadFragment(slot, pair), LoadFragment(slot, pair + 4), LoadFragment(slot, pair + 8), LoadFragment(slot, pair + 12));
 
-    private static Float4 LoadFragment(ArrayView<TPair> slot, int pair)
+    private static Float4 LoadFragment(ArrayView<TWord> slot, int pair)
     {
-        UInt2 above = TState.Load(slot[pair]);
-        UInt2 below = TState.Load(slot[pair + (4 * THeadDim.Value)]);
-        return new Float4(
-            Interop.IntAsFloat(above.X), Interop.IntAsFloat(above.Y), Interop.IntAsFloat(below.X), Interop.IntAsFloat(below.Y));
+        Float2 above = TState.LoadPair(slot, pair);
+        Float2 below = TState.LoadPair(slot, pair + (4 * THeadDim.Value));
+        return new Float4(above.X, above.Y, below.X, below.Y);
     }
 
-    private static void StoreState(ArrayView<TPair> slot, int pair, DeltaStateStrips strips)
+    private static void StoreState(ArrayView<TWord> slot, int pair, DeltaStateStrips strips)
     {
         StoreStrip(slot, pair, strips.First);
         if (Blocks > 1)
             StoreStrip(slot, pair + 32, strips.Second);
     }
 
-    private static void StoreStrip(ArrayView<TPair> slot, int pair, FragmentStrip strip)
+    private static void StoreStrip(ArrayView<TWord> slot, int pair, FragmentStrip strip)
     {
         StoreFragments(slot, pair, strip.Left);
         StoreFragments(slot, pair + 16, strip.Right);
     }
 
-    private static void StoreFragments(ArrayView<TPair> slot, int pair, FragmentRow row)
+    private static void StoreFragments(ArrayView<TWord> slot, int pair, FragmentRow row)
     {
         StoreFragment(slot, pair, row.N0);
         StoreFragment(slot, pair + 4, row.N8);
@@ -332,10 +331,10 @@ internal readonly struct TensorCoreChunkScanKernel<THeadDim, TPair, TState>(
         StoreFragment(slot, pair + 12, row.N24);
     }
 
-    private static void StoreFragment(ArrayView<TPair> slot, int pair, Float4 values)
+    private static void StoreFragment(ArrayView<TWord> slot, int pair, Float4 values)
     {
-        slot[pair] = TState.Store(values.X, values.Y);
-        slot[pair + (4 * THeadDim.Value)] = TState.Store(values.Z, values.W);
+        TState.StorePair(slot, pair, values.X, values.Y);
+        TState.StorePair(slot, pair + (4 * THeadDim.Value), values.Z, values.W);
     }
 
     private static DeltaStateStrips Round(DeltaStateStrips strips) =>
@@ -344,7 +343,9 @@ internal readonly struct TensorCoreChunkScanKernel<THeadDim, TPair, TState>(
     private static FragmentStrip Round(FragmentStrip strip) => new(Round(strip.Left), Round(strip.Right));
 
     private static FragmentRow Round(FragmentRow row) =>
-        new(TState.Round(row.N0), TState.Round(row.N8), TState.Round(row.N16), TState.Round(row.N24));
+        new(Round(row.N0), Round(row.N8), Round(row.N16), Round(row.N24));
+
+    private static Float4 Round(Float4 values) => TState.Load(TState.Store(values));
 }
 
 /// <summary>

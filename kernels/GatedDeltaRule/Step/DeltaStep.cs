@@ -66,13 +66,13 @@ internal static class DeltaStep
             drafts = new DeltaStepDrafts(Float4.Words(Op, "stash", kept.Rows), kept.Accepted, kept: true, ringRows);
         }
 
-        return states.F32 is null ? Step<UInt2, F16StepState>(states.F16Words(Op)) : Step<Float4, F32DeltaState>(states.F32Words(Op));
+        return states.Format == DeltaStateFormat.F16 ? Step<UInt2, F16State>() : Step<Float4, F32State>();
 
-        Launch Step<TWord, TState>(Matrix<TWord> words)
+        Launch Step<TWord, TState>()
             where TWord : unmanaged
             where TState : struct, IDeltaStateFormat<TWord>
         {
-            var kernel = new DeltaStepKernel<TWord, TState>(operands, shape, words, ring, drafts);
+            var kernel = new DeltaStepKernel<TWord, TState>(operands, shape, states.Words<TWord>(Op), ring, drafts);
             return loader.Bind(DeltaStepKernel<TWord, TState>.DeltaStepRows, kernel.Config, kernel);
         }
     }

@@ -35,7 +35,6 @@ internal readonly struct LaunchOperands
         var epilogue = new EpilogueOperands(
             finish.SwiGlu ? 1 : 0,
             Matrix(finish.Residual),
-            Matrix(finish.Gate),
             Best,
             finish.ArgMax?.VocabularySize ?? 0,
             Area(cut.PackedFloats, cut.SplitFloats),
@@ -64,8 +63,7 @@ internal readonly struct LaunchOperands
             weight.Rows,
             weight.StrideWords,
             firstUnit,
-            Matrix(projection.Y),
-            Matrix(projection.Addend));
+            Matrix(projection.Y));
     }
 
     private Matrix<float> Matrix(Matrix<float> matrix) => matrix.Rows > 0 ? matrix : new Matrix<float>(anything.SubView(0, 0), 0, 0);

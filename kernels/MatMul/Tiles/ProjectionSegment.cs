@@ -3,7 +3,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// One projection of a launch on the device: weights [N, K], output y [M, N] (no rows: not stored) and an addend [M, N] (no rows: none).
+/// One projection of a launch on the device: weights [N, K], output y [M, N] (no rows: not stored).
 /// The units of the launch from <paramref name="firstUnit"/> up to the next segment are its own.
 /// </summary>
 internal readonly struct ProjectionSegment(
@@ -13,8 +13,7 @@ internal readonly struct ProjectionSegment(
     int rows,
     int denseStride,
     int firstUnit,
-    Matrix<float> y,
-    Matrix<float> addend)
+    Matrix<float> y)
 {
     public readonly ArrayView<UInt4> Codes = codes;
     public readonly ArrayView<ushort> Scales = scales;
@@ -27,7 +26,6 @@ internal readonly struct ProjectionSegment(
     public readonly int DenseStride = denseStride;
     public readonly int FirstUnit = firstUnit;
     public readonly Matrix<float> Y = y;
-    public readonly Matrix<float> Addend = addend;
 }
 
 /// <summary>What the weights of all quantised segments of a launch have in common, and how K is cut.</summary>

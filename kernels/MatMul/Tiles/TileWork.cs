@@ -6,8 +6,8 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// The row tiles of up to four segments, cut into units, and what becomes of their sums. A unit lies in one segment,
-/// or has as many row tiles of the gate as of the up projection. SwiGLU, a residual, a gate and an arg-max belong to an output that is
-/// alone in its launch: a kernel that is made for several passes <c>isAlone: false</c> and has no instructions for them.
+/// or has as many row tiles of the gate as of the up projection. SwiGLU, a residual and an arg-max belong to an output that is alone in
+/// its launch: a kernel that is made for several passes <c>isAlone: false</c> and has no instructions for them.
 /// </summary>
 internal readonly struct TileWork(
     ProjectionSegment segment0,
@@ -125,17 +125,17 @@ internal readonly struct TileWork(
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public float Output(ProjectionSegment segment, float sum, float up, int token, int row, bool isAlone = true, bool hasUp = true)
     {
-        float value = Added(segment.Addend, token, row, sum);
+        float value = sum;
         if (isAlone && hasUp && IsSwiGlu)
-            value = SwiGlu(value, Added(segment1.Addend, token, row, up));
-        return Finished(value, token, row, isAlone);
+            value = SwiGlu(sum, up);
+        float residual = 0;
+        if (isAlone && epilogue.Residual.Rows > 0)
+            residual = epilogue.Residual[token, row];
+        return Float32.Fma(1, value, residual);         // not value + residual, which a compiler may fuse with SwiGLU's last product
     }
 
     // Rows of 1, 2, 4 or 8 tiles as a power of two.
     private static int RowShift(int tiles) => 4 + (tiles >> 1) - (tiles >> 3);
-
-    private static float Added(Matrix<float> addend, int token, int row, float sum) =>
-        addend.Rows > 0 ? sum + addend[token, row] : sum;
 
     // exp(−g) overflows to infinity below g = −88, where g / (1 + exp(−g)) is −0 as it should be.
     private static float SwiGlu(float gate, float up) => gate / (1 + XMath.Exp(-gate)) * up;
@@ -146,18 +146,6 @@ internal readonly struct TileWork(
         for (int warp = 1; warp < tileWarps; warp++)
             sum += partial[at + (warp * warpTokens * TokenSums.TokenStride)];
         return sum;
-    }
-
-    // Fused explicitly: whether a compiler would is not to decide about bits.
-    private float Finished(float value, int token, int row, bool isAlone)
-    {
-        float factor = 1;
-        if (isAlone && epilogue.Gate.Rows > 0)
-            factor = 1 / (1 + XMath.Exp(-epilogue.Gate[token, 0]));
-        float residual = 0;
-        if (isAlone && epilogue.Residual.Rows > 0)
-            residual = epilogue.Residual[token, row];
-        return Float32.Fma(factor, value, residual);
     }
 
     // Where K is split, hands this split's sums over; true in the group that comes last, where those of all splits replace its first
@@ -210,7 +198,6 @@ internal readonly struct TileWork(
 internal readonly struct EpilogueOperands(
     int isSwiGlu,
     Matrix<float> residual,
-    Matrix<float> gate,
     Matrix<ulong> best,
     int vocabularySize,
     ArrayView<float> splitSums,
@@ -221,9 +208,6 @@ internal readonly struct EpilogueOperands(
 
     /// <summary>[M, N]</summary>
     public readonly Matrix<float> Residual = residual;
-
-    /// <summary>[M, 1], before the sigmoid.</summary>
-    public readonly Matrix<float> Gate = gate;
 
     /// <summary>[M, units] the largest of each unit's logits as <see cref="RankedToken"/>.</summary>
     public readonly Matrix<ulong> Best = best;

@@ -1,3 +1,5 @@
+using QwenIlgpu.Kernels;
+
 namespace QwenIlgpu;
 
 /// <summary>Element type of the recurrent state that a sequence holds in each DeltaNet layer.</summary>
@@ -8,4 +10,16 @@ public enum DeltaStateType
 
     /// <summary>16-bit float (IEEE half): half the memory and half the traffic; every step rounds the state to 11 bits.</summary>
     F16,
+}
+
+/// <summary>What each state type is made of.</summary>
+internal static class DeltaStateTypes
+{
+    /// <summary>How the kernels know it.</summary>
+    public static DeltaStateFormat Format(this DeltaStateType type) => type switch
+    {
+        DeltaStateType.F32 => DeltaStateFormat.F32,
+        DeltaStateType.F16 => DeltaStateFormat.F16,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "no state type"),
+    };
 }

@@ -42,11 +42,12 @@ internal sealed class ModelState
         AttentionLayers = pages;
         DeltaLayers = states;
 
-        DeltaStates States() => capacity.DeltaStateType == DeltaStateType.F16 ? Slots<ushort>() : Slots<float>();
-
-        Matrix<T> Slots<T>()
-            where T : unmanaged =>
-            new(memory.AllocateZeroed<T>((long)capacity.Slots * stateElements), capacity.Slots, stateElements);
+        DeltaStates States()
+        {
+            DeltaStateFormat format = capacity.DeltaStateType.Format();
+            long bytes = (long)capacity.Slots * stateElements * DeltaStates.ElementBytes(format);
+            return new DeltaStates(memory.AllocateZeroed<byte>(bytes), format, capacity.Slots, stateElements);
+        }
     }
 
     public EngineCapacity Capacity { get; }

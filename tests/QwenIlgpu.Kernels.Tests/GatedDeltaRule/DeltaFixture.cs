@@ -1,3 +1,5 @@
+using ILGPU;
+
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Runs one step of either form over packed sequences; states of sequences that start are NaN before.</summary>
@@ -31,6 +33,15 @@ internal static class DeltaFixture
 
         Assert.That(device.Download(state.Row(0)), Has.All.NaN, "nobody's slot");
         return (device.Download(y), [.. sequences.Select((_, b) => device.Download(state.Row(slots - 1 - b)))]);
+    }
+
+    /// <summary>A slot's state as floats.</summary>
+    public static float[] State(TestDevice device, DeltaStates states, int slot)
+    {
+        ArrayView<byte> data = states.Data.SubView(slot * states.SlotBytes, states.SlotBytes);
+        return states.Format == DeltaStateFormat.F16
+            ? Array.ConvertAll(device.Download(data.Cast<ushort>()), F16.ToFloat)
+            : device.Download(data.Cast<float>());
     }
 
     public static Launch[] Bind(

@@ -43,9 +43,7 @@ internal static class DeltaPrefillFixture
             device.Loader, shape, states, step.InChunks(device, spare: 1, parts.Any(p => p.Snapshots is not null) ? snapshots : null),
             scratch, y));
 
-        float[] State(int slot) => states.F32 is { } f32
-            ? device.Download(f32.Row(slot))
-            : Array.ConvertAll(device.Download(states.F16!.Value.Row(slot)), F16.ToFloat);
+        float[] State(int slot) => DeltaFixture.State(device, states, slot);
         Assert.That(State(0), Has.All.NaN, "nobody's slot");
         return (
             device.Download(y), [.. parts.Select((_, b) => State(SlotOf(b)))],

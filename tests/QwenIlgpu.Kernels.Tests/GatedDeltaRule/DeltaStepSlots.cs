@@ -32,10 +32,10 @@ internal sealed class DeltaStepSlots
     /// <summary>Puts a sequence into a slot as it is before row start: its state and the three rows before.</summary>
     public void Enter(int slot, DeltaStepSequence sequence, int start)
     {
-        if (States.F32 is { } f32)
-            Write(f32.Row(slot), sequence.State);
+        if (States.Format == DeltaStateFormat.F16)
+            Write(Slot<ushort>(slot), Array.ConvertAll(sequence.State, F16.FromFloat));
         else
-            Write(States.F16!.Value.Row(slot), Array.ConvertAll(sequence.State, F16.FromFloat));
+            Write(Slot<float>(slot), sequence.State);
         for (int position = Math.Max(0, start - 3); position < start; position++)
         {
             Write(
@@ -52,7 +52,7 @@ internal sealed class DeltaStepSlots
         for (int head = 0; head < shape.ValueHeads; head++)
         {
             int first = head * shape.ValueHeadDim;
-            Exchange(States.F32!.Value.Row(slot), shape.KeyHeadDim, first + left, first + right);
+            Exchange(Slot<float>(slot), shape.KeyHeadDim, first + left, first + right);
         }
     }
 
@@ -107,9 +107,7 @@ internal sealed class DeltaStepSlots
     }
 
     /// <summary>A slot's state as floats.</summary>
-    public float[] State(int slot) => States.F32 is { } f32
-        ? device.Download(f32.Row(slot))
-        : Array.ConvertAll(device.Download(States.F16!.Value.Row(slot)), F16.ToFloat);
+    public float[] State(int slot) => DeltaFixture.State(device, States, slot);
 
     /// <summary>The carried row of a position.</summary>
     public float[] Carried(int slot, int position) =>
@@ -118,6 +116,9 @@ internal sealed class DeltaStepSlots
     private DeltaParameters Parameters() => new(
         device.Upload(layer.Conv1d, shape.Channels, 4), device.Upload(layer.ALog), device.Upload(layer.DtBias), device.Upload(layer.Norm),
         DeltaStepSequence.Eps);
+
+    private ArrayView<T> Slot<T>(int slot)
+        where T : unmanaged => States.Data.SubView(slot * States.SlotBytes, States.SlotBytes).Cast<T>();
 
     private void Exchange(ArrayView<float> view, int length, int left, int right)
     {

@@ -181,7 +181,7 @@ internal sealed class GatedDeltaRuleTests(PortableTier tier) : PortableTests(tie
                     : Device.Upload<float>([.. rows.State, .. rows.State, .. rows.State, .. rows.State], 4, shape.StateLength);
                 return DeltaFixture.Bind(Device, chunked: false, shape, step, qkv, beta, g, state, y, snapshotSlot: [-1, 0, -1]);
             },
-            () => (float[])[.. Device.Download(y), .. f16 ? Array.ConvertAll(Device.Download(state.F16!.Value), F16.ToFloat) : Device.Download(state.F32!.Value)]);
+            () => (float[])[.. Device.Download(y), .. Enumerable.Range(0, 4).SelectMany(slot => DeltaFixture.State(Device, state, slot))]);
     }
 
     // What rows left is what the same rows leave in steps of 1, 4 and 7, to the bit.
@@ -210,7 +210,7 @@ internal sealed class GatedDeltaRuleTests(PortableTier tier) : PortableTests(tie
                 start += count;
             }
 
-            return [.. outputs, .. f16 ? Array.ConvertAll(Device.Download(state.F16!.Value), F16.ToFloat) : Device.Download(state.F32!.Value)];
+            return [.. outputs, .. DeltaFixture.State(Device, state, 0)];
         }
     }
 

@@ -18,8 +18,8 @@ internal static class DeltaLayerSlices
         new("QkL2NormKernel", L2Norm),
         Inputs("Dim128", Real),
         Inputs("Dim64", new DeltaShape(4, 8, 64, 64)),
-        Step("Float4, F32DeltaState", f16: false, DeltaStepTests.AssertClose),
-        Step("UInt2, F16StepState", f16: true, (y, expected, what, _) =>
+        Step("Float4, F32State", f16: false, DeltaStepTests.AssertClose),
+        Step("UInt2, F16State", f16: true, (y, expected, what, _) =>
             DeltaStepTests.AssertClose(y, expected, what, DeltaStepTests.F16StateTolerance)),
     ];
 

@@ -20,19 +20,19 @@ internal static class DeltaRuleSlices
 
     public static IEnumerable<Slice> All =>
     [
-        Portable(["RecurrentDeltaRuleKernel<Float4, F32DeltaState>"], Recurrent, 5, chunked: false, f16: false, snapshots: false),
-        Portable(["RecurrentDeltaRuleKernel<UInt2, F16DeltaState>"], Recurrent, 5, chunked: false, f16: true, snapshots: false),
-        Portable(["RecurrentPrefillKernel<Float4, F32DeltaState>"], Chunked, 70, chunked: false, f16: false, snapshots: true),
-        Portable(["RecurrentPrefillKernel<UInt2, F16DeltaState>"], Chunked, 70, chunked: false, f16: true, snapshots: true),
+        Portable(["RecurrentDeltaRuleKernel<Float4, F32State>"], Recurrent, 5, chunked: false, f16: false, snapshots: false),
+        Portable(["RecurrentDeltaRuleKernel<UInt2, F16State>"], Recurrent, 5, chunked: false, f16: true, snapshots: false),
+        Portable(["RecurrentPrefillKernel<Float4, F32State>"], Chunked, 70, chunked: false, f16: false, snapshots: true),
+        Portable(["RecurrentPrefillKernel<UInt2, F16State>"], Chunked, 70, chunked: false, f16: true, snapshots: true),
         Portable(
-            ["ChunkTrianglesKernel", "ChunkSolveKernel", "ChunkScanKernel<Float4, F32DeltaState>"],
+            ["ChunkTrianglesKernel", "ChunkSolveKernel", "ChunkScanKernel<Float4, F32State>"],
             Chunked, 70, chunked: true, f16: false, snapshots: true),
-        Portable(["ChunkScanKernel<UInt2, F16DeltaState>"], Chunked, 70, chunked: true, f16: true, snapshots: true),
+        Portable(["ChunkScanKernel<UInt2, F16State>"], Chunked, 70, chunked: true, f16: true, snapshots: true),
         TensorCores(
-            ["ChunkPrepareKernel<Dim128>", Scan("Dim128, UInt2, F32StatePair")], new DeltaShape(2, 6, 128, 128), f16: false),
-        TensorCores([Scan("Dim128, UInt32, F16StatePair")], new DeltaShape(2, 6, 128, 128), f16: true),
+            ["ChunkPrepareKernel<Dim128>", Scan("Dim128, Float4, F32State")], new DeltaShape(2, 6, 128, 128), f16: false),
+        TensorCores([Scan("Dim128, UInt2, F16State")], new DeltaShape(2, 6, 128, 128), f16: true),
         TensorCores(
-            ["ChunkPrepareKernel<Dim64>", Scan("Dim64, UInt2, F32StatePair")], new DeltaShape(2, 6, 64, 64), f16: false),
+            ["ChunkPrepareKernel<Dim64>", Scan("Dim64, Float4, F32State")], new DeltaShape(2, 6, 64, 64), f16: false),
     ];
 
     private static string Scan(string arguments) => $"TensorCoreChunkScanKernel<{arguments}>";
@@ -48,7 +48,7 @@ internal static class DeltaRuleSlices
             device.Upload(sequence.Beta, rows, shape.ValueHeads), device.Upload(sequence.G, rows, shape.ValueHeads), state, y,
             snapshots ? [2, -1] : null));
         float[] actual = device.Download(y);
-        float[][] states = [.. Enumerable.Range(0, 3).Select(State)];
+        float[][] states = [.. Enumerable.Range(0, 3).Select(slot => DeltaFixture.State(device, state, slot))];
         return new SliceResult(() =>
         {
             double tolerance = f16 ? F16Tolerance : chunked ? ChunkedTolerance : RecurrentTolerance;
@@ -59,10 +59,6 @@ internal static class DeltaRuleSlices
                 AssertClose(states[2], sequence.Slice(0, 64, sequence.State).Reference(0).State, tolerance);
             Assert.That(states[0].All(float.IsNaN), "nobody's slot");
         }).Leaving(actual).Leaving(states[1]);
-
-        float[] State(int slot) => state.F32 is { } f32
-            ? device.Download(f32.Row(slot))
-            : Array.ConvertAll(device.Download(state.F16!.Value.Row(slot)), F16.ToFloat);
     });
 
     // A sequence that begins, with a snapshot after its first chunk, and one that goes on within a chunk.
