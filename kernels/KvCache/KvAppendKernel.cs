@@ -3,8 +3,6 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>The key and the value of one kv head of one row an item. k, v: [T, Hkv · Hd] float.</summary>
-[Instantiation(typeof(float), typeof(F32PageFormat))]
-[Instantiation(typeof(ushort), typeof(Bf16PageFormat))]
 internal readonly partial struct KvAppendKernel<TStorage, TFormat>(
     Matrix<float> k, Matrix<float> v, KvPages<TStorage> pages, PagedRows rows) : IPortableKernel
     where TStorage : unmanaged

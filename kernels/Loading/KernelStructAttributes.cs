@@ -13,7 +13,10 @@ internal sealed class LaunchBoundsAttribute(int maxThreads) : Attribute
     public int MinGroups { get; init; }
 }
 
-/// <summary>Names type arguments with which a generic kernel is used, so that tests can compile each of them to PTX.</summary>
+/// <summary>
+/// Names type arguments with which a generic kernel is used, so that tests can compile each of them to PTX. A kernel without is used
+/// with all that its constraints allow.
+/// </summary>
 [AttributeUsage(AttributeTargets.Struct, AllowMultiple = true)]
 internal sealed class InstantiationAttribute(params Type[] arguments) : Attribute
 {

@@ -8,8 +8,6 @@ namespace QwenIlgpu.Kernels;
 /// page. q: [T, H · 2 · Hd], k, v: [T, Hkv · Hd], all float. Hd is a multiple of 32, at most 256.
 /// </summary>
 [LaunchBounds(128)]
-[Instantiation(typeof(float), typeof(F32PageFormat))]
-[Instantiation(typeof(ushort), typeof(Bf16PageFormat))]
 internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
     Matrix<float> q, Matrix<float> k, Matrix<float> v, QkNormWeights norms, KvPages<TStorage> pages, PagedRows rows) : IGroupKernel
     where TStorage : unmanaged

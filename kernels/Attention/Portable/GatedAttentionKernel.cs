@@ -8,8 +8,6 @@ namespace QwenIlgpu.Kernels;
 /// softmax, then the values weighted into y. q: [T, H · 2 · Hd], y: [T, H · Hd], float in words of four; scratch: [T, H · 64];
 /// pages in words of sixteen bytes.
 /// </summary>
-[Instantiation(typeof(float), typeof(F32PageFormat))]
-[Instantiation(typeof(ushort), typeof(Bf16PageFormat))]
 internal readonly partial struct GatedAttentionKernel<TStorage, TFormat>(
     Matrix<Float4> q,
     KvPages<UInt4> pages,

@@ -8,8 +8,6 @@ namespace QwenIlgpu.Kernels;
 /// qkv: [T, Channels] and y: [T, Hv · Dv], float in words of four; state: [slots, Hv · Dv · Dk], rounded to its type after every chunk; of
 /// the parts U is overwritten.
 /// </summary>
-[Instantiation(typeof(Float4), typeof(F32State))]
-[Instantiation(typeof(UInt2), typeof(F16State))]
 internal readonly struct ChunkScanKernel<TWord, TState>(
     Matrix<Float4> qkv,
     DeltaShape shape,

@@ -8,8 +8,6 @@ namespace QwenIlgpu.Kernels;
 /// head of one sequence, so that whoever reads a piece of the state is the one who writes it.
 /// state: [slots, Hv · Dv · Dk], rounded to its type after every row; y: [T, Hv · Dv] float in words of four.
 /// </summary>
-[Instantiation(typeof(Float4), typeof(F32State))]
-[Instantiation(typeof(UInt2), typeof(F16State))]
 internal readonly partial struct RecurrentDeltaRuleKernel<TWord, TState>(
     DeltaRuleWords inputs,
     DeltaShape shape,

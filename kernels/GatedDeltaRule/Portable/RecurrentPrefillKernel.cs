@@ -6,8 +6,6 @@ namespace QwenIlgpu.Kernels;
 /// <see cref="RecurrentDeltaRuleKernel{TWord, TState}"/> chunk after chunk, leaving the states after some of them. rule: its operands;
 /// chunks: built for its firstRow and positions; snapshotSlot: per chunk a slot that takes the state after it, or −1.
 /// </summary>
-[Instantiation(typeof(Float4), typeof(F32State))]
-[Instantiation(typeof(UInt2), typeof(F16State))]
 internal readonly partial struct RecurrentPrefillKernel<TWord, TState>(
     RecurrentDeltaRuleKernel<TWord, TState> rule, ChunkList chunks, ArrayView<int> snapshotSlot) : IPortableKernel
     where TWord : unmanaged

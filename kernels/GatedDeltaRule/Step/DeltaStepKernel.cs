@@ -14,8 +14,6 @@ namespace QwenIlgpu.Kernels;
 /// them writes their rows into the ring, where a row never takes the place of one that another group still reads.
 /// </remarks>
 [LaunchBounds(256, MinGroups = 1)]
-[Instantiation(typeof(Float4), typeof(F32State))]
-[Instantiation(typeof(UInt2), typeof(F16State))]
 internal readonly struct DeltaStepKernel<TWord, TState>(
     DeltaStepOperands rows, DeltaShape shape, Matrix<TWord> state, Matrix<float> ring, DeltaStepDrafts drafts) : IGroupKernel
     where TWord : unmanaged
