@@ -24,7 +24,7 @@ internal sealed class KernelSuite
         this.kernel = kernel;
         Text = text;
         this.runs = [.. InTurn(runs)];
-        mostTurns = 1000 + (3 * this.runs.Max(r => r.Turns));
+        mostTurns = 1000 + (3 * this.runs.Max(r => r.LongestTurns));
     }
 
     /// <summary>The kernel's text.</summary>
@@ -46,7 +46,7 @@ internal sealed class KernelSuite
                 bool isKnown = texts.TryAdd(kernel, seen.Text) || texts[kernel] == seen.Text;
                 if (!runs.TryGetValue(kernel, out List<KernelRun>? list))
                     runs.Add(kernel, list = []);
-                list.Add(new KernelRun(test, launches.Turns, isKnown ? seen.Lines : null, seen.Turns));
+                list.Add(new KernelRun(test, launches.Turns, isKnown ? seen.Lines : null, launches.LongestTurns));
             }
         }
 
@@ -54,7 +54,7 @@ internal sealed class KernelSuite
     }
 
     /// <summary>
-    /// Whether some test comes to the line, and the first that fails with the mutation. Tests are tried up to so many turns of warps in all,
+    /// Whether some test comes to the line, and the first that fails with the mutation, and why. Tests are tried up to so many turns of warps in all,
     /// one at least.
     /// </summary>
     public (bool IsReached, string? KilledBy) Try(Mutation mutation, long most)
@@ -67,7 +67,7 @@ internal sealed class KernelSuite
             spent += run.Cost;
             TestResult result = MachineDevice.Instead(k => LaunchWatch.NameOf(k) == kernel ? mutant : k, mostTurns, () => Run(run.Test));
             if (result.ResultState.Status == TestStatus.Failed)
-                return (true, run.Test.FullName);
+                return (true, $"{run.Test.FullName} ({result.Message.ReplaceLineEndings(" ").Trim()})");
         }
 
         return (reaching.Length > 0, null);
@@ -109,5 +109,5 @@ internal sealed class KernelSuite
         test.Properties.ContainsKey(MachineSchedule.Property) ||
         (test.Arguments ?? []).Any(a => a is "cpu" or "portable" or "shares" or "ptx" or PortableTier.Loops or PortableTier.Shares);
 
-    private sealed record KernelRun(TestMethod Test, long Cost, IReadOnlySet<int>? Lines, long Turns);
+    private sealed record KernelRun(TestMethod Test, long Cost, IReadOnlySet<int>? Lines, long LongestTurns);
 }

@@ -21,6 +21,9 @@ internal sealed partial class LaunchWatch
     /// <summary>Turns of warps in all launches.</summary>
     public long Turns { get; private set; }
 
+    /// <summary>Turns of the longest launch, of whichever kernel.</summary>
+    public long LongestTurns { get; private set; }
+
     /// <summary><c>DecodeAttentionKernel&lt;Head128&gt;</c>: what the loader writes above the entry.</summary>
     public static string NameOf(PtxKernel kernel) => Names.GetValue(kernel, k => Described().Match(k.Text).Groups["kernel"].Value);
 
@@ -36,20 +39,18 @@ internal sealed partial class LaunchWatch
         if (!kernels.TryGetValue(name, out Seen? seen))
             kernels.Add(name, seen = new Seen(last!.Text));
         seen.Lines.UnionWith(counts.Lines);
-        seen.Turns = Math.Max(seen.Turns, turns);
+        LongestTurns = Math.Max(LongestTurns, turns);
         Turns += turns;
     }
 
     [GeneratedRegex(@"^// (?<kernel>.+)\n(// views of .*\n)?\.visible \.entry", RegexOptions.Multiline)]
     private static partial Regex Described();
 
-    /// <summary>What was seen of a kernel: its text, lines that some launch came to, and the turns of the longest.</summary>
+    /// <summary>What was seen of a kernel: its text, and lines that some launch came to.</summary>
     internal sealed class Seen(string text)
     {
         public string Text { get; } = text;
 
         public HashSet<int> Lines { get; } = [];
-
-        public long Turns { get; set; }
     }
 }

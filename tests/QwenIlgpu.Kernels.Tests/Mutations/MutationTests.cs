@@ -30,6 +30,17 @@ internal sealed class MutationTests
         Assert.That(suite.Try(none, MostTurns), Is.EqualTo((true, (string?)null)));
     }
 
+    /// <summary>The limit that ends a mutant's loops lets the other kernels of its tests run, which may take longer than it does.</summary>
+    [Test]
+    [Category("Exhaustive")]
+    public void ALongLaunchOfAnotherKernelKillsNoMutant()
+    {
+        KernelSuite suite = KernelSuite.Of([typeof(PrefillEpilogueTests)])["ExpandInt4Kernel"];
+        Mutation any = MutationOperators.Of(suite.Text)[0];
+
+        Assert.That(suite.Try(any with { After = any.Before }, MostTurns), Is.EqualTo((true, (string?)null)));
+    }
+
     [Test]
     public void EveryKernelOfGroupsIsHot()
     {
@@ -109,14 +120,14 @@ internal sealed class MutationTests
         return [.. kernels.SelectMany(k => MutationOperators.Of(suites[k.Name].Text).Select(m => (k.Name, suites[k.Name], m)))];
     }
 
-    // The kernel's text beside the test's output, with what survives behind each line.
+    // The kernel's text beside the test's output, with what became of its mutants behind each line.
     private static void Mark(KernelSuite suite, MutationResult[] results)
     {
         string[] lines = suite.Text.Split('\n');
-        foreach (MutationResult survivor in results.Where(r => r.KilledBy is null))
+        foreach ((_, Mutation mutation, bool isReached, string? killedBy) in results)
         {
-            Mutation mutation = survivor.Mutation;
-            lines[mutation.Line - 1] += $"  // {(survivor.IsReached ? "survives" : "not reached")}: {mutation.Operator} {mutation.Change}";
+            string end = killedBy is not null ? $"killed by {killedBy}" : isReached ? "survives" : "not reached";
+            lines[mutation.Line - 1] += $"  // {end}: {mutation.Operator} {mutation.Change}";
         }
 
         string folder = Directory.CreateDirectory(Path.Combine(TestContext.CurrentContext.WorkDirectory, "mutations")).FullName;
