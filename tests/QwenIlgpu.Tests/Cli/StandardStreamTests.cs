@@ -116,7 +116,7 @@ internal sealed class StandardStreamTests
     }
 
     [TestCase("</", "qwen: standard input: Is a directory")]
-    [TestCase("<&-", "qwen: the prompt is empty; run 'qwen generate --help'")]
+    [TestCase("<&-", "qwen: PROMPT is missing: standard input is empty; run 'qwen generate --help'")]
     public void InputThatCannotBeReadIsOneError(string redirections, string error)
     {
         QwenProcess run = QwenProcess.RunInShell(directory.Path, redirections, "generate", "-");
