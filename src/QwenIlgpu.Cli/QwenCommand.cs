@@ -24,13 +24,8 @@ internal static class QwenCommand
             report.IsJson = common.IsJson(parse);
             if (terminal.Refusal is { } refusal)
                 throw new IOException(refusal);
-            if (parse.Action is not { ClearsParseErrors: true } && WrongUsage.MessageOf(parse) is { } wrong)
-                throw new UsageException(wrong);
-            report.IsVerbose = parse.GetValue(common.Verbose);
-            if (report.IsVerbose)
-                terminal.ShowNotices();
-            if (parse.GetValue(common.Color) is var color and not ColorUse.Auto)
-                terminal.Colors = color == ColorUse.Always;
+            if (parse.Action is not { ClearsParseErrors: true })
+                Heed(parse, common, terminal, report);
             var configuration = new InvocationConfiguration
             {
                 Output = terminal.Output,
@@ -42,9 +37,9 @@ internal static class QwenCommand
             terminal.ShowNotices();
             return code;
         }
-        catch (OperationCanceledException e) when (interrupted.IsCancellationRequested)
+        catch (OperationCanceledException) when (interrupted.IsCancellationRequested)
         {
-            return report.Tell(ExitCode.Interrupted, "interrupted", e);
+            return report.Tell(ExitCode.Interrupted, "interrupted", error: null);
         }
         catch (UsageException e)
         {
@@ -57,6 +52,18 @@ internal static class QwenCommand
             // Like a filter that SIGPIPE ends: nobody is left who asked for anything.
             return DescriptorStream.IsReaderLeft(e) ? ExitCode.Failed : report.Tell(ExitCode.Failed, ErrorText.Of(e), e);
         }
+    }
+
+    // Help and version are given however wrong the rest is.
+    private static void Heed(ParseResult parse, CommonOptions common, Terminal terminal, ErrorReport report)
+    {
+        if (WrongUsage.MessageOf(parse) is { } wrong)
+            throw new UsageException(wrong);
+        report.IsVerbose = parse.GetValue(common.Verbose);
+        if (report.IsVerbose)
+            terminal.ShowNotices();
+        if (parse.GetValue(common.Color) is var color and not ColorUse.Auto)
+            terminal.Colors = color == ColorUse.Always;
     }
 
     private static bool Cancel(CancellationTokenSource source)

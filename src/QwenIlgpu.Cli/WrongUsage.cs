@@ -13,7 +13,9 @@ internal static class WrongUsage
         string[] unknown = [.. UnknownOptions(parse).Distinct().Select(o => UnknownOption(o, parse))];
         string[] misplaced = unknown.Length > 0 ? unknown : [.. Misplaced(parse)];
         string[] faults = [.. misplaced, .. parse.Errors.Select(OfOption).OfType<string>().Distinct()];
-        return faults.Length > 0 ? string.Join("; ", faults) : null;
+        if (faults.Length > 0)
+            return string.Join("; ", faults);
+        return parse.Errors.Count > 0 ? parse.Errors[0].Message.TrimEnd('.') : null;
     }
 
     // The parser takes a misspelt option for an argument. Behind -- everything is one.

@@ -24,7 +24,7 @@ internal static class BenchCommand
     {
         Option<int> runs = NumberOption.WithDefault(
             "--runs", "Timed passes, after one that warms up.", 5, NumberRange.Whole(5, 1000));
-        Option<int> promptTokens = NumberOption.WithDefault("--prompt-tokens", "Length of the prompt.", 128, NumberRange.Whole(1));
+        Option<int> promptTokens = NumberOption.WithDefault("--prompt-tokens", "Length of the prompt; with --decode-tokens at most what the model was made for.", 128, NumberRange.Whole(1));
         Option<int> decodeTokens = NumberOption.WithDefault("--decode-tokens", "Tokens decoded after it.", 64, NumberRange.Whole(1));
         var noGraphs = new Option<bool>("--no-graphs") { Description = "On CUDA, launch decode steps kernel by kernel instead of replaying a graph." };
         var nodes = new Option<bool>("--nodes") { Description = "Also time every node of a decode step and of a prefill step." };

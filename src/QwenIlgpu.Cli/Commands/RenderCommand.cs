@@ -10,7 +10,6 @@ internal static class RenderCommand
     public const string Examples =
         """
         qwen render "What is the capital of Norway?"
-        qwen render --input - < conversations.json
         qwen render --input conversations.json > prompts.json
         """;
 

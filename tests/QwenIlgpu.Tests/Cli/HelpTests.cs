@@ -75,6 +75,12 @@ internal sealed class HelpTests
         Assert.That(nothing.Error, Is.Empty);
     }
 
+    [TestCase("info", "--help", "--color", "blue")]
+    [TestCase("info", "--device", "x", "-h")]
+    [TestCase("--help", "--frob")]
+    public void HelpIsGivenHoweverWrongTheRestIs(params string[] args) =>
+        Assert.That(CommandLine.Run(args).Expect(ExitCode.Done).Output, Does.Contain("Examples:"));
+
     private static string PageOf(string command, int width)
     {
         using var output = new StringWriter();

@@ -71,7 +71,7 @@ internal sealed class StandardStreamTests
     [TestCase(">/dev/full 2>/dev/full", null, Category = "Exhaustive")]
     public void AStreamThatTakesNothingIsAFailure(string redirections, string? error)
     {
-        QwenProcess good = QwenProcess.RunInShell(directory.Path, redirections, "info", "--json");
+        QwenProcess good = QwenProcess.RunInShell(directory.Path, redirections, "info");
         QwenProcess bad = QwenProcess.RunInShell(directory.Path, redirections, "info", "--frob");
 
         Assert.That(good.ExitCode, Is.EqualTo(ExitCode.Failed), good.Error);
