@@ -21,7 +21,7 @@ internal sealed class ProgressLine(Terminal terminal, bool everywhere = false) :
             if (!terminal.CanRedraw)
             {
                 if (everywhere)
-                    Write($"qwen: {text}{Environment.NewLine}");
+                    Write($"qwen: {text}{terminal.Error.NewLine}");
                 return;
             }
 

@@ -85,32 +85,11 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     }
 
     /// <summary>The one line of a command that fails. Where it cannot be written nobody can be told that either.</summary>
-    public void Fail(string message, string? details = null)
-    {
-        try
-        {
-            Error.WriteLine(Line(message));
-            if (details is not null)
-                Error.WriteLine(details);
-        }
-        catch (IOException)
-        {
-            // The exit code says it.
-        }
-    }
+    public void Fail(string message, string? details = null) =>
+        WriteLast(details is null ? Line(message) : Line(message) + Error.NewLine + details);
 
-    /// <summary>The same as one JSON object on a line.</summary>
-    public void Fail(JsonObject error)
-    {
-        try
-        {
-            Error.WriteLine(JsonOutput.LineOf(error));
-        }
-        catch (IOException)
-        {
-            // The exit code says it.
-        }
-    }
+    /// <summary>The same as one JSON object.</summary>
+    public void Fail(JsonObject error) => WriteLast(JsonOutput.LineOf(error));
 
     /// <summary>Throws what the next write would once the reader of Output has left.</summary>
     public void ThrowIfReaderHasLeft()
@@ -120,6 +99,18 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     }
 
     public void Dispose() => signal?.Dispose();
+
+    private void WriteLast(string text)
+    {
+        try
+        {
+            Error.WriteLine(text);
+        }
+        catch (IOException)
+        {
+            // The exit code says it.
+        }
+    }
 
     // Names and texts of others may hold anything: a line stays one line, and no control character reaches a terminal.
     private static string Line(string message)

@@ -119,6 +119,7 @@ internal sealed partial class ProcessTests
     }
 
     [Test]
+    [Category("Exhaustive")]
     [Platform("Linux")]
     public void NoColorLeavesThoughtsPlain()
     {
