@@ -69,7 +69,7 @@ internal sealed unsafe class KernelDriver
         }
 
         if (code != 0)
-            throw new InvalidOperationException(FailureText(kernel, "cuModuleLoadDataEx", code, ErrorName(code), log));
+            throw new DriverCallException(FailureText(kernel, "cuModuleLoadDataEx", code, ErrorName(code), log));
         return module;
     }
 
@@ -119,7 +119,7 @@ internal sealed unsafe class KernelDriver
     public void Check(string kernel, string call, int code)
     {
         if (code != 0)
-            throw new InvalidOperationException(FailureText(kernel, call, code, ErrorName(code), []));
+            throw new DriverCallException(FailureText(kernel, call, code, ErrorName(code), []));
     }
 
     /// <summary>What an exception says: kernel, call, error, and the lines of the driver's log that hold something.</summary>
@@ -160,3 +160,6 @@ internal sealed record KernelAttributes(int Registers, int LocalBytes, int Share
 
 /// <summary>A kernel on a device.</summary>
 internal sealed record LoadedKernel(string Name, KernelAttributes Attributes);
+
+/// <summary>A call of the CUDA driver has failed; the message names the call and the driver's error.</summary>
+internal sealed class DriverCallException(string message) : InvalidOperationException(message);

@@ -3,8 +3,8 @@ using System.Text;
 namespace QwenIlgpu.Cli;
 
 /// <summary>
-/// Shows a generation as it comes and keeps it: the answer on standard output, thoughts on standard error, dimmed where that is a
-/// terminal.
+/// Shows a generation as it comes and keeps it: the answer on standard output, thoughts on standard error, dimmed where that
+/// shows colours.
 /// </summary>
 internal sealed class AnswerWriter(Terminal terminal, bool silent)
 {
@@ -71,7 +71,7 @@ internal sealed class AnswerWriter(Terminal terminal, bool silent)
         if (silent)
             return;
         thinking = true;
-        terminal.Error.Write(terminal.ErrorIsTerminal ? $"{Dim}{piece}{Plain}" : piece);
+        terminal.Error.Write(terminal.ShowsColors ? $"{Dim}{piece}{Plain}" : piece);
     }
 
     private void EndThoughts()

@@ -26,6 +26,9 @@ internal static class ChoiceOption
                 return default!;
             },
         };
+
+        // Of an enumeration the parser would offer its own names as well.
+        option.CompletionSources.Clear();
         option.CompletionSources.Add([.. choices.Select(c => c.Word)]);
         return option;
     }

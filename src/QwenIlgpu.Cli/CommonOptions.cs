@@ -6,13 +6,21 @@ namespace QwenIlgpu.Cli;
 internal delegate Task<QwenModel> ModelLoader(
     string directory, ModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellation);
 
+/// <summary>What is asked for in the matter of colours.</summary>
+internal enum ColorUse
+{
+    Auto,
+    Always,
+    Never,
+}
+
 /// <summary>What every command is made with: the options that all take, and the loader of models.</summary>
 internal sealed class CommonOptions
 {
     /// <summary>Loads the model of a command that runs one.</summary>
     public ModelLoader LoadModel { get; }
 
-    public Option<string?> Model { get; } = new("--model")
+    public Option<string?> Model { get; } = new("--model", "-m")
     {
         Description = "Checkpoint directory in Hugging Face's layout: config.json, tokenizer.json, safetensors. "
             + "[default: a tiny built-in test model]",
@@ -21,7 +29,7 @@ internal sealed class CommonOptions
         Recursive = true,
     };
 
-    public Option<DeviceSelection> Device { get; } = new("--device")
+    public Option<DeviceSelection> Device { get; } = new("--device", "-d")
     {
         Description =
             "Where the model runs. auto: the first CUDA device that can be used; without one the CPU, if memory holds the model. " +
@@ -40,13 +48,18 @@ internal sealed class CommonOptions
 
     public Option<int> Threads { get; } = NumberOption.WithDefault(
         "--threads", "On the CPU, how many threads; other devices ignore it. 0: one for each physical core.",
-        0, v => v is >= 0 and <= ComputeDevice.MaxCpuThreads, $"from 0 to {ComputeDevice.MaxCpuThreads}");
+        0, NumberRange.Whole(0, ComputeDevice.MaxCpuThreads));
 
-    public Option<bool> Json { get; } = new("--json")
+    public Option<bool> Json { get; } = new("--json", "-j")
     {
         Description = "Print one JSON value on standard output, everything else on standard error.",
         Recursive = true,
     };
+
+    public Option<ColorUse> Color { get; } = ChoiceOption.Of(
+        "--color",
+        "Whether colours are used on standard error. auto: on a terminal, unless NO_COLOR is set or TERM is dumb. [default: auto]",
+        ("auto", ColorUse.Auto), ("always", ColorUse.Always), ("never", ColorUse.Never));
 
     public Option<bool> Verbose { get; } = new("--verbose")
     {
@@ -58,8 +71,13 @@ internal sealed class CommonOptions
     {
         LoadModel = loadModel;
         Threads.Recursive = true;
+        Color.Recursive = true;
         Device.CompletionSources.Add("auto", "cpu", "cuda");
     }
+
+    /// <summary>Whether --json is given, however wrong the rest is.</summary>
+    public bool IsJson(ParseResult parse) =>
+        parse.GetResult(Json) is { Implicit: false } given && !(given.Tokens is [.., var value] && bool.TryParse(value.Value, out bool wanted) && !wanted);
 
     public void AddTo(Command root)
     {
@@ -67,6 +85,7 @@ internal sealed class CommonOptions
         root.Options.Add(Device);
         root.Options.Add(Threads);
         root.Options.Add(Json);
+        root.Options.Add(Color);
         root.Options.Add(Verbose);
     }
 }

@@ -1,3 +1,6 @@
+using ILGPU.Runtime;
+using QwenIlgpu.Kernels;
+
 namespace QwenIlgpu.Cli;
 
 /// <summary>An exception as one message for people.</summary>
@@ -26,6 +29,7 @@ internal static class ErrorText
     }
 
     private static bool IsExpected(Exception error) => error
-        is UsageException or ArgumentException or InvalidDataException or NotSupportedException
-        or IOException or UnauthorizedAccessException or OutOfMemoryException or OperationCanceledException;
+        is UsageException or DiagnosisException or ArgumentException or InvalidDataException or NotSupportedException
+        or IOException or UnauthorizedAccessException or OutOfMemoryException or OperationCanceledException or TimeoutException
+        or EngineStoppedException or EngineQueueFullException or DriverCallException or AcceleratorException or DllNotFoundException;
 }

@@ -9,7 +9,9 @@ internal static class JsonOutput
 {
     private static readonly JsonSerializerOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static void WriteJson(this Terminal terminal, JsonNode value) => terminal.Output.WriteLine(value.ToJsonString(Options));
+    public static void WriteJson(this Terminal terminal, JsonNode value) => terminal.Output.WriteLine(LineOf(value));
+
+    public static string LineOf(JsonNode value) => value.ToJsonString(Options);
 
     /// <summary>An array of numbers.</summary>
     public static JsonArray ToJson(this IEnumerable<int> values) => new([.. values.Select(v => JsonValue.Create(v))]);

@@ -4,19 +4,21 @@ using Spectre.Console;
 
 namespace QwenIlgpu.Cli;
 
-/// <summary>A progress bar on standard error while a model loads; nothing where that is no terminal.</summary>
+/// <summary>A progress bar on standard error while a model loads; nothing where that is no terminal that can redraw a line.</summary>
 internal static class LoadBar
 {
     public static async Task<QwenModel> RunAsync(Terminal terminal, Func<IProgress<LoadProgress>?, Task<QwenModel>> load)
     {
-        if (!terminal.ErrorIsTerminal)
+        if (!terminal.CanRedraw)
             return await load(null).ConfigureAwait(false);
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings
         {
             Out = new AnsiConsoleOutput(new Canvas(terminal.Error)),
             Ansi = AnsiSupport.Yes,
+            ColorSystem = terminal.ShowsColors ? ColorSystemSupport.EightBit : ColorSystemSupport.NoColors,
             Interactive = InteractionSupport.Yes,
         });
+        console.Profile.Width = terminal.Width;
         return await console.Progress()
             .AutoClear(true)
             .AutoRefresh(false)   // its thread may start after the load has ended, and write where the command writes by then

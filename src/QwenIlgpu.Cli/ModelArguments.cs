@@ -20,11 +20,11 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
 
     public Option<int> Context { get; } = context ?? NumberOption.WithDefault(
         "--context", "Longest sequence in tokens, prompt and answer together. 0: the model's own limit, at most 32768.",
-        0, v => v >= 0, "0 or a positive whole number");
+        0, NumberRange.Whole(0));
 
     public Option<int> PrefillChunk { get; } = NumberOption.WithDefault(
         "--prefill-chunk", "Prompt tokens of one step. 0: as many as memory allows, at most 2048 on a GPU, else 512.",
-        0, v => v is >= 0 and <= 8192 && v % 64 == 0, "a multiple of 64 up to 8192, or 0");
+        0, NumberRange.Multiples(64, 0, 8192));
 
     public Option<string?> ChatTemplate { get; } = new("--chat-template")
     {

@@ -8,25 +8,25 @@ namespace QwenIlgpu.Cli;
 /// <summary>Options whose value is a number, written the same way in every culture.</summary>
 internal static class NumberOption
 {
-    /// <summary>A number that may be left out; <paramref name="range"/> completes "must be …".</summary>
-    public static Option<T?> Optional<T>(string name, string description, Func<T, bool> holds, string range)
+    /// <summary>A number that may be left out; <paramref name="unset"/> says in the help what holds then.</summary>
+    public static Option<T?> Optional<T>(string name, string description, NumberRange<T> range, string? unset = null)
         where T : struct, INumber<T> => new(name)
         {
-            Description = description,
+            Description = $"{description} [{range.Help}{(unset is null ? "" : $"; default: {unset}")}]",
             HelpName = "N",
             Arity = ArgumentArity.ExactlyOne,
-            CustomParser = result => Parse(result, name, holds, range),
+            CustomParser = result => Parse(result, name, range),
         };
 
     /// <summary>A number with a default.</summary>
-    public static Option<T> WithDefault<T>(string name, string description, T value, Func<T, bool> holds, string range)
+    public static Option<T> WithDefault<T>(string name, string description, T value, NumberRange<T> range)
         where T : struct, INumber<T> => new(name)
         {
-            Description = description,
+            Description = $"{description} [{range.Help}; default: {value.ToString(null, CultureInfo.InvariantCulture)}]",
             HelpName = "N",
             Arity = ArgumentArity.ExactlyOne,
             DefaultValueFactory = _ => value,
-            CustomParser = result => Parse(result, name, holds, range) ?? value,
+            CustomParser = result => Parse(result, name, range) ?? value,
         };
 
     /// <summary>A number in invariant notation, or null.</summary>
@@ -38,13 +38,42 @@ internal static class NumberOption
         return T.TryParse(text, style, CultureInfo.InvariantCulture, out T value) && !T.IsNaN(value) ? value : null;
     }
 
-    private static T? Parse<T>(ArgumentResult result, string name, Func<T, bool> holds, string range)
+    private static T? Parse<T>(ArgumentResult result, string name, NumberRange<T> range)
         where T : struct, INumber<T>
     {
         string text = result.Tokens[^1].Value;
-        if (Parse<T>(text) is { } value && T.IsFinite(value) && holds(value))
+        if (Parse<T>(text) is { } value && T.IsFinite(value) && range.Holds(value))
             return value;
-        result.AddError($"{name} is '{text}'; it must be {range}");
+        result.AddError($"{name} is '{text}'; it must be {range.Rule}");
         return null;
     }
+}
+
+/// <summary>The numbers that an option takes.</summary>
+/// <param name="Holds">Whether one of them.</param>
+/// <param name="Rule">In words that complete "must be …".</param>
+/// <param name="Help">In the fewest words.</param>
+internal sealed record NumberRange<T>(Func<T, bool> Holds, string Rule, string Help)
+    where T : struct, INumber<T>;
+
+/// <summary>Ranges that are told by their ends.</summary>
+internal static class NumberRange
+{
+    /// <summary>Whole numbers, both ends among them.</summary>
+    public static NumberRange<int> Whole(int least, int most = int.MaxValue)
+    {
+        string ends = string.Create(CultureInfo.InvariantCulture, $"{least} to {most}");
+        return new NumberRange<int>(v => v >= least && v <= most, $"a whole number from {ends}", ends);
+    }
+
+    /// <summary>Multiples of a number, both ends among them.</summary>
+    public static NumberRange<int> Multiples(int of, int least, int most)
+    {
+        string rule = string.Create(CultureInfo.InvariantCulture, $"a multiple of {of} from {least} to {most}");
+        return new NumberRange<int>(v => v >= least && v <= most && v % of == 0, rule, rule);
+    }
+
+    /// <summary>The rule of a sampling option.</summary>
+    public static NumberRange<T> Of<T>(SamplingRules.Rule<T> rule)
+        where T : struct, INumber<T> => new(rule.Allows, rule.Range, rule.Range);
 }

@@ -1,6 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Invocation;
-using System.CommandLine.Parsing;
 using QwenIlgpu.Cli.Commands;
 
 namespace QwenIlgpu.Cli;
@@ -8,24 +6,26 @@ namespace QwenIlgpu.Cli;
 /// <summary>The command line as a whole: its commands, and what becomes of errors, interrupts and wrong usage.</summary>
 internal static class QwenCommand
 {
+    // An argument that begins with @ is no file of arguments, and -model no -m with a value.
+    private static readonly ParserConfiguration Configuration = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
+
     /// <summary>Runs a command line and returns the exit code. A command that fails prints one line on Error, and nothing where its reader has left.</summary>
     public static async Task<int> RunAsync(IReadOnlyList<string> args, Terminal terminal, ModelLoader loadModel)
     {
-        ParseResult? parse = null;
-        bool verbose = false;
         var common = new CommonOptions(loadModel);
+        var report = new ErrorReport(terminal);
+        string name = "qwen";
         using var interrupted = new CancellationTokenSource();
         using IDisposable listening = terminal.Interrupts.Listen(() => Cancel(interrupted));
         try
         {
+            ParseResult parse = Create(common, terminal).Parse(args.Count == 0 ? ["--help"] : args, Configuration);
+            name = parse.CommandResult.Command is RootCommand ? name : $"{name} {parse.CommandResult.Command.Name}";
+            report.IsJson = common.IsJson(parse);
             if (terminal.Refusal is { } refusal)
                 throw new IOException(refusal);
-
-            parse = Parse(Create(common, terminal), args);
-            RefuseWrongUsage(parse);
-            verbose = parse.Errors.Count == 0 && parse.GetValue(common.Verbose);
-            if (verbose)
-                terminal.ShowNotices();
+            if (parse.Action is not { ClearsParseErrors: true })
+                Heed(parse, common, terminal, report);
             var configuration = new InvocationConfiguration
             {
                 Output = terminal.Output,
@@ -39,37 +39,31 @@ internal static class QwenCommand
         }
         catch (OperationCanceledException) when (interrupted.IsCancellationRequested)
         {
-            terminal.Fail("interrupted");
-            return ExitCode.Interrupted;
+            return report.Tell(ExitCode.Interrupted, "interrupted", error: null);
         }
         catch (UsageException e)
         {
-            terminal.Fail($"{e.Message}; run '{NameOf(parse)} --help'", verbose ? e.ToString() : null);
-            return ExitCode.WrongUsage;
+            return report.Tell(ExitCode.WrongUsage, $"{e.Message}; run '{name} --help'", e);
         }
 #pragma warning disable CA1031 // Whatever a command throws becomes one message.
         catch (Exception e)
 #pragma warning restore CA1031
         {
             // Like a filter that SIGPIPE ends: nobody is left who asked for anything.
-            if (!DescriptorStream.IsReaderLeft(e))
-                terminal.Fail(ErrorText.Of(e), verbose ? e.ToString() : null);
-            return ExitCode.Failed;
+            return DescriptorStream.IsReaderLeft(e) ? ExitCode.Failed : report.Tell(ExitCode.Failed, ErrorText.Of(e), e);
         }
     }
 
-    private static ParseResult Parse(RootCommand root, IReadOnlyList<string> args)
+    // Help and version are given however wrong the rest is.
+    private static void Heed(ParseResult parse, CommonOptions common, Terminal terminal, ErrorReport report)
     {
-        try
-        {
-            // Without this an argument that begins with @ would be taken for a file of arguments.
-            return root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        }
-        catch (InvalidOperationException e)
-        {
-            // A validator has asked for the value of an option that is given twice.
-            throw new UsageException(e.Message.TrimEnd('.'));
-        }
+        if (WrongUsage.MessageOf(parse) is { } wrong)
+            throw new UsageException(wrong);
+        report.IsVerbose = parse.GetValue(common.Verbose);
+        if (report.IsVerbose)
+            terminal.ShowNotices();
+        if (parse.GetValue(common.Color) is var color and not ColorUse.Auto)
+            terminal.Colors = color == ColorUse.Always;
     }
 
     private static bool Cancel(CancellationTokenSource source)
@@ -96,30 +90,11 @@ internal static class QwenCommand
             (RenderCommand.Create(common, terminal), RenderCommand.Examples),
             (LogitsCommand.Create(common, terminal), LogitsCommand.Examples),
             (PerplexityCommand.Create(common, terminal), PerplexityCommand.Examples),
+            (CompletionCommand.Create(terminal), CompletionCommand.Examples),
         ];
         foreach ((Command command, _) in commands)
             root.Subcommands.Add(command);
-        Help.Configure(root, commands.ToDictionary(c => c.Command, c => c.Examples));
+        Help.Configure(root, commands.ToDictionary(c => c.Command, c => c.Examples), terminal);
         return root;
-    }
-
-    private static void RefuseWrongUsage(ParseResult parse)
-    {
-        if (parse.Action is not Help && StrayOption(parse) is { } stray)
-            throw new UsageException($"unknown option {stray}; text that begins with - goes behind --");
-        if (parse.Action is ParseErrorAction)
-            throw new UsageException(string.Join("; ", parse.Errors.Select(e => e.Message.TrimEnd('.')).Distinct()));
-    }
-
-    private static string NameOf(ParseResult? parse) =>
-        parse?.CommandResult.Command is { } command and not RootCommand ? $"qwen {command.Name}" : "qwen";
-
-    // The parser takes a misspelt option for the value of a positional argument.
-    private static string? StrayOption(ParseResult parse)
-    {
-        if (parse.Tokens.Any(t => t.Type == TokenType.DoubleDash))
-            return null;
-        return parse.CommandResult.Children.OfType<ArgumentResult>().SelectMany(r => r.Tokens)
-            .Select(t => t.Value).FirstOrDefault(v => v.Length > 1 && v[0] == '-');
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Json.Nodes;
 
 namespace QwenIlgpu.Cli;
 
@@ -22,6 +23,21 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     public bool OutputIsTerminal { get; init; }
 
     public bool ErrorIsTerminal { get; init; }
+
+    /// <summary>Columns of a line.</summary>
+    public int Width { get; init; } = TerminalSettings.DefaultWidth;
+
+    /// <summary>A terminal that only shows what it is sent: it can neither colour nor go back in a line.</summary>
+    public bool IsDumb { get; init; }
+
+    /// <summary>Whether Error may be coloured; null where that is left to what Error is.</summary>
+    public bool? Colors { get; set; }
+
+    /// <summary>Whether what goes to Error is coloured.</summary>
+    public bool ShowsColors => Colors ?? (ErrorIsTerminal && !IsDumb);
+
+    /// <summary>Whether a line of Error can be drawn over.</summary>
+    public bool CanRedraw => ErrorIsTerminal && !IsDumb;
 
     /// <summary>Why no command can run here, or null: a stream for what it has to say is closed.</summary>
     public string? Refusal { get; init; }
@@ -69,19 +85,11 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     }
 
     /// <summary>The one line of a command that fails. Where it cannot be written nobody can be told that either.</summary>
-    public void Fail(string message, string? details = null)
-    {
-        try
-        {
-            Error.WriteLine(Line(message));
-            if (details is not null)
-                Error.WriteLine(details);
-        }
-        catch (IOException)
-        {
-            // The exit code says it.
-        }
-    }
+    public void Fail(string message, string? details = null) =>
+        WriteLast(details is null ? Line(message) : Line(message) + Error.NewLine + details);
+
+    /// <summary>The same as one JSON object.</summary>
+    public void Fail(JsonObject error) => WriteLast(JsonOutput.LineOf(error));
 
     /// <summary>Throws what the next write would once the reader of Output has left.</summary>
     public void ThrowIfReaderHasLeft()
@@ -91,6 +99,18 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     }
 
     public void Dispose() => signal?.Dispose();
+
+    private void WriteLast(string text)
+    {
+        try
+        {
+            Error.WriteLine(text);
+        }
+        catch (IOException)
+        {
+            // The exit code says it.
+        }
+    }
 
     // Names and texts of others may hold anything: a line stays one line, and no control character reaches a terminal.
     private static string Line(string message)
@@ -131,6 +151,7 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     private static Terminal Of(Stream input, Stream output, Stream error, Func<bool> hasReaderLeft, string? refusal)
     {
         var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
+        var settings = TerminalSettings.Of(Environment.GetEnvironmentVariable, TerminalSettings.WidthOfProcess());
         return new Terminal(
             new StreamReader(input, utf8),
             TextWriter.Synchronized(new StreamWriter(output, utf8) { AutoFlush = true }),
@@ -139,6 +160,9 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
             InputIsTerminal = !Console.IsInputRedirected,
             OutputIsTerminal = !Console.IsOutputRedirected,
             ErrorIsTerminal = !Console.IsErrorRedirected,
+            Width = settings.Width,
+            IsDumb = settings.IsDumb,
+            Colors = settings.Colors,
             HasReaderLeft = hasReaderLeft,
             Refusal = refusal,
         };

@@ -12,6 +12,20 @@ internal static class TextInput
     /// <summary>What messages call it.</summary>
     public static string NameOf(string file) => file == "-" ? "standard input" : file;
 
+    /// <summary>The file that is named, or where none is, - for what is piped in.</summary>
+    public static string OrPiped(string? file, string argument, Terminal terminal) =>
+        file ?? (terminal.InputIsTerminal ? throw new UsageException($"{argument} is missing, and nothing is piped in") : "-");
+
+    /// <summary>A text that is given as an argument itself; without it, and for -, what is piped in.</summary>
+    public static async Task<string> ReadArgumentAsync(string? text, string argument, Terminal terminal, CancellationToken cancellation)
+    {
+        string given = OrPiped(text, argument, terminal);
+        if (given != "-")
+            return given;
+        string piped = await ReadAsync(given, argument, terminal, cancellation).ConfigureAwait(false);
+        return piped.Length > 0 ? piped : throw new UsageException($"{argument} is missing: standard input is empty");
+    }
+
     /// <summary>The whole text; a Ctrl-C waits for no terminal, pipe or FIFO that it comes from.</summary>
     /// <param name="file">A path or -.</param>
     /// <param name="argument">Who takes it, for messages.</param>

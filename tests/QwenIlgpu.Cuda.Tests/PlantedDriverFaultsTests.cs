@@ -144,7 +144,7 @@ internal sealed class PlantedDriverFaultsTests
             driver.Check("Take", "cuLaunchKernel", code);
         }
 
-        Assert.That(Launch, told is null ? Throws.Nothing : Throws.InvalidOperationException.With.Message.EndsWith($"Take: {told} (1)"));
+        Assert.That(Launch, told is null ? Throws.Nothing : Throws.TypeOf<DriverCallException>().With.Message.EndsWith($"Take: {told} (1)"));
         var result = new int[1];
         target.CopyToCPU(device.Stream, result);
         driver.UnloadModule(module);

@@ -13,15 +13,15 @@ internal sealed class SyntheticArguments
         [.. SyntheticShape.Names.Select(n => (n, (string?)n))]);
 
     public Option<int?> Layers { get; } = NumberOption.Optional<int>(
-        "--layers", "Of a synthetic model, only its first layers. [default: all; 4 where a CPU's memory cannot hold them]",
-        v => v is >= 4 and <= 64 && v % 4 == 0, "a multiple of 4 up to 64");
+        "--layers", "Of a synthetic model, only its first layers.", NumberRange.Multiples(4, 4, 64),
+        "all; 4 where a CPU's memory cannot hold them");
 
     public Option<int?> Vocabulary { get; } = NumberOption.Optional<int>(
-        "--vocabulary", "Of a synthetic model, only the first rows of the vocabulary. [default: all; 8192 where a CPU's memory cannot hold them]",
-        v => v >= 256, "at least 256");
+        "--vocabulary", "Of a synthetic model, only the first rows of the vocabulary.", NumberRange.Whole(256),
+        "all; 8192 where a CPU's memory cannot hold them");
 
     public Option<int[]?> Contexts { get; } = Lengths(
-        "--contexts", "Of a synthetic model, prompt lengths to measure. [default: 1024,8192,32768 on a GPU, else 64; --plan: 1024]", int.MaxValue);
+        "--contexts", "Of a synthetic model, prompt lengths to measure.", int.MaxValue, "1024,8192,32768 on a GPU, else 64; --plan: 1024");
 
     public Option<bool> SkipPrefill { get; } = new("--skip-prefill")
     {
@@ -29,8 +29,8 @@ internal sealed class SyntheticArguments
     };
 
     public Option<double?> Bandwidth { get; } = NumberOption.Optional<double>(
-        "--bandwidth", "Memory bandwidth in GB/s that steps are predicted with. [default: measured; --plan: 3082, an H100's]",
-        v => v > 0, "above 0");
+        "--bandwidth", "Memory bandwidth in GB/s that steps are predicted with.", new NumberRange<double>(v => v > 0, "above 0", "above 0"),
+        "measured; --plan: 3082, an H100's");
 
     public Option<bool> Plan { get; } = new("--plan")
     {
@@ -75,9 +75,9 @@ internal sealed class SyntheticArguments
 
     public static bool IsGiven(ParseResult parse, Option option) => parse.GetResult(option) is { Implicit: false };
 
-    private static Option<int[]?> Lengths(string name, string description, int most) => new(name)
+    private static Option<int[]?> Lengths(string name, string description, int most, string? unset = null) => new(name)
     {
-        Description = description,
+        Description = $"{description} [1 to {MaxLengths} numbers from 1 to {most}{(unset is null ? "" : $"; default: {unset}")}]",
         HelpName = "N,N,…",
         Arity = ArgumentArity.ExactlyOne,
         CustomParser = result =>
@@ -86,8 +86,7 @@ internal sealed class SyntheticArguments
             int?[] lengths = [.. text.Split(',').Select(NumberOption.Parse<int>)];
             if (lengths.Length <= MaxLengths && lengths.All(l => l >= 1 && l <= most))
                 return [.. lengths.Select(l => l!.Value)];
-            string range = most == int.MaxValue ? "" : $" up to {most}";
-            result.AddError($"{name} is '{text}'; it must be 1 to {MaxLengths} positive whole numbers{range} with commas between");
+            result.AddError($"{name} is '{text}'; it must be 1 to {MaxLengths} whole numbers from 1 to {most} with commas between");
             return null;
         },
     };

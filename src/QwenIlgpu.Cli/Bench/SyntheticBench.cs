@@ -5,7 +5,7 @@ namespace QwenIlgpu.Cli.Bench;
 
 /// <summary>Measures a synthetic model at several lengths of context, after its logits have been found sane.</summary>
 /// <param name="bandwidth">Bytes a second; asked for before and after whatever is held against them, as a shared machine's change.</param>
-internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, Func<double> bandwidth, SyntheticSteps steps, bool cudaGraphs)
+internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, Func<double> bandwidth, SyntheticSteps steps, bool cudaGraphs, ProgressLine progress)
 {
     private const int DecodeParts = 5;
     private const int AlternationPasses = 3;
@@ -27,7 +27,11 @@ internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, Fu
         var rows = new JsonArray();
         var nodes = new List<NodeTable>();
         foreach (int context in steps.Contexts)
+        {
+            progress.Show($"context {rows.Count + 1} of {steps.Contexts.Length}: {context} tokens");
             rows.Add((JsonNode)Measure(bench, context, nodes, cancellation));
+        }
+
         var report = new JsonObject
         {
             ["kind"] = "synthetic",
@@ -56,6 +60,7 @@ internal sealed class SyntheticBench(QwenModel model, EngineOptions capacity, Fu
     {
         if (AlternationBench.ContextTokens(context) > model.MaxContextTokens)
             throw new UsageException($"--contexts {context} and --decoding reach beyond the {model.MaxContextTokens} tokens that this shape was made for");
+        progress.Show($"a prompt of {context} tokens while {steps.Decoding} sequences decode");
         using var bench = new AlternationBench(model, capacity, RandomPrompt(context), steps.Decoding, cudaGraphs);
         return bench.Run(AlternationPasses, cancellation);
     }

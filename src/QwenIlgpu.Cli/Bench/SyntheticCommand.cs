@@ -38,9 +38,11 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
             cut = cut.IfItFits(name, layers, vocabulary, weightBytes, AvailableMemory.Bytes());
         }
 
-        await using QwenModel made = SyntheticModel.Create($"synthetic {name}", cut.Config, device, head, Seed);
         if (cut.IsForced)
             terminal.Note(cut.Text!);
+        using var progress = new ProgressLine(terminal, everywhere: true);
+        progress.Show("making the weights");
+        await using QwenModel made = SyntheticModel.Create($"synthetic {name}", cut.Config, device, head, Seed);
         var steps = new SyntheticSteps(
             arguments.ContextsOf(parse) ?? (device.IsCuda ? [1024, 8192, 32768] : [64]),
             decodeTokens ?? (device.IsCuda ? 64 : 16), parse.GetValue(arguments.SkipPrefill), timesNodes, decoding);
@@ -48,8 +50,9 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
         if (given is null && !device.IsCpu)
             given = BandwidthProbe.MeasureBytesPerSecond(device);
         Func<double> bandwidth = () => given ?? BandwidthProbe.MeasureBytesPerSecond(device);
-        var bench = new SyntheticBench(made, model.CapacityOf(parse), bandwidth, steps, cudaGraphs);
+        var bench = new SyntheticBench(made, model.CapacityOf(parse), bandwidth, steps, cudaGraphs, progress);
         (JsonObject report, IReadOnlyList<NodeTable> tables) = bench.Run(cancellation);
+        progress.Clear();
         report["bandwidth_is"] = parse.GetValue(arguments.Bandwidth) is null ? "measured" : "given";
         report["cut"] = cut.Text;
         BenchCommand.Write(

@@ -14,7 +14,7 @@ internal sealed class TuneArguments
 
     public Option<string> Output { get; } = new("--output")
     {
-        Description = "Of --tune, the folder of the tables, such as kernels/MatMul/Tuning/tiles; what is there is added to.",
+        Description = "Of --tune, the folder of the tables, such as kernels/MatMul/Tuning/tiles; what is there is added to. [default: " + DefaultFolder + "]",
         HelpName = "DIR",
         Arity = ArgumentArity.ExactlyOne,
         DefaultValueFactory = _ => DefaultFolder,

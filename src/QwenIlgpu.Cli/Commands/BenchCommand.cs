@@ -23,13 +23,13 @@ internal static class BenchCommand
     public static Command Create(CommonOptions common, Terminal terminal)
     {
         Option<int> runs = NumberOption.WithDefault(
-            "--runs", "Timed passes, after one that warms up.", 5, v => v is >= 5 and <= 1000, "from 5 to 1000");
-        Option<int> promptTokens = NumberOption.WithDefault("--prompt-tokens", "Length of the prompt.", 128, v => v >= 1, "at least 1");
-        Option<int> decodeTokens = NumberOption.WithDefault("--decode-tokens", "Tokens decoded after it.", 64, v => v >= 1, "at least 1");
+            "--runs", "Timed passes, after one that warms up.", 5, NumberRange.Whole(5, 1000));
+        Option<int> promptTokens = NumberOption.WithDefault("--prompt-tokens", "Length of the prompt; with --decode-tokens at most what the model was made for.", 128, NumberRange.Whole(1));
+        Option<int> decodeTokens = NumberOption.WithDefault("--decode-tokens", "Tokens decoded after it.", 64, NumberRange.Whole(1));
         var noGraphs = new Option<bool>("--no-graphs") { Description = "On CUDA, launch decode steps kernel by kernel instead of replaying a graph." };
         var nodes = new Option<bool>("--nodes") { Description = "Also time every node of a decode step and of a prefill step." };
         Option<int> decoding = NumberOption.WithDefault(
-            "--decoding", "Also time a prompt while so many other sequences decode, against each alone.", 0, v => v is >= 0 and <= 63, "from 0 to 63");
+            "--decoding", "Also time a prompt while so many other sequences decode, against each alone.", 0, NumberRange.Whole(0, 63));
         var model = new ModelArguments(PageType.Bf16);
         var synthetic = new SyntheticArguments();
         var tune = new TuneArguments();
@@ -70,25 +70,35 @@ internal static class BenchCommand
             TimeSpan load = DateTime.Now - loadStart;
             using var bench = new StepBench(loaded, model.CapacityOf(parse), prompt + decode, !parse.GetValue(noGraphs));
             int[] ids = PromptOf(loaded, prompt);
+            using var progress = new ProgressLine(terminal, everywhere: true);
+            progress.Show("warming up");
             BenchRun warmUp = bench.Run(ids, decode, cancellation);
             TimeSpan startToFirstToken = DateTime.Now - TimeSpan.FromSeconds(warmUp.DecodeSeconds) - ProcessStart();
-            BenchRun[] timed = [.. Enumerable.Range(0, parse.GetValue(runs)).Select(_ => bench.Run(ids, decode, cancellation))];
+            var timed = new BenchRun[parse.GetValue(runs)];
+            for (int i = 0; i < timed.Length; i++)
+            {
+                progress.Show($"pass {i + 1} of {timed.Length}");
+                timed[i] = bench.Run(ids, decode, cancellation);
+            }
 
             JsonObject report = Report(loaded, bench, timed, prompt, decode);
             report["load_s"] = JsonOutput.Rounded(load.TotalSeconds, 3);
             report["start_to_first_token_s"] = JsonOutput.Rounded(startToFirstToken.TotalSeconds, 3);
             if (parse.GetValue(decoding) is > 0 and int others)
             {
+                progress.Show($"a prompt while {others} sequences decode");
                 using var alternation = new AlternationBench(loaded, model.CapacityOf(parse), ids, others, !parse.GetValue(noGraphs));
                 report["alternation"] = alternation.Run(parse.GetValue(runs), cancellation);
             }
 
             if (!timesNodes)
             {
+                progress.Clear();
                 Write(report, [], parse.GetValue(common.Json), terminal);
                 return ExitCode.Done;
             }
 
+            progress.Show("node by node");
             double bandwidth = parse.GetValue(synthetic.Bandwidth) * 1e9 ?? BandwidthProbe.MeasureBytesPerSecond(loaded.Device);
             report["bandwidth_gb_per_s"] = JsonOutput.Rounded(bandwidth / 1e9, 2);
             BenchRun last = bench.Run(ids, decode, cancellation, timesNodes: true);
@@ -97,6 +107,7 @@ internal static class BenchCommand
                 ("decode", "decode, one token", new NodeTable(last.Nodes, prompt + decode + 1, bandwidth)),
                 ("prefill", "prefill, first chunk", new NodeTable(bench.TimePrefillNodes(ids), 0, null)),
             ];
+            progress.Clear();
             Write(report, tables, parse.GetValue(common.Json), terminal);
             return ExitCode.Done;
         });

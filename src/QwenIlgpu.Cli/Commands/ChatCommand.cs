@@ -15,7 +15,7 @@ internal static class ChatCommand
     public static Command Create(CommonOptions common, Terminal terminal)
     {
         var noThinking = new Option<bool>("--no-thinking") { Description = "Answer at once, without thinking first." };
-        var system = new Option<string?>("--system")
+        var system = new Option<string?>("--system", "-s")
         {
             Description = "Instructions that stand before the conversation.",
             HelpName = "TEXT",

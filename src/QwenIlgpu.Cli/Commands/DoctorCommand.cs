@@ -21,30 +21,26 @@ internal static class DoctorCommand
 
     public static Command Create(CommonOptions common, Terminal terminal)
     {
-        var command = new Command("doctor", "Say which devices there are, why a GPU is not used, and which versions run.");
+        var command = new Command("doctor", "Say which devices there are, why a GPU is not used, and which versions run; with --device, of that device alone.");
         command.SetAction(parse =>
         {
             DeviceSelection selection = parse.GetValue(common.Device);
-            var report = new JsonObject
-            {
-                ["versions"] = Versions(),
-                ["machine"] = Machine(),
-            };
+            var report = new JsonObject { ["versions"] = Versions(), ["machine"] = Machine() };
             bool gpuWorks = DescribeDevices(report, selection);
             using ComputeDevice cpuDevice = ComputeDevice.OpenCpu(parse.GetValue(common.Threads));
-            var cpu = new CpuReport(cpuDevice);
-            report["cpu"] = cpu.ToJson();
+            CpuReport? cpu = selection.Kind == DeviceKind.Cuda ? null : new CpuReport(cpuDevice);
+            if (cpu is not null)
+                report["cpu"] = cpu.ToJson();
             JsonObject model = DescribeModel(ModelDirectory.Resolve(parse, common, terminal), selection, gpuWorks, cpuDevice, cpu);
             report["model"] = model;
-            if (parse.GetValue(common.Json))
-                terminal.WriteJson(report);
-            else
+            string? fault = (string)model["state"]! is var state && state != Opens ? state
+                : selection.Kind == DeviceKind.Cuda && !gpuWorks ? $"--device {selection} cannot be used: {report["why_no_gpu"]}" : null;
+            bool json = parse.GetValue(common.Json);
+            if (!json)
                 JsonTable.Write(terminal.Output, report);
-            if ((string)model["state"]! is var state && state != Opens)
-                throw new InvalidDataException(state);
-            if (selection.Kind == DeviceKind.Cuda && !gpuWorks)
-                throw new NotSupportedException($"--device {selection} cannot be used: {report["why_no_gpu"]}");
-            return ExitCode.Done;
+            else if (fault is null)
+                terminal.WriteJson(report);
+            return fault is null ? ExitCode.Done : throw new DiagnosisException(fault, report);
         });
         return command;
     }
@@ -65,15 +61,34 @@ internal static class DoctorCommand
         ["memory_bytes"] = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
     };
 
+    // A device that is asked for is described alone. Whether a GPU works.
     private static bool DescribeDevices(JsonObject report, DeviceSelection selection)
     {
-        CudaProbe probe = CudaProbe.Run();
-        report["cuda_driver"] = probe.DriverVersion > 0 ? probe.DriverText : null;
         var devices = new JsonArray();
+        bool works = selection.Kind != DeviceKind.Cpu && DescribeGpus(report, devices, selection);
+        if (selection.Kind != DeviceKind.Cuda)
+        {
+            devices.Add(new JsonObject
+            {
+                ["name"] = CpuReport.Name,
+                ["kind"] = Cpu,
+                ["capability"] = CpuReport.Instructions,
+                ["memory_bytes"] = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
+                ["state"] = TryDevice(() => ComputeDevice.OpenCpu()),
+            });
+        }
+
+        report["devices"] = devices;
+        return works;
+    }
+
+    private static bool DescribeGpus(JsonObject report, JsonArray devices, DeviceSelection selection)
+    {
+        CudaProbe probe = CudaProbe.Run();
         int chosen = selection.Kind == DeviceKind.Cuda ? selection.Ordinal : probe.FirstUsable().Ordinal;
         string? refusal = probe.RefusalOf(chosen);
         string? failure = null;
-        foreach (CudaDeviceReport device in probe.Devices)
+        foreach (CudaDeviceReport device in probe.Devices.Where(d => selection.Kind != DeviceKind.Cuda || d.Ordinal == chosen))
         {
             string state = device.Refusal ?? $"not tried; --device cuda:{device.Ordinal} takes it";
             if (device.Ordinal == chosen && refusal is null)
@@ -97,20 +112,9 @@ internal static class DoctorCommand
             });
         }
 
-        devices.Add(new JsonObject
-        {
-            ["name"] = CpuReport.Name,
-            ["kind"] = Cpu,
-            ["capability"] = CpuReport.Instructions,
-            ["memory_bytes"] = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
-            ["state"] = TryDevice(() => ComputeDevice.OpenCpu()),
-        });
-        report["devices"] = devices;
-        bool works = refusal is null && failure is null;
+        report["cuda_driver"] = probe.DriverVersion > 0 ? probe.DriverText : null;
         report["why_no_gpu"] = refusal ?? (failure is null ? null : $"cuda:{chosen} is there but fails: {failure}");
-        if (works && selection.Kind == DeviceKind.Cpu)
-            report["why_no_gpu"] = "--device cpu was asked for";
-        return works;
+        return refusal is null && failure is null;
     }
 
     private static string TryDevice(Func<ComputeDevice> open)
@@ -136,7 +140,7 @@ internal static class DoctorCommand
     }
 
     private static JsonObject DescribeModel(
-        string directory, DeviceSelection selection, bool gpuWorks, ComputeDevice cpuDevice, CpuReport cpu)
+        string directory, DeviceSelection selection, bool gpuWorks, ComputeDevice cpuDevice, CpuReport? cpu)
     {
         var model = new JsonObject { ["directory"] = directory };
         try
@@ -145,9 +149,9 @@ internal static class DoctorCommand
             ModelFootprint footprint = CheckpointWeights.Measure(checkpoint, cpuDevice, new ModelOptions());
             model["state"] = Opens;
             model["weight_bytes"] = checkpoint.WeightBytes;
-            string runsOn = RunsOn(selection, gpuWorks, CpuChoice.Fits(footprint.WeightBytes, cpu.AvailableBytes));
+            string runsOn = RunsOn(selection, gpuWorks, cpu is not null && CpuChoice.Fits(footprint.WeightBytes, cpu.AvailableBytes));
             model["runs_on"] = runsOn;
-            if (runsOn == Cpu && CpuChoice.Speed(footprint, () => cpu.BytesPerSecond) is { } speed)
+            if (cpu is not null && runsOn == Cpu && CpuChoice.Speed(footprint, () => cpu.BytesPerSecond) is { } speed)
                 model["speed"] = speed;
         }
         catch (Exception e) when (CheckpointFile.IsFault(e))

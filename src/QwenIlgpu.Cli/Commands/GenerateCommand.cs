@@ -12,21 +12,22 @@ internal static class GenerateCommand
         qwen generate --model ~/models/Qwen3.6-27B-GPTQ-Int4 --preset coding "Reverse a string in C#."
         qwen generate --no-thinking --greedy --max-tokens 64 --json "What is 7 + 5?"
         qwen generate --raw --ignore-eos --max-tokens 100 "Once upon a time"
-        echo "Summarise this: ..." | qwen generate -
+        echo "Summarise this: ..." | qwen generate
         """;
 
     public static Command Create(CommonOptions common, Terminal terminal)
     {
-        var prompt = new Argument<string>("PROMPT")
+        var prompt = new Argument<string?>("PROMPT")
         {
-            Description = "What to say to the model, in quotes. - reads it from standard input; a text that begins with - goes behind --.",
+            Description = "What to say to the model, in quotes; a text that begins with - goes behind --. Without it, and for -, standard input is read.",
+            Arity = ArgumentArity.ZeroOrOne,
         };
         var raw = new Option<bool>("--raw")
         {
             Description = "Continue the text as it is, without the chat template; control tokens in it count as such.",
         };
         var noThinking = new Option<bool>("--no-thinking") { Description = "Answer at once, without thinking first." };
-        var system = new Option<string?>("--system") { Description = "Instructions that stand before the prompt.", HelpName = "TEXT" };
+        var system = new Option<string?>("--system", "-s") { Description = "Instructions that stand before the prompt.", HelpName = "TEXT" };
         var model = new ModelArguments(PageType.Bf16);
         var sampling = new SamplingArguments();
         var command = new Command("generate", "Print the model's answer to one prompt.") { prompt, raw, noThinking, system };
@@ -34,19 +35,16 @@ internal static class GenerateCommand
         command.Options.Add(sampling.TopLogProbs);
         model.AddTo(command);
         command.Options.Add(model.PrefillChunk);
-        command.Validators.Add(result =>
-        {
-            if (result.GetValue(raw) && (result.GetValue(noThinking) || result.GetValue(system) is not null))
-                result.AddError("--raw leaves the chat template out, so --no-thinking and --system mean nothing with it");
-            if (result.GetResult(sampling.TopLogProbs) is not null && result.GetResult(common.Json) is null)
-                result.AddError("--top-logprobs has its place in the JSON: add --json");
-        });
         command.SetAction((parse, cancellation) => RunAsync(parse, cancellation));
         return command;
 
         async Task<int> RunAsync(ParseResult parse, CancellationToken cancellation)
         {
-            string text = await ReadPromptAsync(parse.GetRequiredValue(prompt), parse.GetValue(raw), terminal, cancellation).ConfigureAwait(false);
+            if (parse.GetValue(raw) && (parse.GetValue(noThinking) || parse.GetValue(system) is not null))
+                throw new UsageException("--raw leaves the chat template out, so --no-thinking and --system mean nothing with it");
+            if (parse.GetResult(sampling.TopLogProbs) is not null && !parse.GetValue(common.Json))
+                throw new UsageException("--top-logprobs has its place in the JSON: add --json");
+            string text = await ReadPromptAsync(parse.GetValue(prompt), parse.GetValue(raw), terminal, cancellation).ConfigureAwait(false);
             GenerationOptions options = sampling.Read(parse);
             await using QwenModel loaded = await model.LoadAsync(
                 parse, common, terminal, options, rendersMessages: !parse.GetValue(raw), cancellation).ConfigureAwait(false);
@@ -65,6 +63,8 @@ internal static class GenerateCommand
 
             bool json = parse.GetValue(common.Json);
             var answer = new AnswerWriter(terminal, silent: json);
+            using var line = new ProgressLine(terminal);
+            options = options with { PromptProgress = new PromptLine(line) };
             await answer.ReadAsync(engine.GenerateAsync(ids, options, cancellation)).ConfigureAwait(false);
             if (json)
                 terminal.WriteJson(ToJson(answer, loaded));
@@ -73,12 +73,12 @@ internal static class GenerateCommand
         }
     }
 
-    private static async Task<string> ReadPromptAsync(string prompt, bool raw, Terminal terminal, CancellationToken cancellation)
+    private static async Task<string> ReadPromptAsync(string? prompt, bool raw, Terminal terminal, CancellationToken cancellation)
     {
-        string text = prompt == "-" ? await TextInput.ReadAsync(prompt, "PROMPT", terminal, cancellation).ConfigureAwait(false) : prompt;
+        string text = await TextInput.ReadArgumentAsync(prompt, "PROMPT", terminal, cancellation).ConfigureAwait(false);
 
         // The line feed that ends a piped text is the pipe's; to a raw text it may matter.
-        if (prompt == "-" && !raw)
+        if (prompt is null or "-" && !raw)
             text = text.TrimEnd('\r', '\n');
         return text.Length > 0 ? text : throw new UsageException("the prompt is empty");
     }

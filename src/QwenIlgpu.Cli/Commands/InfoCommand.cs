@@ -16,7 +16,7 @@ internal static class InfoCommand
     {
         Option<int> context = NumberOption.WithDefault(
             "--context", "Length in tokens that the cache is worked out for. 0: the model's own limit, at most 32768.",
-            0, v => v >= 0, "0 or a positive whole number");
+            0, NumberRange.Whole(0));
         Option<PageType?> pages = ModelArguments.PageTypeOption(PageType.Bf16);
         var command = new Command("info", "Describe a checkpoint without loading it: shape, parameters, memory, quantisation.")
         {

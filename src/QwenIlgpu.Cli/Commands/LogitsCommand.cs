@@ -11,13 +11,14 @@ internal static class LogitsCommand
 {
     public const string Examples =
         """
-        echo '[{"ids": [1, 2, 3]}, {"ids": [4, 5]}]' | qwen logits --input - --output logits.safetensors
+        echo '[{"ids": [1, 2, 3]}]' | qwen logits --input - --output logits.safetensors
         qwen logits --model DIR --device cuda --page-type bf16 --input ids.json --output logits.safetensors
         """;
 
     public static Command Create(CommonOptions common, Terminal terminal)
     {
-        Option<string> input = JsonInput.Create("{\"ids\": […]}");
+        Option<string?> input = JsonInput.Create("{\"ids\": […]}");
+        input.Required = true;
         var output = new Option<string>("--output")
         {
             Description = "File to write: F32 tensors 0.logits, 1.logits … [tokens, vocabulary].",
@@ -29,15 +30,17 @@ internal static class LogitsCommand
         model.AddTo(command);
         command.SetAction(async (parse, cancellation) =>
         {
-            string source = parse.GetRequiredValue(input);
+            string source = parse.GetRequiredValue(input)!;
             string file = parse.GetRequiredValue(output);
             int[][] prompts = Prompts(await JsonInput.ReadAsync(source, terminal, cancellation).ConfigureAwait(false));
-            RefuseToReplaceItsInputs(file, source, ModelDirectory.Resolve(parse, common, terminal));
+            string directory = ModelDirectory.Resolve(parse, common, terminal);
+            RefuseToReplaceItsInputs(file, source, directory);
 
             // Before the model is loaded, so that a file that cannot be written costs nothing.
             using var writer = new SafetensorsWriter(file, await OutputFile.CreateAsync(file, cancellation).ConfigureAwait(false));
             await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, ModelParts.None, cancellation).ConfigureAwait(false);
             Check(prompts, loaded.Config, parse.GetValue(model.Context));
+            ControlTokenHint.ForIds(directory, prompts, terminal);
             new LogitsFile(loaded, model.PageTypeOf(parse)).Write(writer, prompts, cancellation);
             if (parse.GetValue(common.Json))
                 terminal.WriteJson(Report(file, prompts, loaded.Config.VocabSize));

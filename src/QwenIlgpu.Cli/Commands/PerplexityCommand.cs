@@ -12,7 +12,7 @@ internal static class PerplexityCommand
         """
         qwen perplexity wiki.test.raw
         qwen perplexity --model DIR --device cuda --context 2048 --stride 512 --json wiki.test.raw
-        cat notes.txt | qwen perplexity -
+        cat notes.txt | qwen perplexity
         """;
 
     // Windows that the engine has at hand: at least one while another runs, and as many short ones as fill a step.
@@ -21,12 +21,16 @@ internal static class PerplexityCommand
 
     public static Command Create(CommonOptions common, Terminal terminal)
     {
-        var file = new Argument<string>("FILE") { Description = "Text file in UTF-8; - reads standard input." };
+        var file = new Argument<string?>("FILE")
+        {
+            Description = "Text file in UTF-8. Without it, and for -, standard input is read.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         Option<int> context = NumberOption.WithDefault(
-            "--context", "Tokens of a window. All but the first are counted.", 512, v => v >= 2, "a whole number from 2");
+            "--context", "Tokens of a window. All but the first are counted.", 512, NumberRange.Whole(2));
         Option<int?> stride = NumberOption.Optional<int>(
-            "--stride", "Tokens from one window's start to the next. Below --context windows overlap, and each counts only what none before it has. [default: --context]",
-            v => v >= 1, "a whole number from 1");
+            "--stride", "Tokens from one window's start to the next. Below --context windows overlap, and each counts only what none before it has.",
+            NumberRange.Whole(1), "--context");
         var special = new Option<bool>("--parse-special")
         {
             Description = "Control tokens written in the text, such as <|im_end|>, become their ids.",
@@ -43,9 +47,11 @@ internal static class PerplexityCommand
             int step = parse.GetValue(stride) ?? tokens;
             if (step > tokens)
                 throw new UsageException($"--stride is {step}; it must be at most --context, {tokens}, or tokens are left out");
-            string name = parse.GetRequiredValue(file);
+            string name = TextInput.OrPiped(parse.GetValue(file), "FILE", terminal);
             string text = await ReadAsync(name, terminal, cancellation).ConfigureAwait(false);
             await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, ModelParts.Tokenizer, cancellation).ConfigureAwait(false);
+            if (!parse.GetValue(special))
+                ControlTokenHint.ForText(loaded.Tokenizer, text, TextInput.NameOf(name), terminal);
             int[] ids = loaded.Tokenize(text, parse.GetValue(special));
             IReadOnlyList<TextWindow> windows = TextWindow.Of(ids.Length, tokens, step);
             if (windows.Count == 0)
@@ -95,24 +101,16 @@ internal static class PerplexityCommand
     {
         var perplexity = new Perplexity();
         var running = new Queue<Task<float[]>>();
+        using var progress = new ProgressLine(terminal);
         int begun = 0;
-        try
+        for (int i = 0; i < windows.Count; i++)
         {
-            for (int i = 0; i < windows.Count; i++)
-            {
-                for (; begun < Math.Min(i + atOnce, windows.Count); begun++)
-                    running.Enqueue(engine.ScoreAsync(ids.AsMemory(windows[begun].Start, windows[begun].Length), cancellation));
-                float[] scores = await running.Dequeue().ConfigureAwait(false);
-                perplexity.Add(Counted(windows[i], scores, ids));
-                terminal.ThrowIfReaderHasLeft();
-                if (terminal.ErrorIsTerminal)
-                    terminal.Error.Write(Invariant($"\r{i + 1} of {windows.Count} windows: perplexity {perplexity.Value:F4}"));
-            }
-        }
-        finally
-        {
-            if (terminal.ErrorIsTerminal)
-                terminal.Error.WriteLine();
+            for (; begun < Math.Min(i + atOnce, windows.Count); begun++)
+                running.Enqueue(engine.ScoreAsync(ids.AsMemory(windows[begun].Start, windows[begun].Length), cancellation));
+            float[] scores = await running.Dequeue().ConfigureAwait(false);
+            perplexity.Add(Counted(windows[i], scores, ids));
+            terminal.ThrowIfReaderHasLeft();
+            progress.Show(Invariant($"{i + 1} of {windows.Count} windows: perplexity {perplexity.Value:F4}"));
         }
 
         return perplexity;

@@ -9,29 +9,40 @@ internal static class RenderCommand
 {
     public const string Examples =
         """
-        echo '[{"messages": [{"role": "user", "content": "Hi"}], "options": {"add_generation_prompt": true}}]' | qwen render --input -
+        qwen render "What is the capital of Norway?"
         qwen render --input conversations.json > prompts.json
         """;
 
     public static Command Create(CommonOptions common, Terminal terminal)
     {
-        Option<string> input = JsonInput.Create("{\"messages\": […], \"options\": {…}}");
+        var text = new Argument<string?>("TEXT")
+        {
+            Description = "What a user says, in quotes: rendered as generate does. Without it, and for -, standard input is read.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        Option<string?> input = JsonInput.Create("{\"messages\": […], \"options\": {…}}");
         var template = new ModelArguments(PageType.Bf16);
         var command = new Command(
             "render", "Print conversations as the chat template renders them: [{\"rendered\": \"…\"} or {\"error\": \"…\"}].")
         {
-            input, template.ChatTemplate,
+            text, input, template.ChatTemplate,
         };
         command.SetAction(async (parse, cancellation) =>
         {
             string directory = ModelDirectory.Resolve(parse, common, terminal);
-            JsonElement[] items = await JsonInput.ReadAsync(parse.GetRequiredValue(input), terminal, cancellation).ConfigureAwait(false);
+            JsonElement[] items = await JsonInput.ReadAsync(parse.GetValue(input), parse.GetValue(text), Spoken, terminal, cancellation).ConfigureAwait(false);
             ChatTemplate renderer = ChatTemplate.Load(directory, template.TemplateName(parse));
             terminal.WriteJson(new JsonArray([.. items.Select((item, i) => Rendered(renderer, item, i))]));
             return ExitCode.Done;
         });
         return command;
     }
+
+    private static JsonElement Spoken(string text) => JsonSerializer.SerializeToElement(new
+    {
+        messages = new[] { new { role = "user", content = text.TrimEnd('\r', '\n') } },
+        options = new { add_generation_prompt = true },
+    });
 
     private static JsonObject Rendered(ChatTemplate renderer, JsonElement item, int index)
     {

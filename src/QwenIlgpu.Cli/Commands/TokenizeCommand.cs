@@ -9,28 +9,38 @@ internal static class TokenizeCommand
 {
     public const string Examples =
         """
-        echo '["Hello, world!"]' | qwen tokenize --input -
+        qwen tokenize "Hello, world!"
+        qwen tokenize "<|im_start|>user" --parse-special
+        echo '["Hello!", "Bye!"]' | qwen tokenize --input -
         qwen tokenize --input texts.json --parse-special > ids.json
         """;
 
     public static Command Create(CommonOptions common, Terminal terminal)
     {
-        Option<string> input = JsonInput.Create("strings");
+        var text = new Argument<string?>("TEXT")
+        {
+            Description = "The text, in quotes. Without it, and for -, standard input is read.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        Option<string?> input = JsonInput.Create("strings");
         var special = new Option<bool>("--parse-special")
         {
             Description = "Control tokens written in the texts, such as <|im_end|>, become their ids.",
         };
         var command = new Command("tokenize", "Print ids and decoding of texts as JSON: [{\"ids\": […], \"decoded\": \"…\"}].")
         {
-            input, special,
+            text, input, special,
         };
         command.SetAction(async (parse, cancellation) =>
         {
             string directory = ModelDirectory.Resolve(parse, common, terminal);
-            JsonElement[] items = await JsonInput.ReadAsync(parse.GetRequiredValue(input), terminal, cancellation).ConfigureAwait(false);
+            JsonElement[] items = await JsonInput.ReadAsync(
+                parse.GetValue(input), parse.GetValue(text), t => JsonSerializer.SerializeToElement(t), terminal, cancellation).ConfigureAwait(false);
             string[] texts = [.. items.Select(TextAt)];
             QwenTokenizer tokenizer = QwenTokenizer.Load(directory);
             bool parseSpecial = parse.GetValue(special);
+            if (!parseSpecial && Array.Find(texts, t => tokenizer.FindControlToken(t) is not null) is { } holding)
+                ControlTokenHint.ForText(tokenizer, holding, "the text", terminal);
             terminal.WriteJson(new JsonArray([.. texts.Select(t => Tokenized(tokenizer, t, parseSpecial))]));
             return ExitCode.Done;
         });

@@ -19,11 +19,11 @@ internal static unsafe partial class CudaDriver
     public const uint EventDisableTiming = 2;
 
     /// <summary>Throws unless a call succeeded.</summary>
-    /// <exception cref="InvalidOperationException">Names the call and the driver's error.</exception>
+    /// <exception cref="DriverCallException">Names the call and the driver's error.</exception>
     public static void Check(int code, string call)
     {
         if (code != Success)
-            throw new InvalidOperationException($"{call} failed: {Describe(code)}");
+            throw new DriverCallException($"{call} failed: {Describe(code)}");
     }
 
     /// <summary>The driver's own words for an error, and its number.</summary>

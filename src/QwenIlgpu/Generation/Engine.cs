@@ -114,7 +114,7 @@ public sealed class Engine : IAsyncDisposable
         int maxTokens = Math.Min(options.MaxTokens, ContextTokens - promptIds.Length + 1);
         IReadOnlySet<int> endIds = options.IgnoreEos ? FrozenSet<int>.Empty : model.EndIds;
         loop.ThrowIfStopped();
-        return ReadAsync(promptIds, maxTokens, endIds, sampling, options.StopStrings, cancellationToken);
+        return ReadAsync(promptIds, maxTokens, endIds, sampling, options, cancellationToken);
     }
 
     /// <summary>Token ids of a conversation, as it is generated from.</summary>
@@ -175,13 +175,13 @@ public sealed class Engine : IAsyncDisposable
     }
 
     private async IAsyncEnumerable<GenerationUpdate> ReadAsync(
-        int[] promptIds, int maxTokens, IReadOnlySet<int> endIds, ResolvedSampling sampling, IReadOnlyList<string> stopStrings,
+        int[] promptIds, int maxTokens, IReadOnlySet<int> endIds, ResolvedSampling sampling, GenerationOptions options,
         CancellationToken callToken, [EnumeratorCancellation] CancellationToken loopToken = default)
     {
         long start = Stopwatch.GetTimestamp();
-        var parser = new OutputParser(model.Tokenizer, stopStrings, promptIds);
+        var parser = new OutputParser(model.Tokenizer, options.StopStrings, promptIds);
         var stream = new TokenStream(maxTokens, sampling.TopLogProbs ?? -1);
-        var request = new GenerationRequest(promptIds, maxTokens, endIds, sampling, stream);
+        var request = new GenerationRequest(promptIds, maxTokens, endIds, sampling, stream) { PromptProgress = options.PromptProgress };
         callToken.ThrowIfCancellationRequested();
         loopToken.ThrowIfCancellationRequested();
         loop.Submit(request);

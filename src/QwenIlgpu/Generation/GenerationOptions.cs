@@ -15,6 +15,9 @@ public sealed record GenerationOptions
     /// <summary>Whether generation goes on past the end-of-turn token.</summary>
     public bool IgnoreEos { get; init; }
 
+    /// <summary>Told on the engine's thread of each step that is queued with a part of the prompt.</summary>
+    internal IProgress<PromptProgress>? PromptProgress { get; init; }
+
     /// <summary>The same with lists of its own, checked; what the caller does with his later changes nothing.</summary>
     internal GenerationOptions CopyChecked(string parameter)
     {
@@ -33,3 +36,8 @@ public sealed record GenerationOptions
         return this with { StopStrings = stopStrings, Sampling = Sampling?.Copy(parameter) };
     }
 }
+
+/// <summary>How far a prompt has come.</summary>
+/// <param name="QueuedTokens">Tokens of it that are in steps.</param>
+/// <param name="PromptTokens">All of its tokens.</param>
+internal readonly record struct PromptProgress(int QueuedTokens, int PromptTokens);

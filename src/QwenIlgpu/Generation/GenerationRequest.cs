@@ -18,6 +18,9 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
 
     public TokenStream Stream { get; } = stream;
 
+    /// <summary>Told of each step that is queued with a part of the prompt.</summary>
+    public IProgress<PromptProgress>? PromptProgress { get; init; }
+
     /// <summary>Tokens drawn by steps that have been queued, the host having seen them or not.</summary>
     public int QueuedTokens { get; private set; }
 
@@ -43,6 +46,7 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
     public void QueuedPrefill(in StepSequence part, QueuedStep step)
     {
         Sequence.Feed(part.Tokens.Length);
+        PromptProgress?.Report(new PromptProgress(Sequence.FedTokens, Sequence.Ids.Length));
         if (!Sequence.Prefilling)
             QueuedDraw(step);
     }

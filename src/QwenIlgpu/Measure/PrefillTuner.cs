@@ -38,7 +38,8 @@ internal static class PrefillTuner
 
     /// <summary>Medians of so many runs of prefill steps of these numbers of tokens, with each tile.</summary>
     public static IReadOnlyList<TileTime> Measure(
-        QwenModel model, PageType pageType, IReadOnlyList<int> tokens, int runs, CancellationToken cancellation)
+        QwenModel model, PageType pageType, IReadOnlyList<int> tokens, int runs, CancellationToken cancellation,
+        Action<string>? progress = null)
     {
         int most = EngineCapacity.WholePages(tokens.Max());
         EngineCapacity capacity = new EngineOptions
@@ -54,6 +55,7 @@ internal static class PrefillTuner
             foreach (int m in tokens.Distinct())
             {
                 cancellation.ThrowIfCancellationRequested();
+                progress?.Invoke($"tile {PrefillTiles.NameOf(tile)}: {m} tokens");
                 BoundStep step = runner.Run(
                     StepKind.Prefill, [new StepSequence(Slot, 0, ids.AsMemory(0, m), LogitsWanted.Last)], samples: false);
                 foreach (NodeTime time in TimedRunner.Run(step.Graph, model.Device, runs))

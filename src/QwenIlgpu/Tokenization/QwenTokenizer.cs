@@ -105,6 +105,9 @@ internal sealed class QwenTokenizer
     /// <summary>Whether the id is an added token, which ordinary text never yields.</summary>
     public bool IsControl(int id) => addedTokens.ContainsKey(id);
 
+    /// <summary>The first control token that a text spells out; null where there is none.</summary>
+    public string? FindControlToken(string text) => matcher.Find(text, 0, text.Length, out _)?.Content;
+
     /// <summary>Appends the ids of one piece: what the pattern takes as one.</summary>
     internal void EncodePiece(ReadOnlySpan<char> piece, int longPiece, List<int> ids)
     {

@@ -39,7 +39,7 @@ internal sealed class CudaFunctionTests : KernelTests
 
         Assert.That(
             () => CudaFunction.Load(StandInDriver.Create(), Scale, Ptx(Scale)),
-            Throws.InvalidOperationException.With.Message.EqualTo(
+            Throws.TypeOf<DriverCallException>().With.Message.EqualTo(
                 "ScaleGroupKernel: cuModuleLoadDataEx failed: CUDA_ERROR_INVALID_PTX (218); the driver says:\n" +
                 "ptxas application ptx input, line 9; fatal   : Parsing error near ';'\nptxas fatal   : Ptx assembly aborted"));
     }
@@ -145,7 +145,7 @@ internal sealed class CudaFunctionTests : KernelTests
         using CudaFunction function = CudaFunction.Load(StandInDriver.Create(), Scale, Ptx(Scale));
         CudaLaunch launch = function.Bind(new LaunchShape(1, 1, 1, 64, 1, 1, 0), false, new ScaleGroupKernel(default, default, 1));
 
-        Assert.That(() => launch.Run(Stream), Throws.InvalidOperationException.With.Message.EqualTo(
+        Assert.That(() => launch.Run(Stream), Throws.TypeOf<DriverCallException>().With.Message.EqualTo(
             "ScaleGroupKernel: launch with grid 1×1×1, group 64×1×1, 0 bytes of dynamic shared memory failed: error 701"));
     }
 

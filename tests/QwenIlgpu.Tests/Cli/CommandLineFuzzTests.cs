@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using System.Text.Json;
 using QwenIlgpu.Cli;
 
 namespace QwenIlgpu.Tests.Cli;
@@ -113,8 +114,11 @@ internal sealed class CommandLineFuzzTests
             return;
         Assert.That(error, Does.Not.Contain("   at "), shown);
         Assert.That(error, Does.Not.Contain("unexpected "), shown);
-        if (code != ExitCode.Done)
-            Assert.That(error, Does.Match(@"\Aqwen: [^\p{Cc}\u2028\u2029]+\n\z"), shown);
+        if (code == ExitCode.Done)
+            return;
+        Assert.That(error, Does.Match(@"\A(qwen: |\{)[^\p{Cc}\u2028\u2029]+\n\z"), shown);
+        if (error[0] == '{')
+            Assert.That(JsonElement.Parse(error).GetProperty("exit_code").GetInt32(), Is.EqualTo(code), shown);
     }
 
     // Every entry with its kind and contents but for what options may name.

@@ -33,6 +33,52 @@ internal sealed class ComparisonCommandTests
     }
 
     [Test]
+    public void TokenizeTakesOneTextAsItIs()
+    {
+        JsonElement Array(string[] args) => CommandLine.Run(args).Expect(ExitCode.Done).Json;
+        string[] Decoded(JsonElement array) => [.. array.EnumerateArray().Select(e => e.GetProperty("decoded").GetString()!)];
+
+        Assert.That(Decoded(Array(["tokenize", "Hello, world!"])), Is.EqualTo(new[] { "Hello, world!" }));
+        Assert.That(Decoded(Array(["tokenize", "--", "[-1]"])), Is.EqualTo(new[] { "[-1]" }));
+        Assert.That(Decoded(CommandLine.RunWithInput("[\"a\"]\n", "tokenize").Expect(ExitCode.Done).Json), Is.EqualTo(new[] { "[\"a\"]\n" }));
+        Assert.That(Array(["tokenize", "<|im_end|>", "--parse-special"])[0].GetProperty("ids").GetArrayLength(), Is.EqualTo(1));
+    }
+
+    [Test]
+    public void RenderTakesWhatAUserSays()
+    {
+        string Rendered(CommandLine run) => run.Expect(ExitCode.Done).Json[0].GetProperty("rendered").GetString()!;
+        string given = Rendered(CommandLine.Run("render", "Hi"));
+
+        Assert.That(given, Does.StartWith("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"));
+        Assert.That(Rendered(CommandLine.RunWithInput("Hi\n", "render")), Is.EqualTo(given));
+    }
+
+    [Test]
+    public void ControlTokensInATextAreHintedAt()
+    {
+        string Error(params string[] args) => CommandLine.Run([.. args, "--model", TestData.TinyModel]).Expect(ExitCode.Done).Error;
+
+        Assert.That(Error("tokenize", "a<|im_start|>b"), Does.Contain("the text holds control tokens such as <|im_start|>").And.Contain("--parse-special"));
+        Assert.That(Error("tokenize", "a<|im_start|>b", "--parse-special"), Is.Empty);
+        Assert.That(Error("tokenize", "a<b>"), Is.Empty);
+    }
+
+    [TestCase(false)]
+    [TestCase(true)]
+    public void LogitsHintsAtControlTokensThatItsIdsSpellOut(bool parsed)
+    {
+        int[] ids = [.. TestModels.Tiny.Tokenize("plain", parseSpecial: false), .. TestModels.Tiny.Tokenize("<|im_start|>user", parseSpecial: parsed)];
+        using var directory = new TemporaryDirectory();
+        string input = JsonSerializer.Serialize(new[] { new { ids = new[] { 1 } }, new { ids } });
+        CommandLine run = CommandLine.RunWithInput(
+            input, ["logits", "--input", "-", "--output", directory.File("out"), "--json", "--model", TestData.TinyModel, .. CommandLine.Device]).Expect(ExitCode.Done);
+
+        Assert.That(run.Error, Is.EqualTo(
+            parsed ? "" : "qwen: --input: item 1 spells control tokens such as <|im_start|> in plain text; `qwen tokenize --parse-special` gives their ids\n"));
+    }
+
+    [Test]
     public void RenderGivesTheGoldenPromptsAndErrors()
     {
         JsonElement[] golden = TokenizationData.Golden("chat_template");

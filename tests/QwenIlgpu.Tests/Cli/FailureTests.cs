@@ -1,6 +1,9 @@
 using System.Text;
+using System.Text.Json;
+using ILGPU.Runtime.Cuda;
 using Microsoft.Extensions.Logging;
 using QwenIlgpu.Cli;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Tests.Cli;
 
@@ -12,8 +15,8 @@ internal sealed class FailureTests
     private static readonly string[] Story =
         ["generate", "Tell me a story.", "--no-thinking", "--greedy", "--ignore-eos", "--max-tokens", "4000", .. CommandLine.Device];
 
-    [TestCase(ExitCode.WrongUsage, "unknown option --frob; text that begins with - goes behind --; run 'qwen generate --help'", "generate", "--frob", "x", "--gredy")]
-    [TestCase(ExitCode.WrongUsage, "--runs is '1'; it must be from 5 to 1000; --prompt-tokens is '0'; it must be at least 1; run 'qwen bench --help'", "bench", "--runs", "1", "--prompt-tokens", "0")]
+    [TestCase(ExitCode.WrongUsage, "unknown option --frob; text that begins with - goes behind --; unknown option --gredy (did you mean --greedy?); run 'qwen generate --help'", "generate", "--frob", "x", "--gredy")]
+    [TestCase(ExitCode.WrongUsage, "--runs is '1'; it must be a whole number from 5 to 1000; --prompt-tokens is '0'; it must be a whole number from 1 to 2147483647; run 'qwen bench --help'", "bench", "--runs", "1", "--prompt-tokens", "0")]
     [TestCase(ExitCode.WrongUsage, "--context is 5000; this model was made for at most 4096 tokens; run 'qwen info --help'", "info", "--context", "5000")]
     [TestCase(ExitCode.Failed, @"no\nsuch: no such file; perplexity takes a file, or - for standard input", "perplexity", "no\nsuch")]
     [TestCase(ExitCode.Failed, "standard input: the number of tokens is 0; perplexity takes at least 2, as nothing comes before the first", "perplexity", "-")]
@@ -47,8 +50,9 @@ internal sealed class FailureTests
     {
         CommandLine run = CommandLine.Run("doctor", "--model", TestData.Golden, "--json").Expect(ExitCode.Failed);
 
-        Assert.That(run.Json.GetProperty("model").GetProperty("state").GetString(), Does.Contain("config.json"));
-        Assert.That(run.Error, Does.Match(@"\Aqwen: [^\n]*config\.json[^\n]*\n\z"));
+        JsonElement error = JsonElement.Parse(run.Error);
+        Assert.That(error.GetProperty("report").GetProperty("model").GetProperty("state").GetString(), Is.EqualTo(error.GetProperty("error").GetString()).And.Contain("config.json"));
+        Assert.That(CommandLine.Run("doctor", "--model", TestData.Golden).Expect(ExitCode.Failed).Error, Does.Match(@"\Aqwen: [^\n]*config\.json[^\n]*\n\z"));
     }
 
     [TestCase(BrokenPipe, "")]
@@ -161,6 +165,21 @@ internal sealed class FailureTests
         Assert.That(CommandLine.RunOn(terminal, args), Is.EqualTo(ExitCode.Interrupted));
         Assert.That(error.ToString(), Is.EqualTo("qwen: interrupted\n"));
         released.Set();
+    }
+
+    // A queue that is full, a device that fails or is not installed: nothing that a stack trace would explain.
+    [Test]
+    public void ForeseenFailuresAreNotCalledUnexpected()
+    {
+        Exception[] foreseen =
+        [
+            new EngineQueueFullException(1, 2), new EngineStoppedException("a device", new InvalidOperationException("gone")),
+            new DriverCallException("cuMemAlloc failed"), new CudaException(), new TimeoutException("too late"),
+            new AggregateException(new IOException("no")),
+        ];
+
+        Assert.That(foreseen.Select(ErrorText.Of), Has.All.Not.Contains("unexpected"));
+        Assert.That(ErrorText.Of(new KeyNotFoundException("x")), Does.StartWith("unexpected KeyNotFoundException: x (--verbose"));
     }
 
     [TestCase("512", 2)]

@@ -109,6 +109,32 @@ internal sealed class GenerateCommandTests
     public void WhatOnlyTheModelKnowsIsStillWrongUsage(string option, string value, string rule) =>
         Assert.That(CommandLine.RunModel("generate", "hi", option, value).Expect(ExitCode.WrongUsage).Error, Does.Contain(option).And.Contain(rule));
 
+    [TestCase("generate", "PROMPT")]
+    [TestCase("tokenize", "TEXT")]
+    [TestCase("render", "TEXT")]
+    [TestCase("perplexity", "FILE")]
+    public void NobodyIsWaitedForWhoTypesNothing(string command, string argument)
+    {
+        using var error = new StringWriter();
+        using var terminal = new Terminal(new StringReader("typed"), TextWriter.Null, error) { InputIsTerminal = true };
+
+        Assert.That(CommandLine.RunOn(terminal, command, "--model", TestData.TinyModel), Is.EqualTo(ExitCode.WrongUsage));
+        Assert.That(error.ToString(), Is.EqualTo($"qwen: {argument} is missing, and nothing is piped in; run 'qwen {command} --help'\n"));
+    }
+
+    [Test]
+    public void APipedPromptNeedsNoArgument()
+    {
+        string[] options = ["--no-thinking", "--greedy", .. CommandLine.Device];
+        string Answer(string input, params string[] args) => CommandLine.RunWithInput(input, ["generate", .. args, .. options]).Expect(ExitCode.Done).Output;
+
+        Assert.That(Answer(Question + "\n"), Is.EqualTo(Answer("", Question)));
+        Assert.That(Answer(Question + "\n", "-"), Is.EqualTo(Answer("", Question)));
+        Assert.That(
+            CommandLine.RunWithInput("", "generate").Expect(ExitCode.WrongUsage).Error,
+            Is.EqualTo("qwen: PROMPT is missing: standard input is empty; run 'qwen generate --help'\n"));
+    }
+
     [Test]
     public void ThoughtsAreDimmedOnATerminal()
     {

@@ -105,4 +105,17 @@ internal sealed class PerplexityCommandTests
 
         Assert.That(Tokens("--parse-special"), Is.LessThan(Tokens()));
     }
+
+    [Test]
+    public void ControlTokensInTheTextAreHintedAt()
+    {
+        string Error(string text, params string[] options) =>
+            CommandLine.RunWithInput(text, ["perplexity", "--model", TestData.TinyModel, .. options, .. CommandLine.Device]).Expect(ExitCode.Done).Error;
+
+        Assert.That(
+            Error("hello<|im_end|>\n"),
+            Is.EqualTo("qwen: standard input holds control tokens such as <|im_end|>, which count as plain text; --parse-special makes them their ids\n"));
+        Assert.That(Error("hello<|im_end|>\n", "--parse-special"), Is.Empty);
+        Assert.That(Error("hello <|im_end\n"), Is.Empty);
+    }
 }

@@ -102,6 +102,36 @@ internal sealed partial class ProcessTests
         Assert.That((run.ExitCode, run.Output), Is.EqualTo((ExitCode.Done, "The capital of Norway is Oslo.\n")));
     }
 
+    [TestCase("")]
+    [TestCase("COLUMNS=50 ")]
+    [Platform("Linux")]
+    public void HelpIsAsWideAsItsTerminal(string variable)
+    {
+        using var terminal = new PseudoTerminal();
+        string script = $"exec 9<>{terminal.Path}; stty cols 60 -onlcr <&9; {variable}\"$0\" \"$@\" >&9; echo =end= >&9";
+        Process process = QwenProcess.StartScript(Path.GetTempPath(), script, "perplexity", "--help");
+        terminal.WaitFor("=end=");
+        QwenProcess run = QwenProcess.Finish(process);
+
+        int width = terminal.Screen.Split('\n').Max(l => l.Length);
+        Assert.That(width, variable.Length > 0 ? Is.InRange(40, 50) : Is.InRange(51, 60), run.Error);
+        Assert.That(terminal.Screen, Does.Not.Contain("\e"));
+    }
+
+    [Test]
+    [Category("Exhaustive")]
+    [Platform("Linux")]
+    public void NoColorLeavesThoughtsPlain()
+    {
+        using var terminal = new PseudoTerminal();
+        string script = $"NO_COLOR=1 exec \"$0\" \"$@\" 2>{terminal.Path}";
+        Process process = QwenProcess.StartScript(Path.GetTempPath(), script, ["generate", "hi", "--greedy", "--max-tokens", "3", .. CommandLine.Device]);
+        terminal.WaitFor("tok/s");
+
+        Assert.That(QwenProcess.Finish(process).ExitCode, Is.EqualTo(ExitCode.Done));
+        Assert.That(terminal.Screen, Does.Contain("loading weights").And.Not.Match("\e\\[[0-9;]*m"));
+    }
+
     // A process started with SIGINT ignored, as in the background of a script, hands that on to its children.
     private static void RequireSigInt()
     {

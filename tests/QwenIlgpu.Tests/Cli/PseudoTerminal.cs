@@ -24,6 +24,9 @@ internal sealed partial class PseudoTerminal : IDisposable
     /// <summary>The device that the process opens.</summary>
     public string Path { get; }
 
+    /// <summary>What has been read of the screen.</summary>
+    public string Screen => screen.ToString();
+
     public void Type(string text) => keyboardAndScreen.Write(Encoding.UTF8.GetBytes(text));
 
     /// <summary>Reads the screen until it shows a text.</summary>

@@ -61,6 +61,26 @@ internal sealed class ReportCommandTests
         Assert.That(CommandLine.Run("doctor", "--threads", "1", "--json").Expect(ExitCode.Done).Json.GetProperty("cpu").GetProperty("threads").GetInt32(), Is.EqualTo(1));
 
     [Test]
+    public void DoctorOfTheCpuSaysNothingOfGpus()
+    {
+        JsonElement report = CommandLine.Run("doctor", "--device", "cpu", "--json").Expect(ExitCode.Done).Json;
+
+        Assert.That(report.GetProperty("devices").EnumerateArray().Select(d => d.GetProperty("kind").GetString()), Is.EqualTo(new[] { "cpu" }));
+        Assert.That(report.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "versions", "machine", "devices", "cpu", "model" }));
+        Assert.That(report.GetProperty("model").GetProperty("runs_on").GetString(), Is.EqualTo("cpu"));
+    }
+
+    [Test]
+    public void DoctorOfAGpuSaysNothingOfTheCpu()
+    {
+        CommandLine run = CommandLine.Run("doctor", "--device", "cuda:7", "--json");
+        JsonElement report = run.ExitCode == ExitCode.Done ? run.Json : JsonElement.Parse(run.Error).GetProperty("report");
+
+        Assert.That(report.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "versions", "machine", "cuda_driver", "why_no_gpu", "devices", "model" }));
+        Assert.That(report.GetProperty("devices").EnumerateArray().Select(d => d.GetProperty("kind").GetString()), Has.All.EqualTo("cuda:7"));
+    }
+
+    [Test]
     public void DoctorFailsForADeviceThatIsAskedForAndNotThere()
     {
         if (CudaProbe.Run().Refusal is null)
@@ -101,6 +121,8 @@ internal sealed class ReportCommandTests
     public void BenchPrintsText()
     {
         CommandLine run = CommandLine.RunModel("bench", "--prompt-tokens", "2", "--decode-tokens", "1", "--nodes").Expect(ExitCode.Done);
+
+        Assert.That(run.Error, Does.StartWith("qwen: warming up\nqwen: pass 1 of 5\n").And.Contain("qwen: pass 5 of 5\nqwen: node by node\n"));
 
         Assert.That(run.Output, Does.Contain("decode tokens per second").And.Contain("launches per token").And.Contain("layers.0.linear_attn"));
     }

@@ -71,7 +71,7 @@ internal sealed class StandardStreamTests
     [TestCase(">/dev/full 2>/dev/full", null, Category = "Exhaustive")]
     public void AStreamThatTakesNothingIsAFailure(string redirections, string? error)
     {
-        QwenProcess good = QwenProcess.RunInShell(directory.Path, redirections, "info", "--json");
+        QwenProcess good = QwenProcess.RunInShell(directory.Path, redirections, "info");
         QwenProcess bad = QwenProcess.RunInShell(directory.Path, redirections, "info", "--frob");
 
         Assert.That(good.ExitCode, Is.EqualTo(ExitCode.Failed), good.Error);
@@ -116,7 +116,7 @@ internal sealed class StandardStreamTests
     }
 
     [TestCase("</", "qwen: standard input: Is a directory")]
-    [TestCase("<&-", "qwen: the prompt is empty; run 'qwen generate --help'")]
+    [TestCase("<&-", "qwen: PROMPT is missing: standard input is empty; run 'qwen generate --help'")]
     public void InputThatCannotBeReadIsOneError(string redirections, string error)
     {
         QwenProcess run = QwenProcess.RunInShell(directory.Path, redirections, "generate", "-");

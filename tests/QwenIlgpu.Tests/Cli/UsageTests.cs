@@ -1,3 +1,4 @@
+using System.Text.Json;
 using QwenIlgpu.Cli;
 
 namespace QwenIlgpu.Tests.Cli;
@@ -5,9 +6,8 @@ namespace QwenIlgpu.Tests.Cli;
 /// <summary>What the command line makes of its arguments before anything runs.</summary>
 internal sealed class UsageTests
 {
-    private static readonly string[] Commands = ["generate", "chat", "info", "doctor", "bench", "tokenize", "render", "logits", "perplexity"];
+    private static readonly string[] Commands = ["generate", "chat", "info", "doctor", "bench", "tokenize", "render", "logits", "perplexity", "completion"];
 
-    [TestCase]
     [TestCase("frobnicate")]
     [TestCase("generate")]
     [TestCase("generate", "one", "two")]
@@ -46,7 +46,6 @@ internal sealed class UsageTests
     [TestCase("generate", "hello", "--logit-bias", "x=1")]
     [TestCase("generate", "hello", "--logit-bias", "5=1", "--logit-bias", "5=2")]
     [TestCase("generate", "hello", "--top-logprobs", "3")]
-    [TestCase("generate", "hello", "--top-logprobs", "21", "--json")]
     [TestCase("generate", "hello", "--greedy", "--temperature", "1")]
     [TestCase("generate", "hello", "--raw", "--no-thinking")]
     [TestCase("generate", "hello", "--raw", "--system", "be brief")]
@@ -54,9 +53,12 @@ internal sealed class UsageTests
     [TestCase("bench", "--runs", "4")]
     [TestCase("bench", "--decode-tokens", "0")]
     [TestCase("tokenize")]
+    [TestCase("tokenize", "text", "--input", "-")]
     [TestCase("render")]
     [TestCase("logits", "--input", "-")]
-    [TestCase("perplexity")]
+    [TestCase("completion")]
+    [TestCase("completion", "fish")]
+    [TestCase("info", "--color", "blue")]
     [TestCase("perplexity", "x.txt", "--context", "1")]
     [TestCase("perplexity", "x.txt", "--stride", "0")]
     [TestCase("perplexity", "x.txt", "--stride", "513")]
@@ -76,19 +78,50 @@ internal sealed class UsageTests
 
         Assert.That(Error("hi", "--top-p", "7"), Does.Contain("--top-p is '7'").And.Contain("above 0 and at most 1"));
         Assert.That(Error("hi", "--preset", "poetry"), Does.Contain("'poetry'").And.Contain("thinking or coding or non-thinking"));
-        Assert.That(Error("hi", "--threads", "many"), Does.Contain("--threads is 'many'; it must be from 0 to 256"));
-        Assert.That(Error("--gredy"), Does.Contain("unknown option --gredy"));
+        Assert.That(Error("hi", "--threads", "many"), Does.Contain("--threads is 'many'; it must be a whole number from 0 to 256"));
+        Assert.That(Error("hi", "--max-tokens", "2147483648"), Does.Contain("--max-tokens is '2147483648'; it must be a whole number from 1 to 2147483647"));
         Assert.That(Error("hi", "--device", "tpu"), Does.Contain("'tpu'").And.Contain("auto, cpu, cuda, or cuda:N with N from 0"));
     }
 
-    [Test]
-    public void HelpOfTheWholeNamesEveryCommand()
+    [TestCase("unknown command 'genrate' (did you mean generate?)", "genrate", "hi")]
+    [TestCase("unknown command 'perp' (did you mean perplexity?)", "perp")]
+    [TestCase("unknown command 'frobnicate'", "frobnicate", "--json=false")]
+    [TestCase("a command is missing", "--device", "cpu")]
+    [TestCase("unknown option --gredy (did you mean --greedy?)", "generate", "--gredy")]
+    [TestCase("unknown option --temprature (did you mean --temperature?)", "generate", "hi", "--temprature=1")]
+    [TestCase("unknown option --modle (did you mean --model?)", "info", "--modle", "DIR")]
+    [TestCase("unknown option -model (did you mean --model?)", "info", "-model", "DIR")]
+    [TestCase("unknown option --frob", "info", "--frob")]
+    [TestCase("'surplus' is too much: info takes no argument", "info", "surplus")]
+    [TestCase("'b' is too much: generate takes one argument, PROMPT; in quotes it may hold blanks", "generate", "a", "b", "c")]
+    [TestCase("'--b' is too much: generate takes one argument, PROMPT; in quotes it may hold blanks", "generate", "--", "-a", "--b")]
+    [TestCase("--input is missing: it takes FILE; --output is missing: it takes OUT.safetensors", "logits")]
+    [TestCase("SHELL is missing: bash, zsh or pwsh", "completion")]
+    [TestCase("--model needs a value: DIR", "info", "--model")]
+    [TestCase("--model is given 2 times; it takes one value", "info", "-m", "a", "--model", "b")]
+    [TestCase("--temperature is given 2 times; it takes one value", "generate", "hi", "--greedy", "--temperature", "1", "--temperature", "2")]
+    public void AFaultIsOneMessage(string message, params string[] args)
     {
-        string help = CommandLine.Run("--help").Expect(ExitCode.Done).Output;
+        string command = args[0] is "genrate" or "perp" or "frobnicate" or "--device" ? "qwen" : $"qwen {args[0]}";
 
-        foreach (string command in Commands)
-            Assert.That(help, Does.Match($@"(?m)^  {command}\b"));
-        Assert.That(help, Does.Contain("Examples:").And.Contain("130 interrupted"));
+        Assert.That(CommandLine.Run(args).Expect(ExitCode.WrongUsage).Error, Is.EqualTo($"qwen: {message}; run '{command} --help'\n"));
+    }
+
+    [TestCase("--max-tokens", "max-token")]
+    [TestCase("--greedy", "--greddy")]
+    [TestCase("--seed", "--SEED")]
+    [TestCase(null, "--x")]
+    [TestCase(null, "--banana")]
+    public void AMissIsNearWhereFewLettersDiffer(string? name, string given) =>
+        Assert.That(NearMiss.Of(given, ["--greedy", "--seed", "--max-tokens", "--top-k"]), Is.EqualTo(name));
+
+    [Test]
+    public void ShortOptionsStandForTheLongOnes()
+    {
+        JsonElement answer = CommandLine.Run(
+            ["generate", "hi", "-m", TestData.TinyModel, "-d", TestModels.Device.ToString(), "-n", "2", "-s", "Be brief.", "-j"]).Expect(ExitCode.Done).Json;
+
+        Assert.That(answer.GetProperty("ids").GetArrayLength(), Is.EqualTo(2));
     }
 
     [TestCaseSource(nameof(Commands))]

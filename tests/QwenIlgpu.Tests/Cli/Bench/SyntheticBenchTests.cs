@@ -49,6 +49,7 @@ internal sealed class SyntheticBenchTests
 
         Assert.That(run.Output, Does.Contain("percent of roofline").And.Contain("predicted").And.Contain("gap").And.Contain("layers.3.self_attn"));
         Assert.That(run.Error, Does.Not.Contain("cut"), "who asks for a cut knows");
+        Assert.That(run.Error, Does.Contain("qwen: making the weights\nqwen: context 1 of 1: 2 tokens\n"));
     }
 
     [Test]
@@ -105,7 +106,7 @@ internal sealed class SyntheticBenchTests
     [TestCase("--synthetic is '7b'", "--synthetic", "7b")]
     [TestCase("--contexts is '5,x'", "--synthetic", "4b", "--contexts", "5,x")]
     [TestCase("--layers is '6'", "--synthetic", "4b", "--layers", "6")]
-    [TestCase("--vocabulary is '100'; it must be at least 256", "--synthetic", "4b", "--vocabulary", "100")]
+    [TestCase("--vocabulary is '100'; it must be a whole number from 256 to 2147483647", "--synthetic", "4b", "--vocabulary", "100")]
     [TestCase("--vocabulary is 300000; 4b has 248320", "--synthetic", "4b", "--vocabulary", "300000", "--plan")]
     [TestCase("--layers is 36; 4b has 32", "--synthetic", "4b", "--layers", "36", "--plan")]
     [TestCase("--prompt-tokens does not go with --synthetic", "--synthetic", "4b", "--prompt-tokens", "5")]

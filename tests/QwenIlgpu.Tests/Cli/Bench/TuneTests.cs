@@ -113,7 +113,7 @@ internal sealed class TuneTests
     [TestCase("--prefill goes with --synthetic only", "--prefill", "64")]
     [TestCase("--prefill goes with --plan or --tune", "--synthetic", "4b", "--prefill", "64")]
     [TestCase("--contexts does not go with --prefill", "--synthetic", "4b", "--plan", "--prefill", "64", "--contexts", "64")]
-    [TestCase("--prefill is '9000'; it must be 1 to 16 positive whole numbers up to 8192", "--synthetic", "4b", "--plan", "--prefill", "9000")]
+    [TestCase("--prefill is '9000'; it must be 1 to 16 whole numbers from 1 to 8192", "--synthetic", "4b", "--plan", "--prefill", "9000")]
     public void RefusesOptionsThatDoNotGoTogether(string message, params string[] args) =>
         Assert.That(CommandLine.Run(["bench", .. args]).Expect(ExitCode.WrongUsage).Error, Does.Contain(message));
 }
