@@ -9,11 +9,11 @@ namespace QwenIlgpu.Cli;
 internal static class QwenCommand
 {
     /// <summary>Runs a command line and returns the exit code. A command that fails prints one line on Error, and nothing where its reader has left.</summary>
-    public static async Task<int> RunAsync(IReadOnlyList<string> args, Terminal terminal, ModelLoader loadModel)
+    public static async Task<int> RunAsync(IReadOnlyList<string> args, Terminal terminal, ModelLoader loadModel, HuggingFaceCache huggingFace)
     {
         ParseResult? parse = null;
         bool verbose = false;
-        var common = new CommonOptions(loadModel);
+        var common = new CommonOptions(loadModel, huggingFace);
         using var interrupted = new CancellationTokenSource();
         using IDisposable listening = terminal.Interrupts.Listen(() => Cancel(interrupted));
         try
