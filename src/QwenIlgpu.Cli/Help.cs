@@ -35,6 +35,8 @@ internal sealed class Help(HelpAction page, RootCommand root, IReadOnlyDictionar
         if (command == root)
         {
             output.WriteLine();
+            PublishedModels.Write(output);
+            output.WriteLine();
             output.WriteLine("Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.");
         }
 
