@@ -63,7 +63,12 @@ internal sealed class Checkpoint : IDisposable
         if (WeightFormats.IsGguf(directory) && !Directory.Exists(directory))
             throw WeightFormats.GgufRefused(directory);
         if (!Directory.Exists(directory))
-            throw new DirectoryNotFoundException($"{directory}: no such directory; a checkpoint holds config.json and model.safetensors");
+        {
+            string finder = HuggingFaceCache.IsRepository(directory)
+                ? $"; {nameof(HuggingFaceCache)}.{nameof(HuggingFaceCache.Find)} has the directory of a repository" : "";
+            throw new DirectoryNotFoundException($"{directory}: no such directory; a checkpoint holds config.json and model.safetensors{finder}");
+        }
+
         string configFile = Path.Combine(directory, "config.json");
         if (!CheckpointFile.Exists(configFile) && WeightFormats.GgufIn(directory) is { } gguf)
             throw WeightFormats.GgufRefused(gguf);
