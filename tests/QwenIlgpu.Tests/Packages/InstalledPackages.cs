@@ -82,6 +82,9 @@ internal sealed partial class InstalledPackages : IDisposable
         environment["DOTNET_GENERATE_ASPNET_CERTIFICATE"] = "false";
         environment["DOTNET_CLI_TELEMETRY_OPTOUT"] = environment["DOTNET_NOLOGO"] = "1";
 
+        // An advisory published tomorrow is none of these tests' business.
+        environment["NuGetAudit"] = "false";
+
         // No server stays behind that would hold on to the output.
         environment["MSBUILDDISABLENODEREUSE"] = "1";
         environment["UseSharedCompilation"] = "false";
