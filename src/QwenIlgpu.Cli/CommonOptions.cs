@@ -14,17 +14,20 @@ internal enum ColorUse
     Never,
 }
 
-/// <summary>What every command is made with: the options that all take, and the loader of models.</summary>
+/// <summary>What every command is made with: the options that all take, and where models come from.</summary>
 internal sealed class CommonOptions
 {
     /// <summary>Loads the model of a command that runs one.</summary>
     public ModelLoader LoadModel { get; }
 
+    /// <summary>Where --model finds a repository by its name.</summary>
+    public HuggingFaceCache HuggingFace { get; }
+
     public Option<string?> Model { get; } = new("--model", "-m")
     {
-        Description = "Checkpoint directory in Hugging Face's layout: config.json, tokenizer.json, safetensors. "
-            + "[default: a tiny built-in test model]",
-        HelpName = "DIR",
+        Description = "Checkpoint directory in Hugging Face's layout: config.json, tokenizer.json, safetensors; or ORG/NAME[@REVISION], which "
+            + "`hf download ORG/NAME` has put into the Hugging Face cache. [default: a tiny built-in test model]",
+        HelpName = "DIR|ORG/NAME",
         Arity = ArgumentArity.ExactlyOne,
         Recursive = true,
     };
@@ -67,9 +70,9 @@ internal sealed class CommonOptions
         Recursive = true,
     };
 
-    public CommonOptions(ModelLoader loadModel)
+    public CommonOptions(ModelLoader loadModel, HuggingFaceCache huggingFace)
     {
-        LoadModel = loadModel;
+        (LoadModel, HuggingFace) = (loadModel, huggingFace);
         Threads.Recursive = true;
         Color.Recursive = true;
         Device.CompletionSources.Add("auto", "cpu", "cuda");

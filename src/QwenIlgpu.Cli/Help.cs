@@ -40,6 +40,7 @@ internal sealed class Help(RootCommand root, IReadOnlyDictionary<Command, string
             page.WriteCommand(line.TrimEnd('\r'));
         if (command == root)
         {
+            PublishedModels.Write(page);
             page.WriteSection("Exit codes:");
             page.WriteText("0 done, 1 failed, 2 wrong usage, 130 interrupted.", 2);
         }

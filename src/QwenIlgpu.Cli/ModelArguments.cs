@@ -8,13 +8,9 @@ namespace QwenIlgpu.Cli;
 /// </summary>
 internal sealed class ModelArguments(PageType defaultPageType, Option<int>? context = null)
 {
-    public Option<WeightQuantization> Quantize { get; } = ChoiceOption.Of(
-        "--quantize", "Pack 16- and 32-bit weights of the linear layers on load: round to nearest, groups of 128. [default: none]",
-        ("none", WeightQuantization.None), ("int4", WeightQuantization.Int4));
+    public Option<WeightQuantization> Quantize { get; } = QuantizeOption();
 
-    public Option<HeadQuantization> QuantizeHead { get; } = ChoiceOption.Of(
-        "--quantize-head", "Pack a 16- or 32-bit embedding table and head on load: round to nearest, groups of 128. [default: none]",
-        ("none", HeadQuantization.None), ("int8", HeadQuantization.Int8));
+    public Option<HeadQuantization> QuantizeHead { get; } = QuantizeHeadOption();
 
     public Option<PageType?> Pages { get; } = PageTypeOption(defaultPageType);
 
@@ -32,6 +28,16 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
         HelpName = "NAME",
         Arity = ArgumentArity.ExactlyOne,
     };
+
+    /// <summary>The option --quantize.</summary>
+    public static Option<WeightQuantization> QuantizeOption() => ChoiceOption.Of(
+        "--quantize", "Pack 16- and 32-bit weights of the linear layers on load: round to nearest, groups of 128. [default: none]",
+        ("none", WeightQuantization.None), ("int4", WeightQuantization.Int4));
+
+    /// <summary>The option --quantize-head.</summary>
+    public static Option<HeadQuantization> QuantizeHeadOption() => ChoiceOption.Of(
+        "--quantize-head", "Pack a 16- or 32-bit embedding table and head on load: round to nearest, groups of 128. [default: none]",
+        ("none", HeadQuantization.None), ("int8", HeadQuantization.Int8));
 
     /// <summary>The option --page-type, null where it is not given.</summary>
     public static Option<PageType?> PageTypeOption(PageType value) => ChoiceOption.Of<PageType?>(

@@ -10,9 +10,9 @@ internal static class QwenCommand
     private static readonly ParserConfiguration Configuration = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
 
     /// <summary>Runs a command line and returns the exit code. A command that fails prints one line on Error, and nothing where its reader has left.</summary>
-    public static async Task<int> RunAsync(IReadOnlyList<string> args, Terminal terminal, ModelLoader loadModel)
+    public static async Task<int> RunAsync(IReadOnlyList<string> args, Terminal terminal, ModelLoader loadModel, HuggingFaceCache huggingFace)
     {
-        var common = new CommonOptions(loadModel);
+        var common = new CommonOptions(loadModel, huggingFace);
         var report = new ErrorReport(terminal);
         string name = "qwen";
         using var interrupted = new CancellationTokenSource();

@@ -9,6 +9,7 @@ internal static class InfoCommand
     public const string Examples =
         """
         qwen info --model ~/models/Qwen3.6-27B-GPTQ-Int4
+        qwen info --model Qwen/Qwen3.6-27B --quantize int4 --quantize-head int8
         qwen info --json
         """;
 
@@ -18,9 +19,11 @@ internal static class InfoCommand
             "--context", "Length in tokens that the cache is worked out for. 0: the model's own limit, at most 32768.",
             0, NumberRange.Whole(0));
         Option<PageType?> pages = ModelArguments.PageTypeOption(PageType.Bf16);
+        Option<WeightQuantization> quantize = ModelArguments.QuantizeOption();
+        Option<HeadQuantization> quantizeHead = ModelArguments.QuantizeHeadOption();
         var command = new Command("info", "Describe a checkpoint without loading it: shape, parameters, memory, quantisation.")
         {
-            context, pages,
+            context, pages, quantize, quantizeHead,
         };
         command.SetAction(parse =>
         {
@@ -32,8 +35,9 @@ internal static class InfoCommand
             int tokens = parse.GetValue(context);
             if (tokens > most)
                 throw new UsageException($"--context is {tokens}; this model was made for at most {most} tokens");
+            var options = new ModelOptions { Quantization = parse.GetValue(quantize), HeadQuantization = parse.GetValue(quantizeHead) };
             JsonObject info = Describe(
-                checkpoint, tokens == 0 ? Math.Min(most, 32_768) : tokens, parse.GetValue(pages) ?? PageType.Bf16, terminal);
+                checkpoint, options, tokens == 0 ? Math.Min(most, 32_768) : tokens, parse.GetValue(pages) ?? PageType.Bf16, terminal);
             if (parse.GetValue(common.Json))
                 terminal.WriteJson(info);
             else
@@ -43,7 +47,7 @@ internal static class InfoCommand
         return command;
     }
 
-    private static JsonObject Describe(Checkpoint checkpoint, int contextTokens, PageType pageType, Terminal terminal)
+    private static JsonObject Describe(Checkpoint checkpoint, ModelOptions options, int contextTokens, PageType pageType, Terminal terminal)
     {
         string directory = checkpoint.DirectoryPath;
         IReadOnlyList<ModuleGroup> modules = ModuleInventory.Of(checkpoint);
@@ -55,7 +59,7 @@ internal static class InfoCommand
             ["chat_template"] = TemplateOf(directory),
             ["generation_config"] = Readable(() => Generation(GenerationConfig.Load(directory)), terminal),
             ["parameters"] = Parameters(checkpoint.Config.Parameters),
-            ["memory"] = Memory(checkpoint, modules, contextTokens, pageType),
+            ["memory"] = Memory(checkpoint, options, modules, contextTokens, pageType),
             ["modules"] = new JsonArray([.. modules.Select(Module)]),
         };
     }
@@ -137,7 +141,8 @@ internal static class InfoCommand
         ["total"] = p.Total,
     };
 
-    private static JsonObject Memory(Checkpoint checkpoint, IReadOnlyList<ModuleGroup> modules, int contextTokens, PageType pageType)
+    private static JsonObject Memory(
+        Checkpoint checkpoint, ModelOptions options, IReadOnlyList<ModuleGroup> modules, int contextTokens, PageType pageType)
     {
         QwenConfig c = checkpoint.Config;
         var weights = new JsonObject();
@@ -146,12 +151,18 @@ internal static class InfoCommand
         weights["rest"] = checkpoint.WeightBytes - modules.Sum(m => m.Bytes);
         weights["total"] = checkpoint.WeightBytes;
         int elementBytes = pageType.ElementBytes();
+        long cacheBytes = c.KvBytesPerToken(elementBytes) * contextTokens;
+        using ComputeDevice device = ComputeDevice.OpenCpu();
+        long loadedBytes = CheckpointWeights.Measure(checkpoint, device, options).WeightBytes;
         return new JsonObject
         {
             ["weight_bytes_on_disk"] = weights,
+            ["weight_bytes_loaded"] = loadedBytes,
+            ["gpu_bytes_for_one_sequence"] = loadedBytes + cacheBytes + c.StateBytesPerSequence,
+            ["cpu_bytes_asked_for"] = loadedBytes + CpuChoice.RoomBytes(loadedBytes),
             ["cache_bytes_per_token"] = c.KvBytesPerToken(elementBytes),
             ["cache_context_tokens"] = contextTokens,
-            ["cache_bytes_at_context"] = c.KvBytesPerToken(elementBytes) * contextTokens,
+            ["cache_bytes_at_context"] = cacheBytes,
             ["delta_state_bytes_per_sequence"] = c.RecurrentBytesPerSequence,
             ["conv_tail_bytes_per_sequence"] = c.ConvTailBytesPerSequence,
         };

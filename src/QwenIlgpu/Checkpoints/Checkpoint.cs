@@ -60,9 +60,18 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>Opens a directory and checks everything but the tensors' contents.</summary>
     public static Checkpoint Open(string directory)
     {
+        if (WeightFormats.IsGguf(directory) && !Directory.Exists(directory))
+            throw WeightFormats.GgufRefused(directory);
         if (!Directory.Exists(directory))
-            throw new DirectoryNotFoundException($"{directory}: no such directory; a checkpoint holds config.json and model.safetensors");
+        {
+            string finder = HuggingFaceCache.IsRepository(directory)
+                ? $"; {nameof(HuggingFaceCache)}.{nameof(HuggingFaceCache.Find)} has the directory of a repository" : "";
+            throw new DirectoryNotFoundException($"{directory}: no such directory; a checkpoint holds config.json and model.safetensors{finder}");
+        }
+
         string configFile = Path.Combine(directory, "config.json");
+        if (!CheckpointFile.Exists(configFile) && WeightFormats.GgufIn(directory) is { } gguf)
+            throw WeightFormats.GgufRefused(gguf);
         if (!CheckpointFile.Exists(configFile))
             throw new FileNotFoundException($"{directory}: holds no config.json, so it is not a checkpoint directory", configFile);
 

@@ -9,6 +9,10 @@ internal delegate ModuleEncoding QuantizedModules(Checkpoint checkpoint, string 
 internal static class QuantizationConfig
 {
     private const string Key = "quantization_config";
+    private const string MethodKey = "quant_method";
+
+    // What MLX writes, beside a quantization_config without a method.
+    private const string MlxKey = "quantization";
 
     // By quant_method: what reads the rest of the section and then describes modules.
     private static readonly (string Method, Func<JsonSection, QuantizedModules> Read)[] Formats =
@@ -26,15 +30,18 @@ internal static class QuantizationConfig
             notices.Add($"{root.File}: {Key} and {inner.FullKey(Key)} differ; {Key} counts");
         }
 
-        return (root.Section(Key) ?? inner?.Section(Key)) is { } json ? Read(json) : null;
+        JsonSection? json = root.Section(Key) ?? inner?.Section(Key);
+        if (root.Has(MlxKey) && json?.Has(MethodKey) != true)
+            throw root.Unsupported(MlxKey, WeightFormats.Supported);
+        return json is null ? null : Read(json);
     }
 
     private static QuantizedModules Read(JsonSection json)
     {
-        string method = json.Text("quant_method") ?? throw json.Missing("quant_method");
+        string method = json.Text(MethodKey) ?? throw json.Missing(MethodKey);
         int format = Array.FindIndex(Formats, f => f.Method == method);
         return format >= 0
             ? Formats[format].Read(json)
-            : throw json.Unsupported("quant_method", string.Join(" or ", Formats.Select(f => f.Method)));
+            : throw json.Unsupported(MethodKey, WeightFormats.Supported);
     }
 }

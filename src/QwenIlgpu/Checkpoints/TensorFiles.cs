@@ -6,8 +6,11 @@ namespace QwenIlgpu;
 /// </summary>
 internal sealed class TensorFiles : IDisposable
 {
-    private const string SingleFile = "model.safetensors";
-    private const string IndexFile = "model.safetensors.index.json";
+    /// <summary>The file of a checkpoint of one file.</summary>
+    public const string SingleFile = "model.safetensors";
+
+    /// <summary>What lists the files of a checkpoint of several.</summary>
+    public const string IndexFile = "model.safetensors.index.json";
 
     private readonly SafetensorsFile?[] shards;
 
@@ -33,6 +36,8 @@ internal sealed class TensorFiles : IDisposable
         string index = Path.Combine(directory, IndexFile);
         if (CheckpointFile.Exists(index))
             return OpenShards(directory, index, CheckpointFile.Exists(single), notices);
+        if (!CheckpointFile.Exists(single) && WeightFormats.GgufIn(directory) is { } gguf)
+            throw WeightFormats.GgufRefused(gguf);
         if (!CheckpointFile.Exists(single))
             throw new FileNotFoundException($"{directory}: holds neither {SingleFile} nor {IndexFile}", single);
 

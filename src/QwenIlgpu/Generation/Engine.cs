@@ -9,6 +9,21 @@ namespace QwenIlgpu;
 /// Generates text with a model, many sequences at once. It owns the caches and one thread, the only one that runs steps; calls
 /// hand it requests and read what it draws, each at its own pace. It borrows the model, which must outlive it.
 /// </summary>
+/// <example>
+/// Two conversations at once:
+/// <code>
+/// await using var engine = new Engine(model, new EngineOptions { MaxSequences = 2, ContextTokens = 512 });
+/// await Task.WhenAll(AskAsync("What is the capital of Norway?"), AskAsync("What is 7 + 5?"));
+///
+/// async Task AskAsync(string question)
+/// {
+///     var answer = new System.Text.StringBuilder();
+///     await foreach (GenerationUpdate update in engine.GenerateAsync([PromptMessage.User(question)]))
+///         answer.Append(update.Kind == TextKind.Answer ? update.Text : "");
+///     Console.WriteLine(answer);
+/// }
+/// </code>
+/// </example>
 public sealed class Engine : IAsyncDisposable
 {
     private readonly QwenModel model;

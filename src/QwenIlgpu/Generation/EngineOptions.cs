@@ -1,6 +1,12 @@
 namespace QwenIlgpu;
 
 /// <summary>Capacity of an <see cref="Engine"/>: what it allocates once, when it is made.</summary>
+/// <example>
+/// Sixteen sequences of up to 4,096 tokens that share a cache of 32,768:
+/// <code>
+/// var options = new EngineOptions { MaxSequences = 16, ContextTokens = 4096, CacheTokens = 32768 };
+/// </code>
+/// </example>
 public sealed record EngineOptions
 {
     /// <summary>Sequences that can be live at once, 1 to 64; further requests wait their turn. Default 4.</summary>

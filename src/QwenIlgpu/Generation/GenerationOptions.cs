@@ -1,6 +1,17 @@
 namespace QwenIlgpu;
 
 /// <summary>What one request asks for.</summary>
+/// <example>
+/// The likeliest text of at most 200 tokens, up to an empty line:
+/// <code>
+/// var options = new GenerationOptions
+/// {
+///     MaxTokens = 200,
+///     StopStrings = ["\n\n"],
+///     Sampling = new SamplingOptions { Temperature = 0 },
+/// };
+/// </code>
+/// </example>
 public sealed record GenerationOptions
 {
     /// <summary>Most tokens to generate, reasoning included; the context's end may come first. Default 512.</summary>

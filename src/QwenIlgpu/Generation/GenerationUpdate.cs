@@ -4,6 +4,17 @@ namespace QwenIlgpu;
 /// A piece of a generation: the tokens drawn since the last one and the text they complete. The last update has a
 /// <see cref="FinishReason"/> and <see cref="Usage"/>.
 /// </summary>
+/// <example>
+/// Thoughts in grey, the answer as it is, the speed at the end:
+/// <code>
+/// await foreach (GenerationUpdate update in engine.GenerateAsync("Once upon a time"))
+/// {
+///     Console.Write(update.Kind == TextKind.Reasoning ? $"\e[90m{update.Text}\e[0m" : update.Text);
+///     if (update.Usage is { } usage)
+///         Console.WriteLine($"\n{usage.CompletionTokens / usage.DecodeTime.TotalSeconds:F1} tokens/s, {update.FinishReason}");
+/// }
+/// </code>
+/// </example>
 public sealed record GenerationUpdate
 {
     /// <summary>Ids drawn since the last update, end-of-turn included.</summary>

@@ -4,6 +4,12 @@ namespace QwenIlgpu;
 /// How tokens are chosen. What is left unset comes from <see cref="Preset"/>, then from the model's <c>generation_config.json</c>, and
 /// otherwise means no effect: temperature 0, which always takes the most likely token.
 /// </summary>
+/// <example>
+/// The model card's values for code, cooler, the same draws each time, with three log-probabilities a token:
+/// <code>
+/// var sampling = new SamplingOptions { Preset = SamplingPreset.Coding, Temperature = 0.4f, Seed = 1, TopLogProbs = 3 };
+/// </code>
+/// </example>
 public sealed record SamplingOptions
 {
     /// <summary>Most tokens that <see cref="TopK"/> may keep.</summary>

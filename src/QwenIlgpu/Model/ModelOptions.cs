@@ -4,6 +4,12 @@ using Microsoft.Extensions.Logging;
 namespace QwenIlgpu;
 
 /// <summary>How a model is loaded.</summary>
+/// <example>
+/// On two threads of the processor, in INT4:
+/// <code>
+/// var options = new ModelOptions { Device = DeviceSelection.Cpu, CpuThreads = 2, Quantization = WeightQuantization.Int4 };
+/// </code>
+/// </example>
 public sealed record ModelOptions
 {
     /// <summary>The accelerator that holds the weights. Default <see cref="DeviceSelection.Auto"/>.</summary>

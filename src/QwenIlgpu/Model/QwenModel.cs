@@ -9,6 +9,14 @@ namespace QwenIlgpu;
 /// A model's weights on one device, with its tokenizer and chat template: immutable after loading and shareable by any number of
 /// <see cref="Engine"/>s, all of which must be disposed first.
 /// </summary>
+/// <example>
+/// A checkpoint in 16 bits, packed while it is loaded:
+/// <code>
+/// var options = new ModelOptions { Quantization = WeightQuantization.Int4, HeadQuantization = HeadQuantization.Int8 };
+/// await using QwenModel model = await QwenModel.LoadAsync("/models/Qwen3.6-27B", options);
+/// Console.WriteLine($"{model.DeviceName}: {model.WeightBytes / 1e9:F1} GB of weights");
+/// </code>
+/// </example>
 public sealed class QwenModel : IAsyncDisposable
 {
     private readonly DeviceMemory memory;
@@ -78,7 +86,7 @@ public sealed class QwenModel : IAsyncDisposable
     internal ILoggerFactory Loggers { get; }
 
     /// <summary>Loads a model from a directory in Hugging Face's layout: config.json, tokenizer.json, safetensors.</summary>
-    /// <param name="path">The directory.</param>
+    /// <param name="path">The directory; <see cref="HuggingFaceCache.Find"/> has that of a repository.</param>
     /// <param name="options">Device, quantisation, template, logging; null takes the defaults.</param>
     /// <param name="progress">Told of every block read.</param>
     /// <param name="cancellationToken">Ends loading between two blocks.</param>

@@ -3,6 +3,13 @@ using System.Text.Json.Nodes;
 namespace QwenIlgpu;
 
 /// <summary>How a conversation becomes a prompt.</summary>
+/// <example>
+/// An answer at once, with one tool at hand:
+/// <code>
+/// var weather = System.Text.Json.Nodes.JsonNode.Parse("""{"type": "function", "function": {"name": "weather"}}""");
+/// var template = new ChatTemplateOptions { EnableThinking = false, Tools = [weather] };
+/// </code>
+/// </example>
 public sealed record ChatTemplateOptions
 {
     /// <summary>The functions the model may call, each as OpenAI writes it: <c>{"type": "function", "function": {…}}</c>.</summary>

@@ -3,6 +3,18 @@ using System.Text.Json.Nodes;
 namespace QwenIlgpu;
 
 /// <summary>One message of a conversation.</summary>
+/// <example>
+/// A conversation that goes on:
+/// <code>
+/// PromptMessage[] messages =
+/// [
+///     PromptMessage.System("You are terse."),
+///     PromptMessage.User("What is the capital of Norway?"),
+///     PromptMessage.Assistant("Oslo."),
+///     PromptMessage.User("And of Sweden?"),
+/// ];
+/// </code>
+/// </example>
 /// <param name="Role">Who speaks: <c>system</c> (first message only), <c>user</c>, <c>assistant</c> or <c>tool</c>.</param>
 /// <param name="Content">What is said. Control tokens written in it are plain text to the model.</param>
 public sealed record PromptMessage(string Role, string Content)

@@ -38,6 +38,12 @@ internal sealed class CheckpointTests
         Assert.That(checkpoint.Quantization, Is.Null);
     }
 
+    [TestCase("no-org/no-name", "no-org/no-name: no such directory; a checkpoint holds config.json and model.safetensors; HuggingFaceCache.Find has the directory of a repository")]
+    [TestCase("/no/such/model", "/no/such/model: no such directory; a checkpoint holds config.json and model.safetensors")]
+    [TestCase("/no/such.gguf", "/no/such.gguf: GGUF is not supported; supported: " + WeightFormats.Supported)]
+    public void WhatIsNoDirectoryIsRefusedWithWhatToDo(string path, string message) =>
+        Assert.That(() => Checkpoint.Open(path), Throws.Exception.With.Message.EqualTo(message));
+
     [Test]
     public void OpensShards()
     {

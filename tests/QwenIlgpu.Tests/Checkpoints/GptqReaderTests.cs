@@ -138,6 +138,25 @@ internal sealed class GptqReaderTests
         Assert.That(Rejects<NotSupportedException>(), Does.Contain($"config.json: quantization_config.{key} is {value}, which"));
     }
 
+    [TestCase("awq")]
+    [TestCase("fp8")]
+    public void SaysWhatIsSupportedInstead(string method)
+    {
+        draft.Root["quantization_config"]!["quant_method"] = method;
+        Assert.That(Rejects<NotSupportedException>(), Does.EndWith($"is \"{method}\", which is not supported; supported: {WeightFormats.Supported}"));
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public void RejectsMlxByItsSection(bool inBothSections)
+    {
+        draft.Root["quantization"] = JsonNode.Parse("""{"group_size":64,"bits":4}""");
+        draft.Root.Remove("quantization_config");
+        if (inBothSections)
+            draft.Root["quantization_config"] = draft.Root["quantization"]!.DeepClone();
+        Assert.That(Rejects<NotSupportedException>(), Does.Contain("config.json: quantization is {\"group_size\":64,\"bits\":4}, which is not supported"));
+    }
+
     [Test]
     public void RejectsOverrideByPattern()
     {

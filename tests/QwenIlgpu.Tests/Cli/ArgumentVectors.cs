@@ -30,7 +30,7 @@ internal sealed class ArgumentVectors
         (random, this.directory) = (new Random(seed), directory);
         files = [.. Directory.GetFileSystemEntries(directory).Order(StringComparer.Ordinal), "/dev/null", "/dev/full", "/no/such/file", directory + "/", Path.Combine(directory, "new", "file")];
         using var terminal = new Terminal(TextReader.Null, TextWriter.Null, TextWriter.Null);
-        root = QwenCommand.Create(new CommonOptions((_, _, _, _) => throw new NotSupportedException()), terminal);
+        root = QwenCommand.Create(new CommonOptions((_, _, _, _) => throw new NotSupportedException(), CommandLine.EmptyCache), terminal);
     }
 
     public string[] Next()

@@ -20,6 +20,9 @@ internal sealed class CommandLine
     /// <summary>The option --device for the tests' device.</summary>
     public static string[] Device => ["--device", TestModels.Device.ToString()];
 
+    /// <summary>A Hugging Face cache that is not there.</summary>
+    public static HuggingFaceCache EmptyCache { get; } = new(Path.Combine(AppContext.BaseDirectory, "no", "hub"));
+
     public static CommandLine Run(params string[] args) => RunWithInput("", args);
 
     /// <summary>A command that runs the model.</summary>
@@ -37,7 +40,20 @@ internal sealed class CommandLine
     public static int RunOn(Terminal terminal, params string[] args) => RunOn(terminal, QwenModel.LoadAsync, args);
 
     /// <summary>A command whose model comes from the test.</summary>
-    public static int RunOn(Terminal terminal, ModelLoader load, params string[] args) => QwenCommand.RunAsync(args, terminal, load).GetAwaiter().GetResult();
+    public static int RunOn(Terminal terminal, ModelLoader load, params string[] args) => RunOn(terminal, load, EmptyCache, args);
+
+    /// <summary>A command that looks for repositories in a cache of the test.</summary>
+    public static CommandLine RunWithCache(HuggingFaceCache cache, params string[] args)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        using var terminal = new Terminal(TextReader.Null, output, error);
+        int code = RunOn(terminal, QwenModel.LoadAsync, cache, args);
+        return new CommandLine(code, output.ToString(), error.ToString());
+    }
+
+    private static int RunOn(Terminal terminal, ModelLoader load, HuggingFaceCache cache, string[] args) =>
+        QwenCommand.RunAsync(args, terminal, load, cache).GetAwaiter().GetResult();
 
     /// <summary>A command that must end before its model is loaded.</summary>
     public static CommandLine RunWithoutModel(params string[] args)
