@@ -65,6 +65,10 @@ internal readonly record struct DeltaStates(ArrayView<byte> Data, DeltaStateForm
     /// <summary>Bytes of a number.</summary>
     public static int ElementBytes(DeltaStateFormat format) => format == DeltaStateFormat.F16 ? sizeof(ushort) : sizeof(float);
 
+    /// <summary>The numbers of one slot.</summary>
+    public ArrayView<T> Slot<T>(int slot)
+        where T : unmanaged => Data.SubView(slot * SlotBytes, SlotBytes).Cast<T>();
+
     /// <summary>The slots as the words of the format.</summary>
     public Matrix<TWord> Words<TWord>(string op)
         where TWord : unmanaged

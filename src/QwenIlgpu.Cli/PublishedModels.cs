@@ -41,7 +41,8 @@ internal static class PublishedModels
             $"fetch {Text(m.Download)}; GPU {Text(m.AsStored.Gpu)}, CPU {Text(m.AsStored.Cpu)}; packed {Text(m.Packed.Gpu)}, {Text(m.Packed.Cpu)}"))]);
         page.WriteText(
             $"GPU: with one sequence of 32768 tokens. Packed: {Packing}. Messages to Qwen3.5 and 3.8 need --chat-template qwen3.6.", 2);
-        page.WriteSection("To fetch and run one (pip install huggingface_hub):");
+        page.WriteSection("To fetch and run one:");
+        page.WriteCommand("pip install huggingface_hub");
         page.WriteCommand("hf download Qwen/Qwen3.5-4B");
         page.WriteCommand("qwen chat --model Qwen/Qwen3.5-4B --chat-template qwen3.6");
     }

@@ -1,5 +1,3 @@
-using ILGPU;
-
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Runs one step of either form over packed sequences; states of sequences that start are NaN before.</summary>
@@ -36,13 +34,9 @@ internal static class DeltaFixture
     }
 
     /// <summary>A slot's state as floats.</summary>
-    public static float[] State(TestDevice device, DeltaStates states, int slot)
-    {
-        ArrayView<byte> data = states.Data.SubView(slot * states.SlotBytes, states.SlotBytes);
-        return states.Format == DeltaStateFormat.F16
-            ? Array.ConvertAll(device.Download(data.Cast<ushort>()), F16.ToFloat)
-            : device.Download(data.Cast<float>());
-    }
+    public static float[] State(TestDevice device, DeltaStates states, int slot) => states.Format == DeltaStateFormat.F16
+        ? Array.ConvertAll(device.Download(states.Slot<ushort>(slot)), F16.ToFloat)
+        : device.Download(states.Slot<float>(slot));
 
     public static Launch[] Bind(
         TestDevice device,

@@ -33,9 +33,9 @@ internal sealed class DeltaStepSlots
     public void Enter(int slot, DeltaStepSequence sequence, int start)
     {
         if (States.Format == DeltaStateFormat.F16)
-            Write(Slot<ushort>(slot), Array.ConvertAll(sequence.State, F16.FromFloat));
+            Write(States.Slot<ushort>(slot), Array.ConvertAll(sequence.State, F16.FromFloat));
         else
-            Write(Slot<float>(slot), sequence.State);
+            Write(States.Slot<float>(slot), sequence.State);
         for (int position = Math.Max(0, start - 3); position < start; position++)
         {
             Write(
@@ -52,7 +52,7 @@ internal sealed class DeltaStepSlots
         for (int head = 0; head < shape.ValueHeads; head++)
         {
             int first = head * shape.ValueHeadDim;
-            Exchange(Slot<float>(slot), shape.KeyHeadDim, first + left, first + right);
+            Exchange(States.Slot<float>(slot), shape.KeyHeadDim, first + left, first + right);
         }
     }
 
@@ -116,9 +116,6 @@ internal sealed class DeltaStepSlots
     private DeltaParameters Parameters() => new(
         device.Upload(layer.Conv1d, shape.Channels, 4), device.Upload(layer.ALog), device.Upload(layer.DtBias), device.Upload(layer.Norm),
         DeltaStepSequence.Eps);
-
-    private ArrayView<T> Slot<T>(int slot)
-        where T : unmanaged => States.Data.SubView(slot * States.SlotBytes, States.SlotBytes).Cast<T>();
 
     private void Exchange(ArrayView<float> view, int length, int left, int right)
     {

@@ -9,7 +9,7 @@ namespace QwenIlgpu.Tests.Cli;
 /// </summary>
 internal sealed class HelpTests
 {
-    private static readonly RootCommand Root = QwenCommand.Create(new CommonOptions(QwenModel.LoadAsync), new Terminal(TextReader.Null, TextWriter.Null, TextWriter.Null));
+    private static readonly RootCommand Root = QwenCommand.Create(new CommonOptions(QwenModel.LoadAsync, CommandLine.EmptyCache), new Terminal(TextReader.Null, TextWriter.Null, TextWriter.Null));
 
     [TestCase(40)]
     [TestCase(80)]

@@ -97,7 +97,7 @@ internal sealed class UsageTests
     [TestCase("'--b' is too much: generate takes one argument, PROMPT; in quotes it may hold blanks", "generate", "--", "-a", "--b")]
     [TestCase("--input is missing: it takes FILE; --output is missing: it takes OUT.safetensors", "logits")]
     [TestCase("SHELL is missing: bash, zsh or pwsh", "completion")]
-    [TestCase("--model needs a value: DIR", "info", "--model")]
+    [TestCase("--model needs a value: DIR|ORG/NAME", "info", "--model")]
     [TestCase("--model is given 2 times; it takes one value", "info", "-m", "a", "--model", "b")]
     [TestCase("--temperature is given 2 times; it takes one value", "generate", "hi", "--greedy", "--temperature", "1", "--temperature", "2")]
     public void AFaultIsOneMessage(string message, params string[] args)

@@ -81,7 +81,7 @@ internal sealed class SchedulerTests
         ComputeDevice device = TestModels.Tiny.Device;
         float[][] state =
         [
-            .. sequences.Runner.State.DeltaLayers.OfType<DeltaSlots>().SelectMany(l => new[] { l.States.F32!.Value.Row(request.Sequence.Slot), l.Ring.Row(request.Sequence.Slot) }).Select(view =>
+            .. sequences.Runner.State.DeltaLayers.OfType<DeltaSlots>().SelectMany(l => new[] { l.States.Slot<float>(request.Sequence.Slot), l.Ring.Row(request.Sequence.Slot) }).Select(view =>
             {
                 var values = new float[view.Length];
                 view.CopyToCPU(device.Stream, values);

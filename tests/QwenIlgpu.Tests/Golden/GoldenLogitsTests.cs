@@ -116,7 +116,7 @@ internal sealed class GoldenLogitsTests
         AssertClose(LastRows(slots, golden.Prompts[0].Ids.Length, config), golden.Floats($"0.layer{layer}.conv"), $"layer {layer} conv tail");
 
         // Ours: [Hv, Dv, Dk]; golden: [Hv, Dk, Dv].
-        float[] ours = Download(slots.States.F32!.Value.Row(1));
+        float[] ours = Download(slots.States.Slot<float>(1));
         int dk = config.LinearKeyHeadDim;
         int dv = config.LinearValueHeadDim;
         float[] reordered = [.. Enumerable.Range(0, ours.Length).Select(i => ours[(i / (dk * dv) * dk * dv) + (i % dv * dk) + (i / dv % dk)])];
