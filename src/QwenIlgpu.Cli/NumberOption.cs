@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Numerics;
 
@@ -38,13 +39,23 @@ internal static class NumberOption
         return T.TryParse(text, style, CultureInfo.InvariantCulture, out T value) && !T.IsNaN(value) ? value : null;
     }
 
+    /// <summary>Whether a text is a number in a range, and the number; else what is at fault, by the name that the user knows.</summary>
+    public static bool TryRead<T>(string name, string text, Func<T, bool> holds, string range, out T value, [NotNullWhen(false)] out string? fault)
+        where T : struct, INumber<T>
+    {
+        T? number = Parse<T>(text);
+        value = number.GetValueOrDefault();
+        bool holdsHere = number is not null && T.IsFinite(value) && holds(value);
+        fault = holdsHere ? null : $"{name} is '{text}'; it must be {range}";
+        return holdsHere;
+    }
+
     private static T? Parse<T>(ArgumentResult result, string name, Func<T, bool> holds, string range)
         where T : struct, INumber<T>
     {
-        string text = result.Tokens[^1].Value;
-        if (Parse<T>(text) is { } value && T.IsFinite(value) && holds(value))
+        if (TryRead(name, result.Tokens[^1].Value, holds, range, out T value, out string? fault))
             return value;
-        result.AddError($"{name} is '{text}'; it must be {range}");
+        result.AddError(fault);
         return null;
     }
 }

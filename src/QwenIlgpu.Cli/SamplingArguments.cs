@@ -5,16 +5,18 @@ namespace QwenIlgpu.Cli;
 /// <summary>Options that say how tokens are drawn and when an answer ends.</summary>
 internal sealed class SamplingArguments
 {
+    public const string MaxTokensRange = "a whole number of at least 1";
+    public const string SeedRange = "a whole number from 0 to 2^64 - 1";
+
     private readonly Option<int> maxTokens = NumberOption.WithDefault(
-        "--max-tokens", "Most tokens to generate, thoughts included.", 512, v => v >= 1, "a whole number of at least 1");
+        "--max-tokens", "Most tokens to generate, thoughts included.", 512, AllowsMaxTokens, MaxTokensRange);
 
     private readonly Option<bool> greedy = new("--greedy") { Description = "Always take the most likely token: --temperature 0." };
 
     private readonly Option<bool> ignoreEos = new("--ignore-eos") { Description = "Go on past the end of the turn, up to --max-tokens." };
 
     private readonly Option<ulong?> seed = NumberOption.Optional<ulong>(
-        "--seed", "Same seed, prompt and options: same tokens. [default: drawn, and reported]", _ => true,
-        "a whole number from 0 to 2^64 - 1");
+        "--seed", "Same seed, prompt and options: same tokens. [default: drawn, and reported]", _ => true, SeedRange);
 
     private readonly Option<SamplingPreset?> preset = ChoiceOption.Of<SamplingPreset?>(
         "--preset", "The model card's values for one way of use; any option given beside it wins.",
@@ -60,6 +62,8 @@ internal sealed class SamplingArguments
     public Option<int?> TopLogProbs { get; } = NumberOption.Optional<int>(
         "--top-logprobs", "With --json: log-probabilities of each token and of this many most likely ones.",
         v => v is >= 0 and <= SamplingOptions.MaxTopLogProbs, $"a whole number from 0 to {SamplingOptions.MaxTopLogProbs}");
+
+    public static bool AllowsMaxTokens(int value) => value >= 1;
 
     public void AddTo(Command command)
     {

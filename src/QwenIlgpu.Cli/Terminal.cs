@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using QwenIlgpu.Cli.Chat;
 
 namespace QwenIlgpu.Cli;
 
@@ -22,6 +23,12 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     public bool OutputIsTerminal { get; init; }
 
     public bool ErrorIsTerminal { get; init; }
+
+    /// <summary>Whether text on a terminal may be dimmed or coloured.</summary>
+    public bool UsesColours { get; init; } = true;
+
+    /// <summary>Where keys can be read one by one, and lines so edited; null where Input or Output is no such terminal.</summary>
+    public Keyboard? Keyboard { get; init; }
 
     /// <summary>Why no command can run here, or null: a stream for what it has to say is closed.</summary>
     public string? Refusal { get; init; }
@@ -54,6 +61,13 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
             else
                 heldNotices.Add(message);
         }
+    }
+
+    /// <summary>One line for whoever is talking here: shown at once, behind what was held.</summary>
+    public void Tell(string message)
+    {
+        ShowNotices();
+        Note(message);
     }
 
     /// <summary>Shows the news that are held, and from now on all at once.</summary>
@@ -131,6 +145,8 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     private static Terminal Of(Stream input, Stream output, Stream error, Func<bool> hasReaderLeft, string? refusal)
     {
         var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
+        bool isDumb = Environment.GetEnvironmentVariable("TERM") is "dumb";
+        bool editsLines = !OperatingSystem.IsWindows() && !Console.IsInputRedirected && !Console.IsOutputRedirected && !isDumb;
         return new Terminal(
             new StreamReader(input, utf8),
             TextWriter.Synchronized(new StreamWriter(output, utf8) { AutoFlush = true }),
@@ -139,6 +155,8 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
             InputIsTerminal = !Console.IsInputRedirected,
             OutputIsTerminal = !Console.IsOutputRedirected,
             ErrorIsTerminal = !Console.IsErrorRedirected,
+            UsesColours = !isDumb && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")),
+            Keyboard = editsLines ? Keyboard.OfProcess() : null,
             HasReaderLeft = hasReaderLeft,
             Refusal = refusal,
         };

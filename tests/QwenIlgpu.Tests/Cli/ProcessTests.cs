@@ -103,7 +103,7 @@ internal sealed partial class ProcessTests
     }
 
     // A process started with SIGINT ignored, as in the background of a script, hands that on to its children.
-    private static void RequireSigInt()
+    internal static void RequireSigInt()
     {
         const string Status = "/proc/self/status";
         string? mask = File.Exists(Status) ? File.ReadLines(Status).FirstOrDefault(l => l.StartsWith("SigIgn:", StringComparison.Ordinal)) : null;

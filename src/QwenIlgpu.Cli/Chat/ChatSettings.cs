@@ -1,0 +1,91 @@
+using System.Globalization;
+using System.Numerics;
+
+namespace QwenIlgpu.Cli.Chat;
+
+/// <summary>What the options of `qwen chat` say and `/set` changes, by the same names and within the same ranges.</summary>
+internal sealed class ChatSettings
+{
+    private const string Default = "default";
+
+    private readonly Setting[] settings;
+
+    public ChatSettings()
+    {
+        settings =
+        [
+            Number("temperature", SamplingRules.Temperature, s => s.Temperature, (s, v) => s with { Temperature = v }),
+            Number("top-k", SamplingRules.TopK, s => s.TopK, (s, v) => s with { TopK = v }),
+            Number("top-p", SamplingRules.TopP, s => s.TopP, (s, v) => s with { TopP = v }),
+            Number("min-p", SamplingRules.MinP, s => s.MinP, (s, v) => s with { MinP = v }),
+            Number("repetition-penalty", SamplingRules.RepetitionPenalty, s => s.RepetitionPenalty, (s, v) => s with { RepetitionPenalty = v }),
+            Number("frequency-penalty", SamplingRules.FrequencyPenalty, s => s.FrequencyPenalty, (s, v) => s with { FrequencyPenalty = v }),
+            Number("presence-penalty", SamplingRules.PresencePenalty, s => s.PresencePenalty, (s, v) => s with { PresencePenalty = v }),
+            Number<ulong>("seed", _ => true, SamplingArguments.SeedRange, s => s.Seed, (s, v) => s with { Seed = v }),
+            Choice("preset", [Default, .. SamplingPreset.All.Select(p => p.Name)], () => Sampling.Preset?.Name ?? Default, ChoosePreset),
+            new("max-tokens", SamplingArguments.MaxTokensRange, () => $"{Generation.MaxTokens}", ReadMaxTokens),
+            Choice("thinking", ["on", "off"], () => Template.EnableThinking ? "on" : "off", word => Template = Template with { EnableThinking = word == "on" }),
+            Choice("thoughts", ["show", "fold"], () => FoldsThoughts ? "fold" : "show", word => FoldsThoughts = word == "fold"),
+            Choice("on-full", ["drop", "stop"], () => DropsOldTurns ? "drop" : "stop", word => DropsOldTurns = word == "drop"),
+        ];
+    }
+
+    public GenerationOptions Generation { get; set; } = new();
+
+    public ChatTemplateOptions Template { get; set; } = new();
+
+    /// <summary>Whether thoughts are not shown, only that there are some.</summary>
+    public bool FoldsThoughts { get; set; }
+
+    /// <summary>Whether old turns give way when the context is full.</summary>
+    public bool DropsOldTurns { get; set; } = true;
+
+    private SamplingOptions Sampling => Generation.Sampling ?? new SamplingOptions();
+
+    /// <summary>Every setting with its value and range.</summary>
+    public IEnumerable<string> Lines() => settings.Select(s => $"  {s.Name,-20} {s.Show(),-14} {s.Range}");
+
+    /// <summary>Changes one.</summary>
+    /// <returns>What it is now, for people.</returns>
+    /// <exception cref="UsageException">There is no such setting, or the value is out of its range.</exception>
+    public string Set(string name, string value)
+    {
+        Setting setting = settings.FirstOrDefault(s => s.Name == name)
+            ?? throw new UsageException($"there is no setting {name}; did you mean {NearestWord.To(name, settings.Select(s => s.Name))}? /set lists them");
+        if (value.Length > 0)
+            setting.Read(value);
+        return $"{name} is {setting.Show()}";
+    }
+
+    private void ReadMaxTokens(string text) => Generation = Generation with
+    {
+        MaxTokens = Value<int>("max-tokens", text, SamplingArguments.AllowsMaxTokens, SamplingArguments.MaxTokensRange),
+    };
+
+    private void ChoosePreset(string name) =>
+        Generation = Generation with { Sampling = Sampling with { Preset = name == Default ? null : SamplingPreset.Named(name) } };
+
+    private Setting Number<T>(
+        string name, SamplingRules.Rule<T> rule, Func<SamplingOptions, T?> get, Func<SamplingOptions, T?, SamplingOptions> with)
+        where T : struct, INumber<T> => Number(name, rule.Allows, rule.Range, get, with);
+
+    private Setting Number<T>(
+        string name, Func<T, bool> holds, string range, Func<SamplingOptions, T?> get, Func<SamplingOptions, T?, SamplingOptions> with)
+        where T : struct, INumber<T> => new(
+            name,
+            $"{range}, or {Default}",
+            () => get(Sampling)?.ToString(null, CultureInfo.InvariantCulture) ?? Default,
+            text => Generation = Generation with { Sampling = with(Sampling, text == Default ? null : Value(name, text, holds, range)) });
+
+    private static T Value<T>(string name, string text, Func<T, bool> holds, string range)
+        where T : struct, INumber<T> => NumberOption.TryRead(name, text, holds, range, out T value, out string? fault) ? value : throw new UsageException(fault);
+
+    private static Setting Choice(string name, string[] words, Func<string> show, Action<string> choose)
+    {
+        string range = string.Join(" or ", words);
+        return new Setting(
+            name, range, show, word => choose(words.Contains(word) ? word : throw new UsageException($"{name} is '{word}'; it must be {range}")));
+    }
+
+    private sealed record Setting(string Name, string Range, Func<string> Show, Action<string> Read);
+}
