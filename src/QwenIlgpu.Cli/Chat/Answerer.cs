@@ -11,7 +11,7 @@ internal sealed class Answerer(ChatModel model, Terminal terminal, ChatSettings 
     public async Task<PromptMessage?> AnswerAsync(IReadOnlyList<PromptMessage> messages)
     {
         using Spinner? spinner = terminal.Keyboard is null || silent ? null : new Spinner(terminal.Output);
-        var writer = new AnswerWriter(terminal, silent, settings.FoldsThoughts, spinner);
+        var writer = new AnswerWriter(terminal, silent, settings.Thoughts == ThoughtDisplay.Fold, spinner);
         using var stopped = new CancellationTokenSource();
         try
         {

@@ -95,7 +95,7 @@ internal sealed class ChatLoop
         unanswered = question;
         try
         {
-            (int leftOut, string? refusal) = window.Fit(conversation, question, settings.Generation.MaxTokens, settings.DropsOldTurns);
+            (int leftOut, string? refusal) = window.Fit(conversation, question, settings.Generation.MaxTokens, settings.OnFull);
             if (refusal is not null)
             {
                 terminal.Tell(refusal);

@@ -3,6 +3,20 @@ using System.Numerics;
 
 namespace QwenIlgpu.Cli.Chat;
 
+/// <summary>What becomes of thoughts: they are shown, or only that there are some.</summary>
+internal enum ThoughtDisplay
+{
+    Show,
+    Fold,
+}
+
+/// <summary>What gives way when the context is full: the oldest turns, or the question.</summary>
+internal enum FullContext
+{
+    Drop,
+    Stop,
+}
+
 /// <summary>What the options of `qwen chat` say and `/set` changes, by the same names and within the same ranges.</summary>
 internal sealed class ChatSettings
 {
@@ -25,8 +39,8 @@ internal sealed class ChatSettings
             Choice("preset", [Default, .. SamplingPreset.All.Select(p => p.Name)], () => Sampling.Preset?.Name ?? Default, ChoosePreset),
             new("max-tokens", SamplingArguments.MaxTokensRange, () => $"{Generation.MaxTokens}", ReadMaxTokens),
             Choice("thinking", ["on", "off"], () => Template.EnableThinking ? "on" : "off", word => Template = Template with { EnableThinking = word == "on" }),
-            Choice("thoughts", ["show", "fold"], () => FoldsThoughts ? "fold" : "show", word => FoldsThoughts = word == "fold"),
-            Choice("on-full", ["drop", "stop"], () => DropsOldTurns ? "drop" : "stop", word => DropsOldTurns = word == "drop"),
+            Choice("thoughts", ["show", "fold"], () => Thoughts is ThoughtDisplay.Fold ? "fold" : "show", word => Thoughts = word == "fold" ? ThoughtDisplay.Fold : ThoughtDisplay.Show),
+            Choice("on-full", ["drop", "stop"], () => OnFull is FullContext.Stop ? "stop" : "drop", word => OnFull = word == "stop" ? FullContext.Stop : FullContext.Drop),
         ];
     }
 
@@ -34,11 +48,9 @@ internal sealed class ChatSettings
 
     public ChatTemplateOptions Template { get; set; } = new();
 
-    /// <summary>Whether thoughts are not shown, only that there are some.</summary>
-    public bool FoldsThoughts { get; set; }
+    public ThoughtDisplay Thoughts { get; set; }
 
-    /// <summary>Whether old turns give way when the context is full.</summary>
-    public bool DropsOldTurns { get; set; } = true;
+    public FullContext OnFull { get; set; }
 
     private SamplingOptions Sampling => Generation.Sampling ?? new SamplingOptions();
 

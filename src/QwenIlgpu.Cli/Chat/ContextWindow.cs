@@ -15,8 +15,8 @@ internal sealed class ContextWindow(int tokens, Func<IReadOnlyList<PromptMessage
     /// <param name="conversation">What has been said.</param>
     /// <param name="question">What is asked now.</param>
     /// <param name="maxTokens">Most tokens of an answer.</param>
-    /// <param name="drops">Whether turns may be left out that went in before.</param>
-    public (int LeftOut, string? Refusal) Fit(Conversation conversation, string question, int maxTokens, bool drops)
+    /// <param name="onFull">Whether turns may be left out that went in before.</param>
+    public (int LeftOut, string? Refusal) Fit(Conversation conversation, string question, int maxTokens, FullContext onFull)
     {
         int room = Math.Min(maxTokens, tokens / SmallestShareOfAnswer);
         int Count(int leftOut) => count(conversation.Asking(question, leftOut));
@@ -25,7 +25,7 @@ internal sealed class ContextWindow(int tokens, Func<IReadOnlyList<PromptMessage
         int needed = Count(before);
         if (needed + room <= tokens)
             return (before, null);
-        if (!drops && before < all)
+        if (onFull == FullContext.Stop && before < all)
         {
             return (before, $"the context is full: this would be {needed} of {tokens} tokens, and an answer needs {room} of them; "
                 + "/undo or /clear makes room, /set on-full drop leaves old turns out, --context holds more");

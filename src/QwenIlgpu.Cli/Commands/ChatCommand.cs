@@ -25,15 +25,17 @@ internal static class ChatCommand
             Description = "Instructions that stand before the conversation.",
             HelpName = "TEXT",
         };
-        Option<bool> folds = ChoiceOption.Of(
-            "--thoughts", "Show thoughts, dimmed, or only that there are some. [default: show]", ("show", false), ("fold", true));
-        Option<bool> stops = ChoiceOption.Of(
-            "--on-full", "When the context is full: leave the oldest turns out, or refuse the question. [default: drop]", ("drop", false), ("stop", true));
+        Option<ThoughtDisplay> thoughts = ChoiceOption.Of(
+            "--thoughts", "Show thoughts, dimmed, or only that there are some. [default: show]",
+            ("show", ThoughtDisplay.Show), ("fold", ThoughtDisplay.Fold));
+        Option<FullContext> onFull = ChoiceOption.Of(
+            "--on-full", "When the context is full: leave the oldest turns out, or refuse the question. [default: drop]",
+            ("drop", FullContext.Drop), ("stop", FullContext.Stop));
         var model = new ModelArguments(PageType.Bf16);
         var sampling = new SamplingArguments();
         var command = new Command("chat", "Talk with the model. /help lists what can be typed, /exit leaves, Ctrl-C stops an answer.")
         {
-            noThinking, system, folds, stops,
+            noThinking, system, thoughts, onFull,
         };
         sampling.AddTo(command);
         model.AddTo(command);
@@ -50,8 +52,8 @@ internal static class ChatCommand
             {
                 Generation = options,
                 Template = new ChatTemplateOptions { EnableThinking = !parse.GetValue(noThinking) },
-                FoldsThoughts = parse.GetValue(folds),
-                DropsOldTurns = !parse.GetValue(stops),
+                Thoughts = parse.GetValue(thoughts),
+                OnFull = parse.GetValue(onFull),
             };
             ILineReader lines = terminal.Keyboard is { } keyboard && !json
                 ? new LineEditor(keyboard, terminal.Output, History.Open(HistoryFile, terminal.Note))

@@ -152,7 +152,7 @@ internal sealed class ChatLoopTests
     public void OnFullStopRefuses()
     {
         var chat = new ScriptedChat { ContextTokens = 16, System = "s" };
-        chat.Settings.DropsOldTurns = false;
+        chat.Settings.OnFull = FullContext.Stop;
         chat.Run("one", "two", "three", "four", "five", "/undo", "/set on-full drop", "five words in this question");
 
         Assert.That(chat.Seen, Has.Count.EqualTo(5));

@@ -119,6 +119,29 @@ internal sealed class LineEditorTests
         Assert.That((screen.Cursor.Column, screen.PastesAreMarked), Is.EqualTo((0, false)));
     }
 
+    // What one drawing leaves behind, or where it takes the cursor wrongly, shows in the end.
+    [Test]
+    public void WhateverTheKeysTheWindowShowsTheText([Range(1, 40)] int seed)
+    {
+        string[] keys =
+        [
+            "a", "word ", "漢字", "🦊", Family, "e\u0301", "\e[200~x\ty\nz\e[201~", "\e\r", Left, "\e[C", WordLeft, WordRight, Up, Down, "\u0001", "\u0005",
+            "\u007f", Delete, "\u0017", "\u000b", "\u0015", "0123456789",
+        ];
+        var random = new Random(seed);
+        int columns = random.Next(8, 20);
+        var screen = new Screen(columns, 200);
+        var typed = new TypedKeys(string.Concat(Enumerable.Range(0, 60).Select(_ => keys[random.Next(keys.Length)])) + "\r", random.Next(1, 8));
+        var editor = new LineEditor(KeyboardOf(typed) with { WindowSize = () => (columns, 200) }, screen, HistoryOf("first\nentry", "second"));
+
+        string text = Next(editor)!;
+
+        TextRows rows = TextRows.Of(text, 0, columns);
+        Assert.That(screen.Rows, Is.EqualTo(rows.Rows.Select(r => r.TrimEnd()).Append("")));
+        Assert.That(string.Concat(rows.Rows).Where(c => !char.IsWhiteSpace(c)), Is.EqualTo(("> " + text).Where(c => !char.IsWhiteSpace(c))));
+        Assert.That(screen.Cursor, Is.EqualTo((rows.Rows.Count, 0)));
+    }
+
     [Test]
     public void CtrlCOnAnEmptyLineSaysHowToLeave() => Assert.That(Shown("\u0003a").Text, Is.EqualTo(new[] { ">", "(/exit or Ctrl-D leaves)", "> a" }));
 
