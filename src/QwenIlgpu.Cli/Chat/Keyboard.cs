@@ -29,6 +29,7 @@ internal sealed partial class RawMode : IDisposable
 
     private readonly int descriptor;
     private readonly byte[] before = new byte[TermiosBytes];
+    private readonly PosixSignalRegistration terminated;
 
     public RawMode(int descriptor)
     {
@@ -37,20 +38,20 @@ internal sealed partial class RawMode : IDisposable
             throw new IOException($"the terminal's mode cannot be read: {Marshal.GetLastPInvokeErrorMessage()}");
         byte[] raw = [.. before];
         MakeRaw(raw);
-
-        // A process that is told to end does so without coming back here.
-        AppDomain.CurrentDomain.ProcessExit += Restore;
         if (SetAttributes(descriptor, OnceWritten, raw) != 0)
             throw new IOException($"the terminal's mode cannot be set: {Marshal.GetLastPInvokeErrorMessage()}");
+
+        // A process that is told to end does so without coming back here.
+        terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => Restore());
     }
 
     public void Dispose()
     {
-        AppDomain.CurrentDomain.ProcessExit -= Restore;
-        Restore(null, EventArgs.Empty);
+        terminated.Dispose();
+        Restore();
     }
 
-    private void Restore(object? sender, EventArgs e) => _ = SetAttributes(descriptor, OnceWritten, before);
+    private void Restore() => _ = SetAttributes(descriptor, OnceWritten, before);
 
     [LibraryImport("libc", EntryPoint = "tcgetattr", SetLastError = true)]
     private static partial int GetAttributes(int descriptor, byte[] termios);

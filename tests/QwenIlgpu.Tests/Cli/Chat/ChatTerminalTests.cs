@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.Versioning;
 using QwenIlgpu.Cli;
 
@@ -11,6 +12,7 @@ internal sealed class ChatTerminalTests
 {
     private const int Columns = 44;
     private const int Rows = 16;
+    private const int SigTerm = 15;
     private const string CtrlC = "\u0003";
     private const string CtrlD = "\u0004";
     private const string CtrlU = "\u0015";
@@ -78,7 +80,7 @@ internal sealed class ChatTerminalTests
     }
 
     [Test]
-    public void CtrlCStopsAnAnswerAndThenNothing()
+    public void CtrlCStopsAnAnswerAndATerminationLeavesTheTerminalInOrder()
     {
         ProcessTests.RequireSigInt();
         Process process = Start("xterm", [.. Chat, "--ignore-eos", "--max-tokens", "4000"]);
@@ -91,9 +93,12 @@ internal sealed class ChatTerminalTests
         terminal.WaitFor(PasteOn);
         terminal.Type(CtrlC);
         terminal.WaitFor("(/exit or Ctrl-D leaves)");
-        terminal.Type(CtrlD);
+        terminal.WaitFor("> ");
+        Assert.That(ProcessTests.Kill(int.Parse(File.ReadAllText(directory.File("pid")), CultureInfo.InvariantCulture), SigTerm), Is.Zero);
+        QwenProcess run = QwenProcess.Finish(process);
 
-        Assert.That(QwenProcess.Finish(process).ExitCode, Is.EqualTo(ExitCode.Done), terminal.Written);
+        Assert.That(run.ExitCode, Is.EqualTo(128 + SigTerm), terminal.Written);
+        Assert.That(run.Output, Does.Contain(" icanon").And.Contain(" echo "));
     }
 
     [Test]
@@ -112,7 +117,7 @@ internal sealed class ChatTerminalTests
     private Process Start(string kind, string[] args, string? error = null) => QwenProcess.StartScript(
         directory.Path,
         $"exec 9<>{terminal.Path}; stty cols {Columns} rows {Rows} <{terminal.Path}; export TERM={kind} XDG_STATE_HOME={directory.Path}; "
-        + $"setsid -w /bin/sh -c 'exec \"$0\" \"$@\" <{terminal.Path} >{terminal.Path} 2>{error ?? terminal.Path}' \"$0\" \"$@\"; code=$?; "
+        + $"setsid -w /bin/sh -c 'echo $$ >pid; exec \"$0\" \"$@\" <{terminal.Path} >{terminal.Path} 2>{error ?? terminal.Path}' \"$0\" \"$@\"; code=$?; "
         + $"stty -a <{terminal.Path}; exit $code",
         args);
 
