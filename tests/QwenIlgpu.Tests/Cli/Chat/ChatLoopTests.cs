@@ -149,6 +149,21 @@ internal sealed class ChatLoopTests
     }
 
     [Test]
+    public void WhatWasLeftOutStaysOutAndIsToldOnce()
+    {
+        ScriptedChat chat = new ScriptedChat { ContextTokens = 16, System = "s" }.Run("one", "two", "three", "four", "five", "/set max-tokens 1", "six");
+
+        Assert.That(chat.Seen[^1], Does.StartWith("s: s | u: two").And.EndWith("u: six"));
+        Assert.That(chat.News.Count(n => n.Contains("no longer sees", StringComparison.Ordinal)), Is.EqualTo(1));
+    }
+
+    [Test]
+    public void WhatWasLeftOutComesBackWhenThereIsRoomAgain() =>
+        Assert.That(
+            new ScriptedChat { ContextTokens = 16, System = "s" }.Run("one", "two", "three", "four", "five", "/undo", "/undo", "six").Seen[^1],
+            Is.EqualTo("s: s | u: one | a: answer 1 | u: two | a: answer 2 | u: three | a: answer 3 | u: six"));
+
+    [Test]
     public void OnFullStopRefuses()
     {
         var chat = new ScriptedChat { ContextTokens = 16, System = "s" };

@@ -19,6 +19,7 @@ internal sealed class LineEditorTests
     [TestCase("one two" + WordLeft + "and \r", "one and two")]
     [TestCase("one, two" + WordLeft + WordLeft + WordRight + "!\r", "one!, two")]
     [TestCase("one two\x17three\r", "one three")]
+    [TestCase("one two \x17three\r", "one three")]
     [TestCase("one two" + WordLeft + "\x0b\r", "one ")]
     [TestCase("one two" + WordLeft + "\x15\r", "two")]
     [TestCase("abc\x01" + Delete + "\r", "bc")]
