@@ -40,7 +40,8 @@ internal static class NumberOption
     }
 
     /// <summary>Whether a text is a number in a range, and the number; else what is at fault, by the name that the user knows.</summary>
-    public static bool TryRead<T>(string name, string text, Func<T, bool> holds, string range, out T value, [NotNullWhen(false)] out string? fault)
+    public static bool TryRead<T>(
+        string name, string text, Func<T, bool> holds, string range, out T value, [NotNullWhen(false)] out string? fault)
         where T : struct, INumber<T>
     {
         T? number = Parse<T>(text);

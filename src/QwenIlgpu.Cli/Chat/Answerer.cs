@@ -45,7 +45,8 @@ internal sealed class Answerer(ChatModel model, Terminal terminal, ChatSettings 
     public string ContextUse(IReadOnlyList<PromptMessage> messages)
     {
         int tokens = model.CountTokens(messages, settings.Template with { AddGenerationPrompt = false });
-        return string.Create(CultureInfo.InvariantCulture, $"context {tokens} of {model.ContextTokens} tokens ({100L * tokens / model.ContextTokens} %)");
+        long percent = 100L * tokens / model.ContextTokens;
+        return string.Create(CultureInfo.InvariantCulture, $"context {tokens} of {model.ContextTokens} tokens ({percent} %)");
     }
 
     private static PromptMessage Answer(AnswerWriter writer) =>

@@ -15,7 +15,11 @@ internal static class ChatFile
     private const int Version = 1;
     private const long MostBytes = 1 << 28;
 
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Indented = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>Writes a conversation; the file is there when it is complete.</summary>
     public static void Save(string path, Conversation conversation)
@@ -81,7 +85,10 @@ internal static class ChatFile
         foreach (JsonProperty property in value.EnumerateObject())
         {
             if (!known.Contains(property.Name))
-                throw new InvalidDataException($"{path}: {name}{property.Name} is not known to version {Version}; there are {string.Join(", ", known!)}");
+            {
+                throw new InvalidDataException(
+                    $"{path}: {name}{property.Name} is not known to version {Version}; there are {string.Join(", ", known!)}");
+            }
         }
     }
 

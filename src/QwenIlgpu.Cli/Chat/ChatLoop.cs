@@ -37,8 +37,8 @@ internal sealed class ChatLoop
             new("/regen", "", "answers the last question again", _ => RegenerateAsync()),
             new("/system", "TEXT", "instructions before the conversation; - removes them, nothing shows them", SetSystem),
             new("/set", "NAME VALUE", "changes an option; nothing lists them", Set),
-            new("/save", "FILE", "writes the conversation to a new file; nothing writes to the last one again", file => Save(file, replaces: false)),
-            new("/save!", "FILE", "the same, and replaces a file", file => Save(file, replaces: true)),
+            new("/save", "FILE", "writes the conversation to a new file; nothing writes to the last one again", f => Save(f, replaces: false)),
+            new("/save!", "FILE", "the same, and replaces a file", f => Save(f, replaces: true)),
             new("/load", "FILE", "goes on with a saved conversation in place of this one", Load),
             new("/exit", "", "leaves; so do /quit and Ctrl-D", _ => Leave()),
             new("/quit", "", "", _ => Leave()),
@@ -83,19 +83,24 @@ internal sealed class ChatLoop
                 throw new UsageException($"{name} takes nothing behind it");
             await command.Run(argument).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is UsageException or IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException
-            && !DescriptorStream.IsReaderLeft(e))
+        catch (Exception e) when (IsOfTheCommand(e))
         {
             terminal.Tell(ErrorText.Of(e));
         }
     }
+
+    // Of other errors the chat ends.
+    private static bool IsOfTheCommand(Exception e) =>
+        e is UsageException or IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException
+        && !DescriptorStream.IsReaderLeft(e);
 
     private async Task AskAsync(string question)
     {
         unanswered = question;
         try
         {
-            (int leftOut, string? refusal) = window.Fit(conversation, question, settings.Generation.MaxTokens, settings.OnFull);
+            int maxTokens = settings.Generation.MaxTokens;
+            (int leftOut, string? refusal) = window.Fit(conversation, question, maxTokens, settings.OnFull);
             if (refusal is not null)
             {
                 terminal.Tell(refusal);
@@ -103,7 +108,11 @@ internal sealed class ChatLoop
             }
 
             if (leftOut > conversation.LeftOut)
-                terminal.Tell($"the context is full: the model no longer sees the oldest {Count(leftOut, "turn")} (--on-full stop refuses instead)");
+            {
+                terminal.Tell(
+                    $"the context is full: the model no longer sees the oldest {Count(leftOut, "turn")} (--on-full stop refuses instead)");
+            }
+
             conversation.LeftOut = leftOut;
             IReadOnlyList<PromptMessage> messages = conversation.Asking(question, leftOut);
             if (await answerer.AnswerAsync(messages).ConfigureAwait(false) is not { } answer)
@@ -124,7 +133,11 @@ internal sealed class ChatLoop
             terminal.Error.WriteLine($"  {$"{command.Name} {command.Argument}",-18} {command.Meaning}");
         terminal.Error.WriteLine("  A text that begins with // is sent with one /. Ctrl-C stops an answer.");
         if (terminal.Keyboard is not null)
-            terminal.Error.WriteLine("  Alt-Enter, or \\ at the end, begins another line; a line that begins with a blank is not kept in the history.");
+        {
+            terminal.Error.WriteLine("  Alt-Enter, or \\ at the end, begins another line.");
+            terminal.Error.WriteLine("  A line that begins with a blank is not kept in the history.");
+        }
+
         return Task.CompletedTask;
     }
 
@@ -138,7 +151,8 @@ internal sealed class ChatLoop
     private Task Undo()
     {
         unanswered = null;
-        return Say(conversation.TakeBack() is { } turn ? $"taken back: {Shortened(turn.Question.Content)}{Use()}" : "there is nothing to take back");
+        return Say(conversation.TakeBack() is { } turn
+            ? $"taken back: {Shortened(turn.Question.Content)}{Use()}" : "there is nothing to take back");
     }
 
     private async Task RegenerateAsync()

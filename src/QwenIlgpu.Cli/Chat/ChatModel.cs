@@ -7,7 +7,8 @@ namespace QwenIlgpu.Cli.Chat;
 internal sealed record ChatModel(
     int ContextTokens,
     Func<IReadOnlyList<PromptMessage>, ChatTemplateOptions, int> CountTokens,
-    Func<IReadOnlyList<PromptMessage>, ChatTemplateOptions, GenerationOptions, CancellationToken, IAsyncEnumerable<GenerationUpdate>> Answer)
+    Func<IReadOnlyList<PromptMessage>, ChatTemplateOptions, GenerationOptions, CancellationToken, IAsyncEnumerable<GenerationUpdate>>
+        Answer)
 {
     public static ChatModel Of(QwenModel model, Engine engine) => new(engine.ContextTokens, model.CountTokens, engine.GenerateAsync);
 }

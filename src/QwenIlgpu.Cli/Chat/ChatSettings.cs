@@ -32,15 +32,18 @@ internal sealed class ChatSettings
             Number("top-k", SamplingRules.TopK, s => s.TopK, (s, v) => s with { TopK = v }),
             Number("top-p", SamplingRules.TopP, s => s.TopP, (s, v) => s with { TopP = v }),
             Number("min-p", SamplingRules.MinP, s => s.MinP, (s, v) => s with { MinP = v }),
-            Number("repetition-penalty", SamplingRules.RepetitionPenalty, s => s.RepetitionPenalty, (s, v) => s with { RepetitionPenalty = v }),
+            Number(
+                "repetition-penalty", SamplingRules.RepetitionPenalty, s => s.RepetitionPenalty, (s, v) => s with { RepetitionPenalty = v }),
             Number("frequency-penalty", SamplingRules.FrequencyPenalty, s => s.FrequencyPenalty, (s, v) => s with { FrequencyPenalty = v }),
             Number("presence-penalty", SamplingRules.PresencePenalty, s => s.PresencePenalty, (s, v) => s with { PresencePenalty = v }),
             Number<ulong>("seed", _ => true, SamplingArguments.SeedRange, s => s.Seed, (s, v) => s with { Seed = v }),
             Choice("preset", [Default, .. SamplingPreset.All.Select(p => p.Name)], () => Sampling.Preset?.Name ?? Default, ChoosePreset),
             new("max-tokens", SamplingArguments.MaxTokensRange, () => $"{Generation.MaxTokens}", ReadMaxTokens),
-            Choice("thinking", ["on", "off"], () => Template.EnableThinking ? "on" : "off", word => Template = Template with { EnableThinking = word == "on" }),
-            Choice("thoughts", ["show", "fold"], () => Thoughts is ThoughtDisplay.Fold ? "fold" : "show", word => Thoughts = word == "fold" ? ThoughtDisplay.Fold : ThoughtDisplay.Show),
-            Choice("on-full", ["drop", "stop"], () => OnFull is FullContext.Stop ? "stop" : "drop", word => OnFull = word == "stop" ? FullContext.Stop : FullContext.Drop),
+            Choice(
+                "thinking", ["on", "off"], () => Template.EnableThinking ? "on" : "off",
+                word => Template = Template with { EnableThinking = word == "on" }),
+            Choice<ThoughtDisplay>("thoughts", () => Thoughts, value => Thoughts = value),
+            Choice<FullContext>("on-full", () => OnFull, value => OnFull = value),
         ];
     }
 
@@ -63,7 +66,8 @@ internal sealed class ChatSettings
     public string Set(string name, string value)
     {
         Setting setting = settings.FirstOrDefault(s => s.Name == name)
-            ?? throw new UsageException($"there is no setting {name}; did you mean {NearestWord.To(name, settings.Select(s => s.Name))}? /set lists them");
+            ?? throw new UsageException(
+                $"there is no setting {name}; did you mean {NearestWord.To(name, settings.Select(s => s.Name))}? /set lists them");
         if (value.Length > 0)
             setting.Read(value);
         return $"{name} is {setting.Show()}";
@@ -90,14 +94,21 @@ internal sealed class ChatSettings
             text => Generation = Generation with { Sampling = with(Sampling, text == Default ? null : Value(name, text, holds, range)) });
 
     private static T Value<T>(string name, string text, Func<T, bool> holds, string range)
-        where T : struct, INumber<T> => NumberOption.TryRead(name, text, holds, range, out T value, out string? fault) ? value : throw new UsageException(fault);
+        where T : struct, INumber<T> =>
+        NumberOption.TryRead(name, text, holds, range, out T value, out string? fault) ? value : throw new UsageException(fault);
 
     private static Setting Choice(string name, string[] words, Func<string> show, Action<string> choose)
     {
         string range = string.Join(" or ", words);
-        return new Setting(
-            name, range, show, word => choose(words.Contains(word) ? word : throw new UsageException($"{name} is '{word}'; it must be {range}")));
+        return new Setting(name, range, show, word => choose(
+            words.Contains(word) ? word : throw new UsageException($"{name} is '{word}'; it must be {range}")));
     }
+
+    // An option's words are the names of its values.
+    private static Setting Choice<T>(string name, Func<T> get, Action<T> set)
+        where T : struct, Enum => Choice(
+            name, [.. Enum.GetNames<T>().Select(n => n.ToLowerInvariant())], () => get().ToString().ToLowerInvariant(),
+            word => set(Enum.Parse<T>(word, ignoreCase: true)));
 
     private sealed record Setting(string Name, string Range, Func<string> Show, Action<string> Read);
 }

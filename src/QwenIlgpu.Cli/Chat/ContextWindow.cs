@@ -43,6 +43,7 @@ internal sealed class ContextWindow(int tokens, Func<IReadOnlyList<PromptMessage
 
         int alone = low < all ? 0 : Count(all);
         return alone <= tokens ? (low, null)
-            : (before, $"the prompt has {alone} tokens without any turn before it, the context {tokens}; shorten it, or raise --context (/clear begins anew)");
+            : (before, $"the prompt has {alone} tokens without any turn before it, the context {tokens}; "
+                + "shorten it, or raise --context (/clear begins anew)");
     }
 }

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace QwenIlgpu.Cli.Chat;
 
-/// <summary>A terminal whose keys can be read one by one: what they send, the mode in which it sends them at once, and its window.</summary>
+/// <summary>A terminal whose keys can be read one by one: what they send, the mode in which they come at once, and its window.</summary>
 /// <param name="Input">The bytes that keys send, UTF-8.</param>
 /// <param name="EnterRaw">Has every key sent at once and unseen until the result is disposed.</param>
 /// <param name="WindowSize">Columns and rows of the window.</param>
@@ -13,11 +13,14 @@ internal sealed record Keyboard(Stream Input, Func<IDisposable> EnterRaw, Func<(
 
     /// <summary>The keyboard on a process's standard input, on Unix.</summary>
     public static Keyboard OfProcess() => new(
-        new DescriptorStream(DescriptorStream.StandardInput, "standard input"), () => new RawMode(DescriptorStream.StandardInput), WindowOfProcess);
+        new DescriptorStream(DescriptorStream.StandardInput, "standard input"),
+        () => new RawMode(DescriptorStream.StandardInput),
+        WindowOfProcess);
 
     // A terminal on a serial line, or one without a window, says zero.
     private static (int Columns, int Rows) WindowOfProcess() =>
-        (Console.WindowWidth is > 0 and int columns ? columns : DefaultColumns, Console.WindowHeight is > 0 and int rows ? rows : DefaultRows);
+        (Console.WindowWidth is > 0 and int columns ? columns : DefaultColumns,
+        Console.WindowHeight is > 0 and int rows ? rows : DefaultRows);
 }
 
 /// <summary>A terminal that hands over each key at once, without echo or signals, as long as this lives.</summary>

@@ -13,7 +13,8 @@ internal static class StateDirectory
     {
         if (Path.IsPathFullyQualified(xdgStateHome ?? ""))
             return Path.Combine(xdgStateHome!, Below);
-        Environment.SpecialFolder kind = OperatingSystem.IsWindows() ? Environment.SpecialFolder.LocalApplicationData : Environment.SpecialFolder.UserProfile;
+        Environment.SpecialFolder kind = OperatingSystem.IsWindows()
+            ? Environment.SpecialFolder.LocalApplicationData : Environment.SpecialFolder.UserProfile;
         string folder = Environment.GetFolderPath(kind, Environment.SpecialFolderOption.DoNotVerify);
         if (folder.Length == 0)
             return null;
