@@ -1,12 +1,13 @@
 using System.Text;
+using QwenIlgpu.Cli.Chat;
 
 namespace QwenIlgpu.Cli;
 
 /// <summary>
 /// Shows a generation as it comes and keeps it: the answer on standard output, thoughts on standard error, dimmed where that
-/// shows colours.
+/// shows colours, or folded: not shown. A spinner turns until the first of what is shown.
 /// </summary>
-internal sealed class AnswerWriter(Terminal terminal, bool silent)
+internal sealed class AnswerWriter(Terminal terminal, bool silent, bool foldsThoughts = false, Spinner? spinner = null)
 {
     private const string Dim = "\e[2m";
     private const string Plain = "\e[0m";
@@ -39,6 +40,7 @@ internal sealed class AnswerWriter(Terminal terminal, bool silent)
         }
         finally
         {
+            spinner?.Dispose();
             EndThoughts();
             if (!silent && text.Length > 0)
                 terminal.Output.WriteLine();
@@ -62,15 +64,19 @@ internal sealed class AnswerWriter(Terminal terminal, bool silent)
 
         EndThoughts();
         text.Append(update.Text);
+        spinner?.Dispose();
         if (!silent)
             terminal.Output.Write(update.Text);
     }
 
     private void WriteThought(string piece)
     {
-        if (silent)
+        if (foldsThoughts && spinner is not null)
+            spinner.Label = "thinking";
+        if (silent || foldsThoughts)
             return;
         thinking = true;
+        spinner?.Dispose();
         terminal.Error.Write(terminal.ShowsColors ? $"{Dim}{piece}{Plain}" : piece);
     }
 

@@ -9,7 +9,7 @@ internal static class NearMiss
     /// <summary>" (did you mean NAME?)" for the name that is nearest, or nothing where none is near.</summary>
     public static string Question(string text, IEnumerable<string> names) => Of(text, names) is { } name ? $" (did you mean {name}?)" : "";
 
-    /// <summary>The name that is nearest: begun alike, or with a letter in three left out, added, changed or swapped with its neighbour.</summary>
+    /// <summary>The name that is nearest: one of both begins the other, or with a letter in three left out, added, changed or swapped with its neighbour.</summary>
     public static string? Of(string text, IEnumerable<string> names)
     {
         string given = text.TrimStart('-');
@@ -17,9 +17,11 @@ internal static class NearMiss
             return null;
         int most = Math.Clamp(given.Length / 3, 1, 3);
         return names.Select(name => (Name: name, Distance: Distance(given, name.TrimStart('-'))))
-            .Where(n => n.Distance <= most || n.Name.TrimStart('-').StartsWith(given, StringComparison.OrdinalIgnoreCase))
+            .Where(n => n.Distance <= most || IsBegun(n.Name.TrimStart('-'), given) || IsBegun(given, n.Name.TrimStart('-')))
             .OrderBy(n => n.Distance).Select(n => n.Name).FirstOrDefault();
     }
+
+    private static bool IsBegun(string name, string with) => with.Length >= ShortestText && name.StartsWith(with, StringComparison.OrdinalIgnoreCase);
 
     // Optimal string alignment.
     private static int Distance(string a, string b)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Numerics;
 
@@ -38,13 +39,23 @@ internal static class NumberOption
         return T.TryParse(text, style, CultureInfo.InvariantCulture, out T value) && !T.IsNaN(value) ? value : null;
     }
 
+    /// <summary>Whether a text is a number in a range, and the number; else what is at fault, by the name that the user knows.</summary>
+    public static bool TryRead<T>(string name, string text, NumberRange<T> range, out T value, [NotNullWhen(false)] out string? fault)
+        where T : struct, INumber<T>
+    {
+        T? number = Parse<T>(text);
+        value = number.GetValueOrDefault();
+        bool holds = number is not null && T.IsFinite(value) && range.Holds(value);
+        fault = holds ? null : $"{name} is '{text}'; it must be {range.Rule}";
+        return holds;
+    }
+
     private static T? Parse<T>(ArgumentResult result, string name, NumberRange<T> range)
         where T : struct, INumber<T>
     {
-        string text = result.Tokens[^1].Value;
-        if (Parse<T>(text) is { } value && T.IsFinite(value) && range.Holds(value))
+        if (TryRead(name, result.Tokens[^1].Value, range, out T value, out string? fault))
             return value;
-        result.AddError($"{name} is '{text}'; it must be {range.Rule}");
+        result.AddError(fault);
         return null;
     }
 }

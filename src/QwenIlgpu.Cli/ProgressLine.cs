@@ -67,10 +67,14 @@ internal sealed class ProgressLine(Terminal terminal, bool everywhere = false) :
 /// <summary>Shows how much of a prompt has gone into the model, while there is more to come. Reports come from the engine's thread.</summary>
 internal sealed class PromptLine(ProgressLine line) : IProgress<PromptProgress>
 {
+    /// <summary>What there is to say; nothing where no more is to come.</summary>
+    public static string Text(PromptProgress value) => value.QueuedTokens < value.PromptTokens
+        ? FormattableString.Invariant($"prompt: {value.QueuedTokens:N0} of {value.PromptTokens:N0} tokens") : "";
+
     public void Report(PromptProgress value)
     {
-        if (value.QueuedTokens < value.PromptTokens)
-            line.Show(FormattableString.Invariant($"prompt: {value.QueuedTokens:N0} of {value.PromptTokens:N0} tokens"));
+        if (Text(value) is { Length: > 0 } text)
+            line.Show(text);
         else
             line.Clear();
     }

@@ -5,16 +5,18 @@ namespace QwenIlgpu.Cli;
 /// <summary>Options that say how tokens are drawn and when an answer ends.</summary>
 internal sealed class SamplingArguments
 {
+    public static readonly NumberRange<int> MaxTokensRange = NumberRange.Whole(1);
+    public static readonly NumberRange<ulong> SeedRange = new(_ => true, "a whole number from 0 to 2^64 - 1", "0 to 2^64 - 1");
+
     private readonly Option<int> maxTokens = NumberOption.WithDefault(
-        "--max-tokens", "Most tokens to generate, thoughts included.", 512, NumberRange.Whole(1));
+        "--max-tokens", "Most tokens to generate, thoughts included.", 512, MaxTokensRange);
 
     private readonly Option<bool> greedy = new("--greedy") { Description = "Always take the most likely token: --temperature 0." };
 
     private readonly Option<bool> ignoreEos = new("--ignore-eos") { Description = "Go on past the end of the turn, up to --max-tokens." };
 
     private readonly Option<ulong?> seed = NumberOption.Optional<ulong>(
-        "--seed", "Same seed, prompt and options: same tokens.",
-        new NumberRange<ulong>(_ => true, "a whole number from 0 to 2^64 - 1", "0 to 2^64 - 1"), "drawn, and reported");
+        "--seed", "Same seed, prompt and options: same tokens.", SeedRange, "drawn, and reported");
 
     private readonly Option<SamplingPreset?> preset = ChoiceOption.Of<SamplingPreset?>(
         "--preset", "The model card's values for one way of use; any option given beside it wins.",

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json.Nodes;
+using QwenIlgpu.Cli.Chat;
 
 namespace QwenIlgpu.Cli;
 
@@ -39,6 +40,9 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     /// <summary>Whether a line of Error can be drawn over.</summary>
     public bool CanRedraw => ErrorIsTerminal && !IsDumb;
 
+    /// <summary>Where keys can be read one by one, and lines so edited; null where Input or Output is no such terminal.</summary>
+    public Keyboard? Keyboard { get; init; }
+
     /// <summary>Why no command can run here, or null: a stream for what it has to say is closed.</summary>
     public string? Refusal { get; init; }
 
@@ -70,6 +74,13 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
             else
                 heldNotices.Add(message);
         }
+    }
+
+    /// <summary>One line for whoever is talking here: shown at once, behind what was held.</summary>
+    public void Tell(string message)
+    {
+        ShowNotices();
+        Note(message);
     }
 
     /// <summary>Shows the news that are held, and from now on all at once.</summary>
@@ -152,6 +163,7 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     {
         var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
         var settings = TerminalSettings.Of(Environment.GetEnvironmentVariable, TerminalSettings.WidthOfProcess());
+        bool editsLines = !OperatingSystem.IsWindows() && !Console.IsInputRedirected && !Console.IsOutputRedirected && !settings.IsDumb;
         return new Terminal(
             new StreamReader(input, utf8),
             TextWriter.Synchronized(new StreamWriter(output, utf8) { AutoFlush = true }),
@@ -163,6 +175,7 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
             Width = settings.Width,
             IsDumb = settings.IsDumb,
             Colors = settings.Colors,
+            Keyboard = editsLines ? Keyboard.OfProcess() : null,
             HasReaderLeft = hasReaderLeft,
             Refusal = refusal,
         };

@@ -1,16 +1,21 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using QwenIlgpu.Cli.Chat;
 
 namespace QwenIlgpu.Cli.Commands;
 
-/// <summary>`qwen chat`: a conversation, line by line.</summary>
+/// <summary>`qwen chat`: a conversation, line by line, edited where a terminal allows it.</summary>
 internal static class ChatCommand
 {
     public const string Examples =
         """
         qwen chat
         qwen chat --model ~/models/Qwen3.6-27B-GPTQ-Int4 --system "You are terse." --preset thinking
+        qwen chat --thoughts fold --on-full stop
         """;
+
+    private static string? HistoryFile => StateDirectory.Of(Environment.GetEnvironmentVariable("XDG_STATE_HOME")) is { } folder
+        ? Path.Combine(folder, "chat-history") : null;
 
     public static Command Create(CommonOptions common, Terminal terminal)
     {
@@ -20,11 +25,17 @@ internal static class ChatCommand
             Description = "Instructions that stand before the conversation.",
             HelpName = "TEXT",
         };
+        Option<ThoughtDisplay> thoughts = ChoiceOption.Of(
+            "--thoughts", "Show thoughts, dimmed, or only that there are some. [default: show]",
+            ("show", ThoughtDisplay.Show), ("fold", ThoughtDisplay.Fold));
+        Option<FullContext> onFull = ChoiceOption.Of(
+            "--on-full", "When the context is full: leave the oldest turns out, or refuse the question. [default: drop]",
+            ("drop", FullContext.Drop), ("stop", FullContext.Stop));
         var model = new ModelArguments(PageType.Bf16);
         var sampling = new SamplingArguments();
-        var command = new Command("chat", "Talk with the model. /exit leaves, /clear begins anew, Ctrl-C stops an answer.")
+        var command = new Command("chat", "Talk with the model. /help lists what can be typed, /exit leaves, Ctrl-C stops an answer.")
         {
-            noThinking, system,
+            noThinking, system, thoughts, onFull,
         };
         sampling.AddTo(command);
         model.AddTo(command);
@@ -37,21 +48,22 @@ internal static class ChatCommand
             LogitBiasOption.Check(options.Sampling?.LogitBias, loaded);
             await using Engine engine = model.CreateEngine(parse, loaded, maxSequences: 1);
             bool json = parse.GetValue(common.Json);
-            var template = new ChatTemplateOptions { EnableThinking = !parse.GetValue(noThinking) };
-            var chat = new Conversation(engine, terminal, options, template, parse.GetValue(system), silent: json);
+            var settings = new ChatSettings
+            {
+                Generation = options,
+                Template = new ChatTemplateOptions { EnableThinking = !parse.GetValue(noThinking) },
+                Thoughts = parse.GetValue(thoughts),
+                OnFull = parse.GetValue(onFull),
+            };
+            ILineReader lines = terminal.Keyboard is { } keyboard && !json
+                ? new LineEditor(keyboard, terminal.Output, History.Open(HistoryFile, terminal.Note))
+                : new PlainLines(terminal);
+            var chat = new ChatLoop(ChatModel.Of(loaded, engine), terminal, lines, settings, parse.GetValue(system), silent: json);
             await chat.RunAsync().ConfigureAwait(false);
             if (json)
-                terminal.WriteJson(new JsonObject { ["messages"] = new JsonArray([.. chat.Messages.Select(ToJson)]) });
+                terminal.WriteJson(new JsonObject { ["messages"] = new JsonArray([.. chat.Messages.Select(m => m.ToJson())]) });
             return ExitCode.Done;
         });
         return command;
-    }
-
-    private static JsonObject ToJson(PromptMessage message)
-    {
-        var json = new JsonObject { ["role"] = message.Role, ["content"] = message.Content };
-        if (message.ReasoningContent is { } reasoning)
-            json["reasoning_content"] = reasoning;
-        return json;
     }
 }

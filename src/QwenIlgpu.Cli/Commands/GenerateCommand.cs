@@ -52,7 +52,7 @@ internal static class GenerateCommand
             await using Engine engine = model.CreateEngine(parse, loaded, maxSequences: 1);
             int[] ids = parse.GetValue(raw)
                 ? loaded.Tokenize(text, parseSpecial: true)
-                : engine.IdsOf(
+                : loaded.IdsOf(
                     Messages(text, parse.GetValue(system)), new ChatTemplateOptions { EnableThinking = !parse.GetValue(noThinking) });
             if (ids.Length > engine.ContextTokens)
             {

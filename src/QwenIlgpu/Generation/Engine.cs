@@ -92,7 +92,7 @@ public sealed class Engine : IAsyncDisposable
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(
         IReadOnlyList<PromptMessage> messages, ChatTemplateOptions? template = null, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
-        int[] ids = IdsOf(messages, template);
+        int[] ids = model.IdsOf(messages, template);
         return Generate(ids, nameof(messages), options, cancellationToken);
     }
 
@@ -130,27 +130,6 @@ public sealed class Engine : IAsyncDisposable
         IReadOnlySet<int> endIds = options.IgnoreEos ? FrozenSet<int>.Empty : model.EndIds;
         loop.ThrowIfStopped();
         return ReadAsync(promptIds, maxTokens, endIds, sampling, options, cancellationToken);
-    }
-
-    /// <summary>Token ids of a conversation, as it is generated from.</summary>
-    internal int[] IdsOf(IReadOnlyList<PromptMessage> messages, ChatTemplateOptions? template)
-    {
-        PromptMessage[] conversation = PromptMessage.CopyChecked(messages, nameof(messages));
-        return model.Tokenizer.Encode(Render(conversation, template, nameof(messages)));
-    }
-
-    private RenderedPrompt Render(PromptMessage[] messages, ChatTemplateOptions? template, string parameter)
-    {
-        if (template?.Tools is { } tools && tools.Any(t => t is null))
-            throw new ArgumentException("Tools holds null", nameof(template));
-        try
-        {
-            return model.Template.Render(messages, template ?? new ChatTemplateOptions());
-        }
-        catch (ArgumentException e) when (e.ParamName is null)
-        {
-            throw new ArgumentException(e.Message, parameter, e);
-        }
     }
 
     private void CheckPrompt(int[] ids, string parameter)

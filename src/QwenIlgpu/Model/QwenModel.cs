@@ -114,6 +114,20 @@ public sealed class QwenModel : IAsyncDisposable
     /// <summary>Text of token ids; bytes that are no UTF-8 become U+FFFD.</summary>
     public string Detokenize(ReadOnlySpan<int> ids) => Tokenizer.Decode(ids);
 
+    /// <summary>How many tokens a conversation has as a prompt: those that the engine begins with when it answers it.</summary>
+    /// <param name="messages">The conversation so far.</param>
+    /// <param name="template">Thinking, tools; null takes the template's defaults.</param>
+    /// <exception cref="ArgumentException">The template refuses the messages.</exception>
+    /// <exception cref="NotSupportedException">The checkpoint's chat template is not one that is known.</exception>
+    /// <example>
+    /// How much room an answer has:
+    /// <code>
+    /// PromptMessage[] messages = [PromptMessage.User("What is the capital of Norway?")];
+    /// int room = engine.ContextTokens - model.CountTokens(messages);
+    /// </code>
+    /// </example>
+    public int CountTokens(IReadOnlyList<PromptMessage> messages, ChatTemplateOptions? template = null) => IdsOf(messages, template).Length;
+
     /// <summary>Frees the weights and the device. A second call does nothing.</summary>
     /// <exception cref="InvalidOperationException">An engine still uses the model; the model stays as it is.</exception>
     public ValueTask DisposeAsync()
@@ -130,6 +144,22 @@ public sealed class QwenModel : IAsyncDisposable
         memory.Dispose();
         Device.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Token ids of a conversation, as it is generated from.</summary>
+    internal int[] IdsOf(IReadOnlyList<PromptMessage> messages, ChatTemplateOptions? template)
+    {
+        PromptMessage[] conversation = PromptMessage.CopyChecked(messages, nameof(messages));
+        if (template?.Tools is { } tools && tools.Any(t => t is null))
+            throw new ArgumentException("Tools holds null", nameof(template));
+        try
+        {
+            return Tokenizer.Encode(Template.Render(conversation, template ?? new ChatTemplateOptions()));
+        }
+        catch (ArgumentException e) when (e.ParamName is null)
+        {
+            throw new ArgumentException(e.Message, nameof(messages), e);
+        }
     }
 
     /// <summary>What a request's reader is told of an error: of non-finite logits, what of the checkpoint may have made them.</summary>

@@ -41,6 +41,39 @@ internal sealed class ChatCommandTests
         Assert.That(run.Output, Does.Contain("Oslo"));
     }
 
+    // A turn takes 24 of the 96 tokens that are left beside an answer.
+    [TestCase("drop", 5, "no longer sees the oldest 1 turn")]
+    [TestCase("stop", 4, "the context is full: this would be")]
+    public void AFullContextGivesOldTurnsUpOrRefuses(string onFull, int answers, string news)
+    {
+        string input = string.Concat(Enumerable.Repeat("What is the capital of Norway?\n", 5));
+        CommandLine run = CommandLine.RunWithInput(input, [.. Chat, "--context", "128", "--on-full", onFull]).Expect(ExitCode.Done);
+
+        Assert.That(run.Error, Does.Contain(news));
+        Assert.That(run.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries), Has.Length.EqualTo(answers));
+    }
+
+    [Test]
+    public void AnAnswerThatIsAllThoughtsIsNotKept()
+    {
+        string[] thinking = ["chat", "--greedy", "--max-tokens", "3", "--json", .. CommandLine.Device];
+        CommandLine run = CommandLine.RunWithInput("What is the capital of Norway?\n", thinking).Expect(ExitCode.Done);
+
+        Assert.That(run.Error, Does.Contain("cut off inside its thoughts").And.Contain("/set max-tokens 12").And.Contain("--no-thinking"));
+        Assert.That(run.Json.GetProperty("messages").GetArrayLength(), Is.Zero);
+    }
+
+    [Test]
+    public void FoldedThoughtsAreCountedAndNotShown()
+    {
+        string[] thinking = ["chat", "--greedy", "--thoughts", "fold", .. CommandLine.Device];
+        CommandLine run = CommandLine.RunWithInput("What is the capital of Norway?\n", thinking).Expect(ExitCode.Done);
+
+        Assert.That(run.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries), Has.All.StartsWith("qwen: "));
+        Assert.That(run.Error, Does.Contain("of them thoughts"));
+        Assert.That(run.Output, Does.Contain("Oslo"));
+    }
+
     [Test]
     public void AnInterruptStopsTheAnswerNotTheChat()
     {

@@ -133,7 +133,7 @@ internal sealed partial class ProcessTests
     }
 
     // A process started with SIGINT ignored, as in the background of a script, hands that on to its children.
-    private static void RequireSigInt()
+    internal static void RequireSigInt()
     {
         const string Status = "/proc/self/status";
         string? mask = File.Exists(Status) ? File.ReadLines(Status).FirstOrDefault(l => l.StartsWith("SigIgn:", StringComparison.Ordinal)) : null;
@@ -142,5 +142,5 @@ internal sealed partial class ProcessTests
     }
 
     [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int Kill(int process, int signal);
+    internal static partial int Kill(int process, int signal);
 }

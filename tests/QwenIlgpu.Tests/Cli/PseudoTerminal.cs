@@ -9,8 +9,12 @@ internal sealed partial class PseudoTerminal : IDisposable
 {
     private const int ReadWriteNoControl = 2 | 0x100;
 
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
     private readonly FileStream keyboardAndScreen;
     private readonly StringBuilder screen = new();
+    private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
+    private int waitedFor;
 
     public PseudoTerminal()
     {
@@ -29,12 +33,24 @@ internal sealed partial class PseudoTerminal : IDisposable
 
     public void Type(string text) => keyboardAndScreen.Write(Encoding.UTF8.GetBytes(text));
 
-    /// <summary>Reads the screen until it shows a text.</summary>
+    /// <summary>Everything that was written to the screen so far.</summary>
+    public string Written => screen.ToString();
+
+    /// <summary>Reads the screen until it shows a text behind the one that was waited for before.</summary>
     public void WaitFor(string text)
     {
         byte[] bytes = new byte[4096];
-        while (!screen.ToString().Contains(text, StringComparison.Ordinal))
-            screen.Append(Encoding.UTF8.GetString(bytes.AsSpan(0, keyboardAndScreen.Read(bytes))));
+        char[] chars = new char[4096];
+        int at;
+        while ((at = Written.IndexOf(text, waitedFor, StringComparison.Ordinal)) < 0)
+        {
+            Task<int> reading = keyboardAndScreen.ReadAsync(bytes).AsTask();
+            if (!reading.Wait(Patience))
+                Assert.Fail($"the screen does not show '{text}': {Written}");
+            screen.Append(chars, 0, decoder.GetChars(bytes, 0, reading.Result, chars, 0));
+        }
+
+        waitedFor = at + text.Length;
     }
 
     public void Dispose() => keyboardAndScreen.Dispose();

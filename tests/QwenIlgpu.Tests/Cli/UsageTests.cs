@@ -49,6 +49,8 @@ internal sealed class UsageTests
     [TestCase("generate", "hello", "--greedy", "--temperature", "1")]
     [TestCase("generate", "hello", "--raw", "--no-thinking")]
     [TestCase("generate", "hello", "--raw", "--system", "be brief")]
+    [TestCase("chat", "--on-full", "ask")]
+    [TestCase("chat", "--thoughts", "hide")]
     [TestCase("info", "--context", "5000")]
     [TestCase("bench", "--runs", "4")]
     [TestCase("bench", "--decode-tokens", "0")]

@@ -52,12 +52,15 @@ internal sealed class ApiGuardTests
         ("ids", "is empty", e => e.ScoreAsync(Array.Empty<int>())),
         ("ids", "2048 at index 0", e => e.ScoreAsync(new[] { 2048 })),
         ("text", "", _ => TestModels.Tiny.Tokenize(null!)),
+        ("messages", "", _ => TestModels.Tiny.CountTokens(null!)),
+        ("messages", "messages[1] is null", _ => TestModels.Tiny.CountTokens([Messages[0], null!])),
+        ("template", "Tools holds null", _ => TestModels.Tiny.CountTokens(Messages, new ChatTemplateOptions { Tools = new JsonArray((JsonNode?)null) })),
         ("path", "", _ => QwenModel.LoadAsync(null!)),
         ("path", "", _ => QwenModel.LoadAsync("")),
     ];
 
     [Test]
-    public async Task WrongArgumentsAreRefusedInTheCallByTheirName([Range(0, 37)] int index)
+    public async Task WrongArgumentsAreRefusedInTheCallByTheirName([Range(0, 40)] int index)
     {
         (string parameter, string message, Action<Engine> call) = Wrong[index];
         await using var engine = new Engine(TestModels.Tiny, new EngineOptions { ContextTokens = 64 });
@@ -66,7 +69,7 @@ internal sealed class ApiGuardTests
 
         Assert.That(error.ParamName, Is.EqualTo(parameter));
         Assert.That(error.Message, Does.Contain(message));
-        Assert.That(Wrong, Has.Length.EqualTo(38));
+        Assert.That(Wrong, Has.Length.EqualTo(41));
     }
 
     [TestCase(true, false)]
