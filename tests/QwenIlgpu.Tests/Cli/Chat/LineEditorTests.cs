@@ -100,13 +100,15 @@ internal sealed class LineEditorTests
     public void LinesOfATextStandBelowEachOther() =>
         Assert.That(Shown("one\e\rtwo\e\r\e\rfour").Rows, Is.EqualTo(new[] { "> one", "  two", "", "  four" }));
 
-    [Test]
-    public void ATextTallerThanTheWindowShowsThePartWithTheCursor()
+    [TestCase("", 2, "  c", "  d", "  e")]
+    [TestCase(Up, 2, "  b", "  c", "  d")]
+    [TestCase(Up + Up + Up + Up, 0, "> a", "  b", "  c")]
+    public void ATextTallerThanTheWindowShowsThePartWithTheCursor(string keys, int cursorRow, params string[] rows)
     {
-        Screen screen = Shown(@"a\" + "\r" + @"b\" + "\r" + @"c\" + "\r" + @"d\" + "\r" + "e" + Up + Up + Up + Up, rows: 3);
+        Screen screen = Shown("a\\\rb\\\rc\\\rd\\\re" + keys, rows: 3);
 
-        Assert.That(screen.Text, Is.EqualTo(new[] { "> a", "  b", "  c" }));
-        Assert.That(screen.Cursor.Row, Is.Zero);
+        Assert.That(screen.Text, Is.EqualTo(rows));
+        Assert.That(screen.Cursor.Row, Is.EqualTo(cursorRow));
     }
 
     [Test]
