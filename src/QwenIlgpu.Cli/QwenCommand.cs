@@ -24,6 +24,8 @@ internal static class QwenCommand
             report.IsJson = common.IsJson(parse);
             if (terminal.Refusal is { } refusal)
                 throw new IOException(refusal);
+            if (WrongUsage.FaultyDirective(parse) is { } directive)
+                throw new UsageException(directive);
             if (parse.Action is not { ClearsParseErrors: true })
                 Heed(parse, common, terminal, report);
             var configuration = new InvocationConfiguration
@@ -77,7 +79,7 @@ internal static class QwenCommand
     /// <summary>Every command with its options.</summary>
     public static RootCommand Create(CommonOptions common, Terminal terminal)
     {
-        var root = new RootCommand("Runs Qwen3.6 language models on ILGPU kernels.") { HelpName = "qwen" };
+        var root = new RootCommand("Runs Qwen3.5, 3.6 and 3.8 language models on ILGPU kernels.") { HelpName = "qwen" };
         common.AddTo(root);
         (Command Command, string Examples)[] commands =
         [

@@ -18,6 +18,12 @@ internal static class WrongUsage
         return parse.Errors.Count > 0 ? parse.Errors[0].Message.TrimEnd('.') : null;
     }
 
+    /// <summary>What is wrong with what a completion script asks in front of everything else, [suggest:POSITION]; null where nothing is.</summary>
+    public static string? FaultyDirective(ParseResult parse) =>
+        parse.Tokens is [{ Type: TokenType.Directive, Value: var value }, ..]
+            && value.StartsWith("[suggest:", StringComparison.Ordinal) && !int.TryParse(value["[suggest:".Length..^1], out _)
+                ? $"{value} is no [suggest:POSITION] with a number" : null;
+
     // The parser takes a misspelt option for an argument. Behind -- everything is one.
     private static IEnumerable<string> UnknownOptions(ParseResult parse)
     {

@@ -99,12 +99,13 @@ internal sealed class UsageTests
     [TestCase("'--b' is too much: generate takes one argument, PROMPT; in quotes it may hold blanks", "generate", "--", "-a", "--b")]
     [TestCase("--input is missing: it takes FILE; --output is missing: it takes OUT.safetensors", "logits")]
     [TestCase("SHELL is missing: bash, zsh or pwsh", "completion")]
+    [TestCase("[suggest:x] is no [suggest:POSITION] with a number", "[suggest:x]")]
     [TestCase("--model needs a value: DIR|ORG/NAME", "info", "--model")]
     [TestCase("--model is given 2 times; it takes one value", "info", "-m", "a", "--model", "b")]
     [TestCase("--temperature is given 2 times; it takes one value", "generate", "hi", "--greedy", "--temperature", "1", "--temperature", "2")]
     public void AFaultIsOneMessage(string message, params string[] args)
     {
-        string command = args[0] is "genrate" or "perp" or "frobnicate" or "--device" ? "qwen" : $"qwen {args[0]}";
+        string command = args[0] is "genrate" or "perp" or "frobnicate" or "--device" or "[suggest:x]" ? "qwen" : $"qwen {args[0]}";
 
         Assert.That(CommandLine.Run(args).Expect(ExitCode.WrongUsage).Error, Is.EqualTo($"qwen: {message}; run '{command} --help'\n"));
     }

@@ -211,7 +211,7 @@ internal sealed class ChatLoopTests
     [TestCase("top-k 2000", "top-k is '2000'; it must be from 0 (off) to 1024")]
     [TestCase("seed 18446744073709551615", "seed is 18446744073709551615")]
     [TestCase("seed -1", "seed is '-1'; it must be a whole number from 0 to 2^64 - 1")]
-    [TestCase("max-tokens 0", "max-tokens is '0'; it must be a whole number of at least 1")]
+    [TestCase("max-tokens 0", "max-tokens is '0'; it must be a whole number from 1 to 2147483647")]
     [TestCase("max-tokens 64", "max-tokens is 64")]
     [TestCase("preset coding", "preset is coding")]
     [TestCase("preset poetry", "preset is 'poetry'; it must be default or thinking or coding or non-thinking")]
@@ -238,7 +238,7 @@ internal sealed class ChatLoopTests
     {
         string list = new ScriptedChat().Run("/set max-tokens 64", "/set").Error;
 
-        Assert.That(list, Does.Match(@"(?m)^  max-tokens +64 +a whole number of at least 1$"));
+        Assert.That(list, Does.Match(@"(?m)^  max-tokens +64 +a whole number from 1 to 2147483647$"));
         Assert.That(list, Does.Match(@"(?m)^  temperature +default +a number of at least 0"));
     }
 }
