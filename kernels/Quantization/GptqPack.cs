@@ -25,7 +25,7 @@ internal static class GptqPack
         return Int4Pack.BindScales<GptqWords>(loader, scales, destination);
     }
 
-    /// <summary>Unpacks qzeros [G, ⌈N/8⌉], which hold zero − 1 in GPTQ v1 and zero in v2. Padding rows get 8.</summary>
+    /// <summary>Unpacks qzeros [G, ⌈N/8⌉], which are words of zeros in GPTQ v2, and those less 0x11111111 in v1. Padding rows get 8.</summary>
     public static Launch BindZeros(KernelLoader loader, Matrix<int> qzeros, GptqVersion version, WeightMatrix destination)
     {
         const string Op = "gptq_pack_zeros";
@@ -38,7 +38,7 @@ internal static class GptqPack
     }
 }
 
-/// <summary>GPTQ's two ways to store zero points: one less than they are, and as they are.</summary>
+/// <summary>GPTQ's two ways to store zero points: words of them less 0x11111111, and as they are.</summary>
 internal enum GptqVersion
 {
     V1,

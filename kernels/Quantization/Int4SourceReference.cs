@@ -15,7 +15,7 @@ internal sealed class Int4SourceReference
     private readonly Func<int, int, int, int, (int Word, int Nibble)> zero;
     private readonly Func<int, int, int, int, int> scale;
     private readonly Func<int, int, int> wordCount;
-    private readonly int zeroOffset;
+    private readonly int zeroWordOffset;
 
     // Arguments of the functions: row, k or group, rows, words of a row of eight k or groups.
     private Int4SourceReference(
@@ -23,14 +23,14 @@ internal sealed class Int4SourceReference
         Func<int, int, int, int, (int Word, int Nibble)> zero,
         Func<int, int, int, int, int> scale,
         Func<int, int, int> wordCount,
-        int zeroOffset = 0) =>
-        (this.code, this.zero, this.scale, this.wordCount, this.zeroOffset) = (code, zero, scale, wordCount, zeroOffset);
+        int zeroWordOffset = 0) =>
+        (this.code, this.zero, this.scale, this.wordCount, this.zeroWordOffset) = (code, zero, scale, wordCount, zeroWordOffset);
 
-    /// <summary>qweight [K/8, N], scales [G, N], qzeros [G, ⌈N/8⌉] that hold zero − 1.</summary>
-    public static Int4SourceReference GptqV1 { get; } = Gptq(zeroOffset: 1);
+    /// <summary>qweight [K/8, N], scales [G, N], qzeros [G, ⌈N/8⌉] that are one less in every nibble, as words: with borrows.</summary>
+    public static Int4SourceReference GptqV1 { get; } = Gptq(zeroWordOffset: 0x11111111);
 
-    /// <summary>The same with qzeros that hold zero.</summary>
-    public static Int4SourceReference GptqV2 { get; } = Gptq(zeroOffset: 0);
+    /// <summary>The same with qzeros as they are.</summary>
+    public static Int4SourceReference GptqV2 { get; } = Gptq(zeroWordOffset: 0);
 
     /// <summary>qweight [K, ⌈N/8⌉], scales [G, N], qzeros [G, ⌈N/8⌉]; row 8c + j in nibble 0, 4, 1, 5, 2, 6, 3, 7 of j.</summary>
     public static Int4SourceReference Awq { get; } = new(
@@ -59,7 +59,7 @@ internal sealed class Int4SourceReference
                 long index = Int4Layout.ScaleIndex(row, group, packed.Groups);
                 packed.Scales[index] = source.Scales[scale(row, group, rows, packed.Groups)];
                 if (source.Zeros.Length > 0)
-                    packed.Zeros[index] = (byte)((Nibble(source.Zeros, zero(row, group, rows, packed.Groups)) + zeroOffset) % 16);
+                    packed.Zeros[index] = (byte)Zero(source, zero(row, group, rows, packed.Groups));
             }
         }
 
@@ -81,11 +81,14 @@ internal sealed class Int4SourceReference
             {
                 source.Scales[scale(row, group, rows, groups)] = packed.Scales[Int4Layout.ScaleIndex(row, group, groups)];
                 if (hasZeros)
-                    SetNibble(source.Zeros, zero(row, group, rows, groups), packed.ZeroOf(row, group) - zeroOffset);
+                    SetNibble(source.Zeros, zero(row, group, rows, groups), packed.ZeroOf(row, group));
             }
         }
 
-        return source;
+        int[] zeros = [.. source.Zeros.Select(word => unchecked(word - zeroWordOffset))];
+        foreach ((int word, int nibble) in Absent(rows, groups, hasZeros))
+            zeros[word] &= ~(15 << (4 * nibble));
+        return source with { Zeros = zeros };
     }
 
     /// <summary>The weights [rows, columns] that the source stands for, without any other layout between.</summary>
@@ -99,7 +102,7 @@ internal sealed class Int4SourceReference
             int group = k / groupSize;
             int about = source.Zeros.Length == 0
                 ? Int4Layout.Zero
-                : (Nibble(source.Zeros, zero(row, group, rows, groups)) + zeroOffset) % 16;
+                : Zero(source, zero(row, group, rows, groups));
             double step = Scale16.ToFloat(source.Scales[scale(row, group, rows, groups)], scaleType);
             weights[i] = step * (Nibble(source.Words, code(row, k, rows, Words(columns))) - about);
         }
@@ -107,12 +110,21 @@ internal sealed class Int4SourceReference
         return weights;
     }
 
-    private static Int4SourceReference Gptq(int zeroOffset) => new(
+    // Nibbles of zero points whose rows are not there.
+    private IEnumerable<(int Word, int Nibble)> Absent(int rows, int groups, bool hasZeros) =>
+        from row in Enumerable.Range(rows, hasZeros ? (8 * Words(rows)) - rows : 0)
+        from @group in Enumerable.Range(0, groups)
+        select zero(row, @group, rows, groups);
+
+    private int Zero(Int4Source source, (int Word, int Nibble) at) =>
+        (unchecked(source.Zeros[at.Word] + zeroWordOffset) >>> (4 * at.Nibble)) & 15;
+
+    private static Int4SourceReference Gptq(int zeroWordOffset) => new(
         (row, k, rows, _) => ((k / 8 * rows) + row, k % 8),
         (row, group, rows, _) => ((group * Words(rows)) + (row / 8), row % 8),
         (row, group, rows, _) => (group * rows) + row,
         (rows, columns) => Words(columns) * rows,
-        zeroOffset);
+        zeroWordOffset);
 
     private static int Words(int count) => (count + 7) / 8;
 

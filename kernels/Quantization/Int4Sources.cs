@@ -37,7 +37,7 @@ internal readonly struct GptqWords : IInt4Source
     public static ushort Scale(Matrix<ushort> scales, int row, int group) => scales[group, row];
 }
 
-/// <summary>GPTQ v1, which stores zero − 1 in four bits: 15 stands for 0.</summary>
+/// <summary>GPTQ v1, whose words of zero points are those of v2 less 0x11111111: a zero of 0 borrows from the nibble above.</summary>
 internal readonly struct GptqV1Words : IInt4Source
 {
     public static int Octets(Matrix<int> block) => GptqWords.Octets(block);
@@ -45,7 +45,8 @@ internal readonly struct GptqV1Words : IInt4Source
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint Octet(Matrix<int> block, int row, int octet) => GptqWords.Octet(block, row, octet);
 
-    public static int Zero(Matrix<int> zeros, int row, int group) => (GptqWords.Zero(zeros, row, group) + 1) & 15;
+    public static int Zero(Matrix<int> zeros, int row, int group) =>
+        (int)((((uint)zeros[group, row >> 3] + 0x11111111u) >> ((row & 7) * 4)) & 15u);
 
     public static ushort Scale(Matrix<ushort> scales, int row, int group) => GptqWords.Scale(scales, row, group);
 }

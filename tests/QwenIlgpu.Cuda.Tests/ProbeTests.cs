@@ -77,10 +77,12 @@ internal sealed class ProbeTests
         start.Environment["DOTNET_STARTUP_HOOKS"] = typeof(Machine).Assembly.Location;
         start.Environment["PTX_MACHINE_DEVICES"] = devices;
         using Process process = Process.Start(start)!;
+        Task<string> error = process.StandardError.ReadToEndAsync();
         string output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
 
-        JsonNode report = JsonNode.Parse(output)!;
+        // A report of what does not work is part of the error.
+        JsonNode report = why is null ? JsonNode.Parse(output)! : JsonNode.Parse(await error)!["report"]!;
         JsonNode? entry = report["devices"]!.AsArray().FirstOrDefault(d => (string?)d!["kind"] == device);
         Assert.That((string?)entry?["state"], Is.EqualTo(state));
         Assert.That((string?)report["why_no_gpu"], Is.EqualTo(why));

@@ -29,7 +29,7 @@ internal sealed class Checkpoint : IDisposable
             }
 
             WeightBytes += tensor.LengthBytes;
-            if (quantization is null && tensor.Name.EndsWith(".qweight", StringComparison.Ordinal))
+            if (quantization is null && QuantizationConfig.CodeTensors.Any(codes => tensor.Name.EndsWith($".{codes}", StringComparison.Ordinal)))
                 throw new InvalidDataException($"{files.PathOf(tensor)}: holds {tensor.Name}, but config.json has no quantization_config");
         }
 
@@ -123,20 +123,19 @@ internal sealed class Checkpoint : IDisposable
     public ModuleEncoding Describe(string module, int outFeatures, int inFeatures)
     {
         TensorEntry? plain = Find($"{module}.weight");
-        TensorEntry? packed = Find($"{module}.qweight");
+        TensorEntry? packed = Quantization is { } quantized ? Find($"{module}.{quantized.Codes}") : null;
         if (plain is not null && packed is not null)
             throw new InvalidDataException($"{DirectoryPath}: module {module} is stored twice, as {plain.Name} and as {packed.Name}");
-        if (Find($"{module}.bias") is TensorEntry bias)
-            throw new NotSupportedException($"{files.PathOf(bias)}: tensor {bias.Name}: a bias is not supported here");
+        TensorEntry? bias = Find($"{module}.bias") is null ? null : Get($"{module}.bias", outFeatures);
         if (packed is not null)
-            return Quantization!(this, module, outFeatures, inFeatures);
+            return Quantization!.Describe(this, module, outFeatures, inFeatures) with { Bias = bias };
         if (plain is null)
         {
             throw new InvalidDataException(
-                $"{DirectoryPath}: module {module} is missing: neither {names.Stored(module)}.weight nor its .qweight is there");
+                $"{DirectoryPath}: module {module} is missing: neither {names.Stored(module)}.weight nor its .{Quantization?.Codes ?? "qweight"} is there");
         }
 
-        return new PlainModule(Get($"{module}.weight", outFeatures, inFeatures));
+        return new PlainModule(Get($"{module}.weight", outFeatures, inFeatures)) { Bias = bias };
     }
 
     /// <summary>
@@ -154,7 +153,7 @@ internal sealed class Checkpoint : IDisposable
     private bool HeadIsTied()
     {
         const string Head = "lm_head.weight";
-        if (!Config.TieWordEmbeddings || (!files.Tensors.ContainsKey(names.Stored(Head)) && Find("lm_head.qweight") is null))
+        if (!Config.TieWordEmbeddings || (!files.Tensors.ContainsKey(names.Stored(Head)) && (Quantization is null || Find($"lm_head.{Quantization.Codes}") is null)))
             return Config.TieWordEmbeddings;
         if (Find(Head) is { } head && Find("embed_tokens.weight") is { } embedding && HoldSameBytes(head, embedding))
             return true;

@@ -104,6 +104,8 @@ public sealed partial class HuggingFaceCache(string folder)
                 return $"{needed} is missing";
         }
 
+        if (!IsThere(snapshot, TensorFiles.IndexFile) && !isBeingFetched && TensorFiles.HasUnlistedParts(snapshot))
+            return null;
         if (!IsThere(snapshot, TensorFiles.IndexFile))
             return IsThere(snapshot, TensorFiles.SingleFile) ? null : $"{TensorFiles.SingleFile} is missing, and {TensorFiles.IndexFile} as well";
         IReadOnlyList<string> shards = ShardIndex.Load(Path.Combine(snapshot, TensorFiles.IndexFile)).Shards;

@@ -6,6 +6,9 @@ internal abstract record ModuleEncoding
     /// <summary>The encoding in words.</summary>
     public abstract string Text { get; }
 
+    /// <summary>What is added to its outputs, [N], or null. It must be of zeros, which older GPTQ writers put beside every module.</summary>
+    public TensorEntry? Bias { get; init; }
+
     /// <summary>Bytes of its tensors on disk.</summary>
     public abstract long StoredBytes { get; }
 }

@@ -2,8 +2,10 @@ using System.Text.Json;
 
 namespace QwenIlgpu;
 
-/// <summary>Describes a quantised module with a weight [N, K] that a checkpoint holds in its own format.</summary>
-internal delegate ModuleEncoding QuantizedModules(Checkpoint checkpoint, string module, int outFeatures, int inFeatures);
+/// <summary>The quantised modules of a checkpoint.</summary>
+/// <param name="Codes">The tensor that a module has in place of its <c>weight</c>.</param>
+/// <param name="Describe">Describes a module with a weight [N, K]: checkpoint, module, N, K.</param>
+internal sealed record QuantizedModules(string Codes, Func<Checkpoint, string, int, int, ModuleEncoding> Describe);
 
 /// <summary>The formats of quantised modules, and which of them <c>config.json</c> declares.</summary>
 internal static class QuantizationConfig
@@ -17,10 +19,19 @@ internal static class QuantizationConfig
     // By quant_method: what reads the rest of the section and then describes modules.
     private static readonly (string Method, Func<JsonSection, QuantizedModules> Read)[] Formats =
     [
-        ("gptq", static json => GptqReader.Read(json).Describe),
+        ("gptq", GptqReader.Read),
+        ("awq", AwqReader.Read),
+        ("auto-round", AutoRoundReader.Read),
+        ("compressed-tensors", CompressedTensorsReader.Read),
     ];
 
-    /// <summary>The format that is declared, null when none is. Others are refused by name.</summary>
+    /// <summary>The tensors that only quantised modules have, of any format.</summary>
+    public static readonly string[] CodeTensors = ["qweight", "weight_packed"];
+
+    /// <summary>
+    /// The format that <c>config.json</c> declares, or the <c>quantize_config.json</c> of older GPTQ writers beside it; null when neither
+    /// does. Others are refused by name.
+    /// </summary>
     public static QuantizedModules? Read(JsonSection root, ICollection<string> notices)
     {
         JsonSection? inner = root.Section("text_config");
@@ -33,7 +44,10 @@ internal static class QuantizationConfig
         JsonSection? json = root.Section(Key) ?? inner?.Section(Key);
         if (root.Has(MlxKey) && json?.Has(MethodKey) != true)
             throw root.Unsupported(MlxKey, WeightFormats.Supported);
-        return json is null ? null : Read(json);
+        if (json is not null)
+            return Read(json);
+        string beside = Path.Combine(Path.GetDirectoryName(root.File)!, "quantize_config.json");
+        return CheckpointFile.Exists(beside) ? GptqReader.Read(JsonSection.Load(beside)) : null;
     }
 
     private static QuantizedModules Read(JsonSection json)

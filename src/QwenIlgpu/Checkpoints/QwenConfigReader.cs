@@ -14,6 +14,8 @@ internal static class QwenConfigReader
     private const int MaxHeadDim = 1 << 16;
     private const int MaxConvKernel = 1 << 8;
 
+    private const int DefaultInterval = 4;
+
     private const string TieKey = "tie_word_embeddings";
 
     /// <summary>The configuration in <paramref name="root"/>, checked: what the model cannot compute is refused here.</summary>
@@ -107,9 +109,8 @@ internal static class QwenConfigReader
         const string Key = "layer_types";
         if (text.Texts(Key) is not ImmutableArray<string> names)
         {
-            // Without a list, every interval-th layer is an attention layer.
-            int interval = text.Int("full_attention_interval", 1, MaxLayers)
-                ?? throw new InvalidDataException($"{text.File}: {text.FullKey(Key)} and full_attention_interval are missing");
+            // Without a list, every interval-th layer is an attention layer; the family's configuration class has 4.
+            int interval = text.Int("full_attention_interval", 1, MaxLayers) ?? DefaultInterval;
             return [.. Enumerable.Range(1, layers).Select(n => n % interval == 0 ? LayerType.FullAttention : LayerType.LinearAttention)];
         }
 

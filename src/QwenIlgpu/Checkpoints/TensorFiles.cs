@@ -1,10 +1,13 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
 namespace QwenIlgpu;
 
 /// <summary>
 /// The safetensors files of a checkpoint directory, one or many, as one set of tensors. Of those that the text model does not use,
 /// whatever is not there or cannot be read is left out with a notice.
 /// </summary>
-internal sealed class TensorFiles : IDisposable
+internal sealed partial class TensorFiles : IDisposable
 {
     /// <summary>The file of a checkpoint of one file.</summary>
     public const string SingleFile = "model.safetensors";
@@ -28,7 +31,8 @@ internal sealed class TensorFiles : IDisposable
     public IReadOnlyDictionary<string, TensorEntry> Tensors { get; }
 
     /// <summary>
-    /// Opens the files that <c>model.safetensors.index.json</c> names, or <c>model.safetensors</c> where there is no index.
+    /// Opens the files that <c>model.safetensors.index.json</c> names; where there is no index <c>model.safetensors</c>, else all of
+    /// <c>model-00001-of-0000N.safetensors</c>.
     /// </summary>
     public static TensorFiles Open(string directory, ICollection<string> notices)
     {
@@ -39,7 +43,19 @@ internal sealed class TensorFiles : IDisposable
         if (!CheckpointFile.Exists(single) && WeightFormats.GgufIn(directory) is { } gguf)
             throw WeightFormats.GgufRefused(gguf);
         if (!CheckpointFile.Exists(single))
-            throw new FileNotFoundException($"{directory}: holds neither {SingleFile} nor {IndexFile}", single);
+        {
+            Match[] parts = Parts(directory);
+            if (parts.Length == 0)
+                throw new FileNotFoundException($"{directory}: holds neither {SingleFile} nor {IndexFile}", single);
+            if (!AreWhole(parts))
+            {
+                throw new InvalidDataException(
+                    $"{directory}: holds no {IndexFile}, and {parts[0].Value} is one of {parts.Length} files of weights where "
+                    + $"{CountOf(parts[0])} belong together");
+            }
+
+            return OpenParts(directory, [.. parts.Select(p => p.Value)]);
+        }
 
         SafetensorsFile file = SafetensorsFile.Open(single);
         try
@@ -53,6 +69,9 @@ internal sealed class TensorFiles : IDisposable
         }
     }
 
+    /// <summary>Whether a directory holds weights in files that name each other by numbers, all of them.</summary>
+    public static bool HasUnlistedParts(string directory) => Parts(directory) is { Length: > 0 } parts && AreWhole(parts);
+
     /// <summary>The file that holds a tensor.</summary>
     public string PathOf(TensorEntry tensor) => shards[tensor.Shard]!.Path;
 
@@ -62,6 +81,42 @@ internal sealed class TensorFiles : IDisposable
 
     /// <summary>Closes every file.</summary>
     public void Dispose() => Close(shards);
+
+    // In the order of their numbers, which have the same number of digits.
+    private static Match[] Parts(string directory) =>
+        [.. Directory.EnumerateFiles(directory).Select(f => PartName().Match(Path.GetFileName(f))).Where(m => m.Success).OrderBy(m => m.Value, StringComparer.Ordinal)];
+
+    private static bool AreWhole(Match[] parts) =>
+        parts.Length == CountOf(parts[0]) && parts.Select((p, i) => (Number(p, "number"), CountOf(p)) == (i + 1, parts.Length)).All(fits => fits);
+
+    private static int CountOf(Match part) => Number(part, "count");
+
+    private static int Number(Match part, string group) => int.Parse(part.Groups[group].ValueSpan, CultureInfo.InvariantCulture);
+
+    private static TensorFiles OpenParts(string directory, IReadOnlyList<string> parts)
+    {
+        var shards = new SafetensorsFile?[parts.Count];
+        Dictionary<string, TensorEntry> tensors = [];
+        try
+        {
+            for (int i = 0; i < shards.Length; i++)
+            {
+                shards[i] = SafetensorsFile.Open(Path.Combine(directory, parts[i]), i);
+                foreach ((string name, TensorEntry tensor) in shards[i]!.Tensors)
+                {
+                    if (!tensors.TryAdd(name, tensor))
+                        throw new InvalidDataException($"{directory}: tensor {JsonText.Shown(name)} is in {parts[tensors[name].Shard]} and in {parts[i]}");
+                }
+            }
+
+            return new TensorFiles(shards, TensorNames.Detect(directory, tensors), tensors);
+        }
+        catch
+        {
+            Close(shards);
+            throw;
+        }
+    }
 
     private static TensorFiles OpenShards(string directory, string indexFile, bool besideSingle, ICollection<string> notices)
     {
@@ -142,4 +197,7 @@ internal sealed class TensorFiles : IDisposable
         foreach (SafetensorsFile? file in files)
             file?.Dispose();
     }
+
+    [GeneratedRegex(@"^model-(?<number>\d{1,6})-of-(?<count>\d{1,6})\.safetensors\z", RegexOptions.ExplicitCapture)]
+    private static partial Regex PartName();
 }

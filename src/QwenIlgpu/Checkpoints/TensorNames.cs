@@ -8,7 +8,7 @@ namespace QwenIlgpu;
 internal sealed class TensorNames
 {
     private const string Probe = "embed_tokens.weight";
-    private const string QuantizedProbe = "embed_tokens.qweight";
+    private const string Embedding = "embed_tokens.";
     private const string Head = "lm_head.";
 
     private static readonly string[] TextPrefixes = ["model.language_model.", "language_model.model.", "model."];
@@ -28,14 +28,15 @@ internal sealed class TensorNames
     public static TensorNames Detect<T>(string directory, IReadOnlyDictionary<string, T> tensors)
     {
         string[] texts = [.. TextPrefixes.Where(prefix => tensors.ContainsKey(prefix + Probe))];
-        if (texts.Length == 0 && Candidates(QuantizedProbe).FirstOrDefault(tensors.ContainsKey) is { } quantized)
+        if (texts.Length == 0
+            && QuantizationConfig.CodeTensors.SelectMany(name => Candidates(Embedding + name)).FirstOrDefault(tensors.ContainsKey) is { } quantized)
             throw new NotSupportedException($"{directory}: holds {quantized}; embeddings are read only as F32, F16 or BF16");
         if (texts.Length == 0)
             throw new InvalidDataException($"{directory}: holds no embedding, neither {string.Join(" nor ", Candidates(Probe))}");
         if (texts.Length > 1)
             throw new InvalidDataException($"{directory}: holds two embeddings, {texts[0] + Probe} and {texts[1] + Probe}");
 
-        bool Holds(string module) => tensors.ContainsKey($"{module}weight") || tensors.ContainsKey($"{module}qweight");
+        bool Holds(string module) => QuantizationConfig.CodeTensors.Prepend("weight").Any(name => tensors.ContainsKey(module + name));
         string[] heads = [.. HeadPrefixes.Where(prefix => Holds(prefix + Head))];
         if (heads.Length > 1)
             throw new InvalidDataException($"{directory}: holds two output heads, {heads[0]}{Head} and {heads[1]}{Head}");

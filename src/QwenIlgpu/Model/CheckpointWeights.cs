@@ -6,7 +6,7 @@ using QwenIlgpu.Kernels;
 namespace QwenIlgpu;
 
 /// <summary>
-/// Brings a checkpoint's tensors to the device in blocks of bounded size: plain weights as they are, GPTQ weights and weights to
+/// Brings a checkpoint's tensors to the device in blocks of bounded size: plain weights as they are, packed weights and weights to
 /// quantise through packing kernels, small vectors as float. With memory that only measures, and no upload, it reads nothing and adds up
 /// what the weights take.
 /// </summary>
@@ -53,15 +53,18 @@ internal sealed class CheckpointWeights : IWeightSource
     {
         (string name, int rows, int columns) = (module.Name, module.Rows, module.Columns);
         refusesNonFinite = !IsTable(module.Use);
-        return checkpoint.Describe(name, rows, columns) switch
+        ModuleEncoding encoding = checkpoint.Describe(name, rows, columns);
+        if (encoding.Bias is { } bias && !memory.IsMeasuring)
+            TensorContents.RequireZeros(checkpoint, bias);
+        return encoding switch
         {
             PlainModule plain when module.Use == MatrixUse.Projection && quantization == WeightQuantization.Int4 =>
                 Quantize(name, plain.Weight, rows, columns),
             PlainModule plain when IsTable(module.Use) && headQuantization == HeadQuantization.Int8 =>
                 QuantizeInt8(name, plain.Weight, rows, columns),
             PlainModule plain => LoadPlain(name, plain.Weight, rows, columns),
-            GptqModule gptq => LoadGptq(name, gptq, rows, columns),
-            { } encoding => throw new NotSupportedException($"{name}: encoding {encoding.GetType().Name} cannot be loaded"),
+            Int4Module packed => LoadInt4(name, packed, rows, columns),
+            _ => throw new NotSupportedException($"{name}: encoding {encoding.GetType().Name} cannot be loaded"),
         };
     }
 
@@ -130,29 +133,59 @@ internal sealed class CheckpointWeights : IWeightSource
         }
     }
 
-    private LinearWeight LoadGptq(string module, GptqModule gptq, int rows, int columns)
+    private LinearWeight LoadInt4(string module, Int4Module packed, int rows, int columns)
     {
-        WeightMatrix matrix = memory.Allocate(WeightMatrix.Int4(WeightTypeOf(gptq.Scales), rows, columns, gptq.GroupSize));
+        bool isSymmetric = memory.IsMeasuring || packed.Zeros is null
+            ? packed.IsSymmetric : TensorContents.AreAll(checkpoint, packed.Zeros, packed.SymmetricZeros);
+        WeightMatrix matrix = memory.Allocate(WeightMatrix.Int4(WeightTypeOf(packed.Scales), rows, columns, packed.GroupSize));
+        if (!isSymmetric)
+            matrix = matrix with { Zeros = memory.Allocate<byte>(Int4Layout.ZeroBytes(rows, columns, packed.GroupSize)) };
         if (memory.IsMeasuring)
             return new LinearWeight(module, matrix);
-        GptqReader.CheckContents(checkpoint, gptq);
+        if (packed.GIdx is { } gIdx)
+            TensorContents.RequireInOrder(checkpoint, gIdx, packed.GroupSize);
 
-        // Eight source words of 8 inputs each make one 64-wide tile; a block is a whole number of tiles.
-        int wordRows = (int)gptq.QWeight.Shape[0];
-        int wordsPerBlock = Math.Max(8, BlockBytes / (rows * sizeof(int)) / 8 * 8);
-        for (int word = 0; word < wordRows; word += wordsPerBlock)
+        // A block is a whole number of tiles, of 64 inputs or of 16 outputs, by what a line of words is.
+        int tileLines = packed.Packing switch
         {
-            int count = Math.Min(wordsPerBlock, wordRows - word);
-            ArrayView<int> words = Stage<int>(gptq.QWeight, (long)word * rows, (long)count * rows);
-            GptqPack.Bind(device.Loader, new Matrix<int>(words, count, rows), word, matrix).Run(device.Stream);
-            Upload.Consumed();
+            Int4Packing.CompressedTensors => Int4Layout.TileRows,
+            Int4Packing.Awq => Int4Layout.TileColumns,
+            _ => Int4Layout.TileColumns / 8,
+        };
+        (int lines, int lineWords) = ((int)packed.Codes.Shape[0], (int)packed.Codes.Shape[1]);
+        int linesPerBlock = Math.Max(tileLines, BlockBytes / (lineWords * sizeof(int)) / tileLines * tileLines);
+        for (int line = 0; line < lines; line += linesPerBlock)
+        {
+            Matrix<int> block = StageMatrix<int>(packed.Codes, line, Math.Min(linesPerBlock, lines - line));
+            Pack(packed.Packing switch
+            {
+                Int4Packing.CompressedTensors => CompressedTensorsPack.Bind(device.Loader, block, line, matrix),
+                Int4Packing.Awq => AwqPack.Bind(device.Loader, block, line, matrix),
+                _ => GptqPack.Bind(device.Loader, block, line, matrix),
+            });
         }
 
-        int groups = (int)gptq.Scales.Shape[0];
-        ArrayView<ushort> scales = Stage<ushort>(gptq.Scales, 0, (long)groups * rows);
-        GptqPack.BindScales(device.Loader, new Matrix<ushort>(scales, groups, rows), matrix).Run(device.Stream);
-        Upload.Consumed();
+        Matrix<ushort> scales = StageMatrix<ushort>(packed.Scales, 0, (int)packed.Scales.Shape[0]);
+        Pack(packed.Packing == Int4Packing.CompressedTensors
+            ? CompressedTensorsPack.BindScales(device.Loader, scales, matrix)
+            : GptqPack.BindScales(device.Loader, scales, matrix));
+        if (isSymmetric)
+            return new LinearWeight(module, matrix);
+        Matrix<int> zeros = StageMatrix<int>(packed.Zeros!, 0, (int)packed.Zeros!.Shape[0]);
+        Pack(packed.Packing switch
+        {
+            Int4Packing.CompressedTensors => CompressedTensorsPack.BindZeros(device.Loader, zeros, matrix),
+            Int4Packing.Awq => AwqPack.BindZeros(device.Loader, zeros, matrix),
+            Int4Packing.GptqV2 => GptqPack.BindZeros(device.Loader, zeros, GptqVersion.V2, matrix),
+            _ => GptqPack.BindZeros(device.Loader, zeros, GptqVersion.V1, matrix),
+        });
         return new LinearWeight(module, matrix);
+
+        void Pack(Launch launch)
+        {
+            launch.Run(device.Stream);
+            Upload.Consumed();
+        }
     }
 
     private LinearWeight Quantize(string module, TensorEntry tensor, int rows, int columns)
@@ -212,6 +245,14 @@ internal sealed class CheckpointWeights : IWeightSource
         }
 
         return view.Cast<T>();
+    }
+
+    /// <summary>Rows [first, first + count) of a tensor of two dimensions on the device.</summary>
+    private Matrix<T> StageMatrix<T>(TensorEntry tensor, int first, int count)
+        where T : unmanaged
+    {
+        int columns = (int)tensor.Shape[1];
+        return new Matrix<T>(Stage<T>(tensor, (long)first * columns, (long)count * columns), count, columns);
     }
 
     /// <summary>Reads into the next block of the upload and returns that block whole.</summary>

@@ -94,6 +94,38 @@ internal sealed class CheckpointTests
     }
 
     [Test]
+    public void ReadsNumberedFilesWithoutAnIndex()
+    {
+        CheckpointDraft draft = CheckpointDraft.WithTensors();
+        draft.WriteSharded(directory);
+        File.Delete(directory.File("model.safetensors.index.json"));
+        using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
+        Assert.That(checkpoint.Tensors.Select(t => t.Name), Is.EquivalentTo(draft.Tensors.Keys.Where(n => n.StartsWith("model.language", StringComparison.Ordinal) || n.StartsWith("lm_head", StringComparison.Ordinal))));
+    }
+
+    [Test]
+    public void RejectsSomeOfNumberedFiles()
+    {
+        CheckpointDraft.WithTensors().WriteSharded(directory);
+        File.Delete(directory.File("model.safetensors.index.json"));
+        File.Delete(directory.File("model-00002-of-00002.safetensors"));
+        Assert.That(
+            Rejects<InvalidDataException>(),
+            Does.StartWith(directory.Path).And.Contains("model-00001-of-00002.safetensors is one of 1 files of weights where 2 belong together"));
+    }
+
+    [Test]
+    public void RejectsATensorThatTwoNumberedFilesHold()
+    {
+        CheckpointDraft.WithTensors().WriteSharded(directory);
+        File.Delete(directory.File("model.safetensors.index.json"));
+        File.Copy(directory.File("model-00001-of-00002.safetensors"), directory.File("model-00002-of-00002.safetensors"), overwrite: true);
+        Assert.That(
+            Rejects<InvalidDataException>(),
+            Does.Contain("is in model-00001-of-00002.safetensors and in model-00002-of-00002.safetensors"));
+    }
+
+    [Test]
     public void RejectsMissingFiles()
     {
         string missing = directory.File("no");

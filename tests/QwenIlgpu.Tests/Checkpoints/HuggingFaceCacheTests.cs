@@ -65,14 +65,25 @@ internal sealed class HuggingFaceCacheTests
     }
 
     [TestCase("config.json", "config.json is missing")]
-    [TestCase("model.safetensors.index.json", "model.safetensors is missing, and model.safetensors.index.json as well")]
+    [TestCase("model", "model.safetensors is missing, and model.safetensors.index.json as well")]
     [TestCase("model-00002-of-00002.safetensors", "model-00002-of-00002.safetensors is missing (1 of 2 files of weights are)")]
     public void NamesWhatADownloadThatBrokeOffHasLeftOut(string file, string fault)
     {
-        draft.Add(Repo, Whole.Where(f => f.Key != file).ToDictionary(), links: false);
+        draft.Add(Repo, Whole.Where(f => f.Key != file && f.Key.Split('.', '-')[0] != file).ToDictionary(), links: false);
 
         Assert.That(Refuses<InvalidDataException>(Repo), Is.EqualTo(
             $"{draft.Snapshot(Repo)}: {fault}; to fetch the rest: hf download {Repo} (formerly huggingface-cli download)"));
+    }
+
+    [Test]
+    public void NumberedFilesNeedNoIndexOnceTheyAreThere()
+    {
+        draft.Add(Repo, Whole.Where(f => f.Key != "model.safetensors.index.json").ToDictionary(), links: false);
+        Assert.That(draft.Cache.Find(Repo), Is.EqualTo(draft.Snapshot(Repo)));
+
+        File.WriteAllText(Path.Combine(draft.ModelFolder(Repo), "blobs", "abc.incomplete"), "");
+
+        Assert.That(Refuses<InvalidDataException>(Repo), Does.Contain("model.safetensors.index.json as well, and a download has not ended"));
     }
 
     [Test]

@@ -49,15 +49,15 @@ internal sealed class CheckpointCommandTests
 
     // What a tensor holds is read when the model is loaded, not by who only tells of it.
     [Test]
-    public void AsymmetricZeroPointsAreRefusedWhereTheyAreLoaded()
+    public void ActOrderIsRefusedWhereItIsLoaded()
     {
         using var model = new ModelCopy(TestData.TinyGptqModel);
-        model.Put("model.language_model.layers.1.mlp.down_proj.qzeros", 0, 0x7786);
+        model.Put("model.language_model.layers.1.mlp.down_proj.g_idx", 0, 1);
 
         CommandLine.Run("info", "--model", model.Path).Expect(ExitCode.Done);
         string error = CommandLine.RunModel("generate", "--model", model.Path, "hi").Expect(ExitCode.Failed).Error;
 
-        Assert.That(error, Does.Contain("down_proj.qzeros holds 0x77777786 at word 0").And.Contain("asymmetric"));
+        Assert.That(error, Does.Contain("down_proj.g_idx puts input 0 in group 1, not in 0: desc_act"));
     }
 
     [Test]

@@ -2,17 +2,18 @@ using System.Text.Json.Nodes;
 
 namespace QwenIlgpu.Testing;
 
-/// <summary>The tiny checkpoint in a directory of its own, to be bent by a test.</summary>
+/// <summary>A checkpoint of one file, the tiny one if no other is named, in a directory of its own, to be bent by a test.</summary>
 internal sealed class TinyCopy : IDisposable
 {
     private readonly TemporaryDirectory directory = new();
     private readonly Dictionary<string, (TensorType Type, long[] Shape, byte[] Bytes)> tensors = [];
 
-    public TinyCopy()
+    public TinyCopy(string? of = null)
     {
-        foreach (string file in Directory.EnumerateFiles(TestData.TinyModel).Where(f => !f.EndsWith(".safetensors", StringComparison.Ordinal)))
+        of ??= TestData.TinyModel;
+        foreach (string file in Directory.EnumerateFiles(of).Where(f => !f.EndsWith(".safetensors", StringComparison.Ordinal)))
             File.Copy(file, directory.File(System.IO.Path.GetFileName(file)));
-        using SafetensorsFile weights = SafetensorsFile.Open(System.IO.Path.Combine(TestData.TinyModel, "model.safetensors"));
+        using SafetensorsFile weights = SafetensorsFile.Open(System.IO.Path.Combine(of, "model.safetensors"));
         foreach (TensorEntry tensor in weights.Tensors.Values)
         {
             byte[] bytes = new byte[tensor.LengthBytes];
@@ -23,7 +24,15 @@ internal sealed class TinyCopy : IDisposable
 
     public string Path => directory.Path;
 
+    public IReadOnlyCollection<string> Names => tensors.Keys;
+
     public byte[] BytesOf(string tensor) => tensors[tensor].Bytes;
+
+    public long[] ShapeOf(string tensor) => tensors[tensor].Shape;
+
+    public void Put(string tensor, TensorType type, long[] shape, byte[] bytes) => tensors[tensor] = (type, shape, bytes);
+
+    public void Remove(string tensor) => tensors.Remove(tensor);
 
     /// <summary>Another number of rows; the new ones have these bytes each.</summary>
     public void AddRows(string tensor, int rows, byte[] row)

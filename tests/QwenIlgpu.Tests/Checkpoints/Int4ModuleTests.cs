@@ -2,7 +2,8 @@ using System.Text.Json.Nodes;
 
 namespace QwenIlgpu.Tests;
 
-internal sealed class GptqReaderTests
+/// <summary>What config.json and tensors say of packed modules.</summary>
+internal sealed class Int4ModuleTests
 {
     private const string Module = "model.language_model.layers.0.mlp.up_proj";
 
@@ -28,9 +29,9 @@ internal sealed class GptqReaderTests
         if (!withGIdx)
             draft.Tensors.Remove($"{Module}.g_idx");
 
-        GptqModule module = (GptqModule)Describe(256, 128);
+        var module = (Int4Module)Describe(256, 128);
 
-        Assert.That((module.QWeight.ShapeText, module.QZeros.ShapeText), Is.EqualTo(("[16, 256]", "[1, 32]")));
+        Assert.That((module.Codes.ShapeText, module.Zeros!.ShapeText), Is.EqualTo(("[16, 256]", "[1, 32]")));
         Assert.That(module.Scales.ShapeText, Is.EqualTo("[1, 256]"));
         Assert.That((module.GIdx is not null, module.Scales.Type, module.GroupSize), Is.EqualTo((withGIdx, scaleType, 128)));
     }
@@ -43,9 +44,10 @@ internal sealed class GptqReaderTests
         draft.Quantize(Module, outFeatures, inFeatures);
         draft.Write(directory);
         using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
-        var module = (GptqModule)checkpoint.Describe("layers.0.mlp.up_proj", outFeatures, inFeatures);
+        var module = (Int4Module)checkpoint.Describe("layers.0.mlp.up_proj", outFeatures, inFeatures);
         Assert.That(module.Scales.Shape[0], Is.EqualTo((inFeatures + 127) / 128));
-        Assert.That(() => GptqReader.CheckContents(checkpoint, module), Throws.Nothing);
+        Assert.That(() => TensorContents.RequireInOrder(checkpoint, module.GIdx!, module.GroupSize), Throws.Nothing);
+        Assert.That(TensorContents.AreAll(checkpoint, module.Zeros!, module.SymmetricZeros));
     }
 
     [Test]
@@ -56,7 +58,7 @@ internal sealed class GptqReaderTests
         draft.Text["quantization_config"] = CheckpointDraft.Gptq();
         draft.Write(directory);
         using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
-        Assert.That(checkpoint.Describe("layers.0.mlp.up_proj", 256, 128), Is.InstanceOf<GptqModule>());
+        Assert.That(checkpoint.Describe("layers.0.mlp.up_proj", 256, 128), Is.InstanceOf<Int4Module>());
         Assert.That(checkpoint.Describe("layers.0.mlp.gate_proj", 256, 128), Is.InstanceOf<PlainModule>());
         string message = Assert.Throws<InvalidDataException>(() => checkpoint.Describe("layers.0.mlp.down_proj", 256, 128))!.Message;
         Assert.That(message, Does.Contain("module layers.0.mlp.down_proj is missing: neither model.language_model.layers.0"));
@@ -97,11 +99,48 @@ internal sealed class GptqReaderTests
         Assert.That(RejectsContents(256), Does.Contain("puts input 200 in group 0, not in 1: desc_act"));
     }
 
-    [Test]
-    public void RejectsAsymmetricZeros()
+    // What config.json declares first counts where it fits, else what else it names.
+    [TestCase(64, 2, 64)]
+    [TestCase(128, 1, 128)]
+    [TestCase(-1, 1, 128)]
+    [TestCase(32, 2, 64)]
+    [TestCase(32, 4, 32)]
+    public void GroupSizeIsWhatTheScalesHave(int declared, int groups, int expected)
     {
-        draft.Tensors[$"{Module}.qzeros"] = DraftTensor.Words([1, 32], static i => i == 31 ? 0x77777787 : 0x77777777);
-        Assert.That(RejectsContents(128), Does.Contain("holds 0x77777787 at word 31").And.Contains("asymmetric"));
+        draft.Root["quantization_config"]!["group_size"] = declared;
+        draft.Root["quantization_config"]!["dynamic"]!["+:.*up.*"] = new JsonObject { ["group_size"] = 64, ["bits"] = 8 };
+        draft.Tensors[$"{Module}.qzeros"] = DraftTensor.Words([groups, 32], static _ => 0x77777777);
+        draft.Tensors[$"{Module}.scales"] = DraftTensor.Of(TensorType.F16, groups, 256);
+
+        Assert.That(((Int4Module)Describe(256, 128)).GroupSize, Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void ReadsTheConfigurationBesideTheConfiguration()
+    {
+        draft.Root.Remove("quantization_config");
+        File.WriteAllText(directory.File("quantize_config.json"), """{"bits":4,"group_size":128,"desc_act":false,"sym":true}""");
+
+        Assert.That(((Int4Module)Describe(256, 128)).Packing, Is.EqualTo(Int4Packing.GptqV1));
+    }
+
+    // The sign of a zero is no bias.
+    [TestCase(0x0000, null)]
+    [TestCase(0x8000, null)]
+    [TestCase(0x0001, "is not zero at element 200: a bias is not supported here")]
+    [TestCase(0x3c00, "is not zero at element 200: a bias is not supported here")]
+    public void ABiasMustBeOfZeros(int bits, string? fault)
+    {
+        var bytes = new byte[512];
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(400), (ushort)bits);
+        draft.Tensors[$"{Module}.bias"] = new DraftTensor(TensorType.F16, [256], bytes);
+        draft.Write(directory);
+        using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
+
+        TensorEntry bias = checkpoint.Describe("layers.0.mlp.up_proj", 256, 128).Bias!;
+
+        Assert.That(() => TensorContents.RequireZeros(checkpoint, bias), fault is null
+            ? Throws.Nothing : Throws.InstanceOf<NotSupportedException>().With.Message.Contains($"{Module}.bias {fault}"));
     }
 
     [Test]
@@ -120,15 +159,11 @@ internal sealed class GptqReaderTests
             Does.Contain("holds model.language_model.embed_tokens.qweight; embeddings are read only as F32, F16 or BF16"));
     }
 
-    [TestCase("quant_method", "\"awq\"")]
-    [TestCase("quant_method", "\"compressed-tensors\"")]
     [TestCase("quant_method", "\"fp8\"")]
     [TestCase("bits", "8")]
-    [TestCase("group_size", "-1")]
-    [TestCase("group_size", "32")]
-    [TestCase("sym", "false")]
-    [TestCase("desc_act", "true")]
-    [TestCase("checkpoint_format", "\"gptq_v2\"")]
+    [TestCase("group_size", "16")]
+    [TestCase("group_size", "96")]
+    [TestCase("group_size", "0")]
     [TestCase("checkpoint_format", "\"marlin\"")]
     [TestCase("pack_dtype", "\"int16\"")]
     [TestCase("is_marlin_format", "true")]
@@ -138,7 +173,7 @@ internal sealed class GptqReaderTests
         Assert.That(Rejects<NotSupportedException>(), Does.Contain($"config.json: quantization_config.{key} is {value}, which"));
     }
 
-    [TestCase("awq")]
+    [TestCase("modelopt")]
     [TestCase("fp8")]
     public void SaysWhatIsSupportedInstead(string method)
     {
@@ -157,11 +192,35 @@ internal sealed class GptqReaderTests
         Assert.That(Rejects<NotSupportedException>(), Does.Contain("config.json: quantization is {\"group_size\":64,\"bits\":4}, which is not supported"));
     }
 
-    [Test]
-    public void RejectsOverrideByPattern()
+    [TestCase("awq", "version", "\"gemv\"")]
+    [TestCase("awq", "bits", "8")]
+    [TestCase("auto-round", "packing_format", "\"auto_round\"")]
+    [TestCase("auto-round", "data_type", "\"mx_fp\"")]
+    [TestCase("compressed-tensors", "format", "\"nvfp4-pack-quantized\"")]
+    public void RejectsVariantsOfOtherMethodsByName(string method, string key, string value)
     {
-        draft.Root["quantization_config"]!["dynamic"]!["+:.*down.*"] = new JsonObject { ["bits"] = 8 };
-        Assert.That(Rejects<NotSupportedException>(), Does.Contain("quantization_config.dynamic.+:.*down.*.bits is 8"));
+        draft.Root["quantization_config"] = new JsonObject
+        {
+            ["quant_method"] = method, ["bits"] = 4, ["group_size"] = 128, ["packing_format"] = "auto_round:auto_gptq",
+            [key] = JsonNode.Parse(value),
+        };
+        Assert.That(Rejects<NotSupportedException>(), Does.Contain($"config.json: quantization_config.{key} is {value}, which"));
+    }
+
+    [TestCase("num_bits", "8", "quantization_config.config_groups.group_0.weights.num_bits is 8, which")]
+    [TestCase("type", "\"float\"", "quantization_config.config_groups.group_0.weights.type is \"float\", which")]
+    [TestCase("strategy", "\"block\"", "quantization_config.config_groups.group_0.weights.strategy is \"block\", which")]
+    public void RejectsConfigGroupsByName(string key, string value, string fault)
+    {
+        var weights = new JsonObject { ["num_bits"] = 4, ["type"] = "int", ["strategy"] = "group", ["group_size"] = 32 };
+        weights[key] = JsonNode.Parse(value);
+        draft.Root["quantization_config"] = new JsonObject
+        {
+            ["quant_method"] = "compressed-tensors",
+            ["format"] = "pack-quantized",
+            ["config_groups"] = new JsonObject { ["group_0"] = new JsonObject { ["weights"] = weights } },
+        };
+        Assert.That(Rejects<NotSupportedException>(), Does.Contain(fault));
     }
 
     [TestCase("quant_method", "quantization_config.quant_method is missing")]
@@ -184,8 +243,8 @@ internal sealed class GptqReaderTests
     {
         draft.Write(directory);
         using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
-        var module = (GptqModule)checkpoint.Describe("layers.0.mlp.up_proj", 256, inFeatures);
-        return Assert.Throws<NotSupportedException>(() => GptqReader.CheckContents(checkpoint, module))!.Message;
+        var module = (Int4Module)checkpoint.Describe("layers.0.mlp.up_proj", 256, inFeatures);
+        return Assert.Throws<NotSupportedException>(() => TensorContents.RequireInOrder(checkpoint, module.GIdx!, module.GroupSize))!.Message;
     }
 
     private string Rejects<TError>(int inFeatures = 128)
