@@ -25,7 +25,7 @@ internal enum Int4Packing
 /// <param name="Scales">F16 or BF16.</param>
 /// <param name="Zeros">I32, or null where every zero point is 8.</param>
 /// <param name="GIdx">I32 [K], which must be i / group, or null.</param>
-/// <param name="GroupSize">Inputs that share a scale; of a scale for a whole row, K rounded up to 64.</param>
+/// <param name="GroupSize">Inputs that share a scale; of a scale for a whole row, or for more, K rounded up to 64.</param>
 /// <param name="IsSymmetric">Whether every zero point is 8, as <c>config.json</c> says; contents count when they are read.</param>
 internal sealed record Int4Module(
     Int4Packing Packing, TensorEntry Codes, TensorEntry Scales, TensorEntry? Zeros, TensorEntry? GIdx, int GroupSize, bool IsSymmetric)
@@ -92,7 +92,7 @@ internal sealed record Int4Module(
         TensorEntry? gIdx = Optional(names.GIdx, inFeatures);
         return new Int4Module(packing, codes, scales, zeros, gIdx, groupSize, zeros is null || isSymmetric);
 
-        int SizeOf(int declared) => declared < 0 ? (inFeatures + 63) / 64 * 64 : declared;
+        int SizeOf(int declared) => declared < 0 || declared > inFeatures ? (inFeatures + 63) / 64 * 64 : declared;
         long GroupsOf(int size) => ((long)inFeatures + size - 1) / size;
         TensorEntry? Optional(string name, params long[] shape) =>
             checkpoint.Find($"{module}.{name}") is null ? null : checkpoint.Get($"{module}.{name}", WordTypes, shape);

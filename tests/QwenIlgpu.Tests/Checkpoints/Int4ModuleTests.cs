@@ -103,6 +103,7 @@ internal sealed class Int4ModuleTests
     [TestCase(64, 2, 64)]
     [TestCase(128, 1, 128)]
     [TestCase(-1, 1, 128)]
+    [TestCase(1 << 30, 1, 128)]
     [TestCase(32, 2, 64)]
     [TestCase(32, 4, 32)]
     public void GroupSizeIsWhatTheScalesHave(int declared, int groups, int expected)
