@@ -206,13 +206,15 @@ internal sealed class CheckpointTests
     }
 
     [Test]
-    public void RejectsBias()
+    public void RejectsABiasOfAnotherShape()
     {
         CheckpointDraft draft = CheckpointDraft.WithTensors();
-        draft.AddFloats("model.language_model.layers.0.mlp.up_proj.bias", 256);
+        draft.AddFloats("model.language_model.layers.0.mlp.up_proj.bias", 255);
         draft.Write(directory);
         using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
-        Assert.Throws<NotSupportedException>(() => checkpoint.Describe("layers.0.mlp.up_proj", 256, 128));
+        Assert.That(
+            () => checkpoint.Describe("layers.0.mlp.up_proj", 256, 128),
+            Throws.TypeOf<InvalidDataException>().With.Message.Contains("up_proj.bias is BF16 [255]"));
     }
 
     private string Rejects<TError>()

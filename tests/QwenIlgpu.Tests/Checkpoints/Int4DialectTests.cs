@@ -26,6 +26,25 @@ internal sealed class Int4DialectTests
         Assert.That(worst, Is.LessThanOrEqualTo(Bound));
     }
 
+    // Older GPTQ writers put one of zeros beside every module.
+    [TestCase("tiny GPTQ", true)]
+    [TestCase("tiny bf16", true)]
+    [TestCase("tiny bf16", false)]
+    public async Task ABiasIsRefusedUnlessItIsOfZeros(string model, bool ofZeros)
+    {
+        const string Bias = "model.language_model.layers.3.mlp.down_proj.bias";
+        using var copy = new TinyCopy(model == "tiny GPTQ" ? TestData.TinyGptqModel : TestData.TinyModel);
+        var bytes = new byte[2 * 256];
+        bytes[^1] = ofZeros ? (byte)0 : (byte)1;
+        copy.Put(Bias, TensorType.F16, [256], bytes);
+        copy.Save();
+
+        if (ofZeros)
+            await TestModels.Load(copy.Path).DisposeAsync();
+        else
+            Assert.That(() => TestModels.Load(copy.Path), Throws.InstanceOf<NotSupportedException>().With.Message.Contains($"{Bias} is not zero at element 255"));
+    }
+
     // Prefill, then single tokens, which take another way through the weights on a CPU.
     private static float[] Logits(QwenModel model)
     {
