@@ -43,6 +43,9 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     /// <summary>Where keys can be read one by one, and lines so edited; null where Input or Output is no such terminal.</summary>
     public Keyboard? Keyboard { get; init; }
 
+    /// <summary>Where a chat keeps what was typed; null where it is forgotten.</summary>
+    public string? HistoryFile { get; init; }
+
     /// <summary>Why no command can run here, or null: a stream for what it has to say is closed.</summary>
     public string? Refusal { get; init; }
 
@@ -176,6 +179,8 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
             IsDumb = settings.IsDumb,
             Colors = settings.Colors,
             Keyboard = editsLines ? Keyboard.OfProcess() : null,
+            HistoryFile = StateDirectory.Of(Environment.GetEnvironmentVariable("XDG_STATE_HOME")) is { } folder
+                ? Path.Combine(folder, "chat-history") : null,
             HasReaderLeft = hasReaderLeft,
             Refusal = refusal,
         };

@@ -30,14 +30,15 @@ internal sealed partial record TerminalSettings(int Width, bool IsDumb, bool? Co
     public static int? WidthOfProcess()
     {
         if (OperatingSystem.IsLinux())
-            return WidthOf(DescriptorStream.StandardOutput) ?? WidthOf(DescriptorStream.StandardError);
+            return (WindowOf(DescriptorStream.StandardOutput) ?? WindowOf(DescriptorStream.StandardError))?.Columns;
         return OperatingSystem.IsWindows() && !Console.IsOutputRedirected ? Console.WindowWidth : null;
     }
 
-    private static int? WidthOf(int descriptor)
+    /// <summary>The window of a terminal on Linux; null where it has none, or is no terminal.</summary>
+    public static (int Columns, int Rows)? WindowOf(int descriptor)
     {
         var size = default(WindowSize);
-        return Control(descriptor, GetWindowSize, ref size) == 0 && size.Columns > 0 ? size.Columns : null;
+        return Control(descriptor, GetWindowSize, ref size) == 0 && size.Columns > 0 ? (size.Columns, size.Rows) : null;
     }
 
     [LibraryImport("libc", EntryPoint = "ioctl")]

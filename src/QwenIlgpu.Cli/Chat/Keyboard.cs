@@ -8,7 +8,6 @@ namespace QwenIlgpu.Cli.Chat;
 /// <param name="WindowSize">Columns and rows of the window.</param>
 internal sealed record Keyboard(Stream Input, Func<IDisposable> EnterRaw, Func<(int Columns, int Rows)> WindowSize)
 {
-    private const int DefaultColumns = 80;
     private const int DefaultRows = 24;
 
     /// <summary>The keyboard on a process's standard input, on Unix.</summary>
@@ -18,9 +17,12 @@ internal sealed record Keyboard(Stream Input, Func<IDisposable> EnterRaw, Func<(
         WindowOfProcess);
 
     // A terminal on a serial line, or one without a window, says zero.
-    private static (int Columns, int Rows) WindowOfProcess() =>
-        (Console.WindowWidth is > 0 and int columns ? columns : DefaultColumns,
-        Console.WindowHeight is > 0 and int rows ? rows : DefaultRows);
+    private static (int Columns, int Rows) WindowOfProcess()
+    {
+        (int columns, int rows) = OperatingSystem.IsLinux()
+            ? TerminalSettings.WindowOf(DescriptorStream.StandardOutput) ?? default : (Console.WindowWidth, Console.WindowHeight);
+        return (columns > 0 ? columns : TerminalSettings.DefaultWidth, rows > 0 ? rows : DefaultRows);
+    }
 }
 
 /// <summary>A terminal that hands over each key at once, without echo or signals, as long as this lives.</summary>

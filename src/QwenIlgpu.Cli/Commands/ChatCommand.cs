@@ -14,9 +14,6 @@ internal static class ChatCommand
         qwen chat --thoughts fold --on-full stop
         """;
 
-    private static string? HistoryFile => StateDirectory.Of(Environment.GetEnvironmentVariable("XDG_STATE_HOME")) is { } folder
-        ? Path.Combine(folder, "chat-history") : null;
-
     public static Command Create(CommonOptions common, Terminal terminal)
     {
         var noThinking = new Option<bool>("--no-thinking") { Description = "Answer at once, without thinking first." };
@@ -56,7 +53,7 @@ internal static class ChatCommand
                 OnFull = parse.GetValue(onFull),
             };
             ILineReader lines = terminal.Keyboard is { } keyboard && !json
-                ? new LineEditor(keyboard, terminal.Output, History.Open(HistoryFile, terminal.Note))
+                ? new LineEditor(keyboard, terminal.Output, History.Open(terminal.HistoryFile, terminal.Note))
                 : new PlainLines(terminal);
             var chat = new ChatLoop(ChatModel.Of(loaded, engine), terminal, lines, settings, parse.GetValue(system), silent: json);
             await chat.RunAsync().ConfigureAwait(false);

@@ -58,8 +58,11 @@ internal sealed record Int4Module(
     /// <param name="groupSizes">The usual one first; −1 for whole rows.</param>
     /// <param name="isSymmetric">Whether zero points that are stored are all 8.</param>
     public static QuantizedModules Of(Int4Packing packing, ImmutableArray<int> groupSizes, bool isSymmetric = false) => new(
-        NamesOf(packing).Codes,
+        CodesOf(packing),
         (checkpoint, module, outFeatures, inFeatures) => Describe(checkpoint, module, outFeatures, inFeatures, packing, groupSizes, isSymmetric));
+
+    /// <summary>The tensor of a packing's codes.</summary>
+    public static string CodesOf(Int4Packing packing) => NamesOf(packing).Codes;
 
     private static Int4Module Describe(
         Checkpoint checkpoint, string module, int outFeatures, int inFeatures, Int4Packing packing, ImmutableArray<int> groupSizes,

@@ -26,7 +26,7 @@ internal static class QuantizationConfig
     ];
 
     /// <summary>The tensors that only quantised modules have, of any format.</summary>
-    public static readonly string[] CodeTensors = ["qweight", "weight_packed"];
+    public static readonly string[] CodeTensors = [.. Enum.GetValues<Int4Packing>().Select(Int4Module.CodesOf).Distinct()];
 
     /// <summary>
     /// The format that <c>config.json</c> declares, or the <c>quantize_config.json</c> of older GPTQ writers beside it; null when neither

@@ -40,33 +40,22 @@ internal sealed partial class TensorFiles : IDisposable
         string index = Path.Combine(directory, IndexFile);
         if (CheckpointFile.Exists(index))
             return OpenShards(directory, index, CheckpointFile.Exists(single), notices);
-        if (!CheckpointFile.Exists(single) && WeightFormats.GgufIn(directory) is { } gguf)
+        if (CheckpointFile.Exists(single))
+            return OpenParts(directory, [SingleFile]);
+        if (WeightFormats.GgufIn(directory) is { } gguf)
             throw WeightFormats.GgufRefused(gguf);
-        if (!CheckpointFile.Exists(single))
-        {
-            Match[] parts = Parts(directory);
-            if (parts.Length == 0)
-                throw new FileNotFoundException($"{directory}: holds neither {SingleFile} nor {IndexFile}", single);
-            if (!AreWhole(parts))
-            {
-                throw new InvalidDataException(
-                    $"{directory}: holds no {IndexFile}, and {parts[0].Value} is one of {parts.Length} files of weights where "
-                    + $"{CountOf(parts[0])} belong together");
-            }
 
-            return OpenParts(directory, [.. parts.Select(p => p.Value)]);
+        Match[] parts = Parts(directory);
+        if (parts.Length == 0)
+            throw new FileNotFoundException($"{directory}: holds neither {SingleFile} nor {IndexFile}", single);
+        if (!AreWhole(parts))
+        {
+            throw new InvalidDataException(
+                $"{directory}: holds no {IndexFile}, and {parts[0].Value} is one of {parts.Length} files of weights where "
+                + $"{CountOf(parts[0])} belong together");
         }
 
-        SafetensorsFile file = SafetensorsFile.Open(single);
-        try
-        {
-            return new TensorFiles([file], TensorNames.Detect(directory, file.Tensors), file.Tensors);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
+        return OpenParts(directory, [.. parts.Select(p => p.Value)]);
     }
 
     /// <summary>Whether a directory holds weights in files that name each other by numbers, all of them.</summary>

@@ -166,9 +166,12 @@ internal sealed class CheckpointWeights : IWeightSource
         }
 
         Matrix<ushort> scales = StageMatrix<ushort>(packed.Scales, 0, (int)packed.Scales.Shape[0]);
-        Pack(packed.Packing == Int4Packing.CompressedTensors
-            ? CompressedTensorsPack.BindScales(device.Loader, scales, matrix)
-            : GptqPack.BindScales(device.Loader, scales, matrix));
+        Pack(packed.Packing switch
+        {
+            Int4Packing.CompressedTensors => CompressedTensorsPack.BindScales(device.Loader, scales, matrix),
+            Int4Packing.Awq => AwqPack.BindScales(device.Loader, scales, matrix),
+            _ => GptqPack.BindScales(device.Loader, scales, matrix),
+        });
         if (isSymmetric)
             return new LinearWeight(module, matrix);
         Matrix<int> zeros = StageMatrix<int>(packed.Zeros!, 0, (int)packed.Zeros!.Shape[0]);
