@@ -18,6 +18,6 @@ internal static class AwqReader
     public static QuantizedModules Read(JsonSection json, string? overrides)
     {
         Int4Module.RequireFourBits(json);
-        return Int4Module.Of(Int4Packing.Awq, Int4Module.ReadGroupSizes(json, overrides));
+        return new QuantizedModules(new Int4Declaration(Int4Packing.Awq, Int4Module.ReadGroupSizes(json, overrides)));
     }
 }

@@ -12,7 +12,7 @@ internal sealed class Checkpoint : IDisposable
     private readonly TensorNames names;
     private readonly List<string> notices;
 
-    private Checkpoint(string directory, QwenConfig config, QuantizedModules? quantization, TensorFiles files, List<string> notices)
+    private Checkpoint(string directory, QwenConfig config, QuantizedModules quantization, TensorFiles files, List<string> notices)
     {
         DirectoryPath = directory;
         Config = config;
@@ -29,8 +29,6 @@ internal sealed class Checkpoint : IDisposable
             }
 
             WeightBytes += tensor.LengthBytes;
-            if (quantization is null && QuantizationConfig.CodeTensors.Any(codes => tensor.Name.EndsWith($".{codes}", StringComparison.Ordinal)))
-                throw new InvalidDataException($"{files.PathOf(tensor)}: holds {tensor.Name}, but config.json has no quantization_config");
         }
 
         Config = config with { TieWordEmbeddings = HeadIsTied() };
@@ -45,8 +43,8 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>What two sources contradict each other in, with the one that counts, and what is left out: a sentence each.</summary>
     public IReadOnlyList<string> Notices => notices;
 
-    /// <summary>What describes quantised modules; null when there are none.</summary>
-    public QuantizedModules? Quantization { get; }
+    /// <summary>What is declared of quantised modules.</summary>
+    public QuantizedModules Quantization { get; }
 
     /// <summary>Bytes of the text model's tensors as stored.</summary>
     public long WeightBytes { get; }
@@ -78,7 +76,7 @@ internal sealed class Checkpoint : IDisposable
         JsonSection json = JsonSection.Load(configFile);
         List<string> notices = [];
         QwenConfig config = QwenConfigReader.Read(json, notices);
-        QuantizedModules? quantization = QuantizationConfig.Read(json, notices);
+        QuantizedModules quantization = QuantizationConfig.Read(json, notices);
         TensorFiles files = TensorFiles.Open(directory, notices);
         try
         {
@@ -122,20 +120,17 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>How the linear module <paramref name="module"/> (<c>layers.0.mlp.up_proj</c>) with a weight [N, K] is stored.</summary>
     public ModuleEncoding Describe(string module, int outFeatures, int inFeatures)
     {
-        TensorEntry? plain = Find($"{module}.weight");
-        TensorEntry? packed = Quantization is { } quantized ? Find($"{module}.{quantized.Codes}") : null;
-        if (plain is not null && packed is not null)
-            throw new InvalidDataException($"{DirectoryPath}: module {module} is stored twice, as {plain.Name} and as {packed.Name}");
-        TensorEntry? bias = Find($"{module}.bias") is null ? null : Get($"{module}.bias", outFeatures);
-        if (packed is not null)
-            return Quantization!.Describe(this, module, outFeatures, inFeatures) with { Bias = bias };
-        if (plain is null)
+        TensorEntry[] stored = [.. QuantizedModules.CodeTensors.Select(name => Find($"{module}.{name}")).OfType<TensorEntry>()];
+        if (stored.Length > 1)
+            throw new InvalidDataException($"{DirectoryPath}: module {module} is stored twice, as {stored[0].Name} and as {stored[1].Name}");
+        if (stored.Length == 0)
         {
             throw new InvalidDataException(
-                $"{DirectoryPath}: module {module} is missing: neither {names.Stored(module)}.weight nor its .{Quantization?.Codes ?? "qweight"} is there");
+                $"{DirectoryPath}: module {module} is missing: neither {names.Stored(module)}.weight nor its .qweight or .weight_packed is there");
         }
 
-        return new PlainModule(Get($"{module}.weight", outFeatures, inFeatures)) { Bias = bias };
+        TensorEntry? bias = Find($"{module}.bias") is null ? null : Get($"{module}.bias", outFeatures);
+        return Quantization.Describe(this, module, stored[0], outFeatures, inFeatures) with { Bias = bias };
     }
 
     /// <summary>
@@ -153,7 +148,7 @@ internal sealed class Checkpoint : IDisposable
     private bool HeadIsTied()
     {
         const string Head = "lm_head.weight";
-        if (!Config.TieWordEmbeddings || (!files.Tensors.ContainsKey(names.Stored(Head)) && (Quantization is null || Find($"lm_head.{Quantization.Codes}") is null)))
+        if (!Config.TieWordEmbeddings || !QuantizedModules.CodeTensors.Any(name => files.Tensors.ContainsKey(names.Stored($"lm_head.{name}"))))
             return Config.TieWordEmbeddings;
         if (Find(Head) is { } head && Find("embed_tokens.weight") is { } embedding && HoldSameBytes(head, embedding))
             return true;

@@ -25,6 +25,6 @@ internal static class GptqReader
     public static QuantizedModules Read(JsonSection json, Int4Packing packing, string overrides)
     {
         Int4Module.RequireFourBits(json);
-        return Int4Module.Of(packing, Int4Module.ReadGroupSizes(json, overrides), isSymmetric: json.Bool("sym") ?? true);
+        return new QuantizedModules(new Int4Declaration(packing, Int4Module.ReadGroupSizes(json, overrides), IsSymmetric: json.Bool("sym") ?? true));
     }
 }

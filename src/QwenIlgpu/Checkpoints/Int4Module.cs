@@ -19,10 +19,16 @@ internal enum Int4Packing
     CompressedTensors,
 }
 
+/// <summary>4-bit codes as <c>config.json</c> declares them.</summary>
+/// <param name="Packing">Of all modules.</param>
+/// <param name="GroupSizes">The usual one first; −1 for whole rows. Of them one counts that the shape of a module's scales agrees with.</param>
+/// <param name="IsSymmetric">Whether zero points that are stored are all 8.</param>
+internal sealed record Int4Declaration(Int4Packing Packing, ImmutableArray<int> GroupSizes, bool IsSymmetric = false);
+
 /// <summary>A matrix of 4-bit codes: W[o, i] = scale[o, i / group] · (code[o, i] − zero[o, i / group]).</summary>
 /// <param name="Packing">How the words lie.</param>
 /// <param name="Codes">I32.</param>
-/// <param name="Scales">F16 or BF16.</param>
+/// <param name="Scales">F16, BF16 or F32.</param>
 /// <param name="Zeros">I32, or null where every zero point is 8.</param>
 /// <param name="GIdx">I32 [K], which must be i / group, or null.</param>
 /// <param name="GroupSize">Inputs that share a scale; of a scale for a whole row, or for more, K rounded up to 64.</param>
@@ -32,7 +38,7 @@ internal sealed record Int4Module(
     : ModuleEncoding
 {
     private static readonly TensorType[] WordTypes = [TensorType.I32];
-    private static readonly TensorType[] ScaleTypes = [TensorType.F16, TensorType.BF16];
+    private static readonly TensorType[] ScaleTypes = [TensorType.F16, TensorType.BF16, TensorType.F32];
 
     public override string Text
     {
@@ -53,22 +59,18 @@ internal sealed record Int4Module(
     /// <summary>What eight zero points of 8 are.</summary>
     public int SymmetricZeros => Packing == Int4Packing.GptqV1 ? 0x77777777 : unchecked((int)0x88888888);
 
-    /// <summary>The modules of a packing, of group sizes that <c>config.json</c> declares: of those one counts that the scales' shape agrees with.</summary>
-    /// <param name="packing">Of all modules.</param>
-    /// <param name="groupSizes">The usual one first; −1 for whole rows.</param>
-    /// <param name="isSymmetric">Whether zero points that are stored are all 8.</param>
-    public static QuantizedModules Of(Int4Packing packing, ImmutableArray<int> groupSizes, bool isSymmetric = false) => new(
-        CodesOf(packing),
-        (checkpoint, module, outFeatures, inFeatures) => Describe(checkpoint, module, outFeatures, inFeatures, packing, groupSizes, isSymmetric));
-
-    /// <summary>The tensor of a packing's codes.</summary>
-    public static string CodesOf(Int4Packing packing) => NamesOf(packing).Codes;
-
-    private static Int4Module Describe(
-        Checkpoint checkpoint, string module, int outFeatures, int inFeatures, Int4Packing packing, ImmutableArray<int> groupSizes,
-        bool isSymmetric)
+    /// <summary>Of codes that a checkpoint declares.</summary>
+    public static Int4Module Describe(
+        Checkpoint checkpoint, string module, TensorEntry stored, int outFeatures, int inFeatures, Int4Declaration declared)
     {
+        (Int4Packing packing, ImmutableArray<int> groupSizes, bool isSymmetric) = declared;
         (string Codes, string Scales, string Zeros, string GIdx) names = NamesOf(packing);
+        if (!stored.Name.EndsWith($".{names.Codes}", StringComparison.Ordinal))
+        {
+            throw new InvalidDataException(
+                $"{checkpoint.PathOf(stored)}: holds {stored.Name}, but {QuantizationConfig.Key} declares modules with {names.Codes}");
+        }
+
         if (inFeatures % 8 != 0 || outFeatures % 8 != 0)
         {
             throw new InvalidDataException(
@@ -77,8 +79,8 @@ internal sealed record Int4Module(
 
         bool groupsLast = packing == Int4Packing.CompressedTensors;
         long[] Lying(long groups, long rows) => groupsLast ? [rows, groups] : [groups, rows];
-        long stored = checkpoint.Find($"{module}.{names.Scales}") is { Shape: [var first, var second] } ? groupsLast ? second : first : 0;
-        int groupSize = groupSizes.Select(SizeOf).FirstOrDefault(size => GroupsOf(size) == stored, SizeOf(groupSizes[0]));
+        long storedGroups = checkpoint.Find($"{module}.{names.Scales}") is { Shape: [var first, var second] } ? groupsLast ? second : first : 0;
+        int groupSize = groupSizes.Select(SizeOf).FirstOrDefault(size => GroupsOf(size) == storedGroups, SizeOf(groupSizes[0]));
         long groups = GroupsOf(groupSize);
         long[] codesShape = packing switch
         {
@@ -95,7 +97,7 @@ internal sealed record Int4Module(
         TensorEntry? gIdx = Optional(names.GIdx, inFeatures);
         return new Int4Module(packing, codes, scales, zeros, gIdx, groupSize, zeros is null || isSymmetric);
 
-        int SizeOf(int declared) => declared < 0 || declared > inFeatures ? (inFeatures + 63) / 64 * 64 : declared;
+        int SizeOf(int size) => size < 0 || size > inFeatures ? (inFeatures + 63) / 64 * 64 : size;
         long GroupsOf(int size) => ((long)inFeatures + size - 1) / size;
         TensorEntry? Optional(string name, params long[] shape) =>
             checkpoint.Find($"{module}.{name}") is null ? null : checkpoint.Get($"{module}.{name}", WordTypes, shape);

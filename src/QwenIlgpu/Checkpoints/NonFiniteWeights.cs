@@ -40,7 +40,7 @@ internal static class NonFiniteWeights
     public static NonFiniteWeight? FirstIn(Checkpoint checkpoint, CancellationToken cancellation)
     {
         byte[] block = new byte[BlockBytes];
-        foreach (TensorEntry tensor in checkpoint.Tensors.Where(t => t.Type.IsPlainFloat()).OrderBy(t => (t.Shard, t.OffsetBytes)))
+        foreach (TensorEntry tensor in checkpoint.Tensors.Where(t => CanBeIn(t.Type)).OrderBy(t => (t.Shard, t.OffsetBytes)))
         {
             for (long offset = 0; offset < tensor.LengthBytes; offset += BlockBytes)
             {
@@ -67,18 +67,23 @@ internal static class NonFiniteWeights
         {
             TensorType.F32 => MemoryMarshal.Read<float>(element),
             TensorType.F16 => (float)MemoryMarshal.Read<Half>(element),
+            TensorType.F8E4M3 => float.NaN,             // which it has without infinities
             _ => BitConverter.UInt32BitsToSingle((uint)MemoryMarshal.Read<ushort>(element) << 16),
         };
         return new NonFiniteWeight(file, tensor, (offsetBytes / size) + index, value);
     }
 
-    /// <summary>Index of the first non-finite element of F32, F16 or BF16, or -1.</summary>
+    /// <summary>Whether numbers of this type are weights or scales, and may be NaN.</summary>
+    public static bool CanBeIn(TensorType type) => type.IsPlainFloat() || type == TensorType.F8E4M3;
+
+    /// <summary>Index of the first non-finite element of such a type, or -1.</summary>
     public static int IndexIn(ReadOnlySpan<byte> bytes, TensorType type) => type switch
     {
         TensorType.F32 => IndexOfExponent(MemoryMarshal.Cast<byte, uint>(bytes), 0x7F80_0000u),
         TensorType.F16 => IndexOfExponent(MemoryMarshal.Cast<byte, ushort>(bytes), (ushort)0x7C00),
         TensorType.BF16 => IndexOfExponent(MemoryMarshal.Cast<byte, ushort>(bytes), (ushort)0x7F80),
-        _ => throw new ArgumentException($"{type} is not a type of plain weights", nameof(type)),
+        TensorType.F8E4M3 => IndexOfExponent(bytes, (byte)0x7F),
+        _ => throw new ArgumentException($"{type} is not a type of weights", nameof(type)),
     };
 
     private static int IndexOfExponent<T>(ReadOnlySpan<T> values, T exponent)

@@ -2,15 +2,12 @@ using System.Text.Json;
 
 namespace QwenIlgpu;
 
-/// <summary>The quantised modules of a checkpoint.</summary>
-/// <param name="Codes">The tensor that a module has in place of its <c>weight</c>.</param>
-/// <param name="Describe">Describes a module with a weight [N, K]: checkpoint, module, N, K.</param>
-internal sealed record QuantizedModules(string Codes, Func<Checkpoint, string, int, int, ModuleEncoding> Describe);
-
 /// <summary>The formats of quantised modules, and which of them <c>config.json</c> declares.</summary>
 internal static class QuantizationConfig
 {
-    private const string Key = "quantization_config";
+    /// <summary>The section that declares them.</summary>
+    public const string Key = "quantization_config";
+
     private const string MethodKey = "quant_method";
 
     // What MLX writes, beside a quantization_config without a method.
@@ -23,16 +20,15 @@ internal static class QuantizationConfig
         ("awq", AwqReader.Read),
         ("auto-round", AutoRoundReader.Read),
         ("compressed-tensors", CompressedTensorsReader.Read),
+        ("fp8", Fp8Reader.Read),
+        ("modelopt", ModelOptReader.Read),
     ];
 
-    /// <summary>The tensors that only quantised modules have, of any format.</summary>
-    public static readonly string[] CodeTensors = [.. Enum.GetValues<Int4Packing>().Select(Int4Module.CodesOf).Distinct()];
-
     /// <summary>
-    /// The format that <c>config.json</c> declares, or the <c>quantize_config.json</c> of older GPTQ writers beside it; null when neither
-    /// does. Others are refused by name.
+    /// What <c>config.json</c> declares, or a file that some writers put beside it instead: <c>quantize_config.json</c> of GPTQ,
+    /// <c>hf_quant_config.json</c> of ModelOpt. Other formats are refused by name.
     /// </summary>
-    public static QuantizedModules? Read(JsonSection root, ICollection<string> notices)
+    public static QuantizedModules Read(JsonSection root, ICollection<string> notices)
     {
         JsonSection? inner = root.Section("text_config");
         if (root.Has(Key) && inner?.Has(Key) == true && !JsonElement.DeepEquals(root.Value(Key)!.Value, inner.Value(Key)!.Value))
@@ -46,8 +42,15 @@ internal static class QuantizationConfig
             throw root.Unsupported(MlxKey, WeightFormats.Supported);
         if (json is not null)
             return Read(json);
-        string beside = Path.Combine(Path.GetDirectoryName(root.File)!, "quantize_config.json");
-        return CheckpointFile.Exists(beside) ? GptqReader.Read(JsonSection.Load(beside)) : null;
+        return Beside("quantize_config.json") is { } gptq ? GptqReader.Read(gptq)
+            : Beside(ModelOptReader.FileBeside) is { } modelOpt ? ModelOptReader.ReadBeside(modelOpt)
+            : QuantizedModules.Undeclared;
+
+        JsonSection? Beside(string name)
+        {
+            string file = Path.Combine(Path.GetDirectoryName(root.File)!, name);
+            return CheckpointFile.Exists(file) ? JsonSection.Load(file) : null;
+        }
     }
 
     private static QuantizedModules Read(JsonSection json)

@@ -29,14 +29,14 @@ internal sealed class TensorNames
     {
         string[] texts = [.. TextPrefixes.Where(prefix => tensors.ContainsKey(prefix + Probe))];
         if (texts.Length == 0
-            && QuantizationConfig.CodeTensors.SelectMany(name => Candidates(Embedding + name)).FirstOrDefault(tensors.ContainsKey) is { } quantized)
+            && QuantizedModules.CodeTensors.SelectMany(name => Candidates(Embedding + name)).FirstOrDefault(tensors.ContainsKey) is { } quantized)
             throw new NotSupportedException($"{directory}: holds {quantized}; embeddings are read only as F32, F16 or BF16");
         if (texts.Length == 0)
             throw new InvalidDataException($"{directory}: holds no embedding, neither {string.Join(" nor ", Candidates(Probe))}");
         if (texts.Length > 1)
             throw new InvalidDataException($"{directory}: holds two embeddings, {texts[0] + Probe} and {texts[1] + Probe}");
 
-        bool Holds(string module) => QuantizationConfig.CodeTensors.Prepend("weight").Any(name => tensors.ContainsKey(module + name));
+        bool Holds(string module) => QuantizedModules.CodeTensors.Any(name => tensors.ContainsKey(module + name));
         string[] heads = [.. HeadPrefixes.Where(prefix => Holds(prefix + Head))];
         if (heads.Length > 1)
             throw new InvalidDataException($"{directory}: holds two output heads, {heads[0]}{Head} and {heads[1]}{Head}");

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using ILGPU;
 using QwenIlgpu.Kernels;
@@ -10,7 +9,7 @@ namespace QwenIlgpu;
 /// quantise through packing kernels, small vectors as float. With memory that only measures, and no upload, it reads nothing and adds up
 /// what the weights take.
 /// </summary>
-internal sealed class CheckpointWeights : IWeightSource
+internal sealed partial class CheckpointWeights : IWeightSource
 {
     private const int BlockBytes = StagedUpload.BlockBytes;
     private const int QuantizedGroupSize = 128;
@@ -56,6 +55,8 @@ internal sealed class CheckpointWeights : IWeightSource
         ModuleEncoding encoding = checkpoint.Describe(name, rows, columns);
         if (encoding.Bias is { } bias && !memory.IsMeasuring)
             TensorContents.RequireZeros(checkpoint, bias);
+        if (module.Use == MatrixUse.Embedding && encoding is not PlainModule)
+            throw new NotSupportedException($"{checkpoint.DirectoryPath}: {name} is {encoding.Text}; embeddings are read only as F32, F16 or BF16");
         return encoding switch
         {
             PlainModule plain when module.Use == MatrixUse.Projection && quantization == WeightQuantization.Int4 =>
@@ -63,7 +64,10 @@ internal sealed class CheckpointWeights : IWeightSource
             PlainModule plain when IsTable(module.Use) && headQuantization == HeadQuantization.Int8 =>
                 QuantizeInt8(name, plain.Weight, rows, columns),
             PlainModule plain => LoadPlain(name, plain.Weight, rows, columns),
+            Int4Module { Scales.Type: TensorType.F32 } wide => LoadExpanded(name, wide, rows, columns, () => RowsOf(wide, rows, columns)),
             Int4Module packed => LoadInt4(name, packed, rows, columns),
+            Fp8Module fp8 => LoadFp8(name, fp8, rows, columns),
+            Fp4Module fp4 => LoadFp4(name, fp4, rows, columns),
             _ => throw new NotSupportedException($"{name}: encoding {encoding.GetType().Name} cannot be loaded"),
         };
     }
@@ -72,23 +76,8 @@ internal sealed class CheckpointWeights : IWeightSource
     public ArrayView<float> Vector(string name, VectorUse use, params ReadOnlySpan<long> shape)
     {
         TensorEntry tensor = checkpoint.Get(name, shape);
-        WeightType type = WeightTypeOf(tensor);
         refusesNonFinite = true;
-        if (memory.IsMeasuring)
-            return memory.Allocate<float>(tensor.ElementCount);
-        var values = new float[tensor.LengthBytes / tensor.Type.ByteSize()];
-        ReadOnlySpan<byte> bytes = Read(tensor, 0, checked((int)tensor.LengthBytes));
-        for (int i = 0; i < values.Length; i++)
-        {
-            values[i] = type switch
-            {
-                WeightType.F32 => BinaryPrimitives.ReadSingleLittleEndian(bytes[(i * 4)..]),
-                WeightType.Bf16 => Bf16.ToFloat(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..])),
-                _ => F16.ToFloat(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..])),
-            };
-        }
-
-        return UploadFloats(values);
+        return memory.IsMeasuring ? memory.Allocate<float>(tensor.ElementCount) : UploadFloats(Floats(tensor));
     }
 
     public RotaryView Rotary(QwenConfig config) =>
@@ -261,18 +250,42 @@ internal sealed class CheckpointWeights : IWeightSource
     /// <summary>Reads into the next block of the upload and returns that block whole.</summary>
     private Span<byte> Read(TensorEntry tensor, long offsetBytes, int length)
     {
-        cancellation.ThrowIfCancellationRequested();
         Span<byte> block = Upload.NextBlock();
-        checkpoint.Read(tensor, offsetBytes, block[..length]);
-        RefuseNonFinite(block[..length], tensor, offsetBytes);
-        loadedBytes += length;
-        progress?.Report(new LoadProgress("loading weights", loadedBytes, checkpoint.WeightBytes));
+        Read(tensor, offsetBytes, block[..length]);
         return block;
     }
 
+    private void Read(TensorEntry tensor, long offsetBytes, Span<byte> destination)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        checkpoint.Read(tensor, offsetBytes, destination);
+        RefuseNonFinite(destination, tensor, offsetBytes);
+        loadedBytes += destination.Length;
+        progress?.Report(new LoadProgress("loading weights", loadedBytes, checkpoint.WeightBytes));
+    }
+
+    /// <summary>A whole tensor on the host.</summary>
+    private T[] ReadAll<T>(TensorEntry tensor)
+        where T : unmanaged
+    {
+        var values = new T[tensor.LengthBytes / Marshal.SizeOf<T>()];
+        Span<byte> bytes = MemoryMarshal.AsBytes(values.AsSpan());
+        for (int done = 0; done < bytes.Length; done += BlockBytes)
+            Read(tensor, done, bytes.Slice(done, Math.Min(BlockBytes, bytes.Length - done)));
+        return values;
+    }
+
+    /// <summary>A whole tensor of plain numbers as floats.</summary>
+    private float[] Floats(TensorEntry tensor) => WeightTypeOf(tensor) switch
+    {
+        WeightType.F32 => ReadAll<float>(tensor),
+        WeightType.Bf16 => Array.ConvertAll(ReadAll<ushort>(tensor), Bf16.ToFloat),
+        _ => Array.ConvertAll(ReadAll<ushort>(tensor), F16.ToFloat),
+    };
+
     private void RefuseNonFinite(ReadOnlySpan<byte> bytes, TensorEntry tensor, long offsetBytes)
     {
-        if (!refusesNonFinite || !tensor.Type.IsPlainFloat())
+        if (!refusesNonFinite || !NonFiniteWeights.CanBeIn(tensor.Type))
             return;
         if (NonFiniteWeights.FirstIn(bytes, checkpoint.PathOf(tensor), tensor, offsetBytes) is { } found)
         {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Text;
 using System.Text.Json.Nodes;
 
 namespace QwenIlgpu.Tests;
@@ -6,6 +7,22 @@ namespace QwenIlgpu.Tests;
 /// <summary>Damaged files end in success, in "invalid data" or in "not supported", whatever the damage, and cost little memory.</summary>
 internal sealed class CheckpointFuzzTests
 {
+    private const int PackedAsGptq = 2;
+
+    private static readonly string[] QuantizationSections =
+    [
+        CheckpointDraft.Gptq().ToJsonString(),
+        """{"quant_method":"auto-round","bits":4,"group_size":128,"sym":true,"data_type":"int","packing_format":"auto_round:auto_gptq","extra_config":{"a":{"bits":16}}}""",
+        """
+        {"quant_method":"compressed-tensors","format":"mixed-precision","ignore":["lm_head"],"config_groups":{
+         "a":{"format":"pack-quantized","weights":{"num_bits":4,"type":"int","strategy":"group","group_size":128}},
+         "b":{"format":"float-quantized","weights":{"num_bits":8,"type":"float","strategy":"block","block_structure":[128,128]}},
+         "c":{"weights":{"num_bits":4,"type":"float","strategy":"tensor_group","group_size":16}}}}
+        """,
+        """{"quant_method":"fp8","fmt":"e4m3","activation_scheme":"dynamic","weight_block_size":[128,128],"modules_to_not_convert":["lm_head"]}""",
+        """{"quant_method":"modelopt","quant_algo":"MIXED_PRECISION","quantized_layers":{"lm_head":{"quant_algo":"W4A16_NVFP4","group_size":16},"a":{"quant_algo":"FP8"}}}""",
+    ];
+
     private TemporaryDirectory directory = null!;
 
     [SetUp]
@@ -68,6 +85,46 @@ internal sealed class CheckpointFuzzTests
             checkpoint.Describe("lm_head", config.VocabSize, config.HiddenSize);
             checkpoint.Describe("layers.0.mlp.up_proj", config.IntermediateSize, config.HiddenSize);
             StopSet.Read(directory.Path, config.VocabSize, null, tokenizer, null, static _ => { });
+        });
+    }
+
+    // One module in integers, one in FP8, one in NVFP4, whatever the section says of them.
+    [TestCase(0, 60)]
+    [TestCase(1, 60)]
+    [TestCase(2, 60)]
+    [TestCase(3, 60)]
+    [TestCase(4, 60)]
+    [TestCase(0, 10_000, Category = "Exhaustive")]
+    [TestCase(1, 10_000, Category = "Exhaustive")]
+    [TestCase(2, 10_000, Category = "Exhaustive")]
+    [TestCase(3, 10_000, Category = "Exhaustive")]
+    [TestCase(4, 10_000, Category = "Exhaustive")]
+    public void SurvivesDamagedQuantization(int section, int count)
+    {
+        const string Mlp = "model.language_model.layers.0.mlp";
+        const string Placeholder = "\"SECTION\"";
+        (int rows, int columns) = (CheckpointDraft.Intermediate, CheckpointDraft.Hidden);
+        CheckpointDraft draft = CheckpointDraft.WithTensors();
+        draft.Quantize($"{Mlp}.up_proj", rows, columns);
+        draft.Tensors[$"{Mlp}.gate_proj.weight"] = DraftTensor.Of(TensorType.F8E4M3, rows, columns);
+        draft.Tensors[$"{Mlp}.gate_proj.weight_scale_inv"] = DraftTensor.Of(TensorType.BF16, 2, 1);
+        draft.Tensors[$"{Mlp}.down_proj.weight_packed"] = DraftTensor.Of(TensorType.U8, columns, rows / 2);
+        draft.Tensors[$"{Mlp}.down_proj.weight_scale"] = DraftTensor.Of(TensorType.F8E4M3, columns, rows / 16);
+        draft.Tensors[$"{Mlp}.down_proj.weight_global_scale"] = DraftTensor.Of(TensorType.F32, 1);
+        draft.Root["quantization_config"] = "SECTION";
+        draft.Write(directory);
+        string[] around = File.ReadAllText(directory.File("config.json")).Split(Placeholder);
+        byte[] valid = Encoding.UTF8.GetBytes(QuantizationSections[section]);
+
+        byte[] Damage(Mutator mutator) => [.. Encoding.UTF8.GetBytes(around[0]), .. mutator.Mutate(valid), .. Encoding.UTF8.GetBytes(around[1])];
+
+        Fuzz(count, "config.json", Damage, () =>
+        {
+            using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
+            checkpoint.Describe("layers.0.mlp.gate_proj", rows, columns);
+            checkpoint.Describe("layers.0.mlp.down_proj", columns, rows);
+            if (section < PackedAsGptq)
+                checkpoint.Describe("layers.0.mlp.up_proj", rows, columns);
         });
     }
 

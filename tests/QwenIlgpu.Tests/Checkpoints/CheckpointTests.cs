@@ -35,7 +35,7 @@ internal sealed class CheckpointTests
         Assert.That(checkpoint.Tensors.Count(), Is.EqualTo(4));
         Assert.That(checkpoint.Config.HiddenSize, Is.EqualTo(CheckpointDraft.Hidden));
         Assert.That(checkpoint.Notices, Is.Empty);
-        Assert.That(checkpoint.Quantization, Is.Null);
+        Assert.That(checkpoint.Quantization, Is.EqualTo(QuantizedModules.Undeclared));
     }
 
     [TestCase("no-org/no-name", "no-org/no-name: no such directory; a checkpoint holds config.json and model.safetensors; HuggingFaceCache.Find has the directory of a repository")]
@@ -160,7 +160,7 @@ internal sealed class CheckpointTests
     {
         CheckpointDraft draft = CheckpointDraft.WithTensors();
         draft.Tensors["model.language_model.norm.weight"] = DraftTensor.Of(TensorType.I32, 128);
-        draft.Tensors["model.language_model.layers.0.mlp.up_proj.weight"] = DraftTensor.Of(TensorType.F8E4M3, 256, 128);
+        draft.Tensors["model.language_model.layers.0.mlp.up_proj.weight"] = DraftTensor.Of(TensorType.F8E5M2, 256, 128);
         draft.Write(directory);
         using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
         Assert.That(
@@ -168,7 +168,7 @@ internal sealed class CheckpointTests
             Does.Contain("tensor model.language_model.norm.weight is I32 [128], F32 or F16 or BF16 [128] is expected"));
         Assert.That(
             Assert.Throws<NotSupportedException>(() => checkpoint.Describe("layers.0.mlp.up_proj", 256, 128))!.Message,
-            Does.Contain("is F8_E4M3 [256, 128]"));
+            Does.Contain("is F8_E5M2 [256, 128]"));
     }
 
     [Test]

@@ -19,6 +19,8 @@ internal sealed class NonFiniteWeightsTests
     [TestCase(TensorType.F16, 0xFBFFu, 0xFE01u)]
     [TestCase(TensorType.BF16, 0x7F7Fu, 0x7FC0u)]
     [TestCase(TensorType.BF16, 0xFF7Fu, 0xFF80u)]
+    [TestCase(TensorType.F8E4M3, 0x7Eu, 0x7Fu)]
+    [TestCase(TensorType.F8E4M3, 0xFEu, 0xFFu)]
     public void FindsTheFirstOfEveryPlace(TensorType type, uint finite, uint nonFinite)
     {
         int size = type.ByteSize();

@@ -1,0 +1,84 @@
+using System.Runtime.CompilerServices;
+using ILGPU;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu;
+
+/// <summary>FP8 and FP4 as they are, and as floats what no device format holds exactly.</summary>
+internal sealed partial class CheckpointWeights
+{
+    private LinearWeight LoadFp8(string module, Fp8Module fp8, int rows, int columns) => LoadExpanded(module, fp8, rows, columns, () =>
+        new T8(columns, ReadAll<byte>(fp8.Codes), Floats(fp8.Scales), fp8.BlockRows, fp8.BlockColumns));
+    private LinearWeight LoadFp4(string module, Fp4Module fp4, int rows, int columns) => LoadExpanded(module, fp4, rows, columns, () =>
+        new T4(columns, ReadAll<byte>(fp4.Codes), ReadAll<byte>(fp4.Scales), fp4.GlobalScale is { } g ? GlobalScale(g, fp4.GlobalDivides) : 1));
+    private static float E(byte b) => ((b & 0x7f) < 8 ? (b & 7) / 512f : MathF.ScaleB(1 + ((b & 7) / 8f), ((b >> 3) & 15) - 7)) * (b > 127 ? -1 : 1);
+    private sealed class T8(int columns, byte[] codes, float[] s, int br, int bc) : ExpandedRows { public override void Fill(int row, Span<float> w) { for (int k = 0; k < columns; k++) w[k] = E(codes[row * columns + k]) * s[row / br * ((columns + bc - 1) / bc) + k / bc]; } }
+    private sealed class T4(int columns, byte[] codes, byte[] s, float g) : ExpandedRows { public override void Fill(int row, Span<float> w) { float[] v = [0, 0.5f, 1, 1.5f, 2, 3, 4, 6]; for (int k = 0; k < columns; k++) { int c = codes[(row * columns + k) / 2] >> (4 * (k % 2)); w[k] = v[c & 7] * ((c & 8) != 0 ? -1 : 1) * E(s[(row * columns + k) / 16]) * g; } } }
+
+    private float GlobalScale(TensorEntry stored, bool divides)
+    {
+        float value = Floats(stored)[0];
+        float scale = divides ? 1 / value : value;
+        return float.IsFinite(scale) && scale != 0
+            ? scale
+            : throw new InvalidDataException($"{checkpoint.PathOf(stored)}: tensor {stored.Name} is {value}, which is no scale: the weights are damaged");
+    }
+
+    private ExpandedInt4Rows RowsOf(Int4Module packed, int rows, int columns) => new(
+        packed.Packing, rows, columns, ReadAll<int>(packed.Codes), Floats(packed.Scales), packed.Zeros is { } zeros ? ReadAll<int>(zeros) : null,
+        packed.GIdx is { } gIdx ? ReadAll<int>(gIdx) : [.. Enumerable.Range(0, columns).Select(k => k / packed.GroupSize)]);
+
+    /// <summary>As plain floats, which only a CPU gets: on a GPU they would take the memory of eight such models.</summary>
+    private LinearWeight LoadExpanded(string module, ModuleEncoding encoding, int rows, int columns, Func<ExpandedRows> source)
+    {
+        if (device.IsCuda)
+        {
+            throw new NotSupportedException(
+                $"{checkpoint.DirectoryPath}: {module} is {encoding.Text}, which no format on a GPU holds exactly; on the CPU it is expanded to F32");
+        }
+
+        WeightMatrix matrix = memory.Allocate(WeightMatrix.Dense(WeightType.F32, rows, columns));
+        if (memory.IsMeasuring)
+            return new LinearWeight(module, matrix);
+        ExpandedRows expanded = source();
+        int rowBytes = matrix.StrideWords * 16;
+        int rowsPerBlock = Math.Max(1, BlockBytes / rowBytes);
+        var values = new float[rowsPerBlock * (rowBytes / sizeof(float))];
+        for (int row = 0; row < rows; row += rowsPerBlock)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            int count = Math.Min(rowsPerBlock, rows - row);
+            Parallel.For(0, count, i => expanded.Fill(row + i, values.AsSpan(i * (rowBytes / sizeof(float)), columns)));
+            Upload.Send<float>(values.AsSpan(0, count * (rowBytes / sizeof(float))), matrix.Data.Cast<float>().SubView(
+                row * (long)(rowBytes / sizeof(float)), count * (long)(rowBytes / sizeof(float))));
+        }
+
+        return new LinearWeight(module, matrix);
+    }
+
+    /// <summary>Brings rows of packed codes to the device in blocks of whole row tiles, each with its first row, for a kernel to pack.</summary>
+    private void PackWords(TensorEntry codes, int rows, int rowWords, Func<Matrix<uint>, int, Launch> pack)
+    {
+        int rowsPerBlock = Math.Max(Int4Layout.TileRows, BlockBytes / (rowWords * sizeof(uint)) / Int4Layout.TileRows * Int4Layout.TileRows);
+        for (int row = 0; row < rows; row += rowsPerBlock)
+        {
+            int count = Math.Min(rowsPerBlock, rows - row);
+            Run(pack(new Matrix<uint>(Stage<uint>(codes, row * (long)rowWords, count * (long)rowWords), count, rowWords), row));
+        }
+    }
+
+    /// <summary>Values on the device until a launch has consumed them.</summary>
+    private ArrayView<T> Staged<T>(T[] values)
+        where T : unmanaged
+    {
+        ArrayView<T> view = Upload.NextSource(values.Length * (long)Unsafe.SizeOf<T>()).Cast<T>();
+        Upload.Send<T>(values, view);
+        return view;
+    }
+
+    private void Run(Launch launch)
+    {
+        launch.Run(device.Stream);
+        Upload.Consumed();
+    }
+}

@@ -1,0 +1,45 @@
+namespace QwenIlgpu.Cuda.Tests;
+
+/// <summary>Checkpoints in FP8 and FP4: the kernels of tensor cores against the portable ones, and what no format of theirs holds.</summary>
+internal sealed class LowFloatTests(int seed) : EngineFixture(seed)
+{
+    private static LowFloatDialect[] OnAGpu { get; } = [.. LowFloatDialect.All.Where(d => d.IsExactOnAGpu)];
+
+    // A prompt of a tile and a half, then single tokens.
+    [TestCaseSource(nameof(Quick))]
+    [TestCaseSource(nameof(OnAGpu), Category = "Exhaustive")]
+    public async Task LogitsAreThoseOfThePortableKernels(LowFloatDialect dialect)
+    {
+        (TinyCopy rounded, TinyCopy plain) = dialect.Write();
+        using TinyCopy _ = rounded;
+        plain.Dispose();
+        await using QwenModel portable = Load(rounded.Path, DeviceSelection.Cpu);
+        await using QwenModel warps = Load(rounded.Path, DeviceSelection.Cuda());
+
+        double worst = Largest(Logits(warps), Logits(portable));
+
+        TestContext.Out.WriteLine($"{dialect}: max |Δlogit| = {worst:E2}");
+        Assert.That(worst, Is.LessThanOrEqualTo(LogitBound));
+    }
+
+    [Test]
+    public void ScalesThatNoFormatHoldsAreRefusedByName()
+    {
+        (TinyCopy rounded, TinyCopy plain) = LowFloatDialect.All.First(d => !d.IsExactOnAGpu).Write();
+        using TinyCopy _ = rounded;
+        plain.Dispose();
+        Assert.That(
+            () => Load(rounded.Path, DeviceSelection.Cuda()),
+            Throws.InstanceOf<NotSupportedException>().With.Message.Match(
+                "layers.0.*_proj is MXFP4, groups of 32, which no format on a GPU holds exactly; on the CPU it is expanded to F32"));
+    }
+
+    private static IEnumerable<LowFloatDialect> Quick() => OnAGpu[^1..];
+
+    private static float[] Logits(QwenModel model)
+    {
+        int[] ids = Prompt(27);
+        using var sequences = new SequenceRunner(model);
+        return [.. sequences.Prefill(ids[..24]), .. sequences.Decode(ids[24..], firstPosition: 24)];
+    }
+}
