@@ -5,7 +5,7 @@ internal static class WeightFormats
 {
     /// <summary>What is read.</summary>
     public const string Supported =
-        "safetensors in F32, F16 or BF16, which can become INT4 on load, and INT4 of gptq (no act-order), awq (gemm), auto-round (as gptq or "
+        "safetensors in F32, F16 or BF16, which can become INT4 on load, and INT4 of gptq, awq (gemm), auto-round (as gptq or "
         + "awq) and compressed-tensors (pack-quantized)";
 
     private const string Gguf = ".gguf";
