@@ -25,12 +25,12 @@ internal enum Int4Packing
 /// <param name="IsSymmetric">Whether zero points that are stored are all 8.</param>
 internal sealed record Int4Declaration(Int4Packing Packing, ImmutableArray<int> GroupSizes, bool IsSymmetric = false);
 
-/// <summary>A matrix of 4-bit codes: W[o, i] = scale[o, i / group] · (code[o, i] − zero[o, i / group]).</summary>
+/// <summary>A matrix of 4-bit codes: W[o, i] = scale[o, g] · (code[o, i] − zero[o, g]), g = g_idx[i] or i / group.</summary>
 /// <param name="Packing">How the words lie.</param>
 /// <param name="Codes">I32.</param>
 /// <param name="Scales">F16, BF16 or F32.</param>
 /// <param name="Zeros">I32, or null where every zero point is 8.</param>
-/// <param name="GIdx">I32 [K], which must be i / group, or null.</param>
+/// <param name="GIdx">I32 [K], the group of each input, or null where that is i / group.</param>
 /// <param name="GroupSize">Inputs that share a scale; of a scale for a whole row, or for more, K rounded up to 64.</param>
 /// <param name="IsSymmetric">Whether every zero point is 8, as <c>config.json</c> says; contents count when they are read.</param>
 internal sealed record Int4Module(

@@ -8,22 +8,6 @@ internal static class TensorContents
 {
     private const int BlockBytes = 1 << 16;
 
-    /// <summary>Throws unless a g_idx puts every input into the group of its place.</summary>
-    /// <exception cref="NotSupportedException">Inputs are out of order.</exception>
-    public static void RequireInOrder(Checkpoint checkpoint, TensorEntry gIdx, int groupSize) =>
-        Scan<int>(checkpoint, gIdx, (groups, first) =>
-        {
-            for (int i = 0; i < groups.Length; i++)
-            {
-                if (groups[i] != (first + i) / groupSize)
-                {
-                    throw new NotSupportedException(
-                        $"{checkpoint.PathOf(gIdx)}: tensor {gIdx.Name} puts input {first + i} in group {groups[i]}, "
-                        + $"not in {(first + i) / groupSize}: desc_act (act-order) is not supported");
-                }
-            }
-        });
-
     /// <summary>Whether every 32-bit word is this one.</summary>
     public static bool AreAll(Checkpoint checkpoint, TensorEntry tensor, int word)
     {

@@ -5,7 +5,7 @@ internal static class WeightFormats
 {
     /// <summary>What is read.</summary>
     public const string Supported =
-        "safetensors in F32, F16 or BF16, which can become INT4 on load; INT4 of gptq (no act-order), awq (gemm), auto-round (as gptq or awq) and "
+        "safetensors in F32, F16 or BF16, which can become INT4 on load; INT4 of gptq, awq (gemm), auto-round (as gptq or awq) and "
         + "compressed-tensors; FP8 and NVFP4 of fp8, modelopt and compressed-tensors; MXFP4 of compressed-tensors";
 
     private const string Gguf = ".gguf";

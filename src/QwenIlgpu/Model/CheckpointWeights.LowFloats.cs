@@ -24,9 +24,19 @@ internal sealed partial class CheckpointWeights
             : throw new InvalidDataException($"{checkpoint.PathOf(stored)}: tensor {stored.Name} is {value}, which is no scale: the weights are damaged");
     }
 
-    private ExpandedInt4Rows RowsOf(Int4Module packed, int rows, int columns) => new(
-        packed.Packing, rows, columns, ReadAll<int>(packed.Codes), Floats(packed.Scales), packed.Zeros is { } zeros ? ReadAll<int>(zeros) : null,
-        packed.GIdx is { } gIdx ? ReadAll<int>(gIdx) : [.. Enumerable.Range(0, columns).Select(k => k / packed.GroupSize)]);
+    private ExpandedInt4Rows RowsOf(Int4Module packed, int rows, int columns)
+    {
+        int[] groupOfInput = [.. Enumerable.Range(0, columns).Select(k => k / packed.GroupSize)];
+        if (packed.GIdx is { } gIdx && GroupOrder.Read(checkpoint, gIdx, packed.GroupSize) is { } order)
+        {
+            for (int place = 0; place < columns; place++)
+                groupOfInput[order[place]] = place / packed.GroupSize;
+        }
+
+        return new ExpandedInt4Rows(
+            packed.Packing, rows, columns, ReadAll<int>(packed.Codes), Floats(packed.Scales),
+            packed.Zeros is { } zeros ? ReadAll<int>(zeros) : null, groupOfInput);
+    }
 
     /// <summary>As plain floats, which only a CPU gets: on a GPU they would take the memory of eight such models.</summary>
     private LinearWeight LoadExpanded(string module, ModuleEncoding encoding, int rows, int columns, Func<ExpandedRows> source)
@@ -63,7 +73,7 @@ internal sealed partial class CheckpointWeights
         for (int row = 0; row < rows; row += rowsPerBlock)
         {
             int count = Math.Min(rowsPerBlock, rows - row);
-            Run(pack(new Matrix<uint>(Stage<uint>(codes, row * (long)rowWords, count * (long)rowWords), count, rowWords), row));
+            Pack(pack(new Matrix<uint>(Stage<uint>(codes, row * (long)rowWords, count * (long)rowWords), count, rowWords), row));
         }
     }
 
@@ -74,11 +84,5 @@ internal sealed partial class CheckpointWeights
         ArrayView<T> view = Upload.NextSource(values.Length * (long)Unsafe.SizeOf<T>()).Cast<T>();
         Upload.Send<T>(values, view);
         return view;
-    }
-
-    private void Run(Launch launch)
-    {
-        launch.Run(device.Stream);
-        Upload.Consumed();
     }
 }

@@ -122,64 +122,6 @@ internal sealed partial class CheckpointWeights : IWeightSource
         }
     }
 
-    private LinearWeight LoadInt4(string module, Int4Module packed, int rows, int columns)
-    {
-        bool isSymmetric = memory.IsMeasuring || packed.Zeros is null
-            ? packed.IsSymmetric : TensorContents.AreAll(checkpoint, packed.Zeros, packed.SymmetricZeros);
-        WeightMatrix matrix = memory.Allocate(WeightMatrix.Int4(WeightTypeOf(packed.Scales), rows, columns, packed.GroupSize));
-        if (!isSymmetric)
-            matrix = matrix with { Zeros = memory.Allocate<byte>(Int4Layout.ZeroBytes(rows, columns, packed.GroupSize)) };
-        if (memory.IsMeasuring)
-            return new LinearWeight(module, matrix);
-        if (packed.GIdx is { } gIdx)
-            TensorContents.RequireInOrder(checkpoint, gIdx, packed.GroupSize);
-
-        // A block is a whole number of tiles, of 64 inputs or of 16 outputs, by what a line of words is.
-        int tileLines = packed.Packing switch
-        {
-            Int4Packing.CompressedTensors => Int4Layout.TileRows,
-            Int4Packing.Awq => Int4Layout.TileColumns,
-            _ => Int4Layout.TileColumns / 8,
-        };
-        (int lines, int lineWords) = ((int)packed.Codes.Shape[0], (int)packed.Codes.Shape[1]);
-        int linesPerBlock = Math.Max(tileLines, BlockBytes / (lineWords * sizeof(int)) / tileLines * tileLines);
-        for (int line = 0; line < lines; line += linesPerBlock)
-        {
-            Matrix<int> block = StageMatrix<int>(packed.Codes, line, Math.Min(linesPerBlock, lines - line));
-            Pack(packed.Packing switch
-            {
-                Int4Packing.CompressedTensors => CompressedTensorsPack.Bind(device.Loader, block, line, matrix),
-                Int4Packing.Awq => AwqPack.Bind(device.Loader, block, line, matrix),
-                _ => GptqPack.Bind(device.Loader, block, line, matrix),
-            });
-        }
-
-        Matrix<ushort> scales = StageMatrix<ushort>(packed.Scales, 0, (int)packed.Scales.Shape[0]);
-        Pack(packed.Packing switch
-        {
-            Int4Packing.CompressedTensors => CompressedTensorsPack.BindScales(device.Loader, scales, matrix),
-            Int4Packing.Awq => AwqPack.BindScales(device.Loader, scales, matrix),
-            _ => GptqPack.BindScales(device.Loader, scales, matrix),
-        });
-        if (isSymmetric)
-            return new LinearWeight(module, matrix);
-        Matrix<int> zeros = StageMatrix<int>(packed.Zeros!, 0, (int)packed.Zeros!.Shape[0]);
-        Pack(packed.Packing switch
-        {
-            Int4Packing.CompressedTensors => CompressedTensorsPack.BindZeros(device.Loader, zeros, matrix),
-            Int4Packing.Awq => AwqPack.BindZeros(device.Loader, zeros, matrix),
-            Int4Packing.GptqV2 => GptqPack.BindZeros(device.Loader, zeros, GptqVersion.V2, matrix),
-            _ => GptqPack.BindZeros(device.Loader, zeros, GptqVersion.V1, matrix),
-        });
-        return new LinearWeight(module, matrix);
-
-        void Pack(Launch launch)
-        {
-            launch.Run(device.Stream);
-            Upload.Consumed();
-        }
-    }
-
     private LinearWeight Quantize(string module, TensorEntry tensor, int rows, int columns)
     {
         WeightMatrix matrix = memory.Allocate(WeightMatrix.Int4(WeightType.Bf16, rows, columns, QuantizedGroupSize));
@@ -251,11 +193,11 @@ internal sealed partial class CheckpointWeights : IWeightSource
     private Span<byte> Read(TensorEntry tensor, long offsetBytes, int length)
     {
         Span<byte> block = Upload.NextBlock();
-        Read(tensor, offsetBytes, block[..length]);
+        ReadTo(tensor, offsetBytes, block[..length]);
         return block;
     }
 
-    private void Read(TensorEntry tensor, long offsetBytes, Span<byte> destination)
+    private void ReadTo(TensorEntry tensor, long offsetBytes, Span<byte> destination)
     {
         cancellation.ThrowIfCancellationRequested();
         checkpoint.Read(tensor, offsetBytes, destination);
@@ -271,7 +213,7 @@ internal sealed partial class CheckpointWeights : IWeightSource
         var values = new T[tensor.LengthBytes / Marshal.SizeOf<T>()];
         Span<byte> bytes = MemoryMarshal.AsBytes(values.AsSpan());
         for (int done = 0; done < bytes.Length; done += BlockBytes)
-            Read(tensor, done, bytes.Slice(done, Math.Min(BlockBytes, bytes.Length - done)));
+            ReadTo(tensor, done, bytes.Slice(done, Math.Min(BlockBytes, bytes.Length - done)));
         return values;
     }
 

@@ -9,6 +9,7 @@ namespace QwenIlgpu;
 internal sealed partial class Ops
 {
     private readonly Dictionary<(NormedRows, Operand16), Tensor> packedRows = [];
+    private readonly Dictionary<(Tensor, InputOrder), Tensor> orderedRows = [];
 
     /// <summary>y = x · Wᵀ: [T, N].</summary>
     public Tensor Linear(Tensor x, LinearWeight weight, TensorRole role = TensorRole.Activation) =>
@@ -18,12 +19,11 @@ internal sealed partial class Ops
     public Tensor[] Linears(NormedRows x, params LinearWeight[] weights)
     {
         var outputs = new List<Tensor>();
-        Tensor? written = null;
         while (outputs.Count < weights.Length)
         {
             LinearWeight[] rest = weights[outputs.Count..];
             LinearWeight[] together = rest[..Math.Max(1, CountFused(rest))];
-            outputs.AddRange(Fused(x, together) ?? [PortableLinear(written ??= Written(x), together[0])]);
+            outputs.AddRange(Fused(x, together) ?? [PortableLinear(Written(x), together[0])]);
         }
 
         return [.. outputs];
@@ -60,6 +60,7 @@ internal sealed partial class Ops
     private Tensor PortableLinear(Tensor x, LinearWeight weight, TensorRole role = TensorRole.Activation)
     {
         CheckColumns(x, weight);
+        x = Ordered(new NormedRows(x, null), weight).Rows;
         Tensor y = graph.NewTensor(weight.ShortName, x.Rows, weight.Rows, role);
         Add(
             weight.Matrix.IsDense ? "mat_mul" : "dequant_mat_mul", [x], [y], weight.SizeBytes,
@@ -84,6 +85,7 @@ internal sealed partial class Ops
     {
         foreach (LinearWeight weight in weights)
             CheckColumns(x.Rows, weight);
+        x = Ordered(x, weights[0]);
         if (fusesDecode)
             AddDecode(op, x, weights, outputs, extraRead, finish);
         else
@@ -120,6 +122,22 @@ internal sealed partial class Ops
         ];
         graph.Add(
             op, Some(packed, extraRead), [.. outputs, .. Some(scratch)], weights.Sum(w => w.SizeBytes), bind, matMul: shape);
+    }
+
+    // x as the weight takes its inputs: gathered once, however many weights have that order.
+    private NormedRows Ordered(NormedRows x, LinearWeight weight)
+    {
+        if (weight.Order is not { } order)
+            return x;
+        Tensor rows = Written(x);
+        if (!orderedRows.TryGetValue((rows, order), out Tensor? ordered))
+        {
+            Tensor y = ordered = graph.NewTensor("ordered", rows.Rows, rows.Columns);
+            orderedRows.Add((rows, order), ordered);
+            Add("gather_columns", [rows], [y], order.SizeBytes, () => GatherColumns.Bind(loader, rows.View, order.Inputs, y.View));
+        }
+
+        return new NormedRows(ordered, null);
     }
 
     // Normed and rounded once, however many matmuls read them.
@@ -163,7 +181,7 @@ internal sealed partial class Ops
 
     private bool CanFuse(params LinearWeight[] weights)
     {
-        if (weights[0].Columns % 4 != 0)
+        if (weights[0].Columns % 4 != 0 || !Array.TrueForAll(weights, w => w.Order == weights[0].Order))
             return false;
         WeightMatrix[] matrices = Array.ConvertAll(weights, w => w.Matrix);
         return fusesPrefill

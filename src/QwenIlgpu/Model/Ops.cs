@@ -14,6 +14,7 @@ internal sealed partial class Ops(
     private readonly StepFields fields = new(shape);
     private readonly PagedRows pagedRows = inputs.PagedRows(new StepFields(shape), state.PageTable);
     private readonly ChunkedRows slotRows = inputs.ChunkedRows(new StepFields(shape));
+    private readonly Dictionary<NormedRows, Tensor> writtenRows = [];
     private readonly TensorRole residualRole = options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation;
 
     // A GPU goes through kernels of warps and tensor cores that do several operations at once; everything else through the portable ones.
@@ -77,8 +78,15 @@ internal sealed partial class Ops(
         return y;
     }
 
-    // Rows that somebody reads who cannot norm them.
-    private Tensor Written(NormedRows x) => x.Pending is { } norm ? NormRows(new ResidualStream(x.Rows, null), norm).Y : x.Rows;
+    // Rows that somebody reads who cannot norm them: written once, however many do.
+    private Tensor Written(NormedRows x)
+    {
+        if (x.Pending is not { } norm)
+            return x.Rows;
+        if (!writtenRows.TryGetValue(x, out Tensor? written))
+            writtenRows.Add(x, written = NormRows(new ResidualStream(x.Rows, null), norm).Y);
+        return written;
+    }
 
     private void Add(
         string op, Tensor[] reads, Tensor[] writes, long otherBytes, Func<Launch> bind, long bytesPerContextToken = 0,

@@ -16,7 +16,8 @@ internal sealed record QwenLayer(NormWeight InputLayerNorm, IMixer Mixer, NormWe
 /// <summary>The weight of a linear layer or of a table on the device, [N, K], in a format that suits its module.</summary>
 /// <param name="Name">Canonical module name, such as <c>layers.3.self_attn.q_proj</c>.</param>
 /// <param name="Matrix">Where it lies.</param>
-internal sealed record LinearWeight(string Name, WeightMatrix Matrix)
+/// <param name="Order">In which order it has its inputs; null where that is the layer's own.</param>
+internal sealed record LinearWeight(string Name, WeightMatrix Matrix, InputOrder? Order = null)
 {
     /// <summary>N: output features.</summary>
     public int Rows => Matrix.Rows;
@@ -31,6 +32,17 @@ internal sealed record LinearWeight(string Name, WeightMatrix Matrix)
     public long SizeBytes => Matrix.SizeBytes;
 
     public override string ToString() => $"{Name} [{Rows}, {Columns}]";
+}
+
+/// <summary>
+/// The order in which a weight has its inputs, of GPTQ's act-order: column p is input Inputs[p], [K] on the device. Weights whose orders are
+/// the same have one object.
+/// </summary>
+internal sealed class InputOrder(ArrayView<int> inputs)
+{
+    public ArrayView<int> Inputs { get; } = inputs;
+
+    public long SizeBytes => Inputs.Length * sizeof(int);
 }
 
 /// <summary>Weight of a zero-centred RMSNorm, [D] float on the device, and its eps.</summary>

@@ -21,6 +21,27 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
         Assert.That(worst, Is.LessThanOrEqualTo(OperandBound));
     }
 
+    /// <summary>The same weights to the bit, their inputs sorted by group: rows are gathered before matmuls of prompts and of tokens.</summary>
+    [Test]
+    public async Task ActOrderStaysCloseToTheSameWeightsInOrder()
+    {
+        int[] ids = Prompt(9);
+        (TinyCopy copy, _) = Int4Dialect.ActOrder.Write();
+        using TinyCopy written = copy;
+        await using QwenModel actOrder = Load(copy.Path, DeviceSelection.Cuda());
+
+        double worst = Largest(Logits(actOrder), Logits(ModelOf("tiny-qwen3.6-gptq-int4")));
+
+        TestContext.Out.WriteLine($"max |Δlogit| = {worst:E2}");
+        Assert.That(worst, Is.LessThanOrEqualTo(OperandBound));
+
+        float[] Logits(QwenModel model)
+        {
+            using var sequences = new SequenceRunner(model, PageType.F32);
+            return [.. sequences.Prefill(ids[..7]), .. sequences.Decode(ids[7..], firstPosition: 7)];
+        }
+    }
+
     // The second step of a shape is captured, every later one is replayed.
     [TestCase("tiny-qwen3.6")]
     [TestCase("tiny-qwen3.6-gptq-int4", Category = "Exhaustive")]

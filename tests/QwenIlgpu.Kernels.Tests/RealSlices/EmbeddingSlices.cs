@@ -3,7 +3,7 @@ using static QwenIlgpu.Kernels.Tests.KernelTests;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-/// <summary>Rows of 5120 by their numbers, out of tables of 37 rows.</summary>
+/// <summary>Rows of 5120 by their numbers, out of tables of 37 rows, and in another order of their columns.</summary>
 internal static class EmbeddingSlices
 {
     private const int TableRows = 37;
@@ -23,6 +23,17 @@ internal static class EmbeddingSlices
             float[] x = Seeded.Floats(1, TableRows * Hidden);
             return Take(
                 device, (ids, y) => GatherRows.Bind(device.Loader, device.Upload(x, TableRows, Hidden), ids, y), Array.ConvertAll(x, v => (double)v));
+        }),
+        new("GatherColumnsKernel", device =>
+        {
+            float[] x = Seeded.Floats(1, Ids.Length * Hidden);
+            int[] order = [.. Enumerable.Range(0, Hidden)];
+            new Random(1).Shuffle(order);
+            Matrix<float> y = device.Poisoned<float>(Ids.Length, Hidden);
+            device.Run(GatherColumns.Bind(device.Loader, device.Upload(x, Ids.Length, Hidden), device.Upload(order), y));
+            float[] actual = device.Download(y);
+            return new SliceResult(() => Assert.That(
+                actual, Is.EqualTo(Enumerable.Range(0, x.Length).Select(i => x[(i / Hidden * Hidden) + order[i % Hidden]])))).Leaving(actual);
         }),
     ];
 

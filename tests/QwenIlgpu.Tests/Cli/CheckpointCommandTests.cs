@@ -49,7 +49,7 @@ internal sealed class CheckpointCommandTests
 
     // What a tensor holds is read when the model is loaded, not by who only tells of it.
     [Test]
-    public void ActOrderIsRefusedWhereItIsLoaded()
+    public void AGroupOfTooFewInputsIsRefusedWhereItIsLoaded()
     {
         using var model = new ModelCopy(TestData.TinyGptqModel);
         model.Put("model.language_model.layers.1.mlp.down_proj.g_idx", 0, 1);
@@ -57,7 +57,7 @@ internal sealed class CheckpointCommandTests
         CommandLine.Run("info", "--model", model.Path).Expect(ExitCode.Done);
         string error = CommandLine.RunModel("generate", "--model", model.Path, "hi").Expect(ExitCode.Failed).Error;
 
-        Assert.That(error, Does.Contain("down_proj.g_idx puts input 0 in group 1, not in 0: desc_act"));
+        Assert.That(error, Does.Contain("down_proj.g_idx puts 127 inputs in group 0, which must have 128"));
     }
 
     [Test]

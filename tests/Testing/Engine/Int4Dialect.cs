@@ -2,16 +2,21 @@ using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using QwenIlgpu.Kernels;
 
-namespace QwenIlgpu.Tests;
+namespace QwenIlgpu.Testing;
 
 /// <summary>
 /// A way in which checkpoints store 4-bit weights, and the tiny GPTQ checkpoint written so anew: the same weights to the bit, in groups of
-/// another size and, where zero points are stored, with other ones and codes moved along with them.
+/// another size and, where zero points are stored, with other ones and codes moved along with them. With act-order each group takes its
+/// inputs from anywhere among those that shared a scale.
 /// </summary>
 internal sealed record Int4Dialect(
-    string Name, Int4SourceReference Packing, int GroupSize, bool HasZeros, Func<int, JsonObject> Section, bool IsCompressedTensors = false)
+    string Name, Int4SourceReference Packing, int GroupSize, bool HasZeros, Func<int, JsonObject> Section, bool IsCompressedTensors = false,
+    bool IsActOrder = false)
 {
     private const int TinyGroupSize = 128;
+
+    public static Int4Dialect ActOrder { get; } =
+        new("GPTQ v1, g32, act-order", Int4SourceReference.GptqV1, 32, true, size => Gptq(size, "gptq", symmetric: false), IsActOrder: true);
 
     public static Int4Dialect[] All { get; } =
     [
@@ -24,6 +29,10 @@ internal sealed record Int4Dialect(
         new("AutoRound as AWQ, g64", Int4SourceReference.Awq, 64, true, size => AutoRound(size, "auto_round:auto_awq")),
         new("compressed-tensors", Int4SourceReference.CompressedTensors, 128, false, CompressedTensors, IsCompressedTensors: true),
         new("compressed-tensors, g32, asymmetric", Int4SourceReference.CompressedTensors, 32, true, CompressedTensors, IsCompressedTensors: true),
+        ActOrder,
+        new("GPTQ v2, g64, act-order", Int4SourceReference.GptqV2, 64, true, size => Gptq(size, "gptq_v2", symmetric: false), IsActOrder: true),
+        new("AWQ with a g_idx", Int4SourceReference.Awq, 64, true, Awq, IsActOrder: true),
+        new("compressed-tensors, g32, act-order", Int4SourceReference.CompressedTensors, 32, true, CompressedTensors, true, IsActOrder: true),
     ];
 
     public override string ToString() => Name;
@@ -46,8 +55,9 @@ internal sealed record Int4Dialect(
         int columns = 8 * octets;
         Int4Reference stored = Int4SourceReference.GptqV1.Pack(
             new Int4Source(Words(copy, $"{module}.qweight"), Scales(copy, $"{module}.scales"), []), rows, columns, TinyGroupSize);
-        Int4Reference moved = Moved(stored);
-        Int4Source source = Packing.Unpack(moved);
+        int[] order = OrderOf(module, columns);
+        Int4Reference moved = Moved(stored, order);
+        Int4Source source = Packing.Unpack(Unsorted(moved, order));
         foreach (string part in (string[])["qweight", "qzeros", "scales", "g_idx"])
             copy.Remove($"{module}.{part}");
 
@@ -59,28 +69,67 @@ internal sealed record Int4Dialect(
         copy.Put($"{module}.{scalesName}", TensorType.F16, Lying(moved.Groups, rows), Bytes<ushort>(source.Scales));
         if (HasZeros)
             copy.Put($"{module}.{zerosName}", TensorType.I32, Lying(moved.Groups, rows / 8), Bytes<int>(source.Zeros));
+        if (IsActOrder)
+            copy.Put($"{module}.{(IsCompressedTensors ? "weight_g_idx" : "g_idx")}", TensorType.I32, [columns], Bytes<int>(GroupsOf(order)));
         if (IsCompressedTensors)
             copy.Put($"{module}.weight_shape", TensorType.I64, [2], Bytes<long>([rows, columns]));
         return moved;
     }
 
+    // Inputs in the order of their groups: those of a stored group make up whole ones of the smaller size, which then stand in any order.
+    // k and v have the same order, gate and up too; q and k do not, nor qkv and z; out_proj is sorted.
+    private int[] OrderOf(string module, int columns)
+    {
+        int[] order = [.. Enumerable.Range(0, columns)];
+        string name = module[(module.LastIndexOf('.') + 1)..];
+        if (!IsActOrder || name == "out_proj")
+            return order;
+        var random = new Random(name switch { "k_proj" or "v_proj" => 1, "gate_proj" or "up_proj" => 2, "q_proj" or "in_proj_z" => 3, _ => 4 });
+        for (int first = 0; first < columns; first += TinyGroupSize)
+            random.Shuffle(order.AsSpan(first, Math.Min(TinyGroupSize, columns - first)));
+        int[][] groups = [.. order.Chunk(GroupSize)];
+        random.Shuffle(groups);
+        return [.. groups.SelectMany(inputs => inputs)];
+    }
+
+    private int[] GroupsOf(int[] order)
+    {
+        var groups = new int[order.Length];
+        for (int place = 0; place < order.Length; place++)
+            groups[order[place]] = place / GroupSize;
+        return groups;
+    }
+
+    // Codes where their inputs are; scales and zero points stay with their groups.
+    private static Int4Reference Unsorted(Int4Reference sorted, int[] order)
+    {
+        var stored = new Int4Reference(sorted.Rows, sorted.Columns, sorted.GroupSize, new UInt4[sorted.Codes.Length], sorted.Scales, sorted.Zeros);
+        for (int row = 0; row < sorted.Rows; row++)
+        {
+            for (int place = 0; place < order.Length; place++)
+                stored.SetCode(row, order[place], sorted.Code(row, place));
+        }
+
+        return stored;
+    }
+
     // A group whose codes leave room moves down by one, its zero point with it, or up by as much as there is room: zero points of 0 … 15.
-    private Int4Reference Moved(Int4Reference stored)
+    private Int4Reference Moved(Int4Reference stored, int[] order)
     {
         var moved = new Int4Reference(stored.Rows, stored.Columns, GroupSize, HasZeros);
         for (int row = 0; row < stored.Rows; row++)
         {
             for (int group = 0; group < moved.Groups; group++)
             {
-                int[] inputs = [.. Enumerable.Range(group * GroupSize, Math.Min(GroupSize, stored.Columns - (group * GroupSize)))];
+                int[] inputs = order[(group * GroupSize)..Math.Min((group + 1) * GroupSize, order.Length)];
                 int[] codes = [.. inputs.Select(k => stored.Code(row, k))];
                 int by = !HasZeros ? 0 : (row + group) % 2 == 0 ? -Math.Min(codes.Min(), Int4Layout.Zero) : Math.Min(15 - codes.Max(), 15 - Int4Layout.Zero);
                 long scale = Int4Layout.ScaleIndex(row, group, moved.Groups);
-                moved.Scales[scale] = stored.Scales[Int4Layout.ScaleIndex(row, group * GroupSize / TinyGroupSize, stored.Groups)];
+                moved.Scales[scale] = stored.Scales[Int4Layout.ScaleIndex(row, inputs[0] / TinyGroupSize, stored.Groups)];
                 if (HasZeros)
                     moved.Zeros[scale] = (byte)(Int4Layout.Zero + by);
                 for (int i = 0; i < inputs.Length; i++)
-                    moved.SetCode(row, inputs[i], codes[i] + by);
+                    moved.SetCode(row, (group * GroupSize) + i, codes[i] + by);
             }
         }
 
