@@ -23,6 +23,9 @@ internal static class Int4Layout
     /// <summary>The zero point of a matrix without any of its own, and the code in every padding position.</summary>
     public const int Zero = 8;
 
+    /// <summary>Eight such codes.</summary>
+    public const uint ZeroWord = 0x88888888u;
+
     /// <summary>2^23, the float whose last bits count ones.</summary>
     public const float CodeBase = 8388608f;
 

@@ -3,17 +3,22 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>
-/// How a checkpoint format lays W [N, K] of 4-bit codes out in 32-bit words; block: whole rows of its matrix of codes. Groups lie along K.
-/// </summary>
-internal interface IInt4Source
+/// <summary>How a checkpoint format lays 4-bit codes [N, K] out in 32-bit words; block: whole rows of its matrix of codes.</summary>
+internal interface ICodeSource
 {
+    /// <summary>Eight codes that stand for zero, for what lies behind the last row and k.</summary>
+    static abstract uint Padding { get; }
+
     /// <summary>Octets of k that a block has of a row of W.</summary>
     static abstract int Octets(Matrix<int> block);
 
     /// <summary>The codes of k 8·octet … 8·octet + 7 of a row, four bits each in the order of k; row and octet: within the block.</summary>
     static abstract uint Octet(Matrix<int> block, int row, int octet);
+}
 
+/// <summary>A format of INT4: codes, 16-bit scales and zero points of groups along K.</summary>
+internal interface IInt4Source : ICodeSource
+{
     /// <summary>The zero point of a row's group, 0 … 16.</summary>
     static abstract int Zero(Matrix<int> zeros, int row, int group);
 
@@ -27,6 +32,8 @@ internal interface IInt4Source
 /// </summary>
 internal readonly struct GptqWords : IInt4Source
 {
+    public static uint Padding => Int4Layout.ZeroWord;
+
     public static int Octets(Matrix<int> block) => block.Rows;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -40,6 +47,8 @@ internal readonly struct GptqWords : IInt4Source
 /// <summary>GPTQ v1, whose words of zero points are those of v2 less 0x11111111: a zero of 0 borrows from the nibble above.</summary>
 internal readonly struct GptqV1Words : IInt4Source
 {
+    public static uint Padding => Int4Layout.ZeroWord;
+
     public static int Octets(Matrix<int> block) => GptqWords.Octets(block);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -57,6 +66,8 @@ internal readonly struct GptqV1Words : IInt4Source
 /// </summary>
 internal readonly struct AwqWords : IInt4Source
 {
+    public static uint Padding => Int4Layout.ZeroWord;
+
     public static int Octets(Matrix<int> block) => block.Rows >> 3;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -85,6 +96,8 @@ internal readonly struct AwqWords : IInt4Source
 /// </summary>
 internal readonly struct CompressedTensorsWords : IInt4Source
 {
+    public static uint Padding => Int4Layout.ZeroWord;
+
     public static int Octets(Matrix<int> block) => block.Columns;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -93,4 +106,15 @@ internal readonly struct CompressedTensorsWords : IInt4Source
     public static int Zero(Matrix<int> zeros, int row, int group) => (zeros[row >> 3, group] >> ((row & 7) * 4)) & 15;
 
     public static ushort Scale(Matrix<ushort> scales, int row, int group) => scales[row, group];
+}
+
+/// <summary>FP4 as compressed-tensors' weight_packed and modelopt's weight [N, K / 8] have it: bits 4j … of word (r, o) are k = 8o + j.</summary>
+internal readonly struct Fp4Words : ICodeSource
+{
+    public static uint Padding => 0;
+
+    public static int Octets(Matrix<int> block) => block.Columns;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint Octet(Matrix<int> block, int row, int octet) => (uint)block[row, octet];
 }

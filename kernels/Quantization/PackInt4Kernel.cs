@@ -11,6 +11,7 @@ namespace QwenIlgpu.Kernels;
 [Instantiation(typeof(GptqWords))]
 [Instantiation(typeof(AwqWords))]
 [Instantiation(typeof(CompressedTensorsWords))]
+[Instantiation(typeof(Fp4Words))]
 internal readonly partial struct PackInt4Kernel<TSource>(
     Matrix<int> block,
     int rows,
@@ -20,12 +21,9 @@ internal readonly partial struct PackInt4Kernel<TSource>(
     ArrayView<UInt4> codes,
     int columnTiles)
     : IPortableKernel
-    where TSource : struct, IInt4Source
+    where TSource : struct, ICodeSource
 {
     private const int TileOctets = Int4Layout.TileColumns / 8;
-
-    /// <summary>Eight codes that stand for zero.</summary>
-    private const uint ZeroWord = 0x88888888u;
 
     public int Items => Int4Layout.RowTiles(rows) * blockColumnTiles * 8;
 
@@ -58,5 +56,5 @@ internal readonly partial struct PackInt4Kernel<TSource>(
         }
     }
 
-    private uint Octet(int row, int octet) => row < rows && octet < TSource.Octets(block) ? TSource.Octet(block, row, octet) : ZeroWord;
+    private uint Octet(int row, int octet) => row < rows && octet < TSource.Octets(block) ? TSource.Octet(block, row, octet) : TSource.Padding;
 }

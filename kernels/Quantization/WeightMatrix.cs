@@ -13,17 +13,21 @@ internal enum WeightFormat
 
     /// <summary>scale · code of eight-bit codes: <see cref="Int8Layout"/>.</summary>
     Int8,
+
+    /// <summary>global · scale · value of four-bit floats with eight-bit scales: <see cref="Fp4Layout"/>.</summary>
+    Fp4,
 }
 
 /// <summary>
 /// Weights [Rows, Columns] in device memory. Data: rows, or codes in tiles of 16 rows; Scales: 16-bit, 16 of a row tile's group side by
-/// side; Zeros: a byte each, 0 … 16, in the order of the scales, or none at all where every zero point is 8.
+/// side, and of FP4 bytes in pairs behind the global scale; Zeros: a byte each, 0 … 16, in the order of the scales, or none at all where
+/// every zero point is 8.
 /// </summary>
 /// <param name="Format">How it lies.</param>
 /// <param name="Data">16-byte words of rows or codes.</param>
 /// <param name="Scales">Of the quantised formats.</param>
 /// <param name="Zeros">Of INT4.</param>
-/// <param name="Type">Number type of dense weights, or of the scales of quantised ones.</param>
+/// <param name="Type">Number type of dense weights, or of the scales of quantised ones; of FP4 that of the global scale.</param>
 /// <param name="Rows">N.</param>
 /// <param name="Columns">K.</param>
 /// <param name="GroupSize">Neighbouring k that share a scale; 0 where there are none.</param>
@@ -44,17 +48,22 @@ internal readonly record struct WeightMatrix(
     {
         WeightFormat.Int4 => Int4Layout.Groups(Columns, GroupSize),
         WeightFormat.Int8 => Int8Layout.Groups(Columns, GroupSize),
+        WeightFormat.Fp4 => Fp4Layout.Groups(Columns),
         _ => 1,
     };
 
+    /// <summary>Sixteens of <see cref="Scales"/> of a row tile.</summary>
+    public int ScaleSlots => Format == WeightFormat.Fp4 ? Fp4Layout.Slots(Columns) : Groups;
+
     /// <summary>k in a tile of codes.</summary>
-    public int TileColumns => Format == WeightFormat.Int4 ? Int4Layout.TileColumns : Int8Layout.TileColumns;
+    public int TileColumns => Format is WeightFormat.Int4 or WeightFormat.Fp4 ? Int4Layout.TileColumns : Int8Layout.TileColumns;
 
     /// <summary>Tiles of codes in a row, padding up to the end of the last group's last tile included.</summary>
     public int ColumnTiles => Format switch
     {
         WeightFormat.Int4 => Int4Layout.ColumnTiles(Columns, GroupSize),
         WeightFormat.Int8 => Int8Layout.ColumnTiles(Columns, GroupSize),
+        WeightFormat.Fp4 => Fp4Layout.ColumnTiles(Columns),
         _ => 0,
     };
 
@@ -69,6 +78,7 @@ internal readonly record struct WeightMatrix(
     {
         WeightFormat.Int4 => Int4Layout.CodeBytes(Rows, Columns, GroupSize),
         WeightFormat.Int8 => Int8Layout.CodeBytes(Rows, Columns, GroupSize),
+        WeightFormat.Fp4 => Fp4Layout.CodeBytes(Rows, Columns),
         _ => DenseLayout.Bytes(Type, Rows, Columns),
     };
 
@@ -77,6 +87,7 @@ internal readonly record struct WeightMatrix(
     {
         WeightFormat.Int4 => Int4Layout.ScaleBytes(Rows, Columns, GroupSize),
         WeightFormat.Int8 => Int8Layout.ScaleBytes(Rows, Columns, GroupSize),
+        WeightFormat.Fp4 => Fp4Layout.ScaleBytes(Rows, Columns),
         _ => 0,
     };
 
@@ -94,6 +105,9 @@ internal readonly record struct WeightMatrix(
     public static WeightMatrix Int8(WeightType scaleType, int rows, int columns, int groupSize) =>
         Int8(default, default, scaleType, rows, columns, groupSize);
 
+    /// <summary>Without data, which says what one takes.</summary>
+    public static WeightMatrix Fp4(int rows, int columns) => Fp4(default, default, rows, columns);
+
     public static WeightMatrix Dense(WeightType type, ArrayView<UInt4> data, int rows, int columns) =>
         new(WeightFormat.Dense, data, default, default, type, rows, columns, 0);
 
@@ -105,6 +119,9 @@ internal readonly record struct WeightMatrix(
     public static WeightMatrix Int8(
         ArrayView<UInt4> codes, ArrayView<ushort> scales, WeightType scaleType, int rows, int columns, int groupSize) =>
         new(WeightFormat.Int8, codes, scales, default, scaleType, rows, columns, groupSize);
+
+    public static WeightMatrix Fp4(ArrayView<UInt4> codes, ArrayView<ushort> scales, int rows, int columns) =>
+        new(WeightFormat.Fp4, codes, scales, default, WeightType.F32, rows, columns, Fp4Layout.GroupSize);
 
     /// <summary>Rows [first, first + count) of a dense matrix as a matrix of their own.</summary>
     public WeightMatrix Slice(int first, int count) =>
@@ -127,11 +144,14 @@ internal readonly record struct WeightMatrix(
             return;
         }
 
-        if (Format == WeightFormat.Int4)
+        if (Format == WeightFormat.Fp4)
+            Fp4Layout.CheckGroupSize(op, name, GroupSize);
+        else if (Format == WeightFormat.Int4)
             Int4Layout.CheckGroupSize(op, name, GroupSize);
         else
             Int8Layout.CheckGroupSize(op, name, GroupSize);
-        Require.That(op, Type is WeightType.F16 or WeightType.Bf16, $"scales of {name} are {Type}, not F16 or Bf16");
+        Require.That(
+            op, Format == WeightFormat.Fp4 || Type is WeightType.F16 or WeightType.Bf16, $"scales of {name} are {Type}, not F16 or Bf16");
         Require.Equal(op, $"bytes of codes of {name}", Data.LengthInBytes, $"bytes for {this}", DataBytes);
         Require.Equal(op, $"bytes of scales of {name}", Scales.LengthInBytes, $"bytes for {this}", ScaleBytes);
         if (!IsSymmetric)
@@ -145,6 +165,7 @@ internal readonly record struct WeightMatrix(
     {
         WeightFormat.Int4 => $"INT4 g{GroupSize} [{Rows}, {Columns}]",
         WeightFormat.Int8 => $"INT8 g{GroupSize} [{Rows}, {Columns}]",
+        WeightFormat.Fp4 => $"FP4 g{GroupSize} [{Rows}, {Columns}]",
         _ => $"{Type} [{Rows}, {Columns}]",
     };
 }

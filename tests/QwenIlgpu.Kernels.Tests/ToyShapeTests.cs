@@ -19,6 +19,7 @@ internal sealed class ToyShapeTests
     [TestCase("int4", 1)]
     [TestCase("int4", 9)]
     [TestCase("int8", 1)]
+    [TestCase("fp4", 1)]
     public void DecodeMatMulIsThatOfTheMachine(string format, int m)
     {
         DecodeWeights weights = DecodeWeights.Random(format, 16, 64, 64, WeightType.Bf16, 3);

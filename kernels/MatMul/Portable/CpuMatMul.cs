@@ -11,7 +11,7 @@ namespace QwenIlgpu.Kernels;
 /// <remarks>
 /// Both ways sum an output alike. Every lane sums the products of its k, in the order that the storage gives them, with fused additions
 /// from zero over a stretch of <see cref="LaneOrder.Stretch"/> columns, or over so many INT8 codes as have one scale; these sums, times that
-/// scale, join the lane's total; the sixteen totals join in a tree. So an output's bits depend neither on M nor on the threads. Weights and
+/// scale, join the lane's total; the sixteen totals join in a tree, whose sum FP4's global scale multiplies. So an output's bits depend neither on M nor on the threads. Weights and
 /// codes are exact: the sums alone round.
 /// </remarks>
 internal static unsafe class CpuMatMul
@@ -73,6 +73,9 @@ internal static unsafe class CpuMatMul
                     case CpuWeightKind.Int4:
                         Int4Lanes.Multiply<WholeTileNibbles>(w, tile, x.Columns, xs, stretchFloats, sums, numbers, totals);
                         break;
+                    case CpuWeightKind.Fp4:
+                        Int4Lanes.Multiply<Fp4Nibbles>(w, tile, x.Columns, xs, stretchFloats, sums, numbers, totals);
+                        break;
                     case CpuWeightKind.Int8:
                         Int8Lanes.Multiply(w, tile, x.Columns, xs, stretchFloats, numbers, totals);
                         break;
@@ -87,7 +90,7 @@ internal static unsafe class CpuMatMul
                         break;
                 }
 
-                Store(totals, y, token, tile, rows);
+                Store(totals, w.Global, y, token, tile, rows);
             }
         }
     }
@@ -117,7 +120,7 @@ internal static unsafe class CpuMatMul
                     Int4Integers.Multiply<HalfTileUnits>(w, tile, x.Columns, xs, stretchFloats, xUnits, numbers, totals);
                 else
                     Int4Integers.Multiply<WholeUnits>(w, tile, x.Columns, xs, stretchFloats, xUnits, numbers, totals);
-                Store(totals, y, tokens.From + token, tile, rows);
+                Store(totals, w.Global, y, tokens.From + token, tile, rows);
             }
         }
     }
@@ -156,7 +159,7 @@ internal static unsafe class CpuMatMul
             }
 
             for (int token = 0; token < count; token++)
-                Store(totals + (token * LaneSums.Floats), y, tokens.From + token, tile, rows);
+                Store(totals + (token * LaneSums.Floats), w.Global, y, tokens.From + token, tile, rows);
         }
     }
 
@@ -170,6 +173,9 @@ internal static unsafe class CpuMatMul
                 break;
             case CpuWeightKind.Int4:
                 Int4Lanes.Unpack<WholeTileNibbles>(w, tile, from, to, weights, numbers);
+                break;
+            case CpuWeightKind.Fp4:
+                Int4Lanes.Unpack<Fp4Nibbles>(w, tile, from, to, weights, numbers);
                 break;
             case CpuWeightKind.Int8:
                 Int8Lanes.Unpack(w, tile, from, to, weights, numbers);
@@ -187,11 +193,11 @@ internal static unsafe class CpuMatMul
 
         if (w.Kind != CpuWeightKind.Int8)
             Vector512<float>.One.StoreAligned(numbers);
-        int padding = w.Kind == CpuWeightKind.Int4 ? Int4Layout.TileColumns : Int8Layout.TileColumns;
+        int padding = w.Kind is CpuWeightKind.Int4 or CpuWeightKind.Fp4 ? Int4Layout.TileColumns : Int8Layout.TileColumns;
         return (to - from + padding - 1) / padding * padding;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Store(float* totals, Matrix<float> y, int token, int tile, int rows) =>
-        CpuVectors.StoreFirst(LaneSums.OfRows(totals), CpuVectors.Row(y, token) + (tile * LaneSums.Rows), rows);
+    private static void Store(float* totals, float global, Matrix<float> y, int token, int tile, int rows) => CpuVectors.StoreFirst(
+        LaneSums.OfRows(totals) * Vector512.Create(global), CpuVectors.Row(y, token) + (tile * LaneSums.Rows), rows);
 }

@@ -70,6 +70,28 @@ internal readonly struct Int8Weights<TScale>(WeightMatrix matrix) : IMatMulWeigh
         CpuWeightKind.Int8, codes, scales, default, typeof(TScale) == typeof(F16Format), groupSize, groups, columnTiles);
 }
 
+/// <summary>FP4 weights [N, K]: value · scale is exact in six bits, and only the sum of a tile meets the global scale.</summary>
+internal readonly struct Fp4Weights(WeightMatrix matrix) : IMatMulWeights
+{
+    private readonly ArrayView<UInt4> codes = matrix.Data;
+    private readonly ArrayView<ushort> scales = matrix.Scales;
+    private readonly int columnTiles = matrix.ColumnTiles;
+    private readonly int slots = matrix.ScaleSlots;
+
+    public int ChainColumns => Int4Layout.TileColumns;
+
+    public float Weight(int row, int k)
+    {
+        (long lane, int word, int nibble) = Int4Layout.Position(row, k, columnTiles);
+        (long slot, int shift) = Fp4Layout.ScalePosition(row, k, slots);
+        return E2M1.ToFloat(Int4Layout.Word(codes[lane], word) >> (4 * nibble)) * E4M3.ToFloat((uint)scales[slot] >> shift);
+    }
+
+    public float Scale(int row, int k) => Fp4Layout.Global(scales, row, slots);
+
+    public CpuWeights ForCpu() => CpuWeights.OfFp4(codes, scales, slots, columnTiles);
+}
+
 /// <summary>Plain weights [N, K], rows of 16-byte words of <typeparamref name="TFormat"/>; their scale is one.</summary>
 internal readonly struct DenseWeights<TFormat>(WeightMatrix matrix) : IMatMulWeights
     where TFormat : struct, IWeightFormat

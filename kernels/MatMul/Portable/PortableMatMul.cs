@@ -2,7 +2,7 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// y = x · Wᵀ with weights of any format, accumulated in float. Where it takes fixed point, which decode steps do, CPU shares may round x
-/// to 24 bits of the largest of 128 neighbours and sum integers of quantised weights: faster for a token, slower for a prompt.
+/// to 24 bits of the largest of 128 neighbours and sum integers of integer weights: faster for a token, slower for a prompt.
 /// </summary>
 internal static class PortableMatMul
 {
@@ -20,6 +20,7 @@ internal static class PortableMatMul
             (WeightFormat.Int4, _) => BindInt4<Bf16Format>(),
             (WeightFormat.Int8, WeightType.F16) => Bind(new Int8Weights<F16Format>(w), takesFixedPoint),
             (WeightFormat.Int8, _) => Bind(new Int8Weights<Bf16Format>(w), takesFixedPoint),
+            (WeightFormat.Fp4, _) => Bind(new Fp4Weights(w)),
             (_, WeightType.F32) => Bind(new DenseWeights<F32Weights>(w)),
             (_, WeightType.F16) => Bind(new DenseWeights<F16Weights>(w)),
             (_, WeightType.Bf16) => Bind(new DenseWeights<Bf16Weights>(w)),

@@ -49,7 +49,7 @@ internal readonly struct LaunchOperands
             return new WeightColumns(columns, 0, 0, 0, 1, 0, cut.Splits, cut.RunBlocks);
         int shift = main.Groups == 1 ? 31 : BitOperations.Log2((uint)Math.Max(main.GroupSize / main.TileColumns, 1));
         return new WeightColumns(
-            columns, main.ColumnTiles, main.Groups, shift, main.IsSymmetric ? 1 : 0, main.Type == WeightType.F16 ? 1 : 0, cut.Splits,
+            columns, main.ColumnTiles, main.ScaleSlots, shift, main.IsSymmetric ? 1 : 0, main.Type == WeightType.F16 ? 1 : 0, cut.Splits,
             cut.RunBlocks);
     }
 

@@ -106,6 +106,11 @@ internal sealed class EmbeddingTests(PortableTier tier) : PortableTests(tier)
     }
 
     [Test]
+    public void RefusesFp4() => Assert.That(
+        () => Embedding.Bind(Device.Loader, Device.Upload(1), Quantized.PoisonedFp4(Device, 4, 64), Device.Poisoned<float>(1, 64)),
+        Throws.TypeOf<NotSupportedException>().With.Message.EqualTo("embedding: table is FP4 g16 [4, 64]; plain, INT4 and INT8 tables are read"));
+
+    [Test]
     public void RejectsAnotherNumberOfIds() => Assert.That(
         () => Embedding.Bind(
             Device.Loader,

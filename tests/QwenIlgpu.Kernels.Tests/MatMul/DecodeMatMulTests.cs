@@ -14,6 +14,7 @@ internal sealed class DecodeMatMulTests
         ("int4z", 101, 320, 64, WeightType.F16), ("int4", 101, 1216, 32, WeightType.F16), ("int4", 64, 5120, 128, WeightType.Bf16),
         ("int4z", 48, 17408, 128, WeightType.F16), ("int8", 37, 160, 32, WeightType.F16), ("int8", 101, 1376, 0, WeightType.Bf16),
         ("int8", 64, 5120, 128, WeightType.F16), ("bf16", 37, 132, 0, WeightType.Bf16), ("bf16", 96, 5120, 0, WeightType.Bf16),
+        ("fp4", 37, 176, 16, WeightType.F32), ("fp4", 101, 1216, 16, WeightType.F32), ("fp4", 48, 5120, 16, WeightType.F32),
     ];
 
     private static IEnumerable<TestCaseData> Shapes() => Weights.SelectMany(w =>
@@ -26,7 +27,7 @@ internal sealed class DecodeMatMulTests
     private static TestCaseData QuickIfFew(int tokens, string format, params object[] others)
     {
         var data = new TestCaseData([format, .. others]);
-        return tokens > 8 && format is ("int4z" or "int8") ? data.SetCategory("Exhaustive") : data;
+        return tokens > 8 && format is ("int4z" or "int8" or "fp4") ? data.SetCategory("Exhaustive") : data;
     }
 
     [TearDown]
@@ -90,6 +91,7 @@ internal sealed class DecodeMatMulTests
     [TestCase("int4", 33, 192, 64)]
     [TestCase("int4z", 48, 96, 32)]
     [TestCase("int8", 33, 96, 32)]
+    [TestCase("fp4", 33, 80, 16)]
     [TestCase("bf16", 33, 72, 0)]
     public void ReadsEveryWeightExactly(string format, int n, int k, int group)
     {
@@ -107,6 +109,25 @@ internal sealed class DecodeMatMulTests
                 Is.EqualTo(Enumerable.Range(0, 8 * n).Select(i => (float)weights.Values[(i % n * k) + first + (i / n)])),
                 $"k = {first} …");
             WarpDevice.ReleaseBuffers();
+        }
+    }
+
+    // Subnormal, zero, largest and negative scales among them; 64 k a launch of packed x.
+    [Test]
+    public void ReadsEveryFp4CodeTimesEveryScaleExactly()
+    {
+        const int M = 64;
+        const int K = 256;
+        var weights = DecodeWeights.EveryFp4();
+        for (int first = 0; first < K; first += M)
+        {
+            var x = new float[M * K];
+            for (int token = 0; token < M; token++)
+                x[(token * K) + first + token] = 1;
+
+            float[] y = new DecodeRun(weights, 16, K, M) { X = x }.Y();
+
+            Assert.That(y, Is.EqualTo(Enumerable.Range(0, 16 * M).Select(i => (float)weights.Values[(i % 16 * K) + first + (i / 16)])));
         }
     }
 

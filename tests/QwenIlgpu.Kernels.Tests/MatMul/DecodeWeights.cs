@@ -14,7 +14,7 @@ internal sealed class DecodeWeights
     /// <summary>[rows, columns]</summary>
     public double[] Values { get; }
 
-    /// <summary>format: int4, int4z (with zero points), int8, bf16, f16. group: of the first three, 0 for a row.</summary>
+    /// <summary>format: int4, int4z (with zero points), int8, fp4, bf16, f16. group: of the first three, 0 for a row.</summary>
     public static DecodeWeights Random(string format, int rows, int columns, int group, WeightType scaleType, int seed)
     {
         var random = new Random(seed + (31 * rows) + columns);
@@ -23,9 +23,28 @@ internal sealed class DecodeWeights
             "int4" => Int4(random, rows, columns, group, scaleType, symmetric: true),
             "int4z" => Int4(random, rows, columns, group, scaleType, symmetric: false),
             "int8" => Int8(random, rows, columns, group == 0 ? Int8Layout.RowGroup(columns) : group, scaleType),
+            "fp4" => Fp4(Quantized.RandomFp4(rows, columns, seed)),
             "bf16" => Dense(random, rows, columns, WeightType.Bf16),
             _ => Dense(random, rows, columns, WeightType.F16),
         };
+    }
+
+    /// <summary>FP4 [16, 256] of every code times every scale that is a number.</summary>
+    public static DecodeWeights EveryFp4()
+    {
+        var w = new Fp4Reference(16, 256);
+        for (int row = 0; row < 16; row++)
+        {
+            w.SetGlobal(row, 0.37f);
+            for (int k = 0; k < 256; k++)
+            {
+                w.SetCode(row, k, k % 16);
+                int scale = (16 * row) + (k / 16);
+                w.SetScale(row, k / 16, (byte)(scale % 128 == 127 ? 0 : scale));
+            }
+        }
+
+        return Fp4(w);
     }
 
     public WeightMatrix Upload(TestDevice device) => upload(device);
@@ -107,6 +126,8 @@ internal sealed class DecodeWeights
         return new DecodeWeights(values, device => WeightMatrix.Int8(
             device.Upload(codes), device.Upload(scales), scaleType, rows, columns, group));
     }
+
+    private static DecodeWeights Fp4(Fp4Reference w) => new(w.Unpack(), device => Quantized.Upload(device, w));
 
     private static DecodeWeights Dense(Random random, int rows, int columns, WeightType type)
     {

@@ -13,6 +13,7 @@ internal sealed class PrefillMatMulTests
         ("int4", 16, 128, 128, WeightType.F16), ("int4", 37, 192, 64, WeightType.Bf16), ("int4z", 48, 96, 32, WeightType.Bf16),
         ("int4z", 101, 320, 64, WeightType.F16), ("int4", 101, 1216, 32, WeightType.F16), ("int8", 37, 160, 32, WeightType.F16),
         ("int8", 101, 1376, 0, WeightType.Bf16), ("bf16", 37, 132, 0, WeightType.Bf16),
+        ("fp4", 37, 176, 16, WeightType.F32),
     ];
 
     private static TestDevice Device => DecodeRun.Device;
@@ -59,10 +60,11 @@ internal sealed class PrefillMatMulTests
         Assert.That(run.Deviation(run.Y(weights, n), weights, n), Is.LessThanOrEqualTo(1));
     }
 
-    // Every weight tile with either operand.
+    // Every weight tile with either operand, FP4's with bf16.
     private static IEnumerable<TestCaseData> Tiles() =>
-        from weights in new[] { ("int4", 64), ("int4", 32), ("int8", 32), ("bf16", 0) }
+        from weights in new[] { ("int4", 64), ("int4", 32), ("int8", 32), ("bf16", 0), ("fp4", 16) }
         from operand in Enum.GetValues<Operand16>()
+        where weights.Item1 != "fp4" || operand == Operand16.Bf16
         let format = operand == Operand16.F16 && weights.Item1 == "bf16" ? "f16" : weights.Item1
         select new TestCaseData(format, weights.Item2, operand);
 
@@ -116,6 +118,21 @@ internal sealed class PrefillMatMulTests
 
             Assert.That(part.Y(weights, n), Is.EqualTo(all[(first * n)..((first + count) * n)]), $"rows {first} … {first + count - 1}");
         }
+    }
+
+    // Unit x: y is W transposed.
+    [Test]
+    public void ReadsEveryFp4CodeTimesEveryScaleExactly()
+    {
+        const int K = 256;
+        var weights = DecodeWeights.EveryFp4();
+        var x = new float[K * K];
+        for (int k = 0; k < K; k++)
+            x[(k * K) + k] = 1;
+
+        float[] y = new PrefillRun(Device, K, K) { X = x }.Y(weights, 16);
+
+        Assert.That(y, Is.EqualTo(Enumerable.Range(0, 16 * K).Select(i => (float)weights.Values[(i % 16 * K) + (i / 16)])));
     }
 
     [Test]

@@ -52,6 +52,17 @@ internal sealed class PackingShareTests : KernelTests
         });
     }
 
+    [TestCase(1)]
+    [TestCase(3)]
+    public void PacksRowsOfWordsAsThePlainLoopDoes(int threads)
+    {
+        int[] words = Quantized.RandomWords(new Random(5), Rows * Columns / 8);
+
+        AssertSame(threads, () => BindCompressedTensors(words));
+        AssertSame(threads, () => BindFp4(words, 12, Rows));
+        AssertSame(threads, () => BindFp4(words, 4, Rows));
+    }
+
     // What an index that is off by half a tile, or by an octet, would make of the operands.
     [Test]
     public void RowsOfTheOtherHalfOfATileShow()
@@ -107,6 +118,22 @@ internal sealed class PackingShareTests : KernelTests
     {
         WeightMatrix packed = PoisonedInt4(128);
         return new Packing(GptqPack.Bind(Device.Loader, Device.Upload(qweight, Columns / 8, Rows), 0, packed), packed.Data, packed.Scales);
+    }
+
+    private static Packing BindCompressedTensors(int[] words)
+    {
+        WeightMatrix packed = PoisonedInt4(128);
+        Matrix<int> block = Device.Upload(words, Rows, Columns / 8);
+        return new Packing(CompressedTensorsPack.Bind(Device.Loader, block, 0, packed), packed.Data, packed.Scales);
+    }
+
+    // So many groups of 16 a row.
+    private static Packing BindFp4(int[] words, int groups, int rows)
+    {
+        WeightMatrix packed = Quantized.PoisonedFp4(Device, rows, 16 * groups);
+        Matrix<int> block = Device.Upload(words[..(rows * 2 * groups)], rows, 2 * groups);
+        var bits = new Matrix<uint>(block.Data.Cast<uint>(), block.Rows, block.Columns);
+        return new Packing(Fp4Pack.Bind(Device.Loader, bits, 0, packed), packed.Data, packed.Scales);
     }
 
     private static WeightMatrix PoisonedInt4(int groupSize) => Quantized.PoisonedInt4(Device, Rows, Columns, groupSize, WeightType.Bf16, hasZeros: false);

@@ -45,6 +45,27 @@ internal static class Quantized
         return packed;
     }
 
+    /// <summary>Random codes; scales within four times of one another, of either sign, and one in sixteen subnormal.</summary>
+    public static Fp4Reference RandomFp4(int rows, int columns, int seed = 0)
+    {
+        var random = new Random((23 * rows) + columns + seed);
+        float global = 0.01f + random.NextSingle();
+        var packed = new Fp4Reference(rows, columns);
+        for (int row = 0; row < rows; row++)
+        {
+            packed.SetGlobal(row, global);
+            for (int k = 0; k < columns; k++)
+                packed.SetCode(row, k, random.Next(16));
+            for (int group = 0; group < packed.Groups; group++)
+            {
+                int magnitude = random.Next(16) == 0 ? random.Next(8) : random.Next(0x30, 0x40);
+                packed.SetScale(row, group, (byte)(magnitude | (random.Next(4) == 0 ? 0x80 : 0)));
+            }
+        }
+
+        return packed;
+    }
+
     public static WeightMatrix Upload(TestDevice device, Int4Reference w, WeightType scaleType) => WeightMatrix.Int4(
         device.Upload(w.Codes),
         device.Upload(w.Scales),
@@ -57,6 +78,9 @@ internal static class Quantized
     public static WeightMatrix Upload(TestDevice device, Int8Reference w, WeightType scaleType) =>
         WeightMatrix.Int8(device.Upload(w.Codes), device.Upload(w.Scales), scaleType, w.Rows, w.Columns, w.GroupSize);
 
+    public static WeightMatrix Upload(TestDevice device, Fp4Reference w) =>
+        WeightMatrix.Fp4(device.Upload(w.Codes), device.Upload(w.Scales), w.Rows, w.Columns);
+
     /// <summary>A destination of packers: poisoned codes, scales and, where there are to be any, zero points.</summary>
     public static WeightMatrix PoisonedInt4(TestDevice device, int rows, int columns, int groupSize, WeightType scaleType, bool hasZeros) =>
         Poisoned(device, WeightMatrix.Int4(scaleType, rows, columns, groupSize)) with
@@ -66,6 +90,8 @@ internal static class Quantized
 
     public static WeightMatrix PoisonedInt8(TestDevice device, int rows, int columns, int groupSize, WeightType scaleType) =>
         Poisoned(device, WeightMatrix.Int8(scaleType, rows, columns, groupSize));
+
+    public static WeightMatrix PoisonedFp4(TestDevice device, int rows, int columns) => Poisoned(device, WeightMatrix.Fp4(rows, columns));
 
     private static WeightMatrix Poisoned(TestDevice device, WeightMatrix like) => like with
     {

@@ -14,8 +14,18 @@ internal static class MatMulSlices
         .. from scale in new[] { WeightType.Bf16, WeightType.F16 }
            from slice in new[] { Int4(scale, 128, hasZeros: false), Int4(scale, 32, hasZeros: true), Int8(scale) }
            select slice,
+        Fp4,
         .. Enum.GetValues<WeightType>().Select(Dense),
     ];
+
+    private static Slice Fp4 => new("MatMulKernel<Fp4Weights>", device =>
+    {
+        Fp4Reference w = Quantized.RandomFp4(N, K);
+
+        // A chain of 64 products in a tile, then a sum of tiles times the global scale; two roundings each.
+        return Portable(
+            device, (x, y) => PortableMatMul.Bind(device.Loader, x, Quantized.Upload(device, w), y), w.Unpack(), 2 * (64 + (2 * (K / 64))));
+    });
 
     private static Slice Int4(WeightType scale, int group, bool hasZeros) => new(
         $"MatMulKernel<Int4Weights<{scale}Format, {(hasZeros ? "StoredZero" : "SymmetricZero")}>>", device =>

@@ -20,6 +20,7 @@ internal static class PackingSlices
         Pack(3, ["PackInt4Kernel<CompressedTensorsWords>", "PackScalesKernel<CompressedTensorsWords>", "PackZerosKernel<CompressedTensorsWords>"]),
         .. from type in Enum.GetValues<WeightType>() from scale in Scales select RoundToInt4(type, scale),
         .. from type in Enum.GetValues<WeightType>() from scale in Scales select RoundToInt8(type, scale),
+        new(["PackInt4Kernel<Fp4Words>", "PackFp4ScalesKernel"], Fp4),
         new("ExpandInt4Kernel", Expand),
     ];
 
@@ -37,6 +38,25 @@ internal static class PackingSlices
             Assert.That(packed.Zeros.AsSpan().SequenceEqual(expected.Zeros), "zeros");
         }).Leaving(packed.Codes).Leaving(packed.Scales).Leaving(packed.Zeros);
     });
+
+    private static SliceResult Fp4(TestDevice device)
+    {
+        var random = new Random(11);
+        uint[] words = MemoryMarshal.Cast<int, uint>(Quantized.RandomWords(random, Rows * K / 8)).ToArray();
+        var scales = new byte[Rows * K / 16];
+        random.NextBytes(scales);
+        WeightMatrix destination = Quantized.PoisonedFp4(device, Rows, K);
+        device.Run(
+            Fp4Pack.Bind(device.Loader, device.Upload(words, Rows, K / 8), 0, destination),
+            Fp4Pack.BindScales(device.Loader, device.Upload(scales, Rows, K / 16), 16, 0.3f, destination));
+        (UInt4[] codes, ushort[] slots) = (device.Download(destination.Data), device.Download(destination.Scales));
+        return new SliceResult(() =>
+        {
+            var expected = Fp4Reference.Pack(words, scales, 16, 0.3f, Rows, K);
+            Assert.That(codes.AsSpan().SequenceEqual(expected.Codes), "codes");
+            Assert.That(slots.AsSpan().SequenceEqual(expected.Scales), "scales");
+        }).Leaving(codes).Leaving(slots);
+    }
 
     private static Slice RoundToInt4(WeightType type, WeightType scale) => new($"RoundToNearestInt4Kernel<{type}Weights, {scale}Format>", device =>
     {

@@ -7,6 +7,7 @@ internal enum CpuWeightKind
 {
     Int4,
     Int8,
+    Fp4,
     Bf16,
     F16,
     F32,
@@ -36,6 +37,9 @@ internal readonly unsafe struct CpuWeights(CpuWeightKind kind)
 
     public int Groups { get; private init; }
 
+    /// <summary>What every finished sum is multiplied by: FP4's global scale.</summary>
+    public float Global { get; private init; } = 1;
+
     /// <summary>Tiles from one row tile to the next.</summary>
     public int ColumnTiles { get; private init; }
 
@@ -52,6 +56,17 @@ internal readonly unsafe struct CpuWeights(CpuWeightKind kind)
         HasF16Scales = hasF16Scales,
         GroupSize = groupSize,
         Groups = groups,
+        ColumnTiles = columnTiles,
+    };
+
+    /// <summary>slots: sixteens of scales of a row tile, which are the groups here.</summary>
+    public static CpuWeights OfFp4(ArrayView<UInt4> codes, ArrayView<ushort> scales, int slots, int columnTiles) => new(CpuWeightKind.Fp4)
+    {
+        Data = (byte*)CpuVectors.Pointer(codes),
+        Scales = CpuVectors.Pointer(scales),
+        Global = Fp4Layout.Global(scales, row: 0, slots),
+        GroupSize = Fp4Layout.GroupSize,
+        Groups = slots,
         ColumnTiles = columnTiles,
     };
 

@@ -6,7 +6,7 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// How sixteen nibbles become weights scale · (code − zero), exactly: code · scale + bias, where the bias is −scale · zero, or a table of
-/// the sixteen weights that a row of a group has.
+/// the sixteen weights that a row of a group has; or FP4's scale · value.
 /// </summary>
 internal unsafe interface INibbleWeights
 {
@@ -115,8 +115,9 @@ internal readonly unsafe struct HalfTileNibbles : INibbleWeights
         return Vector512.FusedMultiplyAdd(codes, first, second);
     }
 
+    /// <summary>Four floats four times.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Repeat(float* four)
+    public static Vector512<float> Repeat(float* four)
     {
         if (Avx512F.IsSupported)
             return Avx512F.BroadcastVector128ToVector512(four);
