@@ -9,11 +9,30 @@ internal sealed partial class CheckpointWeights
 {
     private LinearWeight LoadFp8(string module, Fp8Module fp8, int rows, int columns) => LoadExpanded(module, fp8, rows, columns, () =>
         new T8(columns, ReadAll<byte>(fp8.Codes), Floats(fp8.Scales), fp8.BlockRows, fp8.BlockColumns));
-    private LinearWeight LoadFp4(string module, Fp4Module fp4, int rows, int columns) => LoadExpanded(module, fp4, rows, columns, () =>
-        new T4(columns, ReadAll<byte>(fp4.Codes), ReadAll<byte>(fp4.Scales), fp4.GlobalScale is { } g ? GlobalScale(g, fp4.GlobalDivides) : 1));
+    private LinearWeight LoadFp4(string module, Fp4Module fp4, int rows, int columns)
+    {
+        if (memory.IsMeasuring)
+            return new LinearWeight(module, memory.Allocate(WeightMatrix.Fp4(rows, columns)));
+        byte[] scales = ReadAll<byte>(fp4.Scales);
+        float global = fp4.GlobalScale is { } stored ? GlobalScale(stored, fp4.GlobalDivides) : 1;
+        if (fp4.IsMx)
+        {
+            byte[] codes = ReadAll<byte>(fp4.Codes);
+            loadedBytes -= codes.Length;                // they come again, block by block
+            if (MxScales.ToE4M3(scales, codes, $"{checkpoint.PathOf(fp4.Scales)}: tensor {fp4.Scales.Name}") is not var (fitting, factor))
+                return LoadExpanded(module, fp4, rows, columns, () => new ExpandedMxRows(columns, codes, scales));
+            (scales, global) = (fitting, global * factor);
+        }
+
+        WeightMatrix matrix = memory.Allocate(WeightMatrix.Fp4(rows, columns));
+        PackWords(fp4.Codes, rows, columns / 8, (block, row) => Fp4Pack.Bind(device.Loader, block, row, matrix));
+        Pack(Fp4Pack.BindScales(
+            device.Loader, new Matrix<byte>(Staged<byte>(scales), rows, columns / fp4.GroupSize), fp4.GroupSize, global, matrix));
+        return new LinearWeight(module, matrix);
+    }
+
     private static float E(byte b) => ((b & 0x7f) < 8 ? (b & 7) / 512f : MathF.ScaleB(1 + ((b & 7) / 8f), ((b >> 3) & 15) - 7)) * (b > 127 ? -1 : 1);
     private sealed class T8(int columns, byte[] codes, float[] s, int br, int bc) : ExpandedRows { public override void Fill(int row, Span<float> w) { for (int k = 0; k < columns; k++) w[k] = E(codes[row * columns + k]) * s[row / br * ((columns + bc - 1) / bc) + k / bc]; } }
-    private sealed class T4(int columns, byte[] codes, byte[] s, float g) : ExpandedRows { public override void Fill(int row, Span<float> w) { float[] v = [0, 0.5f, 1, 1.5f, 2, 3, 4, 6]; for (int k = 0; k < columns; k++) { int c = codes[(row * columns + k) / 2] >> (4 * (k % 2)); w[k] = v[c & 7] * ((c & 8) != 0 ? -1 : 1) * E(s[(row * columns + k) / 16]) * g; } } }
 
     private float GlobalScale(TensorEntry stored, bool divides)
     {

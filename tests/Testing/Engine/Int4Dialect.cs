@@ -11,7 +11,7 @@ namespace QwenIlgpu.Testing;
 /// </summary>
 internal sealed record Int4Dialect(
     string Name, Int4SourceReference Packing, int GroupSize, bool HasZeros, Func<int, JsonObject> Section, bool IsCompressedTensors = false,
-    bool IsActOrder = false)
+    bool IsActOrder = false, bool HasF32Scales = false)
 {
     private const int TinyGroupSize = 128;
 
@@ -33,6 +33,8 @@ internal sealed record Int4Dialect(
         new("GPTQ v2, g64, act-order", Int4SourceReference.GptqV2, 64, true, size => Gptq(size, "gptq_v2", symmetric: false), IsActOrder: true),
         new("AWQ with a g_idx", Int4SourceReference.Awq, 64, true, Awq, IsActOrder: true),
         new("compressed-tensors, g32, act-order", Int4SourceReference.CompressedTensors, 32, true, CompressedTensors, true, IsActOrder: true),
+        new("GPTQ v1, g32, act-order, scales in F32", Int4SourceReference.GptqV1, 32, true, size => Gptq(size, "gptq", symmetric: false), false, true, true),
+        new("compressed-tensors, scales in F32", Int4SourceReference.CompressedTensors, 128, false, CompressedTensors, true, HasF32Scales: true),
     ];
 
     public override string ToString() => Name;
@@ -66,7 +68,9 @@ internal sealed record Int4Dialect(
         (string codesName, string scalesName, string zerosName) =
             IsCompressedTensors ? ("weight_packed", "weight_scale", "weight_zero_point") : ("qweight", "scales", "qzeros");
         copy.Put($"{module}.{codesName}", TensorType.I32, codes, Bytes<int>(source.Words));
-        copy.Put($"{module}.{scalesName}", TensorType.F16, Lying(moved.Groups, rows), Bytes<ushort>(source.Scales));
+        copy.Put(
+            $"{module}.{scalesName}", HasF32Scales ? TensorType.F32 : TensorType.F16, Lying(moved.Groups, rows),
+            HasF32Scales ? Bytes<float>(Array.ConvertAll(source.Scales, F16.ToFloat)) : Bytes<ushort>(source.Scales));
         if (HasZeros)
             copy.Put($"{module}.{zerosName}", TensorType.I32, Lying(moved.Groups, rows / 8), Bytes<int>(source.Zeros));
         if (IsActOrder)
