@@ -7,13 +7,15 @@ internal static class ProjectionSet
 
     /// <summary>
     /// Whether these can share a launch: all quantised ones have one format, one group size, one type of scale and zero points all or
-    /// none; plain ones are of the operand's type, and among quantised ones ride with INT4 in groups of 64 or more.
+    /// none; plain ones are of the operand's type, and among quantised ones ride with INT4 in groups of 64 or more; FP8 is multiplied as bf16.
     /// </summary>
     public static bool CanFuse(ReadOnlySpan<WeightMatrix> weights, Operand16 operand)
     {
         if (weights.Length > MaxCount)
             return false;
         WeightMatrix main = Main(weights);
+        if (main.Format == WeightFormat.Fp8 && operand != Operand16.Bf16)
+            return false;
         foreach (WeightMatrix weight in weights)
         {
             bool fits = weight.IsDense

@@ -70,6 +70,29 @@ internal readonly struct Int8Weights<TScale>(WeightMatrix matrix) : IMatMulWeigh
         CpuWeightKind.Int8, codes, scales, default, typeof(TScale) == typeof(F16Format), groupSize, groups, columnTiles);
 }
 
+/// <summary>FP8 weights [N, K] with f32 scales.</summary>
+internal readonly struct Fp8Weights(WeightMatrix matrix) : IMatMulWeights
+{
+    private readonly ArrayView<UInt4> codes = matrix.Data;
+    private readonly ArrayView<float> scales = matrix.Scales.Cast<float>();
+    private readonly int groupSize = matrix.GroupSize;
+    private readonly int groups = matrix.Groups;
+    private readonly int columnTiles = matrix.ColumnTiles;
+
+    public int ChainColumns => Int8Layout.TileColumns;
+
+    public float Weight(int row, int k)
+    {
+        (long lane, int word, int index) = Int8Layout.Position(row, k, columnTiles);
+        return Fp8.ToFloat(Int4Layout.Word(codes[lane], word) >> (8 * index));
+    }
+
+    public float Scale(int row, int k) => scales[Int8Layout.ScaleIndex(row, k / groupSize, groups)];
+
+    public CpuWeights ForCpu() => CpuWeights.OfTiles(
+        CpuWeightKind.Fp8, codes, scales.Cast<ushort>(), default, hasF16Scales: false, groupSize, groups, columnTiles);
+}
+
 /// <summary>Plain weights [N, K], rows of 16-byte words of <typeparamref name="TFormat"/>; their scale is one.</summary>
 internal readonly struct DenseWeights<TFormat>(WeightMatrix matrix) : IMatMulWeights
     where TFormat : struct, IWeightFormat

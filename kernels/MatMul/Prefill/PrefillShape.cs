@@ -14,6 +14,7 @@ internal sealed record PrefillShape(PrefillFormat Format, int K, int[] Rows, boo
         {
             WeightFormat.Dense => PrefillFormat.Dense,
             WeightFormat.Int8 => PrefillFormat.Int8,
+            WeightFormat.Fp8 => PrefillFormat.Fp8,
             _ => first.HasHalfTileGroups ? PrefillFormat.Int4Half : PrefillFormat.Int4,
         };
         var rows = new int[weights.Length];
@@ -45,6 +46,7 @@ internal enum PrefillFormat
     Int4,
     Int4Half,
     Int8,
+    Fp8,
     Dense,
 }
 
@@ -56,6 +58,7 @@ internal static class PrefillFormats
         PrefillFormat.Int4 => "int4",
         PrefillFormat.Int4Half => "int4-32",
         PrefillFormat.Int8 => "int8",
+        PrefillFormat.Fp8 => "fp8",
         _ => "16-bit",
     };
 
@@ -71,12 +74,13 @@ internal static class PrefillFormats
         return null;
     }
 
-    /// <summary>Bytes of a weight with its share of a scale: one of 16 bits for 128 INT4, for 32, and for 128 INT8.</summary>
+    /// <summary>Bytes of a weight with its share of a scale: one of 16 bits for 128 INT4, for 32, and for 128 INT8; of 32 for 128 FP8.</summary>
     public static double BytesOf(PrefillFormat format) => format switch
     {
         PrefillFormat.Int4 => 0.5 + (2.0 / 128),
         PrefillFormat.Int4Half => 0.5 + (2.0 / 32),
         PrefillFormat.Int8 => 1 + (2.0 / 128),
+        PrefillFormat.Fp8 => 1 + (4.0 / 128),
         _ => 2,
     };
 }

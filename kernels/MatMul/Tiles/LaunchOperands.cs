@@ -43,13 +43,14 @@ internal readonly struct LaunchOperands
             segments[0], segments[1], segments[2], segments[3], Columns(main, columns), epilogue, tokens, cut.UnitTiles, cut.Units);
     }
 
+    // A scale of FP8 takes the place of two 16-bit ones, and so a group that of two.
     private WeightColumns Columns(WeightMatrix main, int columns)
     {
         if (main.IsDense)
             return new WeightColumns(columns, 0, 0, 0, 1, 0, cut.Splits, cut.RunBlocks);
         int shift = main.Groups == 1 ? 31 : BitOperations.Log2((uint)Math.Max(main.GroupSize / main.TileColumns, 1));
         return new WeightColumns(
-            columns, main.ColumnTiles, main.Groups, shift, main.IsSymmetric ? 1 : 0, main.Type == WeightType.F16 ? 1 : 0, cut.Splits,
+            columns, main.ColumnTiles, main.Format == WeightFormat.Fp8 ? 2 * main.Groups : main.Groups, shift, main.IsSymmetric ? 1 : 0, main.Type == WeightType.F16 ? 1 : 0, cut.Splits,
             cut.RunBlocks);
     }
 

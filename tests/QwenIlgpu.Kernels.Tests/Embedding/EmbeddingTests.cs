@@ -106,6 +106,13 @@ internal sealed class EmbeddingTests(PortableTier tier) : PortableTests(tier)
     }
 
     [Test]
+    public void RejectsAnFp8Table() => Assert.That(
+        () => Embedding.Bind(
+            Device.Loader, Device.Upload(1), Quantized.Upload(Device, Quantized.RandomFp8(16, 32, 32)), Device.Poisoned<float>(1, 32)),
+        Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo(
+            "embedding: table is FP8 g32 [16, 32]; tables are plain, INT4 or INT8"));
+
+    [Test]
     public void RejectsAnotherNumberOfIds() => Assert.That(
         () => Embedding.Bind(
             Device.Loader,

@@ -36,6 +36,9 @@ internal sealed class WordInstructionTests(string deviceName)
     public void RoundsADifferenceOfBf16Once() => Each(WordKernel.Bf16Subtract, i => Pairwise(BinaryFormat.Bf16, i, Difference));
 
     [Test]
+    public void RoundsAProductOfBf16Once() => Each(WordKernel.Bf16Multiply, i => Pairwise(BinaryFormat.Bf16, i, Product));
+
+    [Test]
     public void PacksF16() => Each(WordKernel.F16Pack, i => Packed(BinaryFormat.F16, i));
 
     [Test]
@@ -118,6 +121,8 @@ internal sealed class WordInstructionTests(string deviceName)
         SmallFloat.ToBits(format, low) | (SmallFloat.ToBits(format, high) << 16);
 
     private static double Difference(BinaryFormat format, double p, double q, double r) => SmallFloat.Fma(format, p, 1, -q);
+
+    private static double Product(BinaryFormat format, double p, double q, double r) => SmallFloat.Fma(format, p, q, -0.0);
 
     private uint Pairwise(BinaryFormat format, int index, Func<BinaryFormat, double, double, double, double> operation)
     {

@@ -13,16 +13,17 @@ internal readonly struct WordKernel(ArrayView<uint> a, ArrayView<uint> b, ArrayV
     public const int F16Low = 3;
     public const int F16High = 4;
     public const int Bf16Subtract = 5;
-    public const int Bf16Pack = 6;
-    public const int LowNibblesToF16 = 7;
-    public const int HighNibblesToF16 = 8;
-    public const int LowNibblesToBf16 = 9;
-    public const int Permute = 10;
-    public const int Fma = 11;
-    public const int Exp2 = 12;
-    public const int Rsqrt = 13;
-    public const int Reciprocal = 14;
-    public const int Ops = 15;
+    public const int Bf16Multiply = 6;
+    public const int Bf16Pack = 7;
+    public const int LowNibblesToF16 = 8;
+    public const int HighNibblesToF16 = 9;
+    public const int LowNibblesToBf16 = 10;
+    public const int Permute = 11;
+    public const int Fma = 12;
+    public const int Exp2 = 13;
+    public const int Rsqrt = 14;
+    public const int Reciprocal = 15;
+    public const int Ops = 16;
 
     public ArrayView<uint> Results => y;
 
@@ -45,6 +46,7 @@ internal readonly struct WordKernel(ArrayView<uint> a, ArrayView<uint> b, ArrayV
             y[(F16Low * n) + i] = Interop.FloatAsInt(F16x2.Low(p));
             y[(F16High * n) + i] = Interop.FloatAsInt(F16x2.High(p));
             y[(Bf16Subtract * n) + i] = Bf16x2.Subtract(p, q);
+            y[(Bf16Multiply * n) + i] = Bf16x2.Multiply(p, q);
             y[(Bf16Pack * n) + i] = Bf16x2.Pack(u, v);
             y[(LowNibblesToF16 * n) + i] = Bits.LowNibblesToF16x2(p);
             y[(HighNibblesToF16 * n) + i] = Bits.HighNibblesToF16x2(p);

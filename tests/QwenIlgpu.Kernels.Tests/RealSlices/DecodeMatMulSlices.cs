@@ -16,7 +16,7 @@ internal static class DecodeMatMulSlices
     // Tiles by their name in the catalogue, storage, group size, and whether plain rows ride along.
     private static readonly (string Tiles, string Format, int Group, bool Rides)[] Formats =
         [("Int4Tiles", "int4", 128, false), ("Int4Tiles", "int4", 128, true), ("Int4HalfTiles", "int4", 32, false),
-         ("Int8Tiles", "int8", 128, false), ("DenseTiles", "", 0, false)];
+         ("Int8Tiles", "int8", 128, false), ("Fp8Tiles", "fp8", 128, false), ("DenseTiles", "", 0, false)];
 
     // One token; up to 16; up to 64.
     private static readonly (string TokenTiles, int M, int N, int K)[] Shapes =
@@ -26,6 +26,7 @@ internal static class DecodeMatMulSlices
     [
         .. from operand in Operands
            from format in Formats
+           where HasOperand(format.Tiles, operand)
            from shape in Shapes
            select Of(operand, format, shape),
         .. Operands.Select(Pack),
@@ -33,7 +34,10 @@ internal static class DecodeMatMulSlices
     ];
 
     /// <summary>As the catalogue writes it: <c>Int4Tiles&lt;Bf16Operand&gt;</c>.</summary>
-    public static string TilesName(string tiles, Operand16 operand) => $"{tiles}<{operand}Operand>";
+    public static string TilesName(string tiles, Operand16 operand) => tiles == "Fp8Tiles" ? tiles : $"{tiles}<{operand}Operand>";
+
+    /// <summary>FP8 is multiplied as bf16 alone.</summary>
+    public static bool HasOperand(string tiles, Operand16 operand) => operand == Operand16.Bf16 || tiles != "Fp8Tiles";
 
     /// <summary>The storage that a format of plain weights has with an operand type.</summary>
     public static string Storage(string format, Operand16 operand) =>
