@@ -19,7 +19,7 @@ internal static class Embedding
                 ? Bind<Int4EmbeddingTiles<SymmetricZero>>(loader, ids, table, y)
                 : Bind<Int4EmbeddingTiles<StoredZero>>(loader, ids, table, y),
             (WeightFormat.Int8, _) => Bind<Int8EmbeddingTiles>(loader, ids, table, y),
-            (WeightFormat.Fp4, _) => throw new NotSupportedException($"{Op}: table is {table}; plain, INT4 and INT8 tables are read"),
+            (WeightFormat.Fp4 or WeightFormat.Fp8, _) => throw new NotSupportedException($"{Op}: table is {table}; tables are plain, INT4 or INT8"),
             (_, WeightType.F32) => loader.Bind(
                 EmbeddingKernel<F32Weights>.Embedding, new EmbeddingKernel<F32Weights>(ids, table.Words, y)),
             (_, WeightType.F16) => loader.Bind(

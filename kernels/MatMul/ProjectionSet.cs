@@ -7,21 +7,22 @@ internal static class ProjectionSet
 
     /// <summary>
     /// Whether these can share a launch: all quantised ones have one format, one group size, one type of scale and zero points all or
-    /// none; plain ones are of the operand's type, and among quantised ones ride with INT4 in groups of 64 or more. FP4 becomes bf16 alone.
+    /// none; plain ones are of the operand's type, and among quantised ones ride with INT4 in groups of 64 or more. FP4 and FP8 are multiplied as bf16 alone.
     /// </summary>
     public static bool CanFuse(ReadOnlySpan<WeightMatrix> weights, Operand16 operand)
     {
         if (weights.Length > MaxCount)
             return false;
         WeightMatrix main = Main(weights);
+        if (main.Format is WeightFormat.Fp4 or WeightFormat.Fp8 && operand != Operand16.Bf16)
+            return false;
         foreach (WeightMatrix weight in weights)
         {
             bool fits = weight.IsDense
                 ? weight.Type == OperandWeights(operand)
                     && (main.IsDense || main is { Format: WeightFormat.Int4, GroupSize: >= Int4Layout.TileColumns })
                 : (weight.Format, weight.GroupSize, weight.Type, weight.IsSymmetric)
-                    == (main.Format, main.GroupSize, main.Type, main.IsSymmetric)
-                    && (weight.Format != WeightFormat.Fp4 || operand == Operand16.Bf16);
+                    == (main.Format, main.GroupSize, main.Type, main.IsSymmetric);
             if (!fits || weight.Columns != main.Columns)
                 return false;
         }

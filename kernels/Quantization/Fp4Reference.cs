@@ -4,7 +4,7 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// The FP4 layout on the host, code by code and scale by scale: the definition of packers and unpackers. Its numbers are those of the
-/// formats' own definition, not of <see cref="E2M1"/> and <see cref="E4M3"/>.
+/// formats' own definition, not of <see cref="E2M1"/> and <see cref="Fp8"/>.
 /// </summary>
 internal sealed class Fp4Reference
 {

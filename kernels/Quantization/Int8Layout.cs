@@ -59,6 +59,16 @@ internal static class Int8Layout
     public static uint LaneWord(uint aFirst, uint aSecond, uint bFirst, uint bSecond) =>
         (aFirst & 255u) | ((bFirst & 255u) << 8) | ((aSecond & 255u) << 16) | ((bSecond & 255u) << 24);
 
+    /// <summary>The same from octets of k of the two rows, a byte a code: lane 4·g + t has codes 2t and 2t + 1.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint LaneWord(int t, UInt2 a, UInt2 b)
+    {
+        int shift = 16 * (t & 1);
+        uint first = (t < 2 ? a.X : a.Y) >> shift;
+        uint second = (t < 2 ? b.X : b.Y) >> shift;
+        return LaneWord(first, first >> 8, second, second >> 8);
+    }
+
     /// <summary>
     /// The one unpacker: a word's byte as the weight −128 … 127, exactly. With its sign flipped a code is 128 more; as the last bits of a
     /// float 2^23 + code it needs no conversion, only the subtraction of 2^23 + 128.

@@ -44,17 +44,12 @@ internal readonly partial struct RoundToNearestInt8Kernel<TWeight, TScale>(
             UInt2 a2 = Codes(row, octet + 2, scaleA), b2 = Codes(row + 8, octet + 2, scaleB);
             UInt2 a3 = Codes(row, octet + 3, scaleA), b3 = Codes(row + 8, octet + 3, scaleB);
             for (int t = 0; t < 4; t++)
-                lanes[t] = new UInt4(LaneWord(t, a0, b0), LaneWord(t, a1, b1), LaneWord(t, a2, b2), LaneWord(t, a3, b3));
+            {
+                lanes[t] = new UInt4(
+                    Int8Layout.LaneWord(t, a0, b0), Int8Layout.LaneWord(t, a1, b1), Int8Layout.LaneWord(t, a2, b2),
+                    Int8Layout.LaneWord(t, a3, b3));
+            }
         }
-    }
-
-    // Codes 2t and 2t + 1 of an octet of row g and of one of row g + 8.
-    private static uint LaneWord(int t, UInt2 a, UInt2 b)
-    {
-        int shift = 16 * (t & 1);
-        uint first = (t < 2 ? a.X : a.Y) >> shift;
-        uint second = (t < 2 ? b.X : b.Y) >> shift;
-        return Int8Layout.LaneWord(first, first >> 8, second, second >> 8);
     }
 
     // The group's scale as stored, 0 for a padding row.

@@ -16,12 +16,14 @@ internal enum WeightFormat
 
     /// <summary>global · scale · value of four-bit floats with eight-bit scales: <see cref="Fp4Layout"/>.</summary>
     Fp4,
+    /// <summary>scale · value of an E4M3 code, in <see cref="Int8Layout"/>'s tiles, with scales in f32.</summary>
+    Fp8,
 }
 
 /// <summary>
 /// Weights [Rows, Columns] in device memory. Data: rows, or codes in tiles of 16 rows; Scales: 16-bit, 16 of a row tile's group side by
-/// side, and of FP4 bytes in pairs behind the global scale; Zeros: a byte each, 0 … 16, in the order of the scales, or none at all where
-/// every zero point is 8.
+/// side, of FP8 two elements each for 32 bits, and of FP4 bytes in pairs behind the global scale; Zeros: a byte each, 0 … 16, in the order of
+/// the scales, or none at all where every zero point is 8.
 /// </summary>
 /// <param name="Format">How it lies.</param>
 /// <param name="Data">16-byte words of rows or codes.</param>
@@ -47,13 +49,18 @@ internal readonly record struct WeightMatrix(
     public int Groups => Format switch
     {
         WeightFormat.Int4 => Int4Layout.Groups(Columns, GroupSize),
-        WeightFormat.Int8 => Int8Layout.Groups(Columns, GroupSize),
         WeightFormat.Fp4 => Fp4Layout.Groups(Columns),
+        WeightFormat.Int8 or WeightFormat.Fp8 => Int8Layout.Groups(Columns, GroupSize),
         _ => 1,
     };
 
     /// <summary>Sixteens of <see cref="Scales"/> of a row tile.</summary>
-    public int ScaleSlots => Format == WeightFormat.Fp4 ? Fp4Layout.Slots(Columns) : Groups;
+    public int ScaleSlots => Format switch
+    {
+        WeightFormat.Fp4 => Fp4Layout.Slots(Columns),
+        WeightFormat.Fp8 => 2 * Groups,
+        _ => Groups,
+    };
 
     /// <summary>k in a tile of codes.</summary>
     public int TileColumns => Format is WeightFormat.Int4 or WeightFormat.Fp4 ? Int4Layout.TileColumns : Int8Layout.TileColumns;
@@ -62,8 +69,8 @@ internal readonly record struct WeightMatrix(
     public int ColumnTiles => Format switch
     {
         WeightFormat.Int4 => Int4Layout.ColumnTiles(Columns, GroupSize),
-        WeightFormat.Int8 => Int8Layout.ColumnTiles(Columns, GroupSize),
         WeightFormat.Fp4 => Fp4Layout.ColumnTiles(Columns),
+        WeightFormat.Int8 or WeightFormat.Fp8 => Int8Layout.ColumnTiles(Columns, GroupSize),
         _ => 0,
     };
 
@@ -77,8 +84,8 @@ internal readonly record struct WeightMatrix(
     public long DataBytes => Format switch
     {
         WeightFormat.Int4 => Int4Layout.CodeBytes(Rows, Columns, GroupSize),
-        WeightFormat.Int8 => Int8Layout.CodeBytes(Rows, Columns, GroupSize),
         WeightFormat.Fp4 => Fp4Layout.CodeBytes(Rows, Columns),
+        WeightFormat.Int8 or WeightFormat.Fp8 => Int8Layout.CodeBytes(Rows, Columns, GroupSize),
         _ => DenseLayout.Bytes(Type, Rows, Columns),
     };
 
@@ -88,6 +95,7 @@ internal readonly record struct WeightMatrix(
         WeightFormat.Int4 => Int4Layout.ScaleBytes(Rows, Columns, GroupSize),
         WeightFormat.Int8 => Int8Layout.ScaleBytes(Rows, Columns, GroupSize),
         WeightFormat.Fp4 => Fp4Layout.ScaleBytes(Rows, Columns),
+        WeightFormat.Fp8 => 2 * Int8Layout.ScaleBytes(Rows, Columns, GroupSize),
         _ => 0,
     };
 
@@ -107,6 +115,7 @@ internal readonly record struct WeightMatrix(
 
     /// <summary>Without data, which says what one takes.</summary>
     public static WeightMatrix Fp4(int rows, int columns) => Fp4(default, default, rows, columns);
+    public static WeightMatrix Fp8(int rows, int columns, int groupSize) => Fp8(default, default, rows, columns, groupSize);
 
     public static WeightMatrix Dense(WeightType type, ArrayView<UInt4> data, int rows, int columns) =>
         new(WeightFormat.Dense, data, default, default, type, rows, columns, 0);
@@ -122,6 +131,8 @@ internal readonly record struct WeightMatrix(
 
     public static WeightMatrix Fp4(ArrayView<UInt4> codes, ArrayView<ushort> scales, int rows, int columns) =>
         new(WeightFormat.Fp4, codes, scales, default, WeightType.F32, rows, columns, Fp4Layout.GroupSize);
+    public static WeightMatrix Fp8(ArrayView<UInt4> codes, ArrayView<ushort> scales, int rows, int columns, int groupSize) =>
+        new(WeightFormat.Fp8, codes, scales, default, WeightType.F32, rows, columns, groupSize);
 
     /// <summary>Rows [first, first + count) of a dense matrix as a matrix of their own.</summary>
     public WeightMatrix Slice(int first, int count) =>
@@ -150,8 +161,10 @@ internal readonly record struct WeightMatrix(
             Int4Layout.CheckGroupSize(op, name, GroupSize);
         else
             Int8Layout.CheckGroupSize(op, name, GroupSize);
-        Require.That(
-            op, Format == WeightFormat.Fp4 || Type is WeightType.F16 or WeightType.Bf16, $"scales of {name} are {Type}, not F16 or Bf16");
+        if (Format is WeightFormat.Fp4 or WeightFormat.Fp8)
+            Require.That(op, Type == WeightType.F32, $"scales of {name} are {Type}, not F32");
+        else
+            Require.That(op, Type is WeightType.F16 or WeightType.Bf16, $"scales of {name} are {Type}, not F16 or Bf16");
         Require.Equal(op, $"bytes of codes of {name}", Data.LengthInBytes, $"bytes for {this}", DataBytes);
         Require.Equal(op, $"bytes of scales of {name}", Scales.LengthInBytes, $"bytes for {this}", ScaleBytes);
         if (!IsSymmetric)
@@ -166,6 +179,7 @@ internal readonly record struct WeightMatrix(
         WeightFormat.Int4 => $"INT4 g{GroupSize} [{Rows}, {Columns}]",
         WeightFormat.Int8 => $"INT8 g{GroupSize} [{Rows}, {Columns}]",
         WeightFormat.Fp4 => $"FP4 g{GroupSize} [{Rows}, {Columns}]",
+        WeightFormat.Fp8 => $"FP8 g{GroupSize} [{Rows}, {Columns}]",
         _ => $"{Type} [{Rows}, {Columns}]",
     };
 }

@@ -63,6 +63,7 @@ internal static class DecodeMatMul
             WeightFormat.Dense => Bind<DenseTiles<TOperand>, NoRiders>(),
             WeightFormat.Int8 => Bind<Int8Tiles<TOperand>, NoRiders>(),
             WeightFormat.Fp4 => Bind<Fp4Tiles, NoRiders>(),
+            WeightFormat.Fp8 => Bind<Fp8Tiles, NoRiders>(),
             _ when main.HasHalfTileGroups => Bind<Int4HalfTiles<TOperand>, NoRiders>(),
             _ when weights.Any(w => w.IsDense) => Bind<Int4Tiles<TOperand>, DenseRiders>(),
             _ => Bind<Int4Tiles<TOperand>, NoRiders>(),

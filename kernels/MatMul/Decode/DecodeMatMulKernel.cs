@@ -18,6 +18,7 @@ namespace QwenIlgpu.Kernels;
 [Instantiation(typeof(Int4HalfTiles<Bf16Operand>), typeof(NoRiders), typeof(Bf16Operand))]
 [Instantiation(typeof(Int8Tiles<Bf16Operand>), typeof(NoRiders), typeof(Bf16Operand))]
 [Instantiation(typeof(Fp4Tiles), typeof(NoRiders), typeof(Bf16Operand))]
+[Instantiation(typeof(Fp8Tiles), typeof(NoRiders), typeof(Bf16Operand))]
 [Instantiation(typeof(DenseTiles<Bf16Operand>), typeof(NoRiders), typeof(Bf16Operand))]
 [Instantiation(typeof(Int4Tiles<F16Operand>), typeof(NoRiders), typeof(F16Operand))]
 [Instantiation(typeof(Int4Tiles<F16Operand>), typeof(DenseRiders), typeof(F16Operand))]

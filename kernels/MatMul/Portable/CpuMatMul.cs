@@ -10,8 +10,9 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 /// <remarks>
 /// Both ways sum an output alike. Every lane sums the products of its k, in the order that the storage gives them, with fused additions
-/// from zero over a stretch of <see cref="LaneOrder.Stretch"/> columns, or over so many INT8 codes as have one scale; these sums, times that
-/// scale, join the lane's total; the sixteen totals join in a tree, whose sum FP4's global scale multiplies. So an output's bits depend neither on M nor on the threads. Weights and
+/// from zero over a stretch of <see cref="LaneOrder.Stretch"/> columns, or over so many INT8 or FP8 codes as have one scale; these sums,
+/// times that scale, join the lane's total; the sixteen totals join in a tree, whose sum FP4's global scale multiplies. So an output's bits
+/// depend neither on M nor on the threads. Weights and
 /// codes are exact: the sums alone round.
 /// </remarks>
 internal static unsafe class CpuMatMul
@@ -77,7 +78,10 @@ internal static unsafe class CpuMatMul
                         Int4Lanes.Multiply<Fp4Nibbles>(w, tile, x.Columns, xs, stretchFloats, sums, numbers, totals);
                         break;
                     case CpuWeightKind.Int8:
-                        Int8Lanes.Multiply(w, tile, x.Columns, xs, stretchFloats, numbers, totals);
+                        ByteLanes.Multiply<Int8Codes>(w, tile, x.Columns, xs, stretchFloats, numbers, totals);
+                        break;
+                    case CpuWeightKind.Fp8:
+                        ByteLanes.Multiply<Fp8Codes>(w, tile, x.Columns, xs, stretchFloats, numbers, totals);
                         break;
                     case CpuWeightKind.Bf16:
                         DenseLanes.Multiply<Bf16Lanes>(w, tile, rows, x.Columns, xs, stretchFloats, numbers, totals);
@@ -147,7 +151,7 @@ internal static unsafe class CpuMatMul
                 float* scales = numbers;
                 for (int k = 0; k < columns; scales += LaneSums.Rows)
                 {
-                    int segment = w.Kind == CpuWeightKind.Int8 ? Math.Min(Int8Lanes.Segment(w, from + k, LaneOrder.Stretch), columns - k) : columns;
+                    int segment = w.HasByteCodes ? Math.Min(ByteLanes.Segment(w, from + k, LaneOrder.Stretch), columns - k) : columns;
                     if (Avx512F.IsSupported)
                         TokenTile.Multiply(weights + k, rows, xs + k, count, segment, scales, totals);
                     else
@@ -178,7 +182,10 @@ internal static unsafe class CpuMatMul
                 Int4Lanes.Unpack<Fp4Nibbles>(w, tile, from, to, weights, numbers);
                 break;
             case CpuWeightKind.Int8:
-                Int8Lanes.Unpack(w, tile, from, to, weights, numbers);
+                ByteLanes.Unpack<Int8Codes>(w, tile, from, to, weights, numbers);
+                break;
+            case CpuWeightKind.Fp8:
+                ByteLanes.Unpack<Fp8Codes>(w, tile, from, to, weights, numbers);
                 break;
             case CpuWeightKind.Bf16:
                 DenseLanes.Unpack<Bf16Lanes>(w, tile, rows, from, to, weights, numbers);
@@ -191,7 +198,7 @@ internal static unsafe class CpuMatMul
                 break;
         }
 
-        if (w.Kind != CpuWeightKind.Int8)
+        if (!w.HasByteCodes)
             Vector512<float>.One.StoreAligned(numbers);
         int padding = w.Kind is CpuWeightKind.Int4 or CpuWeightKind.Fp4 ? Int4Layout.TileColumns : Int8Layout.TileColumns;
         return (to - from + padding - 1) / padding * padding;

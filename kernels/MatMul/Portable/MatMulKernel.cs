@@ -16,6 +16,7 @@ namespace QwenIlgpu.Kernels;
 [Instantiation(typeof(Int8Weights<Bf16Format>))]
 [Instantiation(typeof(Int8Weights<F16Format>))]
 [Instantiation(typeof(Fp4Weights))]
+[Instantiation(typeof(Fp8Weights))]
 [Instantiation(typeof(DenseWeights<F32Weights>))]
 [Instantiation(typeof(DenseWeights<F16Weights>))]
 [Instantiation(typeof(DenseWeights<Bf16Weights>))]

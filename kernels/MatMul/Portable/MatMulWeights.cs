@@ -84,12 +84,35 @@ internal readonly struct Fp4Weights(WeightMatrix matrix) : IMatMulWeights
     {
         (long lane, int word, int nibble) = Int4Layout.Position(row, k, columnTiles);
         (long slot, int shift) = Fp4Layout.ScalePosition(row, k, slots);
-        return E2M1.ToFloat(Int4Layout.Word(codes[lane], word) >> (4 * nibble)) * E4M3.ToFloat((uint)scales[slot] >> shift);
+        return E2M1.ToFloat(Int4Layout.Word(codes[lane], word) >> (4 * nibble)) * Fp8.ToFloat((uint)scales[slot] >> shift);
     }
 
     public float Scale(int row, int k) => Fp4Layout.Global(scales, row, slots);
 
     public CpuWeights ForCpu() => CpuWeights.OfFp4(codes, scales, slots, columnTiles);
+}
+
+/// <summary>FP8 weights [N, K] with f32 scales.</summary>
+internal readonly struct Fp8Weights(WeightMatrix matrix) : IMatMulWeights
+{
+    private readonly ArrayView<UInt4> codes = matrix.Data;
+    private readonly ArrayView<float> scales = matrix.Scales.Cast<float>();
+    private readonly int groupSize = matrix.GroupSize;
+    private readonly int groups = matrix.Groups;
+    private readonly int columnTiles = matrix.ColumnTiles;
+
+    public int ChainColumns => Int8Layout.TileColumns;
+
+    public float Weight(int row, int k)
+    {
+        (long lane, int word, int index) = Int8Layout.Position(row, k, columnTiles);
+        return Fp8.ToFloat(Int4Layout.Word(codes[lane], word) >> (8 * index));
+    }
+
+    public float Scale(int row, int k) => scales[Int8Layout.ScaleIndex(row, k / groupSize, groups)];
+
+    public CpuWeights ForCpu() => CpuWeights.OfTiles(
+        CpuWeightKind.Fp8, codes, scales.Cast<ushort>(), default, hasF16Scales: false, groupSize, groups, columnTiles);
 }
 
 /// <summary>Plain weights [N, K], rows of 16-byte words of <typeparamref name="TFormat"/>; their scale is one.</summary>

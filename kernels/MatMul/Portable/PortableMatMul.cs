@@ -21,6 +21,7 @@ internal static class PortableMatMul
             (WeightFormat.Int8, WeightType.F16) => Bind(new Int8Weights<F16Format>(w), takesFixedPoint),
             (WeightFormat.Int8, _) => Bind(new Int8Weights<Bf16Format>(w), takesFixedPoint),
             (WeightFormat.Fp4, _) => Bind(new Fp4Weights(w)),
+            (WeightFormat.Fp8, _) => Bind(new Fp8Weights(w)),
             (_, WeightType.F32) => Bind(new DenseWeights<F32Weights>(w)),
             (_, WeightType.F16) => Bind(new DenseWeights<F16Weights>(w)),
             (_, WeightType.Bf16) => Bind(new DenseWeights<Bf16Weights>(w)),

@@ -88,6 +88,7 @@ internal static class PrefillMatMul
             WeightFormat.Dense => Bind<DenseTiles<TOperand>>(),
             WeightFormat.Int8 => Bind<Int8Tiles<TOperand>>(),
             WeightFormat.Fp4 => Bind<Fp4Tiles>(),
+            WeightFormat.Fp8 => Bind<Fp8Tiles>(),
             _ => main.HasHalfTileGroups ? Bind<Int4HalfTiles<TOperand>>() : Bind<Int4Tiles<TOperand>>(),
         };
 

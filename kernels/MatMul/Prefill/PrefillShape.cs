@@ -15,6 +15,7 @@ internal sealed record PrefillShape(PrefillFormat Format, int K, int[] Rows, boo
             WeightFormat.Dense => PrefillFormat.Dense,
             WeightFormat.Int8 => PrefillFormat.Int8,
             WeightFormat.Fp4 => PrefillFormat.Fp4,
+            WeightFormat.Fp8 => PrefillFormat.Fp8,
             _ => first.HasHalfTileGroups ? PrefillFormat.Int4Half : PrefillFormat.Int4,
         };
         var rows = new int[weights.Length];
@@ -47,6 +48,7 @@ internal enum PrefillFormat
     Int4Half,
     Int8,
     Fp4,
+    Fp8,
     Dense,
 }
 
@@ -59,6 +61,7 @@ internal static class PrefillFormats
         PrefillFormat.Int4Half => "int4-32",
         PrefillFormat.Int8 => "int8",
         PrefillFormat.Fp4 => "fp4",
+        PrefillFormat.Fp8 => "fp8",
         _ => "16-bit",
     };
 
@@ -74,13 +77,14 @@ internal static class PrefillFormats
         return null;
     }
 
-    /// <summary>Bytes of a weight with its share of a scale: one of 16 bits for 128 INT4, for 32, and for 128 INT8; a byte for 16 FP4.</summary>
+    /// <summary>Bytes of a weight with its share of a scale: one of 16 bits for 128 INT4, for 32, and for 128 INT8; a byte for 16 FP4; one of 32 bits for 128 FP8.</summary>
     public static double BytesOf(PrefillFormat format) => format switch
     {
         PrefillFormat.Int4 => 0.5 + (2.0 / 128),
         PrefillFormat.Int4Half => 0.5 + (2.0 / 32),
         PrefillFormat.Int8 => 1 + (2.0 / 128),
         PrefillFormat.Fp4 => 0.5 + (1.0 / 16),
+        PrefillFormat.Fp8 => 1 + (4.0 / 128),
         _ => 2,
     };
 }

@@ -43,6 +43,7 @@ internal readonly struct LaunchOperands
             segments[0], segments[1], segments[2], segments[3], Columns(main, columns), epilogue, tokens, cut.UnitTiles, cut.Units);
     }
 
+    // A scale of FP8 takes the place of two 16-bit ones, and so a group that of two.
     private WeightColumns Columns(WeightMatrix main, int columns)
     {
         if (main.IsDense)

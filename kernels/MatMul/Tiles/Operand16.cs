@@ -29,6 +29,7 @@ internal readonly struct Bf16Operand : IOperand16
 {
     private const uint One = 0x00010001u;
     private const uint Base = 0x43004300u;                      // 128
+    private const uint Fp8Unit = 0x7b807b80u;                   // 2^120
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float4 MultiplyAdd(UInt4 a, UInt2 b, Float4 c) => Mma.Bf16(a, b, c);
@@ -52,6 +53,17 @@ internal readonly struct Bf16Operand : IOperand16
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static UInt4 FromInt8(uint left, uint right) =>
         new(FromBytes(left), FromBytes(left >> 8), FromBytes(right), FromBytes(right >> 8));
+
+    /// <summary>
+    /// Two words of FP8 codes in INT8's order likewise. The seven bits in a bf16's field are the value times 2^-120; the product undoes it,
+    /// exactly, subnormals included.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static UInt4 FromFp8(uint left, uint right) =>
+        new(FromHighBytes(left << 8), FromHighBytes(left), FromHighBytes(right << 8), FromHighBytes(right));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint FromHighBytes(uint word) => Bf16x2.Multiply(((word >> 4) & 0x07f007f0u) | (word & 0x80008000u), Fp8Unit);
 
     // Bit 7, the sign, is the exponent's last bit: 128 + the other seven bits, minus 128 or 256.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

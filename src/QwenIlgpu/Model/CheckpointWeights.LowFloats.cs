@@ -7,8 +7,20 @@ namespace QwenIlgpu;
 /// <summary>FP8 and FP4 as they are, and as floats what no device format holds exactly.</summary>
 internal sealed partial class CheckpointWeights
 {
-    private LinearWeight LoadFp8(string module, Fp8Module fp8, int rows, int columns) => LoadExpanded(module, fp8, rows, columns, () =>
-        new T8(columns, ReadAll<byte>(fp8.Codes), Floats(fp8.Scales), fp8.BlockRows, fp8.BlockColumns));
+    private LinearWeight LoadFp8(string module, Fp8Module fp8, int rows, int columns)
+    {
+        WeightMatrix matrix = memory.Allocate(WeightMatrix.Fp8(rows, columns, fp8.BlockColumns < columns ? fp8.BlockColumns : Int8Layout.RowGroup(columns)));
+        if (memory.IsMeasuring)
+            return new LinearWeight(module, matrix);
+        PackWords(fp8.Codes, rows, columns / sizeof(uint), (block, row) => Fp8Pack.Bind(device.Loader, block, row, matrix));
+        float[] scales = Floats(fp8.Scales);
+        int scaleRows = (rows + fp8.BlockRows - 1) / fp8.BlockRows;
+        ArrayView<float> staged = Staged<float>(scales);
+        Pack(Fp8Pack.BindScales(
+            device.Loader, new Matrix<float>(staged, scaleRows, scales.Length / scaleRows), fp8.BlockRows, fp8.BlockColumns, matrix));
+        return new LinearWeight(module, matrix);
+    }
+
     private LinearWeight LoadFp4(string module, Fp4Module fp4, int rows, int columns)
     {
         if (memory.IsMeasuring)
@@ -30,9 +42,6 @@ internal sealed partial class CheckpointWeights
             device.Loader, new Matrix<byte>(Staged<byte>(scales), rows, columns / fp4.GroupSize), fp4.GroupSize, global, matrix));
         return new LinearWeight(module, matrix);
     }
-
-    private static float E(byte b) => ((b & 0x7f) < 8 ? (b & 7) / 512f : MathF.ScaleB(1 + ((b & 7) / 8f), ((b >> 3) & 15) - 7)) * (b > 127 ? -1 : 1);
-    private sealed class T8(int columns, byte[] codes, float[] s, int br, int bc) : ExpandedRows { public override void Fill(int row, Span<float> w) { for (int k = 0; k < columns; k++) w[k] = E(codes[row * columns + k]) * s[row / br * ((columns + bc - 1) / bc) + k / bc]; } }
 
     private float GlobalScale(TensorEntry stored, bool divides)
     {

@@ -108,7 +108,12 @@ internal sealed class EmbeddingTests(PortableTier tier) : PortableTests(tier)
     [Test]
     public void RefusesFp4() => Assert.That(
         () => Embedding.Bind(Device.Loader, Device.Upload(1), Quantized.PoisonedFp4(Device, 4, 64), Device.Poisoned<float>(1, 64)),
-        Throws.TypeOf<NotSupportedException>().With.Message.EqualTo("embedding: table is FP4 g16 [4, 64]; plain, INT4 and INT8 tables are read"));
+        Throws.TypeOf<NotSupportedException>().With.Message.EqualTo("embedding: table is FP4 g16 [4, 64]; tables are plain, INT4 or INT8"));
+    public void RejectsAnFp8Table() => Assert.That(
+        () => Embedding.Bind(
+            Device.Loader, Device.Upload(1), Quantized.Upload(Device, Quantized.RandomFp8(16, 32, 32)), Device.Poisoned<float>(1, 32)),
+        Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo(
+            "embedding: table is FP8 g32 [16, 32]; tables are plain, INT4 or INT8"));
 
     [Test]
     public void RejectsAnotherNumberOfIds() => Assert.That(

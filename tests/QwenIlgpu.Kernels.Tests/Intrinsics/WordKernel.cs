@@ -46,6 +46,7 @@ internal readonly struct WordKernel(ArrayView<uint> a, ArrayView<uint> b, ArrayV
             y[(F16Low * n) + i] = Interop.FloatAsInt(F16x2.Low(p));
             y[(F16High * n) + i] = Interop.FloatAsInt(F16x2.High(p));
             y[(Bf16Subtract * n) + i] = Bf16x2.Subtract(p, q);
+            y[(Bf16Multiply * n) + i] = Bf16x2.Multiply(p, q);
             y[(Bf16Pack * n) + i] = Bf16x2.Pack(u, v);
             y[(Bf16Multiply * n) + i] = Bf16x2.Multiply(p, q);
             y[(LowNibblesToF16 * n) + i] = Bits.LowNibblesToF16x2(p);

@@ -13,8 +13,11 @@ internal sealed class DecodeMatMulTests
         ("int4", 16, 128, 128, WeightType.F16), ("int4", 37, 192, 64, WeightType.Bf16), ("int4z", 48, 96, 32, WeightType.Bf16),
         ("int4z", 101, 320, 64, WeightType.F16), ("int4", 101, 1216, 32, WeightType.F16), ("int4", 64, 5120, 128, WeightType.Bf16),
         ("int4z", 48, 17408, 128, WeightType.F16), ("int8", 37, 160, 32, WeightType.F16), ("int8", 101, 1376, 0, WeightType.Bf16),
-        ("int8", 64, 5120, 128, WeightType.F16), ("bf16", 37, 132, 0, WeightType.Bf16), ("bf16", 96, 5120, 0, WeightType.Bf16),
+        ("int8", 64, 5120, 128, WeightType.F16), ("fp8", 37, 160, 32, WeightType.F32), ("fp8", 101, 1376, 0, WeightType.F32),
+        ("bf16", 37, 132, 0, WeightType.Bf16), ("bf16", 96, 5120, 0, WeightType.Bf16),
         ("fp4", 37, 176, 16, WeightType.F32), ("fp4", 101, 1216, 16, WeightType.F32), ("fp4", 48, 5120, 16, WeightType.F32),
+        ("int8", 64, 5120, 128, WeightType.F16), ("fp8", 37, 160, 32, WeightType.F32), ("fp8", 101, 1376, 0, WeightType.F32),
+        ("bf16", 37, 132, 0, WeightType.Bf16), ("bf16", 96, 5120, 0, WeightType.Bf16),
     ];
 
     private static IEnumerable<TestCaseData> Shapes() => Weights.SelectMany(w =>
@@ -27,7 +30,7 @@ internal sealed class DecodeMatMulTests
     private static TestCaseData QuickIfFew(int tokens, string format, params object[] others)
     {
         var data = new TestCaseData([format, .. others]);
-        return tokens > 8 && format is ("int4z" or "int8" or "fp4") ? data.SetCategory("Exhaustive") : data;
+        return tokens > 8 && format is ("int4z" or "int8" or "fp8" or "fp4") ? data.SetCategory("Exhaustive") : data;
     }
 
     [TearDown]
@@ -92,6 +95,7 @@ internal sealed class DecodeMatMulTests
     [TestCase("int4z", 48, 96, 32)]
     [TestCase("int8", 33, 96, 32)]
     [TestCase("fp4", 33, 80, 16)]
+    [TestCase("fp8", 33, 96, 32)]
     [TestCase("bf16", 33, 72, 0)]
     public void ReadsEveryWeightExactly(string format, int n, int k, int group)
     {
@@ -130,6 +134,24 @@ internal sealed class DecodeMatMulTests
             Assert.That(y, Is.EqualTo(Enumerable.Range(0, 16 * M).Select(i => (float)weights.Values[(i % 16 * K) + first + (i / 16)])));
         }
     }
+
+    [TestCase(1)]
+    [TestCase(9)]
+    public void ReadsEveryFp8Code(int m)
+    {
+        Fp8Reference w = Quantized.EveryFp8();
+        float[] x = [.. Enumerable.Range(0, m * w.Columns).Select(i => i % w.Columns == 0 ? 1f : 0)];
+
+        float[] y = new DecodeRun(DecodeWeights.Of(w), w.Rows, w.Columns, m) { X = x }.Y();
+
+        double[] values = w.Unpack();
+        Assert.That(y, Is.EqualTo(Enumerable.Range(0, m * w.Rows).Select(i => (float)values[i % w.Rows * w.Columns])));
+    }
+
+    [Test]
+    public void RejectsFp8InF16() => Assert.That(
+        () => new DecodeRun(DecodeWeights.Random("fp8", 37, 160, 32, WeightType.F32, 1), 37, 160, 1) { Operand = Operand16.F16 }.Y(),
+        Throws.ArgumentException.With.Message.EqualTo("decode_matmul: FP8 g32 [37, 160] cannot share a launch with operands of type F16"));
 
     [Test]
     public void IsWrongWithANibbleOfAnotherRegister() => Assert.That(Deviation(192, w => w.WithRotatedNibbles()), Is.GreaterThan(10));

@@ -14,7 +14,7 @@ internal sealed class DecodeWeights
     /// <summary>[rows, columns]</summary>
     public double[] Values { get; }
 
-    /// <summary>format: int4, int4z (with zero points), int8, fp4, bf16, f16. group: of the first three, 0 for a row.</summary>
+    /// <summary>format: int4, int4z (with zero points), int8, fp8 (with f32 scales), fp4, bf16, f16. group: of the first four, 0 for a row.</summary>
     public static DecodeWeights Random(string format, int rows, int columns, int group, WeightType scaleType, int seed)
     {
         var random = new Random(seed + (31 * rows) + columns);
@@ -24,6 +24,7 @@ internal sealed class DecodeWeights
             "int4z" => Int4(random, rows, columns, group, scaleType, symmetric: false),
             "int8" => Int8(random, rows, columns, group == 0 ? Int8Layout.RowGroup(columns) : group, scaleType),
             "fp4" => Fp4(Quantized.RandomFp4(rows, columns, seed)),
+            "fp8" => Of(Quantized.RandomFp8(rows, columns, group == 0 ? Int8Layout.RowGroup(columns) : group, seed)),
             "bf16" => Dense(random, rows, columns, WeightType.Bf16),
             _ => Dense(random, rows, columns, WeightType.F16),
         };
@@ -46,6 +47,8 @@ internal sealed class DecodeWeights
 
         return Fp4(w);
     }
+
+    public static DecodeWeights Of(Fp8Reference w) => new(w.Unpack(), device => Quantized.Upload(device, w));
 
     public WeightMatrix Upload(TestDevice device) => upload(device);
 

@@ -5,7 +5,7 @@ namespace QwenIlgpu.Kernels.Tests;
 /// <summary>The shares of the portable matmul: an output has the same bits whatever M and the number of threads are.</summary>
 internal sealed class MatMulShareTests(PortableTier tier) : PortableTests(tier)
 {
-    private static readonly string[] Storages = ["INT4 g128", "INT4 g192", "INT4 g32", "INT4 g64 zeros", "INT8 g64", "INT8", "FP4", "Bf16", "F16", "F32"];
+    private static readonly string[] Storages = ["INT4 g128", "INT4 g192", "INT4 g32", "INT4 g64 zeros", "INT8 g64", "INT8", "FP8 g64", "FP8", "FP4", "Bf16", "F16", "F32"];
 
     // [N, K]: one element, primes, off the tiles, K at and next to a stretch of 512, rows of Qwen3.5-0.8B.
     private static readonly (int N, int K)[] Shapes = [(1, 1), (31, 127), (37, 515), (18, 512), (16, 1057), (1024, 3584)];
@@ -126,6 +126,7 @@ internal sealed class MatMulShareTests(PortableTier tier) : PortableTests(tier)
                 Device, Quantized.RandomInt4(n, k, groupSize, WeightType.F16, words[^1] == "zeros"), WeightType.F16),
             "INT8" => Quantized.Upload(Device, Quantized.RandomInt8(n, k, groupSize, WeightType.Bf16), WeightType.Bf16),
             "FP4" => Quantized.Upload(Device, Quantized.RandomFp4(n, k)),
+            "FP8" => Quantized.Upload(Device, Quantized.RandomFp8(n, k, groupSize)),
             _ => Dense(Enum.Parse<WeightType>(storage)),
         };
         return (x, y) => PortableMatMul.Bind(Device.Loader, x, w, y);

@@ -12,8 +12,8 @@ internal sealed class PrefillMatMulTests
     [
         ("int4", 16, 128, 128, WeightType.F16), ("int4", 37, 192, 64, WeightType.Bf16), ("int4z", 48, 96, 32, WeightType.Bf16),
         ("int4z", 101, 320, 64, WeightType.F16), ("int4", 101, 1216, 32, WeightType.F16), ("int8", 37, 160, 32, WeightType.F16),
-        ("int8", 101, 1376, 0, WeightType.Bf16), ("bf16", 37, 132, 0, WeightType.Bf16),
-        ("fp4", 37, 176, 16, WeightType.F32),
+        ("int8", 101, 1376, 0, WeightType.Bf16), ("fp8", 37, 160, 32, WeightType.F32), ("fp8", 101, 1376, 0, WeightType.F32),
+        ("bf16", 37, 132, 0, WeightType.Bf16), ("fp4", 37, 176, 16, WeightType.F32),
     ];
 
     private static TestDevice Device => DecodeRun.Device;
@@ -60,11 +60,11 @@ internal sealed class PrefillMatMulTests
         Assert.That(run.Deviation(run.Y(weights, n), weights, n), Is.LessThanOrEqualTo(1));
     }
 
-    // Every weight tile with either operand, FP4's with bf16.
+    // Every weight tile with either operand; those of FP8 and FP4 have one.
     private static IEnumerable<TestCaseData> Tiles() =>
-        from weights in new[] { ("int4", 64), ("int4", 32), ("int8", 32), ("bf16", 0), ("fp4", 16) }
+        from weights in new[] { ("int4", 64), ("int4", 32), ("int8", 32), ("fp8", 32), ("bf16", 0), ("fp4", 16) }
         from operand in Enum.GetValues<Operand16>()
-        where weights.Item1 != "fp4" || operand == Operand16.Bf16
+        where operand == Operand16.Bf16 || weights.Item1 is not ("fp8" or "fp4")
         let format = operand == Operand16.F16 && weights.Item1 == "bf16" ? "f16" : weights.Item1
         select new TestCaseData(format, weights.Item2, operand);
 

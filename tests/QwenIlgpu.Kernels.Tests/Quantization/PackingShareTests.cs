@@ -63,6 +63,15 @@ internal sealed class PackingShareTests : KernelTests
         AssertSame(threads, () => BindFp4(words, 4, Rows));
     }
 
+    [TestCase(2)]
+    [TestCase(3)]
+    public void PacksFp8AsThePlainLoopDoes(int threads)
+    {
+        uint[] words = [.. Quantized.RandomWords(new Random(5), Rows * Columns / 4).Select(w => (uint)w)];
+
+        AssertSame(threads, () => BindFp8(words));
+    }
+
     // What an index that is off by half a tile, or by an octet, would make of the operands.
     [Test]
     public void RowsOfTheOtherHalfOfATileShow()
@@ -77,6 +86,10 @@ internal sealed class PackingShareTests : KernelTests
 
         Assert.That(Pack(BindInt4(WeightType.Bf16, swapped, 128)), Is.Not.EqualTo(Pack(BindInt4(WeightType.Bf16, words, 128))));
         Assert.That(Pack(BindInt8(WeightType.Bf16, swapped, 128)), Is.Not.EqualTo(Pack(BindInt8(WeightType.Bf16, words, 128))));
+        uint[] rows = [.. Quantized.RandomWords(new Random(5), Rows * Columns / 4).Select(w => (uint)w)];
+        uint[] exchanged = [.. rows[(8 * Columns / 4)..(16 * Columns / 4)], .. rows[..(8 * Columns / 4)], .. rows[(16 * Columns / 4)..]];
+
+        Assert.That(Pack(BindFp8(exchanged)), Is.Not.EqualTo(Pack(BindFp8(rows))));
         Assert.That(Pack(BindGptq(shifted)), Is.Not.EqualTo(Pack(BindGptq(qweight))));
     }
 
@@ -134,6 +147,12 @@ internal sealed class PackingShareTests : KernelTests
         Matrix<int> block = Device.Upload(words[..(rows * 2 * groups)], rows, 2 * groups);
         var bits = new Matrix<uint>(block.Data.Cast<uint>(), block.Rows, block.Columns);
         return new Packing(Fp4Pack.Bind(Device.Loader, bits, 0, packed), packed.Data, packed.Scales);
+    }
+
+    private static Packing BindFp8(uint[] words)
+    {
+        WeightMatrix packed = Quantized.PoisonedFp8(Device, Rows, Columns, 128);
+        return new Packing(Fp8Pack.Bind(Device.Loader, Device.Upload(words, Rows, Columns / 4), 0, packed), packed.Data, packed.Scales);
     }
 
     private static WeightMatrix PoisonedInt4(int groupSize) => Quantized.PoisonedInt4(Device, Rows, Columns, groupSize, WeightType.Bf16, hasZeros: false);

@@ -66,6 +66,29 @@ internal static class Quantized
         return packed;
     }
 
+    /// <summary>Random codes, none of them NaN, and finite scales.</summary>
+    public static Fp8Reference RandomFp8(int rows, int columns, int groupSize, int seed = 0)
+    {
+        var random = new Random((29 * rows) + columns + groupSize + seed);
+        var packed = new Fp8Reference(rows, columns, groupSize);
+        for (int row = 0; row < rows; row++)
+        {
+            for (int k = 0; k < columns; k++)
+                packed.SetCode(row, k, (byte)(random.Next(0x7f) | (random.Next(2) << 7)));
+            for (int group = 0; group < packed.Groups; group++)
+                packed.Scales[Int8Layout.ScaleIndex(row, group, packed.Groups)] = 0.001f + (0.1f * random.NextSingle());
+        }
+
+        return packed;
+    }
+
+    /// <summary>[254, 4]: every code that is no NaN at k 0, and zeros; scale 1.</summary>
+    public static Fp8Reference EveryFp8()
+    {
+        byte[] codes = [.. Enumerable.Range(0, 256).Where(c => (c & 0x7f) != 0x7f).SelectMany(c => new byte[] { (byte)c, 0, 0, 0 })];
+        return Fp8Reference.Pack(codes, codes.Length / 4, 4, Int8Layout.TileColumns, [1], codes.Length, 4);
+    }
+
     public static WeightMatrix Upload(TestDevice device, Int4Reference w, WeightType scaleType) => WeightMatrix.Int4(
         device.Upload(w.Codes),
         device.Upload(w.Scales),
@@ -81,6 +104,9 @@ internal static class Quantized
     public static WeightMatrix Upload(TestDevice device, Fp4Reference w) =>
         WeightMatrix.Fp4(device.Upload(w.Codes), device.Upload(w.Scales), w.Rows, w.Columns);
 
+    public static WeightMatrix Upload(TestDevice device, Fp8Reference w) => WeightMatrix.Fp8(
+        device.Upload(w.Codes), device.Upload(MemoryMarshal.Cast<float, ushort>(w.Scales).ToArray()), w.Rows, w.Columns, w.GroupSize);
+
     /// <summary>A destination of packers: poisoned codes, scales and, where there are to be any, zero points.</summary>
     public static WeightMatrix PoisonedInt4(TestDevice device, int rows, int columns, int groupSize, WeightType scaleType, bool hasZeros) =>
         Poisoned(device, WeightMatrix.Int4(scaleType, rows, columns, groupSize)) with
@@ -92,6 +118,9 @@ internal static class Quantized
         Poisoned(device, WeightMatrix.Int8(scaleType, rows, columns, groupSize));
 
     public static WeightMatrix PoisonedFp4(TestDevice device, int rows, int columns) => Poisoned(device, WeightMatrix.Fp4(rows, columns));
+
+    public static WeightMatrix PoisonedFp8(TestDevice device, int rows, int columns, int groupSize) =>
+        Poisoned(device, WeightMatrix.Fp8(rows, columns, groupSize));
 
     private static WeightMatrix Poisoned(TestDevice device, WeightMatrix like) => like with
     {

@@ -16,7 +16,7 @@ internal static class DecodeMatMulSlices
     // Tiles by their name in the catalogue, storage, group size, and whether plain rows ride along.
     private static readonly (string Tiles, string Format, int Group, bool Rides)[] Formats =
         [("Int4Tiles", "int4", 128, false), ("Int4Tiles", "int4", 128, true), ("Int4HalfTiles", "int4", 32, false),
-         ("Int8Tiles", "int8", 128, false), ("Fp4Tiles", "fp4", 16, false), ("DenseTiles", "", 0, false)];
+         ("Int8Tiles", "int8", 128, false), ("Fp8Tiles", "fp8", 128, false), ("Fp4Tiles", "fp4", 16, false), ("DenseTiles", "", 0, false)];
 
     // One token; up to 16; up to 64.
     private static readonly (string TokenTiles, int M, int N, int K)[] Shapes =
@@ -34,10 +34,10 @@ internal static class DecodeMatMulSlices
     ];
 
     /// <summary>As the catalogue writes it: <c>Int4Tiles&lt;Bf16Operand&gt;</c>.</summary>
-    public static string TilesName(string tiles, Operand16 operand) => tiles == "Fp4Tiles" ? tiles : $"{tiles}<{operand}Operand>";
+    public static string TilesName(string tiles, Operand16 operand) => tiles is "Fp8Tiles" or "Fp4Tiles" ? tiles : $"{tiles}<{operand}Operand>";
 
-    /// <summary>FP4 becomes bf16 alone.</summary>
-    public static bool TakesOperand(string format, Operand16 operand) => format != "fp4" || operand == Operand16.Bf16;
+    /// <summary>FP8 and FP4 are multiplied as bf16 alone.</summary>
+    public static bool TakesOperand(string format, Operand16 operand) => operand == Operand16.Bf16 || format is not ("fp8" or "fp4");
 
     /// <summary>The storage that a format of plain weights has with an operand type.</summary>
     public static string Storage(string format, Operand16 operand) =>

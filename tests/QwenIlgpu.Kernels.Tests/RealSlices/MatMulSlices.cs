@@ -15,6 +15,7 @@ internal static class MatMulSlices
            from slice in new[] { Int4(scale, 128, hasZeros: false), Int4(scale, 32, hasZeros: true), Int8(scale) }
            select slice,
         Fp4,
+        Fp8,
         .. Enum.GetValues<WeightType>().Select(Dense),
     ];
 
@@ -44,6 +45,13 @@ internal static class MatMulSlices
         return Portable(
             device, (x, y) => PortableMatMul.Bind(device.Loader, x, Quantized.Upload(device, w, scale), y), w.Unpack(scale),
             2 * (128 + (2 * w.Groups)));
+    });
+
+    private static Slice Fp8 => new("MatMulKernel<Fp8Weights>", device =>
+    {
+        Fp8Reference w = Quantized.RandomFp8(N, K, 128);
+        return Portable(
+            device, (x, y) => PortableMatMul.Bind(device.Loader, x, Quantized.Upload(device, w), y), w.Unpack(), 2 * (128 + (2 * w.Groups)));
     });
 
     private static Slice Dense(WeightType type) => new($"MatMulKernel<DenseWeights<{type}Weights>>", device =>

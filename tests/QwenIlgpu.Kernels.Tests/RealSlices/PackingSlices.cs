@@ -21,6 +21,7 @@ internal static class PackingSlices
         .. from type in Enum.GetValues<WeightType>() from scale in Scales select RoundToInt4(type, scale),
         .. from type in Enum.GetValues<WeightType>() from scale in Scales select RoundToInt8(type, scale),
         new(["PackInt4Kernel<Fp4Words>", "PackFp4ScalesKernel"], Fp4),
+        new(["PackFp8Kernel", "PackBlockScalesKernel"], PackFp8),
         new("ExpandInt4Kernel", Expand),
     ];
 
@@ -82,6 +83,26 @@ internal static class PackingSlices
             Assert.That(scales.AsSpan().SequenceEqual(expected.Scales), "scales");
         }).Leaving(codes).Leaving(scales);
     });
+
+    // Codes of two blocks of rows, scales of blocks of 128 x 128, the last of 48 rows.
+    private static SliceResult PackFp8(TestDevice device)
+    {
+        var codes = new byte[Rows * K];
+        new Random(6).NextBytes(codes);
+        float[] scales = Seeded.Floats(7, K / 128);
+        WeightMatrix destination = Quantized.PoisonedFp8(device, Rows, K, Group);
+        uint[] words = MemoryMarshal.Cast<byte, uint>(codes).ToArray();
+        device.Run(Fp8Pack.Bind(device.Loader, device.Upload(words[..(32 * K / 4)], 32, K / 4), 0, destination));
+        device.Run(Fp8Pack.Bind(device.Loader, device.Upload(words[(32 * K / 4)..], Rows - 32, K / 4), 32, destination));
+        device.Run(Fp8Pack.BindScales(device.Loader, device.Upload(scales, 1, K / 128), 128, 128, destination));
+        (UInt4[] packed, ushort[] placed) = (device.Download(destination.Data), device.Download(destination.Scales));
+        return new SliceResult(() =>
+        {
+            Fp8Reference expected = Fp8Reference.Pack(codes, Rows, K, Group, scales, 128, 128);
+            Assert.That(packed.AsSpan().SequenceEqual(expected.Codes), "codes");
+            Assert.That(MemoryMarshal.Cast<ushort, float>(placed).SequenceEqual(expected.Scales), "scales");
+        }).Leaving(packed).Leaving(placed);
+    }
 
     // One product and one rounding each: the bits are given.
     private static SliceResult Expand(TestDevice device)

@@ -11,7 +11,7 @@ internal static class PrefillMatMulSlices
     private const float Eps = 1e-6f;
 
     private static readonly (string Tiles, string Format, int Group)[] Formats =
-        [("Int4Tiles", "int4", 128), ("Int4HalfTiles", "int4", 32), ("Int8Tiles", "int8", 128), ("Fp4Tiles", "fp4", 16),
+        [("Int4Tiles", "int4", 128), ("Int4HalfTiles", "int4", 32), ("Int8Tiles", "int8", 128), ("Fp8Tiles", "fp8", 128), ("Fp4Tiles", "fp4", 16),
          ("DenseTiles", "", 0)];
 
     public static IEnumerable<Slice> All =>
@@ -19,7 +19,7 @@ internal static class PrefillMatMulSlices
         .. from operand in new[] { Operand16.Bf16, Operand16.F16 }
            from format in Formats
            where TakesOperand(format.Format, operand)
-           from tile in PrefillTiles.Of(format.Format == "int8" ? PrefillFormat.Int8 : PrefillFormat.Int4)
+           from tile in PrefillTiles.Of(format.Format is "int8" or "fp8" ? PrefillFormat.Int8 : PrefillFormat.Int4)
            select Of(operand, format, tile),
         RoundRows(Operand16.Bf16, bits => Bf16.ToFloat(bits), 1.0 / (1 << 8)),
         RoundRows(Operand16.F16, bits => F16.ToFloat(bits), 1.0 / (1 << 11)),

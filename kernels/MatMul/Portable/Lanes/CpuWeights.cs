@@ -8,6 +8,7 @@ internal enum CpuWeightKind
     Int4,
     Int8,
     Fp4,
+    Fp8,
     Bf16,
     F16,
     F32,
@@ -24,8 +25,12 @@ internal readonly unsafe struct CpuWeights(CpuWeightKind kind)
 
     public CpuWeightKind Kind { get; } = kind;
 
+    /// <summary>Whether codes are bytes, which are multiplied as they are and scaled after.</summary>
+    public bool HasByteCodes => Kind is CpuWeightKind.Int8 or CpuWeightKind.Fp8;
+
     public byte* Data { get; private init; }
 
+    /// <summary>Of FP8 floats, two elements each.</summary>
     public ushort* Scales { get; private init; }
 
     /// <summary>Null where every zero point is 8.</summary>

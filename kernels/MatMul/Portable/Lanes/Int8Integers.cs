@@ -27,7 +27,7 @@ internal static unsafe class Int8Integers
         for (int k = 0; k < columns;)
         {
             // As many tiles as have one unit and one scale.
-            int tiles = (Math.Min(Int8Lanes.Segment(w, k, FixedPointRows.Block), columns - k) + Int8Layout.TileColumns - 1) / Int8Layout.TileColumns;
+            int tiles = (Math.Min(ByteLanes.Segment(w, k, FixedPointRows.Block), columns - k) + Int8Layout.TileColumns - 1) / Int8Layout.TileColumns;
             TileScales.Store(w, rowTile, k / w.GroupSize, units[k / FixedPointRows.Block] * CodeUnit, scales);
             byte* planes = (byte*)(x + (k / LaneOrder.Stretch * stretchFloats) + (k % LaneOrder.Stretch));
             if (Avx512BW.IsSupported)

@@ -32,7 +32,7 @@ internal static unsafe class LaneOrder
         fixed (int* order = kind switch
         {
             CpuWeightKind.Int4 or CpuWeightKind.Fp4 => Int4,
-            CpuWeightKind.Int8 => Int8,
+            CpuWeightKind.Int8 or CpuWeightKind.Fp8 => Int8,
             CpuWeightKind.F32 => Rows,
             _ => Pairs,
         })
