@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Cli.Commands;
 
@@ -21,14 +22,15 @@ internal static class InfoCommand
         Option<PageType?> pages = ModelArguments.PageTypeOption(PageType.Bf16);
         Option<WeightQuantization> quantize = ModelArguments.QuantizeOption();
         Option<HeadQuantization> quantizeHead = ModelArguments.QuantizeHeadOption();
+        Option<RopeScaling?> ropeScaling = ModelArguments.RopeScalingOption();
         var command = new Command("info", "Describe a checkpoint without loading it: shape, parameters, memory, quantisation.")
         {
-            context, pages, quantize, quantizeHead,
+            context, pages, quantize, quantizeHead, ropeScaling,
         };
         command.SetAction(parse =>
         {
             string directory = ModelDirectory.Resolve(parse, common, terminal);
-            using Checkpoint checkpoint = Checkpoint.Open(directory);
+            using Checkpoint checkpoint = Checkpoint.Open(directory, parse.GetValue(ropeScaling));
             foreach (string notice in checkpoint.Notices)
                 terminal.Note(notice);
             int most = checkpoint.Config.MaxPositionEmbeddings;
@@ -77,6 +79,7 @@ internal static class InfoCommand
         ["head_dim"] = c.HeadDim,
         ["rotary_dim"] = c.RotaryDim,
         ["rope_theta"] = c.RopeTheta,
+        ["rope_scaling"] = c.Yarn is { } yarn ? Yarn(yarn) : null,
         ["delta_key_heads"] = c.LinearNumKeyHeads,
         ["delta_value_heads"] = c.LinearNumValueHeads,
         ["delta_key_head_dim"] = c.LinearKeyHeadDim,
@@ -86,6 +89,14 @@ internal static class InfoCommand
         ["tied_embeddings"] = c.TieWordEmbeddings,
         ["max_position_embeddings"] = c.MaxPositionEmbeddings,
         ["mtp_layers"] = c.MtpNumHiddenLayers,
+    };
+
+    private static JsonObject Yarn(YarnScaling yarn) => new()
+    {
+        ["type"] = "yarn",
+        ["factor"] = yarn.Factor,
+        ["original_max_position_embeddings"] = yarn.OriginalPositions,
+        ["attention_factor"] = JsonOutput.Rounded(yarn.AttentionFactor, 6),
     };
 
     // A part that cannot be read leaves the rest of the report as it is.

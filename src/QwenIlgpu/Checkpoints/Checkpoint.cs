@@ -57,8 +57,10 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>The text model's tensors under their stored names.</summary>
     public IEnumerable<TensorEntry> Tensors => files.Tensors.Values.Where(tensor => names.IsText(tensor.Name));
 
-    /// <summary>Opens a directory and checks everything but the tensors' contents.</summary>
-    public static Checkpoint Open(string directory)
+    /// <summary>
+    /// Opens a directory and checks everything but the tensors' contents. A rope scaling that is asked for counts before the file's.
+    /// </summary>
+    public static Checkpoint Open(string directory, RopeScaling? ropeScaling = null)
     {
         if (WeightFormats.IsGguf(directory) && !Directory.Exists(directory))
             throw WeightFormats.GgufRefused(directory);
@@ -77,7 +79,7 @@ internal sealed class Checkpoint : IDisposable
 
         JsonSection json = JsonSection.Load(configFile);
         List<string> notices = [];
-        QwenConfig config = QwenConfigReader.Read(json, notices);
+        QwenConfig config = QwenConfigReader.Read(json, notices, ropeScaling);
         QuantizedModules? quantization = QuantizationConfig.Read(json, notices);
         TensorFiles files = TensorFiles.Open(directory, notices);
         try

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
 
@@ -42,6 +43,9 @@ internal sealed partial record QwenConfig
     /// <summary>Base of the rotary frequencies.</summary>
     public required double RopeTheta { get; init; }
 
+    /// <summary>What stretches the rotary embedding beyond the context of training; null where nothing does.</summary>
+    public YarnScaling? Yarn { get; init; }
+
     /// <summary>Added to the mean square in every norm.</summary>
     public required double RmsNormEps { get; init; }
 
@@ -60,7 +64,7 @@ internal sealed partial record QwenConfig
     /// <summary>Taps of the causal convolution.</summary>
     public required int LinearConvKernelDim { get; init; }
 
-    /// <summary>The longest context that the model was made for.</summary>
+    /// <summary>The longest context that the model was made for, stretched where <see cref="Yarn"/> does.</summary>
     public required int MaxPositionEmbeddings { get; init; }
 
     /// <summary>True when the output head is the embedding itself.</summary>

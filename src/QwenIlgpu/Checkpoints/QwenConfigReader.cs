@@ -18,13 +18,16 @@ internal static class QwenConfigReader
 
     private const string TieKey = "tie_word_embeddings";
 
-    /// <summary>The configuration in <paramref name="root"/>, checked: what the model cannot compute is refused here.</summary>
-    public static QwenConfig Read(JsonSection root, ICollection<string> notices)
+    /// <summary>
+    /// The configuration in <paramref name="root"/>, checked: what the model cannot compute is refused here. A rope scaling that is asked
+    /// for counts before the file's.
+    /// </summary>
+    public static QwenConfig Read(JsonSection root, ICollection<string> notices, RopeScaling? ropeScaling = null)
     {
         JsonSection text = TextSection(root);
         RefuseVariants(text);
         int headDim = text.RequiredInt("head_dim", 1, MaxHeadDim);
-        (double theta, int rotaryDim) = QwenRopeReader.Read(text, headDim);
+        RopeConfig rope = QwenRopeReader.Read(text, headDim, ropeScaling, notices);
         bool? tiesInText = text.Bool(TieKey);
         QwenConfig config = new()
         {
@@ -35,15 +38,16 @@ internal static class QwenConfigReader
             NumAttentionHeads = text.RequiredInt("num_attention_heads", 1, MaxHeads),
             NumKeyValueHeads = text.RequiredInt("num_key_value_heads", 1, MaxHeads),
             HeadDim = headDim,
-            RotaryDim = rotaryDim,
-            RopeTheta = theta,
+            RotaryDim = rope.RotaryDim,
+            RopeTheta = rope.Theta,
+            Yarn = rope.Yarn,
             RmsNormEps = ReadEps(text),
             LinearNumKeyHeads = text.RequiredInt("linear_num_key_heads", 1, MaxHeads),
             LinearNumValueHeads = text.RequiredInt("linear_num_value_heads", 1, MaxHeads),
             LinearKeyHeadDim = text.RequiredInt("linear_key_head_dim", 1, MaxHeadDim),
             LinearValueHeadDim = text.RequiredInt("linear_value_head_dim", 1, MaxHeadDim),
             LinearConvKernelDim = text.RequiredInt("linear_conv_kernel_dim", 1, MaxConvKernel),
-            MaxPositionEmbeddings = text.RequiredInt("max_position_embeddings", 1, int.MaxValue),
+            MaxPositionEmbeddings = rope.Positions,
             TieWordEmbeddings = root.Bool(TieKey) ?? tiesInText ?? false,
             MtpNumHiddenLayers = text.NumberOrNull("mtp_num_hidden_layers") is >= 0 and <= MaxLayers and { } mtp ? (int)mtp : 0,
         };

@@ -92,7 +92,7 @@ internal sealed class CheckpointWeights : IWeightSource
     }
 
     public RotaryView Rotary(QwenConfig config) =>
-        RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta).Upload(UploadFloats);
+        RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta, config.Yarn).Upload(UploadFloats);
 
     private static bool IsTable(MatrixUse use) => use is MatrixUse.Embedding or MatrixUse.Head;
 

@@ -130,9 +130,9 @@ internal sealed class QwenConfigTests
         Rejects<NotSupportedException>(draft, $"text_config.{key} is {value}, which is not supported");
     }
 
-    [TestCase("rope_parameters", "rope_type", "yarn")]
+    [TestCase("rope_parameters", "rope_type", "llama3")]
     [TestCase("rope_scaling", "type", "linear")]
-    public void RejectsScaledRotaryEmbedding(string section, string key, string value)
+    public void RejectsOtherScalings(string section, string key, string value)
     {
         CheckpointDraft draft = new();
         JsonObject rope = (JsonObject)draft.Text["rope_parameters"]!.DeepClone();
