@@ -62,6 +62,12 @@ internal static class InfoCommand
             ["generation_config"] = Readable(() => Generation(GenerationConfig.Load(directory)), terminal),
             ["parameters"] = Parameters(checkpoint.Config.Parameters),
             ["memory"] = Memory(checkpoint, options, modules, contextTokens, pageType),
+            ["mtp"] = checkpoint.MtpTensors == 0 ? null : new JsonObject
+            {
+                ["tensors"] = checkpoint.MtpTensors,
+                ["bytes"] = checkpoint.MtpBytes,
+                ["state"] = "not loaded yet",
+            },
             ["modules"] = new JsonArray([.. modules.Select(Module)]),
         };
     }
@@ -70,6 +76,7 @@ internal static class InfoCommand
     {
         ["hidden_size"] = c.HiddenSize,
         ["intermediate_size"] = c.IntermediateSize,
+        ["experts"] = c.Experts is { } experts ? Experts(experts) : null,
         ["layers"] = c.NumHiddenLayers,
         ["layer_types"] = string.Concat(c.LayerTypes.Select(t => t == LayerType.FullAttention ? 'A' : 'D')),
         ["delta_net_layers"] = c.NumLinearAttentionLayers,
@@ -89,6 +96,14 @@ internal static class InfoCommand
         ["tied_embeddings"] = c.TieWordEmbeddings,
         ["max_position_embeddings"] = c.MaxPositionEmbeddings,
         ["mtp_layers"] = c.MtpNumHiddenLayers,
+    };
+
+    private static JsonObject Experts(MixtureOfExperts experts) => new()
+    {
+        ["count"] = experts.Count,
+        ["per_token"] = experts.PerToken,
+        ["shared_intermediate_size"] = experts.SharedIntermediateSize,
+        ["state"] = "a mixture of experts: cannot be loaded yet",
     };
 
     private static JsonObject Yarn(YarnScaling yarn) => new()
@@ -164,13 +179,13 @@ internal static class InfoCommand
         int elementBytes = pageType.ElementBytes();
         long cacheBytes = c.KvBytesPerToken(elementBytes) * contextTokens;
         using ComputeDevice device = ComputeDevice.OpenCpu();
-        long loadedBytes = CheckpointWeights.Measure(checkpoint, device, options).WeightBytes;
+        long? loadedBytes = c.Experts is null ? CheckpointWeights.Measure(checkpoint, device, options).WeightBytes : null;
         return new JsonObject
         {
             ["weight_bytes_on_disk"] = weights,
             ["weight_bytes_loaded"] = loadedBytes,
             ["gpu_bytes_for_one_sequence"] = loadedBytes + cacheBytes + c.StateBytesPerSequence,
-            ["cpu_bytes_asked_for"] = loadedBytes + CpuChoice.RoomBytes(loadedBytes),
+            ["cpu_bytes_asked_for"] = loadedBytes is { } bytes ? bytes + CpuChoice.RoomBytes(bytes) : null,
             ["cache_bytes_per_token"] = c.KvBytesPerToken(elementBytes),
             ["cache_context_tokens"] = contextTokens,
             ["cache_bytes_at_context"] = cacheBytes,

@@ -25,9 +25,12 @@ internal sealed class Checkpoint : IDisposable
             if (!names.IsText(tensor.Name))
             {
                 SkippedBytes += tensor.LengthBytes;
+                if (TensorNames.IsMtp(tensor.Name))
+                    (MtpTensors, MtpBytes) = (MtpTensors + 1, MtpBytes + tensor.LengthBytes);
                 continue;
             }
 
+            ForeignLayouts.Refuse(files, tensor);
             WeightBytes += tensor.LengthBytes;
             if (quantization is null && QuantizationConfig.CodeTensors.Any(codes => tensor.Name.EndsWith($".{codes}", StringComparison.Ordinal)))
                 throw new InvalidDataException($"{files.PathOf(tensor)}: holds {tensor.Name}, but config.json has no quantization_config");
@@ -53,6 +56,12 @@ internal sealed class Checkpoint : IDisposable
 
     /// <summary>Bytes of the tensors that are skipped: vision, multi-token prediction, unknown.</summary>
     public long SkippedBytes { get; }
+
+    /// <summary>How many tensors of multi-token prediction there are.</summary>
+    public int MtpTensors { get; }
+
+    /// <summary>Bytes of them.</summary>
+    public long MtpBytes { get; }
 
     /// <summary>The text model's tensors under their stored names.</summary>
     public IEnumerable<TensorEntry> Tensors => files.Tensors.Values.Where(tensor => names.IsText(tensor.Name));
@@ -90,6 +99,17 @@ internal sealed class Checkpoint : IDisposable
         {
             files.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Throws where the model can be described but not be loaded.</summary>
+    public void RequireLoadable()
+    {
+        if (Config.Experts is { } experts)
+        {
+            throw new NotSupportedException(
+                $"{DirectoryPath}: is a mixture of experts, {experts.Count} of which a token takes {experts.PerToken}; `qwen info` describes it, but it "
+                + "cannot be loaded yet; supported: dense models");
         }
     }
 

@@ -43,7 +43,7 @@ internal static class QuantizationConfig
 
         JsonSection? json = root.Section(Key) ?? inner?.Section(Key);
         if (root.Has(MlxKey) && json?.Has(MethodKey) != true)
-            throw root.Unsupported(MlxKey, WeightFormats.Supported);
+            throw root.Unsupported(MlxKey, $"{WeightFormats.Supported}; this section is MLX's");
         if (json is not null)
             return Read(json);
         string beside = Path.Combine(Path.GetDirectoryName(root.File)!, "quantize_config.json");

@@ -42,6 +42,7 @@ internal sealed class CheckpointWeights : IWeightSource
     /// <summary>What the weights would take of a device.</summary>
     public static ModelFootprint Measure(Checkpoint checkpoint, ComputeDevice device, ModelOptions options)
     {
+        checkpoint.RequireLoadable();
         using var measuring = new DeviceMemory(device) { IsMeasuring = true };
         var source = new CheckpointWeights(checkpoint, device, measuring, upload: null, options, progress: null, CancellationToken.None);
         QwenWeights weights = new LayerBuilder(checkpoint.Config, source).Build();

@@ -219,6 +219,7 @@ public sealed class QwenModel : IAsyncDisposable
         long start = Stopwatch.GetTimestamp();
         void Notice(string notice) => Log.Notice(logger, notice);
         using Checkpoint checkpoint = Checkpoint.Open(path, options.RopeScaling);
+        checkpoint.RequireLoadable();
         foreach (string notice in checkpoint.Notices)
             Notice(notice);
         TextParts text = TextParts.Load(path, checkpoint.Config.VocabSize, options.ChatTemplate, options.UsedParts, Notice);
