@@ -53,7 +53,7 @@ internal sealed class Int4Reference
                 float largest = 0;
                 for (int k = group * groupSize; k < end; k++)
                     largest = Math.Max(largest, Math.Abs((float)weights[(row * columns) + k]));
-                ushort scale = Scale16.FromFloat(RoundToNearestInt4Rule.Scale(largest), scaleType);
+                ushort scale = Scale16.FromFloat(RoundToNearestInt4Rule.Scale(largest, Scale16.Largest(scaleType)), scaleType);
                 packed.Scales[Int4Layout.ScaleIndex(row, group, packed.Groups)] = scale;
                 for (int k = group * groupSize; k < end; k++)
                     packed.SetCode(row, k, Round(weights[(row * columns) + k], Scale16.ToFloat(scale, scaleType)));

@@ -45,7 +45,7 @@ internal sealed class Int8Reference
                 float largest = 0;
                 for (int k = start; k < end; k++)
                     largest = Math.Max(largest, Math.Abs((float)weights[(row * columns) + k]));
-                ushort scale = Scale16.FromFloat(RoundToNearestInt8Rule.Scale(largest), scaleType);
+                ushort scale = Scale16.FromFloat(RoundToNearestInt8Rule.Scale(largest, Scale16.Largest(scaleType)), scaleType);
                 packed.Scales[Int8Layout.ScaleIndex(row, group, packed.Groups)] = scale;
                 for (int k = start; k < end; k++)
                     packed.SetCode(row, k, Round(weights[(row * columns) + k], Scale16.ToFloat(scale, scaleType)));

@@ -33,7 +33,7 @@ internal static class RoundToNearestInt4
 
     private static Launch Bind<TWeight, TScale>(KernelLoader loader, WeightMatrix block, int firstRow, WeightMatrix destination)
         where TWeight : struct, IWeightFormat
-        where TScale : struct, INumberFormat<ushort> =>
+        where TScale : struct, IScaleFormat =>
         loader.Bind(
             RoundToNearestInt4Kernel<TWeight, TScale>.RoundToNearestInt4,
             new RoundToNearestInt4Kernel<TWeight, TScale>(

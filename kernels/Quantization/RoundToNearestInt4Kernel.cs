@@ -16,7 +16,7 @@ namespace QwenIlgpu.Kernels;
 internal readonly partial struct RoundToNearestInt4Kernel<TWeight, TScale>(
     Matrix<UInt4> w, int columns, int firstRowTile, int groupSize, ArrayView<UInt4> codes, ArrayView<ushort> scales) : IPortableKernel
     where TWeight : struct, IWeightFormat
-    where TScale : struct, INumberFormat<ushort>
+    where TScale : struct, IScaleFormat
 {
     /// <summary>Eight codes that stand for zero.</summary>
     private const uint ZeroWord = 0x88888888u;
@@ -91,7 +91,7 @@ internal readonly partial struct RoundToNearestInt4Kernel<TWeight, TScale>(
             }
         }
 
-        ushort scale = TScale.Store(RoundToNearestInt4Rule.Scale(largest));
+        ushort scale = TScale.Store(RoundToNearestInt4Rule.Scale(largest, TScale.Largest));
         scales[Int4Layout.ScaleIndex(tileRow, group, groups)] = scale;
         return TScale.Load(scale);
     }
@@ -126,12 +126,11 @@ internal readonly partial struct RoundToNearestInt4Kernel<TWeight, TScale>(
 /// </summary>
 internal static class RoundToNearestInt4Rule
 {
-    private const float LargestF16 = 65504;
-
-    public static float Scale(float largest)
+    /// <summary>The scale of weights up to <paramref name="largest"/>, at most the largest that its type holds.</summary>
+    public static float Scale(float largest, float largestScale)
     {
         float scale = largest / 7.5f;
-        return scale > LargestF16 ? LargestF16 : scale;
+        return scale > largestScale ? largestScale : scale;
     }
 
     /// <summary>The stored code 0 … 15 of a weight. A group of zeros, or of weights below the scale's range, gets scale 0 and code 8.</summary>

@@ -75,7 +75,7 @@ internal static unsafe class RoundToNearestInt4Tiles
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Scale(float* weights, int count, WeightType type, ushort* stored)
     {
-        float scale = RoundToNearestInt4Rule.Scale(RoundedRows.Largest(weights, count));
+        float scale = RoundToNearestInt4Rule.Scale(RoundedRows.Largest(weights, count), Scale16.Largest(type));
         *stored = type == WeightType.F16 ? F16.FromFloat(scale) : Bf16.FromFloat(scale);
         return type == WeightType.F16 ? F16.ToFloat(*stored) : Bf16.ToFloat(*stored);
     }

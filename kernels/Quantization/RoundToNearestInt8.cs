@@ -32,7 +32,7 @@ internal static class RoundToNearestInt8
 
     private static Launch Bind<TWeight, TScale>(KernelLoader loader, WeightMatrix block, int firstRow, WeightMatrix destination)
         where TWeight : struct, IWeightFormat
-        where TScale : struct, INumberFormat<ushort> =>
+        where TScale : struct, IScaleFormat =>
         loader.Bind(
             RoundToNearestInt8Kernel<TWeight, TScale>.RoundToNearestInt8,
             new RoundToNearestInt8Kernel<TWeight, TScale>(

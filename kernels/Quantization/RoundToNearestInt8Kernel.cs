@@ -16,7 +16,7 @@ namespace QwenIlgpu.Kernels;
 internal readonly partial struct RoundToNearestInt8Kernel<TWeight, TScale>(
     Matrix<UInt4> w, int columns, int firstRowTile, int groupSize, ArrayView<UInt4> codes, ArrayView<ushort> scales) : IPortableKernel
     where TWeight : struct, IWeightFormat
-    where TScale : struct, INumberFormat<ushort>
+    where TScale : struct, IScaleFormat
 {
     public int Items => Int8Layout.RowTiles(w.Rows) * Int8Layout.Groups(columns, groupSize) * 8;
 
@@ -68,7 +68,7 @@ internal readonly partial struct RoundToNearestInt8Kernel<TWeight, TScale>(
             }
         }
 
-        ushort scale = TScale.Store(RoundToNearestInt8Rule.Scale(largest));
+        ushort scale = TScale.Store(RoundToNearestInt8Rule.Scale(largest, TScale.Largest));
         scales[Int8Layout.ScaleIndex(tileRow, group, groups)] = scale;
         return TScale.Load(scale);
     }
@@ -94,16 +94,15 @@ internal readonly partial struct RoundToNearestInt8Kernel<TWeight, TScale>(
 /// <summary>
 /// scale = max|w| / 127, rounded to the scale's 16-bit type; code = clamp(round(w / scale), −127, 127), ties to even. A scale rounded
 /// down puts max|w| at 127.25 steps at most (bf16 rounds to 2^-9), so that no weight is off by more than half a step of the scale as
-/// stored (but for scales below or beyond f16's normal range). Only IEEE operations, so host and every device agree in bits.
+/// stored (but for scales below or beyond their type's normal range). Only IEEE operations, so host and every device agree in bits.
 /// </summary>
 internal static class RoundToNearestInt8Rule
 {
-    private const float LargestF16 = 65504;
-
-    public static float Scale(float largest)
+    /// <summary>The scale of weights up to <paramref name="largest"/>, at most the largest that its type holds.</summary>
+    public static float Scale(float largest, float largestScale)
     {
         float scale = largest / 127f;
-        return scale > LargestF16 ? LargestF16 : scale;
+        return scale > largestScale ? largestScale : scale;
     }
 
     /// <summary>The code −127 … 127 of a weight. A group of zeros, or of weights below the scale's range, gets scale and code 0.</summary>

@@ -11,6 +11,9 @@ internal enum WeightType
 /// <summary>16-bit scales on the host, by .NET's own Half where they are f16.</summary>
 internal static class Scale16
 {
+    /// <summary>The largest finite scale.</summary>
+    public static float Largest(WeightType type) => type == WeightType.F16 ? F16Format.Largest : Bf16Format.Largest;
+
     public static float ToFloat(ushort bits, WeightType type) =>
         type == WeightType.F16 ? (float)BitConverter.UInt16BitsToHalf(bits) : Bf16.ToFloat(bits);
 

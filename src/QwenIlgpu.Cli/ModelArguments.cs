@@ -22,6 +22,8 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
         "--prefill-chunk", "Prompt tokens of one step. 0: as many as memory allows, at most 2048 on a GPU, else 512.",
         0, NumberRange.Multiples(64, 0, 8192));
 
+    public Option<RopeScaling?> RopeScaling { get; } = RopeScalingOption();
+
     public Option<string?> ChatTemplate { get; } = new("--chat-template")
     {
         Description = "Render messages with this template instead of the checkpoint's own. There is one: qwen3.6.",
@@ -44,6 +46,22 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
         "--page-type", $"Element type of the attention cache. [default: {WordOf(value)}]",
         [.. Enum.GetValues<PageType>().Select(type => (WordOf(type), (PageType?)type))]);
 
+    /// <summary>The option --rope-scaling, null where it is not given.</summary>
+    public static Option<RopeScaling?> RopeScalingOption() => new("--rope-scaling")
+    {
+        Description = "Stretch the context by YaRN to N times the one that the model was trained for: what its files say, or TOKENS with "
+            + ",original=TOKENS behind it. [default: as its files say]",
+        HelpName = "yarn,factor=N",
+        Arity = ArgumentArity.ExactlyOne,
+        CustomParser = result =>
+        {
+            string text = result.Tokens[^1].Value;
+            if (!QwenIlgpu.RopeScaling.TryParse(text, out RopeScaling? scaling))
+                result.AddError($"--rope-scaling is '{text}'; it must be {QwenIlgpu.RopeScaling.Rule}");
+            return scaling;
+        },
+    };
+
     private static string WordOf(PageType type) => type.ToString().ToLowerInvariant();
 
     /// <summary>The element type of the cache that is asked for, or this command's own.</summary>
@@ -55,6 +73,7 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
         command.Options.Add(QuantizeHead);
         command.Options.Add(Pages);
         command.Options.Add(Context);
+        command.Options.Add(RopeScaling);
         command.Options.Add(ChatTemplate);
     }
 
@@ -89,6 +108,7 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
             CpuThreads = parse.GetValue(common.Threads),
             Quantization = parse.GetValue(Quantize),
             HeadQuantization = parse.GetValue(QuantizeHead),
+            RopeScaling = parse.GetValue(RopeScaling),
             ChatTemplate = TemplateName(parse),
             UsedParts = used,
             LoggerFactory = new TerminalLoggerFactory(terminal, parse.GetValue(common.Verbose)),

@@ -19,9 +19,10 @@ internal sealed class ModuleInventory : IWeightSource
 
     public static IReadOnlyList<ModuleGroup> Of(Checkpoint checkpoint) =>
     [
-        .. ModulesOf(checkpoint.Config).Select(m => Describe(checkpoint, m))
+        .. ModulesOf(checkpoint.Config).Where(m => checkpoint.Config.Experts is null || m.Scope?.Part != FeedForward.Name)
+            .Select(m => Describe(checkpoint, m)).Concat(ExpertInventory.Of(checkpoint))
             .GroupBy(g => (g.Kind, g.Module, g.Encoding, g.Shape))
-            .Select(g => g.First() with { Count = g.Count(), Bytes = g.Sum(x => x.Bytes) }),
+            .Select(g => g.First() with { Count = g.Sum(x => x.Count), Bytes = g.Sum(x => x.Bytes) }),
     ];
 
     /// <summary>The linear modules of a shape, in the order in which a token meets them.</summary>

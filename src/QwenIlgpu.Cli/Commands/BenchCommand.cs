@@ -35,7 +35,7 @@ internal static class BenchCommand
         var tune = new TuneArguments();
         var command = new Command("bench", "Measure tokens per second: warm-up, then median and spread of several passes.")
         {
-            runs, promptTokens, decodeTokens, nodes, noGraphs, decoding, model.Quantize, model.QuantizeHead, model.Pages, model.PrefillChunk, model.ChatTemplate,
+            runs, promptTokens, decodeTokens, nodes, noGraphs, decoding, model.Quantize, model.QuantizeHead, model.Pages, model.PrefillChunk, model.RopeScaling, model.ChatTemplate,
         };
         synthetic.AddTo(command);
         tune.AddTo(command);
@@ -45,7 +45,7 @@ internal static class BenchCommand
             bool tunes = tune.Check(parse, synthetic);
             if (tunes)
                 return await new TuneCommand(tune, synthetic, model, common, terminal).RunAsync(parse, cancellation).ConfigureAwait(false);
-            synthetic.Check(parse, tunes, runs, promptTokens, common.Model, model.Quantize, model.ChatTemplate);
+            synthetic.Check(parse, tunes, runs, promptTokens, common.Model, model.Quantize, model.RopeScaling, model.ChatTemplate);
             if (parse.GetValue(synthetic.Shape) is not null)
             {
                 var parts = new SyntheticCommand(synthetic, model, common, terminal);

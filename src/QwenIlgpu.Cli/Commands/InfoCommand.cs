@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Cli.Commands;
 
@@ -21,14 +22,15 @@ internal static class InfoCommand
         Option<PageType?> pages = ModelArguments.PageTypeOption(PageType.Bf16);
         Option<WeightQuantization> quantize = ModelArguments.QuantizeOption();
         Option<HeadQuantization> quantizeHead = ModelArguments.QuantizeHeadOption();
+        Option<RopeScaling?> ropeScaling = ModelArguments.RopeScalingOption();
         var command = new Command("info", "Describe a checkpoint without loading it: shape, parameters, memory, quantisation.")
         {
-            context, pages, quantize, quantizeHead,
+            context, pages, quantize, quantizeHead, ropeScaling,
         };
         command.SetAction(parse =>
         {
             string directory = ModelDirectory.Resolve(parse, common, terminal);
-            using Checkpoint checkpoint = Checkpoint.Open(directory);
+            using Checkpoint checkpoint = Checkpoint.Open(directory, parse.GetValue(ropeScaling));
             foreach (string notice in checkpoint.Notices)
                 terminal.Note(notice);
             int most = checkpoint.Config.MaxPositionEmbeddings;
@@ -60,6 +62,12 @@ internal static class InfoCommand
             ["generation_config"] = Readable(() => Generation(GenerationConfig.Load(directory)), terminal),
             ["parameters"] = Parameters(checkpoint.Config.Parameters),
             ["memory"] = Memory(checkpoint, options, modules, contextTokens, pageType),
+            ["mtp"] = checkpoint.MtpTensors == 0 ? null : new JsonObject
+            {
+                ["tensors"] = checkpoint.MtpTensors,
+                ["bytes"] = checkpoint.MtpBytes,
+                ["state"] = "not loaded yet",
+            },
             ["modules"] = new JsonArray([.. modules.Select(Module)]),
         };
     }
@@ -68,6 +76,7 @@ internal static class InfoCommand
     {
         ["hidden_size"] = c.HiddenSize,
         ["intermediate_size"] = c.IntermediateSize,
+        ["experts"] = c.Experts is { } experts ? Experts(experts) : null,
         ["layers"] = c.NumHiddenLayers,
         ["layer_types"] = string.Concat(c.LayerTypes.Select(t => t == LayerType.FullAttention ? 'A' : 'D')),
         ["delta_net_layers"] = c.NumLinearAttentionLayers,
@@ -77,6 +86,7 @@ internal static class InfoCommand
         ["head_dim"] = c.HeadDim,
         ["rotary_dim"] = c.RotaryDim,
         ["rope_theta"] = c.RopeTheta,
+        ["rope_scaling"] = c.Yarn is { } yarn ? Yarn(yarn) : null,
         ["delta_key_heads"] = c.LinearNumKeyHeads,
         ["delta_value_heads"] = c.LinearNumValueHeads,
         ["delta_key_head_dim"] = c.LinearKeyHeadDim,
@@ -86,6 +96,22 @@ internal static class InfoCommand
         ["tied_embeddings"] = c.TieWordEmbeddings,
         ["max_position_embeddings"] = c.MaxPositionEmbeddings,
         ["mtp_layers"] = c.MtpNumHiddenLayers,
+    };
+
+    private static JsonObject Experts(MixtureOfExperts experts) => new()
+    {
+        ["count"] = experts.Count,
+        ["per_token"] = experts.PerToken,
+        ["shared_intermediate_size"] = experts.SharedIntermediateSize,
+        ["state"] = "a mixture of experts: cannot be loaded yet",
+    };
+
+    private static JsonObject Yarn(YarnScaling yarn) => new()
+    {
+        ["type"] = "yarn",
+        ["factor"] = yarn.Factor,
+        ["original_max_position_embeddings"] = yarn.OriginalPositions,
+        ["attention_factor"] = JsonOutput.Rounded(yarn.AttentionFactor, 6),
     };
 
     // A part that cannot be read leaves the rest of the report as it is.
@@ -153,13 +179,13 @@ internal static class InfoCommand
         int elementBytes = pageType.ElementBytes();
         long cacheBytes = c.KvBytesPerToken(elementBytes) * contextTokens;
         using ComputeDevice device = ComputeDevice.OpenCpu();
-        long loadedBytes = CheckpointWeights.Measure(checkpoint, device, options).WeightBytes;
+        long? loadedBytes = c.Experts is null ? CheckpointWeights.Measure(checkpoint, device, options).WeightBytes : null;
         return new JsonObject
         {
             ["weight_bytes_on_disk"] = weights,
             ["weight_bytes_loaded"] = loadedBytes,
             ["gpu_bytes_for_one_sequence"] = loadedBytes + cacheBytes + c.StateBytesPerSequence,
-            ["cpu_bytes_asked_for"] = loadedBytes + CpuChoice.RoomBytes(loadedBytes),
+            ["cpu_bytes_asked_for"] = loadedBytes is { } bytes ? bytes + CpuChoice.RoomBytes(bytes) : null,
             ["cache_bytes_per_token"] = c.KvBytesPerToken(elementBytes),
             ["cache_context_tokens"] = contextTokens,
             ["cache_bytes_at_context"] = cacheBytes,

@@ -25,9 +25,12 @@ internal sealed class Checkpoint : IDisposable
             if (!names.IsText(tensor.Name))
             {
                 SkippedBytes += tensor.LengthBytes;
+                if (TensorNames.IsMtp(tensor.Name))
+                    (MtpTensors, MtpBytes) = (MtpTensors + 1, MtpBytes + tensor.LengthBytes);
                 continue;
             }
 
+            ForeignLayouts.Refuse(files, tensor);
             WeightBytes += tensor.LengthBytes;
         }
 
@@ -52,11 +55,19 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>Bytes of the tensors that are skipped: vision, multi-token prediction, unknown.</summary>
     public long SkippedBytes { get; }
 
+    /// <summary>How many tensors of multi-token prediction there are.</summary>
+    public int MtpTensors { get; }
+
+    /// <summary>Bytes of them.</summary>
+    public long MtpBytes { get; }
+
     /// <summary>The text model's tensors under their stored names.</summary>
     public IEnumerable<TensorEntry> Tensors => files.Tensors.Values.Where(tensor => names.IsText(tensor.Name));
 
-    /// <summary>Opens a directory and checks everything but the tensors' contents.</summary>
-    public static Checkpoint Open(string directory)
+    /// <summary>
+    /// Opens a directory and checks everything but the tensors' contents. A rope scaling that is asked for counts before the file's.
+    /// </summary>
+    public static Checkpoint Open(string directory, RopeScaling? ropeScaling = null)
     {
         if (WeightFormats.IsGguf(directory) && !Directory.Exists(directory))
             throw WeightFormats.GgufRefused(directory);
@@ -75,7 +86,7 @@ internal sealed class Checkpoint : IDisposable
 
         JsonSection json = JsonSection.Load(configFile);
         List<string> notices = [];
-        QwenConfig config = QwenConfigReader.Read(json, notices);
+        QwenConfig config = QwenConfigReader.Read(json, notices, ropeScaling);
         QuantizedModules quantization = QuantizationConfig.Read(json, notices);
         TensorFiles files = TensorFiles.Open(directory, notices);
         try
@@ -86,6 +97,17 @@ internal sealed class Checkpoint : IDisposable
         {
             files.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Throws where the model can be described but not be loaded.</summary>
+    public void RequireLoadable()
+    {
+        if (Config.Experts is { } experts)
+        {
+            throw new NotSupportedException(
+                $"{DirectoryPath}: is a mixture of experts, {experts.Count} of which a token takes {experts.PerToken}; `qwen info` describes it, but it "
+                + "cannot be loaded yet; supported: dense models");
         }
     }
 

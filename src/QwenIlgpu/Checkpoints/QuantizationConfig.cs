@@ -39,7 +39,7 @@ internal static class QuantizationConfig
 
         JsonSection? json = root.Section(Key) ?? inner?.Section(Key);
         if (root.Has(MlxKey) && json?.Has(MethodKey) != true)
-            throw root.Unsupported(MlxKey, WeightFormats.Supported);
+            throw root.Unsupported(MlxKey, $"{WeightFormats.Supported}; this section is MLX's");
         if (json is not null)
             return Read(json);
         return Beside("quantize_config.json") is { } gptq ? GptqReader.Read(gptq)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
 
@@ -12,6 +13,12 @@ internal enum LayerType
     FullAttention,
 }
 
+/// <summary>A feed-forward part of many, of which each token takes a few, and of a shared one for all.</summary>
+/// <param name="Count">Experts.</param>
+/// <param name="PerToken">How many of them a token takes.</param>
+/// <param name="SharedIntermediateSize">Inner width of the shared expert.</param>
+internal sealed record MixtureOfExperts(int Count, int PerToken, int SharedIntermediateSize);
+
 /// <summary>The shape of a Qwen3.5 or Qwen3.6 language model, as its <c>config.json</c> gives it.</summary>
 internal sealed partial record QwenConfig
 {
@@ -21,8 +28,11 @@ internal sealed partial record QwenConfig
     /// <summary>Width D of the residual stream.</summary>
     public required int HiddenSize { get; init; }
 
-    /// <summary>Inner width of the feed-forward part.</summary>
+    /// <summary>Inner width of the feed-forward part; of a mixture of experts, of one expert.</summary>
     public required int IntermediateSize { get; init; }
+
+    /// <summary>The experts of the feed-forward part; null where it is one for all tokens.</summary>
+    public MixtureOfExperts? Experts { get; init; }
 
     /// <summary>The mixer of every layer, first layer first.</summary>
     public required ImmutableArray<LayerType> LayerTypes { get; init; }
@@ -42,6 +52,9 @@ internal sealed partial record QwenConfig
     /// <summary>Base of the rotary frequencies.</summary>
     public required double RopeTheta { get; init; }
 
+    /// <summary>What stretches the rotary embedding beyond the context of training; null where nothing does.</summary>
+    public YarnScaling? Yarn { get; init; }
+
     /// <summary>Added to the mean square in every norm.</summary>
     public required double RmsNormEps { get; init; }
 
@@ -60,7 +73,7 @@ internal sealed partial record QwenConfig
     /// <summary>Taps of the causal convolution.</summary>
     public required int LinearConvKernelDim { get; init; }
 
-    /// <summary>The longest context that the model was made for.</summary>
+    /// <summary>The longest context that the model was made for, stretched where <see cref="Yarn"/> does.</summary>
     public required int MaxPositionEmbeddings { get; init; }
 
     /// <summary>True when the output head is the embedding itself.</summary>

@@ -12,7 +12,7 @@ internal readonly record struct ParameterCounts
     /// <summary>Every projection of the DeltaNet layers.</summary>
     public required long DeltaNet { get; init; }
 
-    /// <summary>Gate, up and down projections of all layers.</summary>
+    /// <summary>Gate, up and down projections of all layers, of all experts with what chooses among them.</summary>
     public required long FeedForward { get; init; }
 
     /// <summary>Output head; 0 when it is the embedding.</summary>
@@ -41,12 +41,17 @@ internal sealed partial record QwenConfig
                 Embedding = VocabSize * hidden,
                 Attention = NumFullAttentionLayers * hidden * ((3L * QueryWidth) + (2L * KeyValueWidth)),
                 DeltaNet = NumLinearAttentionLayers * hidden * (LinearConvChannels + (2L * LinearValueWidth) + (2L * LinearNumValueHeads)),
-                FeedForward = NumHiddenLayers * 3L * hidden * IntermediateSize,
+                FeedForward = NumHiddenLayers * hidden * FeedForwardRows,
                 LmHead = TieWordEmbeddings ? 0 : VocabSize * hidden,
                 Rest = hidden + layerNorms + (NumLinearAttentionLayers * linearRest),
             };
         }
     }
+
+    // Rows of a layer's feed-forward matrices, all as wide as the residual stream, down projections lying: router and shared gate among them.
+    private long FeedForwardRows => Experts is { } experts
+        ? (3L * ((experts.Count * (long)IntermediateSize) + experts.SharedIntermediateSize)) + experts.Count + 1
+        : 3L * IntermediateSize;
 
     /// <summary>Bytes of one sequence's DeltaNet states, f32, of all layers: [Hv, Dk, Dv] each.</summary>
     public long RecurrentBytesPerSequence =>

@@ -13,37 +13,43 @@ internal static class QwenConfigReader
     private const int MaxHeads = 1 << 16;
     private const int MaxHeadDim = 1 << 16;
     private const int MaxConvKernel = 1 << 8;
+    private const int MaxExperts = 1 << 12;
 
     private const int DefaultInterval = 4;
 
     private const string TieKey = "tie_word_embeddings";
 
-    /// <summary>The configuration in <paramref name="root"/>, checked: what the model cannot compute is refused here.</summary>
-    public static QwenConfig Read(JsonSection root, ICollection<string> notices)
+    /// <summary>
+    /// The configuration in <paramref name="root"/>, checked: what the model cannot compute is refused here. A rope scaling that is asked
+    /// for counts before the file's.
+    /// </summary>
+    public static QwenConfig Read(JsonSection root, ICollection<string> notices, RopeScaling? ropeScaling = null)
     {
-        JsonSection text = TextSection(root);
+        (JsonSection text, bool hasExperts) = TextSection(root);
         RefuseVariants(text);
         int headDim = text.RequiredInt("head_dim", 1, MaxHeadDim);
-        (double theta, int rotaryDim) = QwenRopeReader.Read(text, headDim);
+        RopeConfig rope = QwenRopeReader.Read(text, headDim, ropeScaling, notices);
         bool? tiesInText = text.Bool(TieKey);
         QwenConfig config = new()
         {
             VocabSize = text.RequiredInt("vocab_size", 1, MaxWidth),
             HiddenSize = text.RequiredInt("hidden_size", 1, MaxHiddenSize),
-            IntermediateSize = text.RequiredInt("intermediate_size", 1, MaxWidth),
+            IntermediateSize = text.RequiredInt(hasExperts ? "moe_intermediate_size" : "intermediate_size", 1, MaxWidth),
+            Experts = hasExperts ? ReadExperts(text) : null,
             LayerTypes = ReadLayerTypes(text, text.RequiredInt("num_hidden_layers", 1, MaxLayers)),
             NumAttentionHeads = text.RequiredInt("num_attention_heads", 1, MaxHeads),
             NumKeyValueHeads = text.RequiredInt("num_key_value_heads", 1, MaxHeads),
             HeadDim = headDim,
-            RotaryDim = rotaryDim,
-            RopeTheta = theta,
+            RotaryDim = rope.RotaryDim,
+            RopeTheta = rope.Theta,
+            Yarn = rope.Yarn,
             RmsNormEps = ReadEps(text),
             LinearNumKeyHeads = text.RequiredInt("linear_num_key_heads", 1, MaxHeads),
             LinearNumValueHeads = text.RequiredInt("linear_num_value_heads", 1, MaxHeads),
             LinearKeyHeadDim = text.RequiredInt("linear_key_head_dim", 1, MaxHeadDim),
             LinearValueHeadDim = text.RequiredInt("linear_value_head_dim", 1, MaxHeadDim),
             LinearConvKernelDim = text.RequiredInt("linear_conv_kernel_dim", 1, MaxConvKernel),
-            MaxPositionEmbeddings = text.RequiredInt("max_position_embeddings", 1, int.MaxValue),
+            MaxPositionEmbeddings = rope.Positions,
             TieWordEmbeddings = root.Bool(TieKey) ?? tiesInText ?? false,
             MtpNumHiddenLayers = text.NumberOrNull("mtp_num_hidden_layers") is >= 0 and <= MaxLayers and { } mtp ? (int)mtp : 0,
         };
@@ -73,23 +79,35 @@ internal static class QwenConfigReader
         }
     }
 
-    private static JsonSection TextSection(JsonSection root)
+    // The section of the text model, and whether its feed-forward part is one of experts.
+    private static (JsonSection Text, bool HasExperts) TextSection(JsonSection root)
     {
-        const string Supported = "qwen3_5 (with text_config), qwen3_5_text";
+        const string Dense = "qwen3_5_text";
+        const string Experts = "qwen3_5_moe_text";
         string modelType = root.Text("model_type") ?? throw root.Missing("model_type");
-        JsonSection text = root;
-        if (modelType == "qwen3_5")
+        switch (modelType)
         {
-            text = root.Section("text_config") ?? throw root.Missing("text_config");
-            modelType = text.Text("model_type") ?? "qwen3_5_text";
+            case Dense or Experts:
+                return (root, modelType == Experts);
+            case "qwen3_5" or "qwen3_5_moe":
+                JsonSection text = root.Section("text_config") ?? throw root.Missing("text_config");
+                string expected = modelType == "qwen3_5" ? Dense : Experts;
+                return (text.Text("model_type") ?? expected) == expected
+                    ? (text, expected == Experts)
+                    : throw text.Unsupported("model_type", $"{expected} inside {modelType}");
+            default:
+                throw root.Unsupported(
+                    "model_type", $"qwen3_5 (with text_config) and {Dense}, as Qwen3.5, 3.6 and 3.8 have it; qwen3_5_moe and {Experts} can be described");
         }
+    }
 
-        return modelType switch
-        {
-            "qwen3_5_text" => text,
-            "qwen3_5_moe" or "qwen3_5_moe_text" => throw text.Unsupported("model_type", $"{Supported}; mixture of experts is not yet"),
-            _ => throw text.Unsupported("model_type", Supported),
-        };
+    private static MixtureOfExperts ReadExperts(JsonSection text)
+    {
+        if (text.IntOrInts("mlp_only_layers", 0, MaxLayers).Length > 0)
+            throw text.Unsupported("mlp_only_layers", "[]");
+        int count = text.RequiredInt("num_experts", 1, MaxExperts);
+        return new MixtureOfExperts(
+            count, text.RequiredInt("num_experts_per_tok", 1, count), text.RequiredInt("shared_expert_intermediate_size", 1, MaxWidth));
     }
 
     private static void RefuseVariants(JsonSection text)
@@ -138,6 +156,8 @@ internal static class QwenConfigReader
     {
         Divides(text, "num_key_value_heads", config.NumKeyValueHeads, "num_attention_heads", config.NumAttentionHeads);
         Divides(text, "linear_num_key_heads", config.LinearNumKeyHeads, "linear_num_value_heads", config.LinearNumValueHeads);
+        if (config.Experts is { } experts)
+            Fits(text, "num_experts · moe_intermediate_size", (long)experts.Count * config.IntermediateSize);
         Fits(text, "num_attention_heads · head_dim", (long)config.NumAttentionHeads * config.HeadDim);
         Fits(text, "linear_num_key_heads · linear_key_head_dim", (long)config.LinearNumKeyHeads * config.LinearKeyHeadDim);
         Fits(text, "linear_num_value_heads · linear_value_head_dim", (long)config.LinearNumValueHeads * config.LinearValueHeadDim);

@@ -67,6 +67,10 @@ internal sealed class TensorNames
         return false;
     }
 
+    /// <summary>True for tensors of multi-token prediction, which are among those that are skipped.</summary>
+    public static bool IsMtp(string storedName) =>
+        storedName.StartsWith("mtp.", StringComparison.Ordinal) || storedName.Contains(".mtp.", StringComparison.Ordinal);
+
     // "lm_head" itself is asked for too, as a module's name.
     private static bool IsHead(string canonicalName) => canonicalName.StartsWith("lm_head", StringComparison.Ordinal);
 }

@@ -68,7 +68,7 @@ internal sealed class SyntheticWeights : IWeightSource
     }
 
     public RotaryView Rotary(QwenConfig config) =>
-        RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta).Upload(Upload);
+        RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta, config.Yarn).Upload(Upload);
 
     // Codes of that deviation, and scales that make weights of gain / √K of them.
     private LinearWeight Codes(MatrixModule module, WeightMatrix like, double codeDeviation, double gain)

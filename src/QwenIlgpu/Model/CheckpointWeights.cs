@@ -41,6 +41,7 @@ internal sealed partial class CheckpointWeights : IWeightSource
     /// <summary>What the weights would take of a device.</summary>
     public static ModelFootprint Measure(Checkpoint checkpoint, ComputeDevice device, ModelOptions options)
     {
+        checkpoint.RequireLoadable();
         using var measuring = new DeviceMemory(device) { IsMeasuring = true };
         var source = new CheckpointWeights(checkpoint, device, measuring, upload: null, options, progress: null, CancellationToken.None);
         QwenWeights weights = new LayerBuilder(checkpoint.Config, source).Build();
@@ -81,7 +82,7 @@ internal sealed partial class CheckpointWeights : IWeightSource
     }
 
     public RotaryView Rotary(QwenConfig config) =>
-        RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta).Upload(UploadFloats);
+        RotaryTable.Build(config.MaxPositionEmbeddings, config.RotaryDim, config.RopeTheta, config.Yarn).Upload(UploadFloats);
 
     private static bool IsTable(MatrixUse use) => use is MatrixUse.Embedding or MatrixUse.Head;
 

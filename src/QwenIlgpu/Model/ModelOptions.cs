@@ -31,6 +31,9 @@ public sealed record ModelOptions
     /// <summary>What is done with the embedding table and the head that the checkpoint holds in 16 or 32 bits. Default: nothing.</summary>
     public HeadQuantization HeadQuantization { get; init; } = HeadQuantization.None;
 
+    /// <summary>Stretches the context beyond the one that the model was trained for; null takes what <c>config.json</c> says. Default: null.</summary>
+    public RopeScaling? RopeScaling { get; init; }
+
     /// <summary>Chat template to render messages with; null takes the checkpoint's own. The one known name is <c>qwen3.6</c>.</summary>
     public string? ChatTemplate { get; init; }
 

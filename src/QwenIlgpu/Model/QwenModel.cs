@@ -25,18 +25,20 @@ public sealed class QwenModel : IAsyncDisposable
     private bool disposed;
 
     private readonly TextParts? text;
+    private readonly RopeScaling? ropeScaling;
 
     /// <summary>A model of weights that no checkpoint holds; it has neither tokenizer nor template, every id can be drawn.</summary>
     internal QwenModel(string name, ComputeDevice device, DeviceMemory memory, QwenWeights weights, QwenConfig config, ILoggerFactory loggers)
-        : this(name, device, memory, weights, config, null, loggers)
+        : this(name, device, memory, weights, config, null, null, loggers)
     {
     }
 
     private QwenModel(
-        string path, ComputeDevice device, DeviceMemory memory, QwenWeights weights, QwenConfig config, TextParts? text, ILoggerFactory loggers)
+        string path, ComputeDevice device, DeviceMemory memory, QwenWeights weights, QwenConfig config, RopeScaling? ropeScaling, TextParts? text,
+        ILoggerFactory loggers)
     {
         (Path, Device, this.memory, Weights) = (path, device, memory, weights);
-        (Config, this.text, Loggers) = (config, text, loggers);
+        (Config, this.ropeScaling, this.text, Loggers) = (config, ropeScaling, text, loggers);
         VocabularySize = text?.Tokenizer?.VocabularySize ?? config.VocabSize;
     }
 
@@ -46,7 +48,7 @@ public sealed class QwenModel : IAsyncDisposable
     /// <summary>The GPU that holds the weights, or the processor with its threads.</summary>
     public string DeviceName => Device.Name;
 
-    /// <summary>Longest sequence the model was made for, in tokens (`max_position_embeddings`).</summary>
+    /// <summary>Longest sequence the model was made for, in tokens (`max_position_embeddings`), stretched where its rope scaling does.</summary>
     public int MaxContextTokens => Config.MaxPositionEmbeddings;
 
     /// <summary>Device memory that the weights take.</summary>
@@ -185,7 +187,7 @@ public sealed class QwenModel : IAsyncDisposable
             return "its weights are synthetic: no checkpoint holds them";
         try
         {
-            using Checkpoint checkpoint = Checkpoint.Open(Path);
+            using Checkpoint checkpoint = Checkpoint.Open(Path, ropeScaling);
             return NonFiniteWeights.FirstIn(checkpoint, cancellationToken)?.ToString() ?? "no tensor of the checkpoint holds a non-finite value";
         }
         catch (Exception error) when (CheckpointFile.IsFault(error))
@@ -216,7 +218,8 @@ public sealed class QwenModel : IAsyncDisposable
         ILogger logger = loggers.CreateLogger<QwenModel>();
         long start = Stopwatch.GetTimestamp();
         void Notice(string notice) => Log.Notice(logger, notice);
-        using Checkpoint checkpoint = Checkpoint.Open(path);
+        using Checkpoint checkpoint = Checkpoint.Open(path, options.RopeScaling);
+        checkpoint.RequireLoadable();
         foreach (string notice in checkpoint.Notices)
             Notice(notice);
         TextParts text = TextParts.Load(path, checkpoint.Config.VocabSize, options.ChatTemplate, options.UsedParts, Notice);
@@ -230,7 +233,7 @@ public sealed class QwenModel : IAsyncDisposable
             memory.Reserve(CheckpointWeights.Measure(checkpoint, device, options).WeightBytes);
             var source = new CheckpointWeights(checkpoint, device, memory, upload, options, progress, cancellation);
             QwenWeights weights = new LayerBuilder(checkpoint.Config, source).Build();
-            var model = new QwenModel(path, device, memory, weights, checkpoint.Config, text, loggers);
+            var model = new QwenModel(path, device, memory, weights, checkpoint.Config, options.RopeScaling, text, loggers);
             TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
             Log.Loaded(logger, path, model.DeviceName, memory.AllocatedBytes, elapsed);
             return model;

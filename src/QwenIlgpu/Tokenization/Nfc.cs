@@ -26,6 +26,50 @@ internal static class Nfc
         return ToText(characters[..Compose(characters)]);
     }
 
+    /// <summary>
+    /// The text in form C, and what of it comes from the given ranges of the text alone, which are in order: a character that is made of
+    /// both sides of a border belongs to neither.
+    /// </summary>
+    public static string Normalize(string text, IReadOnlyList<TextRange> ranges, out List<TextRange> moved)
+    {
+        string whole = Normalize(text);
+        moved = [];
+        if (ReferenceEquals(whole, text))
+        {
+            moved.AddRange(ranges);
+            return whole;
+        }
+
+        StringBuilder normal = new(whole.Length);
+        int done = 0;
+        foreach (TextRange range in ranges)
+        {
+            (int start, int end) = (range.Start, range.End);
+            while (start < end && !BeginsAnew(text, start))
+                start++;
+            while (end > start && !BeginsAnew(text, end))
+                end--;
+            if (start == end)
+                continue;
+            normal.Append(Normalize(text[done..start]));
+            int from = normal.Length;
+            normal.Append(Normalize(text[start..end]));
+            moved.Add(new TextRange(from, normal.Length));
+            done = end;
+        }
+
+        normal.Append(Normalize(text[done..]));
+        return normal.ToString();
+    }
+
+    // Whether what stands before this place has nothing to do with the form of what comes.
+    private static bool BeginsAnew(string text, int index)
+    {
+        if (index == 0 || index == text.Length) return true;
+        return Rune.TryGetRuneAt(text, index, out Rune rune)
+            && (rune.Value < 0x300 || (CanonicalTables.Instance.IsInert(rune.Value) && !IsJamo(rune.Value)));
+    }
+
     private static bool IsInert(ReadOnlySpan<char> text)
     {
         foreach (Rune rune in text.EnumerateRunes())

@@ -4,18 +4,29 @@ using System.Text;
 namespace QwenIlgpu;
 
 /// <summary>
-/// Qwen's pre-tokenizer pattern as a scanner over code points. A regular expression of .NET would see UTF-16 units, where a letter
+/// Qwen's pre-tokenizer patterns as a scanner over code points. A regular expression of .NET would see UTF-16 units, where a letter
 /// outside the basic plane is no letter, and folds no 'ſ to 's.
 /// </summary>
-internal static class QwenPattern
+internal sealed class QwenPattern
 {
+    private readonly bool marksAreLetters;
+
+    private QwenPattern(string source, bool marksAreLetters) => (Source, this.marksAreLetters) = (source, marksAreLetters);
+
+    /// <summary>That of Qwen3.5 and later: marks belong to words.</summary>
+    public static QwenPattern Qwen35 { get; } = new(
+        @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+", true);
+
+    /// <summary>That of Qwen2 and Qwen3, which some tools save: marks are punctuation.</summary>
+    public static QwenPattern Qwen2 { get; } = new(
+        @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+", false);
+
     /// <summary>The pattern that <see cref="PieceLength"/> implements, as tokenizer.json writes it.</summary>
-    public const string Source =
-        @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    public string Source { get; }
 
     private enum Kind
     {
-        Word, // \p{L} or \p{M}
+        Word, // \p{L}, and \p{M} where marks are letters
         Number,
         LineEnd,
         Space, // \s other than CR and LF
@@ -23,7 +34,7 @@ internal static class QwenPattern
     }
 
     /// <summary>Length in UTF-16 units of the piece that begins the text, which is not empty and holds no unpaired surrogate.</summary>
-    public static int PieceLength(ReadOnlySpan<char> text)
+    public int PieceLength(ReadOnlySpan<char> text)
     {
         int contraction = ContractionLength(text);
         if (contraction > 0) return contraction;
@@ -55,16 +66,16 @@ internal static class QwenPattern
         return other < 0 ? text.Length : other;
     }
 
-    private static bool StartsWith(ReadOnlySpan<char> text, Kind kind) => !text.IsEmpty && KindAt(text, 0, out _) == kind;
+    private bool StartsWith(ReadOnlySpan<char> text, Kind kind) => !text.IsEmpty && KindAt(text, 0, out _) == kind;
 
-    private static int RunEnd(ReadOnlySpan<char> text, int start, Kind kind)
+    private int RunEnd(ReadOnlySpan<char> text, int start, Kind kind)
     {
         while (start < text.Length && KindAt(text, start, out int length) == kind)
             start += length;
         return start;
     }
 
-    private static Kind KindAt(ReadOnlySpan<char> text, int index, out int length)
+    private Kind KindAt(ReadOnlySpan<char> text, int index, out int length)
     {
         length = 1;
         char unit = text[index];
@@ -76,7 +87,8 @@ internal static class QwenPattern
         return Rune.GetUnicodeCategory(rune) switch
         {
             <= UnicodeCategory.OtherLetter => Kind.Word,
-            UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark => Kind.Word,
+            UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark =>
+                marksAreLetters ? Kind.Word : Kind.Other,
             UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber => Kind.Number,
             _ => Kind.Other,
         };

@@ -15,7 +15,10 @@ internal sealed class QwenTokenizer
 
     private readonly BpeTokenizer bpe;
     private readonly Lazy<BytePairMerger> longPieces;
-    private readonly AddedTokenMatcher matcher;
+    private readonly QwenPattern pattern;
+    private readonly AddedTokenMatcher anyToken;
+    private readonly AddedTokenMatcher rawTokens;
+    private readonly AddedTokenMatcher normalizedTokens;
     private readonly Dictionary<int, AddedToken> addedTokens;
     private readonly Dictionary<string, int> addedIds;
     private readonly TokenBytes tokenBytes;
@@ -30,7 +33,10 @@ internal sealed class QwenTokenizer
         Notices = file.Notices;
         addedTokens = file.AddedTokens;
         addedIds = addedTokens.Values.ToDictionary(token => token.Content, token => token.Id);
-        matcher = new AddedTokenMatcher(addedTokens.Values);
+        pattern = file.Pattern;
+        anyToken = new AddedTokenMatcher(addedTokens.Values, static content => content);
+        rawTokens = new AddedTokenMatcher(addedTokens.Values.Where(token => !token.Normalized), static content => content);
+        normalizedTokens = new AddedTokenMatcher(addedTokens.Values.Where(token => token.Normalized), Nfc.Normalize);
         tokenBytes = new TokenBytes(file.Vocabulary, addedTokens.Values);
         longPieces = new Lazy<BytePairMerger>(() => new BytePairMerger(file.Vocabulary, file.Merges));
         bpe = library.GetAwaiter().GetResult();
@@ -68,18 +74,16 @@ internal sealed class QwenTokenizer
         string text = Unicode.ReplaceUnpairedSurrogates(prompt.Text);
         List<int> ids = [];
         int done = 0;
-        foreach (TextRange range in prompt.TemplateRanges)
+        int range = 0;
+        foreach ((AddedToken token, TextRange place) in rawTokens.Find(text, prompt.TemplateRanges))
         {
-            int start = range.Start;
-            while (matcher.Find(text, start, range.End, out int position) is AddedToken token)
-            {
-                EncodeOrdinary(text[done..position], ids);
-                ids.Add(token.Id);
-                done = start = position + token.Content.Length;
-            }
+            if (done < place.Start)
+                EncodeBetween(text, new TextRange(done, place.Start), prompt.TemplateRanges, ref range, ids);
+            ids.Add(token.Id);
+            done = place.End;
         }
 
-        EncodeOrdinary(text[done..], ids);
+        EncodeBetween(text, new TextRange(done, text.Length), prompt.TemplateRanges, ref range, ids);
         return [.. ids];
     }
 
@@ -106,7 +110,7 @@ internal sealed class QwenTokenizer
     public bool IsControl(int id) => addedTokens.ContainsKey(id);
 
     /// <summary>The first control token that a text spells out; null where there is none.</summary>
-    public string? FindControlToken(string text) => matcher.Find(text, 0, text.Length, out _)?.Content;
+    public string? FindControlToken(string text) => anyToken.First(text)?.Content;
 
     /// <summary>Appends the ids of one piece: what the pattern takes as one.</summary>
     internal void EncodePiece(ReadOnlySpan<char> piece, int longPiece, List<int> ids)
@@ -134,13 +138,40 @@ internal sealed class QwenTokenizer
         }
     }
 
-    // Text between control tokens, normalised and cut into pieces as a whole: pieces may straddle what the template and others wrote.
-    private void EncodeOrdinary(string text, List<int> ids)
+    // Text between tokens that are found in it as it is, normalised as a whole; then those that are found in that. The first template range
+    // that may reach into it is known.
+    private void EncodeBetween(string text, TextRange between, IReadOnlyList<TextRange> templateRanges, ref int firstRange, List<int> ids)
     {
-        ReadOnlySpan<char> rest = Nfc.Normalize(text);
+        string part = text[between.Start..between.End];
+        if (normalizedTokens.IsEmpty)
+        {
+            EncodeOrdinary(Nfc.Normalize(part), ids);
+            return;
+        }
+
+        while (firstRange < templateRanges.Count && templateRanges[firstRange].End <= between.Start)
+            firstRange++;
+        List<TextRange> ranges = [];
+        for (int i = firstRange; i < templateRanges.Count && templateRanges[i].Start < between.End; i++)
+            ranges.Add(new(Math.Max(templateRanges[i].Start - between.Start, 0), Math.Min(templateRanges[i].End, between.End) - between.Start));
+        string normal = Nfc.Normalize(part, ranges, out List<TextRange> moved);
+        int done = 0;
+        foreach ((AddedToken token, TextRange place) in normalizedTokens.Find(normal, moved))
+        {
+            EncodeOrdinary(normal.AsSpan(done, Math.Max(0, place.Start - done)), ids);
+            ids.Add(token.Id);
+            done = place.End;
+        }
+
+        EncodeOrdinary(normal.AsSpan(done), ids);
+    }
+
+    // Cut into pieces as a whole: they may straddle what the template and others wrote.
+    private void EncodeOrdinary(ReadOnlySpan<char> rest, List<int> ids)
+    {
         while (!rest.IsEmpty)
         {
-            int length = QwenPattern.PieceLength(rest);
+            int length = pattern.PieceLength(rest);
             EncodePiece(rest[..length], LongPiece, ids);
             rest = rest[length..];
         }

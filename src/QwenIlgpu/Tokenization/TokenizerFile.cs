@@ -20,12 +20,16 @@ internal sealed class TokenizerFile
     private bool hasModel;
     private bool hasNormalizer;
     private bool hasPreTokenizer;
+    private bool hasDecoder;
 
     public Dictionary<string, int> Vocabulary { get; private set; } = [];
 
     public List<string> Merges { get; private set; } = [];
 
     public Dictionary<int, AddedToken> AddedTokens { get; } = [];
+
+    /// <summary>The pattern that cuts a text into pieces.</summary>
+    public QwenPattern Pattern { get; private set; } = QwenPattern.Qwen35;
 
     /// <summary>What the two files contradict each other in, and which counts.</summary>
     public IReadOnlyList<string> Notices => notices;
@@ -74,6 +78,7 @@ internal sealed class TokenizerFile
         if (Merges.Count == 0) throw new InvalidDataException("model.merges is missing or empty; without merges every text would become single bytes");
         if (!hasNormalizer) throw new NotSupportedException("normalizer is missing, supported is NFC");
         if (!hasPreTokenizer) throw new NotSupportedException("pre_tokenizer is missing, supported is Qwen's");
+        if (!hasDecoder) throw new NotSupportedException("decoder is missing, supported is ByteLevel");
     }
 
     private void ReadTokenizerProperty(string name, ref Utf8JsonReader reader)
@@ -92,11 +97,15 @@ internal sealed class TokenizerFile
                 hasNormalizer = true;
                 break;
             case "pre_tokenizer":
-                TokenizerRules.CheckPreTokenizer(JsonElement.ParseValue(ref reader));
+                Pattern = TokenizerRules.ReadPreTokenizer(JsonElement.ParseValue(ref reader));
                 hasPreTokenizer = true;
                 break;
-            case "post_processor" or "decoder":
-                TokenizerRules.CheckByteLevel(name, JsonElement.ParseValue(ref reader));
+            case "post_processor":
+                TokenizerRules.CheckPostProcessor(JsonElement.ParseValue(ref reader));
+                break;
+            case "decoder":
+                TokenizerRules.CheckDecoder(JsonElement.ParseValue(ref reader));
+                hasDecoder = true;
                 break;
             default:
                 reader.Skip();
@@ -223,17 +232,23 @@ internal sealed class TokenizerFile
             throw new InvalidDataException($"added token {id} has no content");
         }
 
-        foreach (string rule in (ReadOnlySpan<string>)["single_word", "lstrip", "rstrip", "normalized"])
-            if (token.TryGetProperty(rule, out JsonElement on) && on.ValueKind == JsonValueKind.True)
-                throw new NotSupportedException($"added token {id} \"{text}\" asks for {rule}, which is not supported");
-
-        bool isSpecial = token.TryGetProperty("special", out JsonElement special) && special.ValueKind switch
+        bool? Flag(string rule) => !token.TryGetProperty(rule, out JsonElement value) ? null : value.ValueKind switch
         {
             JsonValueKind.True => true,
-            JsonValueKind.False or JsonValueKind.Null => false,
-            _ => throw new InvalidDataException($"added token {id} \"{text}\": special is {special.ValueKind}, not true or false"),
+            JsonValueKind.False => false,
+            JsonValueKind.Null => null,
+            _ => throw new InvalidDataException($"added token {id} \"{text}\": {rule} is {value.ValueKind}, not true or false"),
         };
-        return new AddedToken(CheckId(id, text), text, isSpecial);
+
+        bool isSpecial = Flag("special") ?? false;
+        return new AddedToken(CheckId(id, text), text, isSpecial)
+        {
+            // As Hugging Face's AddedToken has it where nothing is said.
+            Normalized = Flag("normalized") ?? !isSpecial,
+            SingleWord = Flag("single_word") ?? false,
+            LStrip = Flag("lstrip") ?? false,
+            RStrip = Flag("rstrip") ?? false,
+        };
     }
 
     private void Add(AddedToken token, string source)
@@ -247,6 +262,12 @@ internal sealed class TokenizerFile
             notices.Add(
                 $"{source}says that token {token.Id} \"{token.Content}\" is {(token.Special ? "special" : "not special")}; "
                 + "tokenizer.json says otherwise, and counts");
+        }
+        else if (known != token)
+        {
+            notices.Add(
+                $"{source}has other rules for token {token.Id} \"{token.Content}\" (normalized, single_word, lstrip, rstrip) than tokenizer.json, "
+                + "which counts");
         }
     }
 

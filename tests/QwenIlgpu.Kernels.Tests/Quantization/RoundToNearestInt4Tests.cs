@@ -70,6 +70,23 @@ internal sealed class RoundToNearestInt4Tests(PortableTier tier) : PortableTests
         Assert.That(Device.Download(packed.Data).Select(c => c.X | c.Y | c.Z | c.W), Has.All.EqualTo(0x88888888u));
     }
 
+    // A power of two goes to the scales alone, which bf16 holds far beyond f16's range.
+    [TestCase(30)]
+    [TestCase(-30)]
+    [TestCase(100)]
+    public void ScalesOfBf16FollowTheWeights(int exponent)
+    {
+        float[] weights = Seeded.Floats(9, 16 * 128, 1);
+        WeightMatrix packed = Quantize(WeightType.F32, DenseReference.Pack(WeightType.F32, weights, 16, 128), 16, 128, 128, WeightType.Bf16, 16);
+        float[] far = [.. weights.Select(w => MathF.ScaleB(w, exponent))];
+        WeightMatrix farther = Quantize(WeightType.F32, DenseReference.Pack(WeightType.F32, far, 16, 128), 16, 128, 128, WeightType.Bf16, 16);
+
+        Assert.That(Device.Download(farther.Data), Is.EqualTo(Device.Download(packed.Data)));
+        Assert.That(
+            Device.Download(farther.Scales).Select(Bf16.ToFloat),
+            Is.EqualTo(Device.Download(packed.Scales).Select(s => MathF.ScaleB(Bf16.ToFloat(s), exponent))));
+    }
+
     [Test]
     public void KeepsHugeWeightsFiniteInF16Scales()
     {

@@ -74,12 +74,57 @@ internal sealed class CheckpointDraft
         Root["quantization_config"] = Gptq();
     }
 
+    /// <summary>Makes a mixture of four experts of it, in one layer of attention, all of whose tensors are there.</summary>
+    public static CheckpointDraft WithExperts(bool packed)
+    {
+        const string Layer = "model.language_model.layers.0.";
+        CheckpointDraft draft = WithTensors();
+        draft.Root["model_type"] = "qwen3_5_moe";
+        draft.Tensors.Remove($"{Layer}mlp.up_proj.weight");
+        draft.Text.Remove("intermediate_size");
+        foreach ((string key, JsonNode value) in (IEnumerable<(string, JsonNode)>)
+        [
+            ("model_type", "qwen3_5_moe_text"), ("num_hidden_layers", 1), ("layer_types", new JsonArray("full_attention")), ("num_experts", 4),
+            ("num_experts_per_tok", 2), ("moe_intermediate_size", 64), ("shared_expert_intermediate_size", 40),
+        ])
+        {
+            draft.Text[key] = value;
+        }
+
+        foreach ((string name, long[] shape) in (IEnumerable<(string, long[])>)
+        [
+            ("self_attn.q_proj.weight", [128, Hidden]), ("self_attn.k_proj.weight", [32, Hidden]), ("self_attn.v_proj.weight", [32, Hidden]),
+            ("self_attn.o_proj.weight", [Hidden, 64]), ("mlp.gate.weight", [4, Hidden]), ("mlp.shared_expert_gate.weight", [1, Hidden]),
+            ("mlp.shared_expert.gate_proj.weight", [40, Hidden]), ("mlp.shared_expert.up_proj.weight", [40, Hidden]),
+            ("mlp.shared_expert.down_proj.weight", [Hidden, 40]),
+        ])
+        {
+            draft.AddFloats(Layer + name, shape);
+        }
+
+        if (!packed)
+        {
+            draft.AddFloats($"{Layer}mlp.experts.gate_up_proj", 4, 128, Hidden);
+            draft.AddFloats($"{Layer}mlp.experts.down_proj", 4, Hidden, 64);
+            return draft;
+        }
+
+        for (int expert = 0; expert < 4; expert++)
+        {
+            draft.Quantize($"{Layer}mlp.experts.{expert}.gate_proj", 64, Hidden);
+            draft.Quantize($"{Layer}mlp.experts.{expert}.up_proj", 64, Hidden);
+            draft.Quantize($"{Layer}mlp.experts.{expert}.down_proj", Hidden, 64);
+        }
+
+        return draft;
+    }
+
     public void AddFloats(string name, params long[] shape) => Tensors[name] = DraftTensor.Of(TensorType.BF16, shape);
 
     public void WriteConfig(TemporaryDirectory directory)
     {
         JsonObject root = (JsonObject)Root.DeepClone();
-        if ((string?)root["model_type"] == "qwen3_5")
+        if ((string?)root["model_type"] is "qwen3_5" or "qwen3_5_moe")
             root["text_config"] = Text.DeepClone();
         else
             foreach ((string key, JsonNode? value) in Text)

@@ -8,6 +8,9 @@ internal static class SmallTokenizer
     public const int ImEnd = 290;
     public const int EndOfText = 291;
 
+    /// <summary>Reads "the", with every rule that a token may have.</summary>
+    public const int Search = 294;
+
     /// <summary>tokenizer.json and tokenizer_config.json of a vocabulary that ends below <paramref name="vocabulary"/>.</summary>
     public static void Write(TemporaryDirectory directory, int vocabulary, JsonObject? config = null)
     {
@@ -37,7 +40,10 @@ internal static class SmallTokenizer
 
         model["vocab"] = vocabulary;
         model["merges"] = merges;
-        file["added_tokens"] = new JsonArray(Added(ImEnd, "<|im_end|>"), Added(EndOfText, "<|endoftext|>"));
+        file["added_tokens"] = new JsonArray(Added(ImEnd, "<|im_end|>"), Added(EndOfText, "<|endoftext|>"), new JsonObject
+        {
+            ["id"] = Search, ["content"] = "the", ["single_word"] = true, ["lstrip"] = true, ["rstrip"] = true, ["normalized"] = true, ["special"] = false,
+        });
         return file;
     }
 

@@ -78,6 +78,7 @@ internal sealed class ArgumentVectors
         ("--input", _) => [Path.Combine(directory, "ids.json"), Path.Combine(directory, "texts.json"), Path.Combine(directory, "chats.json"), "-"],
         ("--output", _) => [Path.Combine(directory, "out"), Path.Combine(directory, "link"), "/dev/null"],
         ("--chat-template", _) => ["qwen3.6"],
+        ("--rope-scaling", _) => ["yarn,factor=2", "yarn,factor=4,original=256"],
         ("--runs" or "--layers", _) => ["8"],
         ("--vocabulary", _) => ["256"],
         ("--min-p" or "--top-p", _) => ["0.5"],

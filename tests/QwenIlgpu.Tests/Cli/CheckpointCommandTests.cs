@@ -60,6 +60,31 @@ internal sealed class CheckpointCommandTests
         Assert.That(error, Does.Contain("down_proj.g_idx puts 127 inputs in group 0, which must have 128"));
     }
 
+    // The context grows with the option, and with it all that is worked out or checked for it.
+    [Test]
+    public void RopeScalingStretchesTheContext()
+    {
+        System.Text.Json.JsonElement plain = CommandLine.Run("info", "--json").Expect(ExitCode.Done).Json;
+        int most = plain.GetProperty("config").GetProperty("max_position_embeddings").GetInt32();
+        Assert.That(plain.GetProperty("config").GetProperty("rope_scaling").ValueKind, Is.EqualTo(System.Text.Json.JsonValueKind.Null));
+        string beyond = $"{4 * most}";
+        Assert.That(
+            CommandLine.Run("info", "--context", beyond).Expect(ExitCode.WrongUsage).Error,
+            Does.Contain($"--context is {beyond}; this model was made for at most {most} tokens"));
+
+        CommandLine run = CommandLine.Run("info", "--json", "--model", TestData.TinyModel, "--rope-scaling", "yarn,factor=4", "--context", beyond).Expect(ExitCode.Done);
+
+        System.Text.Json.JsonElement config = run.Json.GetProperty("config");
+        Assert.That(config.GetProperty("max_position_embeddings").GetInt32(), Is.EqualTo(4 * most));
+        Assert.That(config.GetProperty("rope_scaling").GetProperty("original_max_position_embeddings").GetInt32(), Is.EqualTo(most));
+        Assert.That(run.Json.GetProperty("memory").GetProperty("cache_context_tokens").GetInt32(), Is.EqualTo(4 * most));
+        Assert.That(run.Error, Is.Empty);
+
+        string[] generate = ["generate", "--raw", "--greedy", "--max-tokens", "1", "--context", beyond, "Once upon"];
+        CommandLine.RunModel(generate).Expect(ExitCode.WrongUsage);
+        CommandLine.RunModel([.. generate, "--rope-scaling", "yarn,factor=4"]).Expect(ExitCode.Done);
+    }
+
     [Test]
     public void PerplexityNeedsNeitherTemplateNorEndIds()
     {

@@ -110,7 +110,9 @@ internal sealed class QwenConfigTests
     }
 
     [TestCase("model_type", "\"llama\"", "model_type is \"llama\", which is not supported")]
-    [TestCase("model_type", "\"qwen3_5_moe\"", "model_type is \"qwen3_5_moe\", which is not supported")]
+    [TestCase("model_type", "\"qwen3_next\"", "model_type is \"qwen3_next\", which is not supported; supported: qwen3_5 (with text_config) and qwen3_5_text")]
+    [TestCase("model_type", "\"qwen4exp\"", "model_type is \"qwen4exp\", which is not supported")]
+    [TestCase("model_type", "\"qwen3_5_moe\"", "text_config.model_type is \"qwen3_5_text\", which is not supported; supported: qwen3_5_moe_text inside qwen3_5_moe")]
     public void RejectsOtherModelsByName(string key, string value, string fault)
     {
         CheckpointDraft draft = new();
@@ -130,9 +132,38 @@ internal sealed class QwenConfigTests
         Rejects<NotSupportedException>(draft, $"text_config.{key} is {value}, which is not supported");
     }
 
-    [TestCase("rope_parameters", "rope_type", "yarn")]
+    [TestCase("qwen3_5_moe")]
+    [TestCase("qwen3_5_moe_text")]
+    public void ReadsAMixtureOfExperts(string modelType)
+    {
+        CheckpointDraft draft = CheckpointDraft.WithExperts(packed: false);
+        draft.Root["model_type"] = modelType;
+        QwenConfig config = Load(draft);
+        Assert.That((config.Experts, config.IntermediateSize), Is.EqualTo((new MixtureOfExperts(4, 2, 40), 64)));
+        Assert.That(config.Parameters.FeedForward, Is.EqualTo((4 * 3 * 64 * 128) + (3 * 40 * 128) + (5 * 128)));
+
+        draft.Text["num_experts_per_tok"] = 5;
+        Rejects<InvalidDataException>(draft, "num_experts_per_tok is 5, must be a whole number from 1 to 4");
+        draft.Text["num_experts_per_tok"] = 4;
+        draft.Text["mlp_only_layers"] = new JsonArray(0);
+        Rejects<NotSupportedException>(draft, "mlp_only_layers is [0], which is not supported; supported: []");
+        draft.Text["mlp_only_layers"] = new JsonArray();
+        draft.Text["num_experts"] = 4096;
+        draft.Text["moe_intermediate_size"] = 8192;
+        Rejects<InvalidDataException>(draft, "num_experts · moe_intermediate_size is 33554432, must be at most 16777216");
+    }
+
+    // As published: 35B-A3B.
+    [Test]
+    public void CountsTheParametersOfAMixture()
+    {
+        QwenConfig config = Published(2048, 40, 512, 16, 2, 16, 32, tied: false) with { Experts = new MixtureOfExperts(256, 8, 512) };
+        Assert.That(config.CountParameters(), Is.EqualTo(34_660_610_688));
+    }
+
+    [TestCase("rope_parameters", "rope_type", "llama3")]
     [TestCase("rope_scaling", "type", "linear")]
-    public void RejectsScaledRotaryEmbedding(string section, string key, string value)
+    public void RejectsOtherScalings(string section, string key, string value)
     {
         CheckpointDraft draft = new();
         JsonObject rope = (JsonObject)draft.Text["rope_parameters"]!.DeepClone();

@@ -6,7 +6,8 @@ namespace QwenIlgpu.Tests;
 /// A forward pass of the whole model in double precision, token after token, straight from the definitions: no chunks, no cache
 /// pages, no shared code with the kernels or their references.
 /// </summary>
-internal sealed class ReferenceForward(RandomShape shape, IReadOnlyDictionary<string, double[]> weights)
+internal sealed class ReferenceForward(
+    RandomShape shape, IReadOnlyDictionary<string, double[]> weights, double yarnFactor = 1, int originalPositions = 512)
 {
     private const double Eps = 1e-6;
 
@@ -124,11 +125,15 @@ internal sealed class ReferenceForward(RandomShape shape, IReadOnlyDictionary<st
     {
         double[] y = [.. head];
         int half = shape.RotaryDim / 2;
+        double magnitude = (0.1 * Math.Log(yarnFactor)) + 1;
         for (int i = 0; i < half; i++)
         {
-            double angle = position * Math.Pow(10000, -2.0 * i / shape.RotaryDim);
-            y[i] = (head[i] * Math.Cos(angle)) - (head[i + half] * Math.Sin(angle));
-            y[i + half] = (head[i + half] * Math.Cos(angle)) + (head[i] * Math.Sin(angle));
+            double frequency = yarnFactor == 1
+                ? Math.Pow(10000, -2.0 * i / shape.RotaryDim)
+                : YarnDefinition.Frequency(i, shape.RotaryDim, 10000, yarnFactor, originalPositions);
+            double angle = position * frequency;
+            y[i] = magnitude * ((head[i] * Math.Cos(angle)) - (head[i + half] * Math.Sin(angle)));
+            y[i + half] = magnitude * ((head[i + half] * Math.Cos(angle)) + (head[i] * Math.Sin(angle)));
         }
 
         return y;

@@ -57,6 +57,50 @@ internal sealed class NfcTests
         Assert.That(Nfc.Normalize("q" + marks), Is.EqualTo("q" + below + above));
     }
 
+    // A range keeps what does not join with its neighbours, and the whole is the same as ever.
+    [TestCase("e\u0301|x|\u0301e", "\u00E9x\u0301e")]
+    [TestCase("<|s|>|\u0338", "<|s|\u226F")]
+    [TestCase("a\u0301|b|c\u0301", "\u00E1|b|\u0107")]
+    public void FollowsRanges(string marked, string expected)
+    {
+        string[] parts = marked.Split('|');
+        string text = string.Concat(parts);
+        List<TextRange> ranges = [];
+        for (int i = 0, start = 0; i < parts.Length; start += parts[i++].Length)
+        {
+            if (i % 2 == 1 && parts[i].Length > 0)
+                ranges.Add(new TextRange(start, start + parts[i].Length));
+        }
+
+        string whole = Nfc.Normalize(text, ranges, out List<TextRange> moved);
+
+        Assert.That(whole, Is.EqualTo(Nfc.Normalize(text)));
+        string shown = whole;
+        foreach (TextRange range in moved.AsEnumerable().Reverse())
+            shown = shown.Insert(range.End, "|").Insert(range.Start, "|");
+        TestContext.Out.WriteLine(shown);
+        Assert.That(shown, Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void RangesOfRandomTextsStandApart()
+    {
+        string[] parts = ["a", "e", "\u0301", "\u0323", "\u1100", "\u1161", "\u11A8", "\uAC00", "<", "\u0338", "\U0001F98A", "\u00C5", "\u0F71\u0F72"];
+        Random random = new(3);
+        for (int i = 0; i < 5_000; i++)
+        {
+            string text = string.Concat(Enumerable.Range(0, random.Next(1, 12)).Select(_ => parts[random.Next(parts.Length)]));
+            int[] cuts = [.. Enumerable.Range(0, 4).Select(_ => random.Next(text.Length + 1)).Order()];
+            TextRange[] ranges = [.. new TextRange[] { new(cuts[0], cuts[1]), new(cuts[2], cuts[3]) }.Where(r => r.Start < r.End)];
+
+            string whole = Nfc.Normalize(text, ranges, out List<TextRange> moved);
+
+            Assert.That(whole, Is.EqualTo(Nfc.Normalize(text)));
+            foreach (TextRange range in moved)
+                Assert.That(ranges.Any(r => Nfc.Normalize(text[r.Start..r.End]).Contains(whole[range.Start..range.End], StringComparison.Ordinal)), text);
+        }
+    }
+
     private static IEnumerable<string> TestLines()
     {
         using GZipStream stream = new(File.OpenRead(PathOf("unicode/NormalizationTest-15.0.0.txt.gz")), CompressionMode.Decompress);
