@@ -19,6 +19,8 @@ internal sealed partial class CheckpointWeights
         WeightMatrix matrix = memory.Allocate(WeightMatrix.Int4(WeightTypeOf(packed.Scales), rows, columns, packed.GroupSize));
         if (!isSymmetric)
             matrix = matrix with { Zeros = memory.Allocate<byte>(Int4Layout.ZeroBytes(rows, columns, packed.GroupSize)) };
+
+        // An order of inputs, which contents alone tell, is not measured: four bytes an input, whose codes take half a byte an output.
         if (memory.IsMeasuring)
             return new LinearWeight(module, matrix);
         int[]? order = packed.GIdx is { } gIdx ? GroupOrder.Read(checkpoint, gIdx, packed.GroupSize) : null;
