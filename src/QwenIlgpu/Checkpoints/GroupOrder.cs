@@ -8,6 +8,9 @@ namespace QwenIlgpu;
 /// </summary>
 internal static class GroupOrder
 {
+    // compressed-tensors' value of every input where it has no order to tell.
+    private const int Unset = -1;
+
     /// <summary>The input at each place once inputs are sorted by group, within one as they were; null where they are sorted already.</summary>
     /// <exception cref="InvalidDataException">There is no such group, or one has not as many inputs as it must have.</exception>
     public static int[]? Read(Checkpoint checkpoint, TensorEntry gIdx, int groupSize)
@@ -21,6 +24,8 @@ internal static class GroupOrder
     public static int[]? Sort(ReadOnlySpan<int> groups, int groupSize, string tensor)
     {
         int inputs = groups.Length;
+        if (!groups.ContainsAnyExcept(Unset))
+            return null;
         var counts = new int[(inputs + groupSize - 1) / groupSize];
         bool areSorted = true;
         for (int i = 0; i < inputs; i++)

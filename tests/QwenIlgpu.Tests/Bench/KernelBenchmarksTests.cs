@@ -11,11 +11,11 @@ internal sealed class KernelBenchmarksTests
     // What prepares a slot, packs scales and zero points, fills weights, or is another form of what is timed.
     private static readonly string[] Untimed =
     [
-        "AwqPack.BindScales", "AwqPack.BindZeros", "CausalConv1d.BindSnapshot", "CompressedTensorsPack.Bind", "CompressedTensorsPack.BindScales",
-        "CompressedTensorsPack.BindZeros", "DecodeFeedback.BindAdvance", "DecodeFeedback.BindSet", "ForbidIds.Bind", "GptqPack.BindScales",
-        "GptqPack.BindZeros", "Int4Pack.BindRows", "Int4Pack.BindScales", "Int4Pack.BindZeros", "RandomFill.BindBf16",
-        "RandomFill.BindCodes", "RmsNorm.BindAdd", "RmsNorm.BindRows", "SlotAdmission.Bind", "SlotAdmission.BindBias",
-        "SlotAdmission.BindMask",
+        "AwqPack.BindScales", "AwqPack.BindZeros", "CausalConv1d.BindSnapshot", "CompressedTensorsPack.Bind",
+        "CompressedTensorsPack.BindScales", "CompressedTensorsPack.BindZeros", "DecodeFeedback.BindAdvance", "DecodeFeedback.BindSet",
+        "ForbidIds.Bind", "Fp4Pack.Bind", "Fp4Pack.BindScales", "GptqPack.BindScales", "GptqPack.BindZeros", "Int4Pack.BindRows",
+        "Int4Pack.BindScales", "Int4Pack.BindZeros", "RandomFill.BindBf16", "RandomFill.BindCodes", "RmsNorm.BindAdd", "RmsNorm.BindRows",
+        "SlotAdmission.Bind", "SlotAdmission.BindBias", "SlotAdmission.BindMask",
     ];
 
     [Test]
