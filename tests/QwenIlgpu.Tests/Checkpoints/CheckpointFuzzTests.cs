@@ -69,6 +69,12 @@ internal sealed class CheckpointFuzzTests
     {
         CheckpointDraft draft = CheckpointDraft.WithTensors();
         draft.Quantize("model.language_model.layers.0.mlp.up_proj", CheckpointDraft.Intermediate, CheckpointDraft.Hidden);
+        draft.Text["rope_scaling"] = JsonNode.Parse(
+            """
+            {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 128, "attention_factor": 1.1, "beta_fast": 32, "beta_slow": 1,
+             "truncate": true, "mscale": 1, "mscale_all_dim": 1}
+            """);
+        draft.Text["rope_parameters"]!.AsObject().Remove("rope_type");
         draft.Write(directory);
         SmallTokenizer.Write(directory, 300);
         QwenTokenizer tokenizer = QwenTokenizer.Load(directory.Path);
