@@ -36,6 +36,7 @@ namespace QwenIlgpu.Kernels;
 [Instantiation(typeof(Int4Tiles<Bf16Operand>), typeof(Bf16Operand), typeof(FewTokensPrefillTile))]
 [Instantiation(typeof(Int4HalfTiles<Bf16Operand>), typeof(Bf16Operand), typeof(FewTokensPrefillTile))]
 [Instantiation(typeof(Fp4Tiles), typeof(Bf16Operand), typeof(FewTokensPrefillTile))]
+[Instantiation(typeof(Fp8Tiles), typeof(Bf16Operand), typeof(FewTokensPrefillTile))]
 [Instantiation(typeof(DenseTiles<Bf16Operand>), typeof(Bf16Operand), typeof(FewTokensPrefillTile))]
 [Instantiation(typeof(Int4Tiles<F16Operand>), typeof(F16Operand), typeof(FewTokensPrefillTile))]
 [Instantiation(typeof(Int4HalfTiles<F16Operand>), typeof(F16Operand), typeof(FewTokensPrefillTile))]

@@ -16,9 +16,9 @@ internal static class PrefillTiles
 {
     public static ImmutableArray<PrefillTile> All { get; } = [PrefillTile.Wide, PrefillTile.Small, PrefillTile.FewTokens];
 
-    /// <summary>Those that a format has: bytes with few tokens do not fit in the registers that the assembler gives it on sm_90.</summary>
+    /// <summary>Those that a format has: INT8 with few tokens does not fit in the registers that the assembler gives it on sm_90.</summary>
     public static ImmutableArray<PrefillTile> Of(PrefillFormat format) =>
-        format is PrefillFormat.Int8 or PrefillFormat.Fp8 ? [PrefillTile.Wide, PrefillTile.Small] : All;
+        format == PrefillFormat.Int8 ? [PrefillTile.Wide, PrefillTile.Small] : All;
 
     /// <summary>Tokens of a group.</summary>
     public static int TokensOf(PrefillTile tile) => 8 * (tile switch

@@ -77,7 +77,8 @@ internal static class PrefillCost
         PrefillFormat.Int4 => 195 + (21 * tokenTiles),
         PrefillFormat.Int4Half => 160 + (41 * tokenTiles),
         PrefillFormat.Fp4 => 310 + (21 * tokenTiles),
-        PrefillFormat.Int8 or PrefillFormat.Fp8 => 140 + (41 * tokenTiles),
+        PrefillFormat.Int8 => 140 + (41 * tokenTiles),
+        PrefillFormat.Fp8 => 235 + (26 * tokenTiles),
         _ => 145 + (45 * tokenTiles),
     };
 }

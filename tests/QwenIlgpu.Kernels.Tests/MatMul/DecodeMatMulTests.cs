@@ -136,7 +136,7 @@ internal sealed class DecodeMatMulTests
     }
 
     [TestCase(1)]
-    [TestCase(9)]
+    [TestCase(9, Category = "Exhaustive")]
     public void ReadsEveryFp8Code(int m)
     {
         Fp8Reference w = Quantized.EveryFp8();

@@ -19,7 +19,7 @@ internal static class PrefillMatMulSlices
         .. from operand in new[] { Operand16.Bf16, Operand16.F16 }
            from format in Formats
            where TakesOperand(format.Format, operand)
-           from tile in PrefillTiles.Of(format.Format is "int8" or "fp8" ? PrefillFormat.Int8 : PrefillFormat.Int4)
+           from tile in PrefillTiles.Of(format.Format == "int8" ? PrefillFormat.Int8 : PrefillFormat.Int4)
            select Of(operand, format, tile),
         RoundRows(Operand16.Bf16, bits => Bf16.ToFloat(bits), 1.0 / (1 << 8)),
         RoundRows(Operand16.F16, bits => F16.ToFloat(bits), 1.0 / (1 << 11)),
