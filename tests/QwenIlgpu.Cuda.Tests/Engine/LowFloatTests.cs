@@ -5,6 +5,8 @@ internal sealed class LowFloatTests(int seed) : EngineFixture(seed)
 {
     private static LowFloatDialect[] OnAGpu { get; } = [.. LowFloatDialect.All.Where(d => d.IsExactOnAGpu)];
 
+    private static LowFloatDialect[] Quick { get; } = OnAGpu[^1..];
+
     // A prompt of a tile and a half, then single tokens.
     [TestCaseSource(nameof(Quick))]
     [TestCaseSource(nameof(OnAGpu), Category = "Exhaustive")]
@@ -33,8 +35,6 @@ internal sealed class LowFloatTests(int seed) : EngineFixture(seed)
             Throws.InstanceOf<NotSupportedException>().With.Message.Match(
                 "layers.0.*_proj is MXFP4, groups of 32, which no format on a GPU holds exactly; on the CPU it is expanded to F32"));
     }
-
-    private static IEnumerable<LowFloatDialect> Quick() => OnAGpu[^1..];
 
     private static float[] Logits(QwenModel model)
     {
