@@ -92,7 +92,10 @@ internal static unsafe class ByteLanes
         }
     }
 
-    /// <summary>The weights, not yet scaled, of a row tile in the columns from … to, the rows a stretch apart, and the scales of its segments, sixteen each.</summary>
+    /// <summary>
+    /// The weights, not yet scaled, of a row tile in the columns from … to, the rows a stretch apart, and the scales of its segments,
+    /// sixteen each.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Unpack<TCodes>(in CpuWeights w, long rowTile, int from, int to, float* codes, float* scales)
         where TCodes : struct, IByteCodes
