@@ -154,7 +154,7 @@ internal sealed class RopeScalingTests
     [Test]
     public async Task AModelRunsBeyondItsContext()
     {
-        var shape = new RandomShape("LF", 64, 64, 1, 1, 64, 32, 1, 1, 32, 32, Tied: true, TensorType.F32, "model.", Vocab: 2048);
+        var shape = new RandomShape("F", 32, 32, 1, 1, 32, 16, 1, 1, 32, 32, Tied: true, TensorType.F32, "model.", Vocab: 2048);
         using var checkpoint = new RandomCheckpoint(shape, seed: 61);
         RopeScaling scaling = RopeScaling.Yarn(4);
         await using QwenModel model = await QwenModel.LoadAsync(checkpoint.Path, new ModelOptions { Device = TestModels.Device, RopeScaling = scaling });
@@ -169,8 +169,8 @@ internal sealed class RopeScalingTests
         double worst = logits.Zip(expected.SelectMany(e => e), (a, e) => Math.Abs(a - e)).Max();
         TestContext.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"max |Δlogit| = {worst:E2}"));
         Assert.That(worst, Is.LessThanOrEqualTo(Tolerance));
-        double[] plain = new ReferenceForward(shape, checkpoint.Stored).Run(ids)[^1];
-        Assert.That(plain.Zip(expected[^1], (a, e) => Math.Abs(a - e)).Max(), Is.GreaterThan(10 * Tolerance), "YaRN changes nothing");
+        double[] plain = new ReferenceForward(shape, checkpoint.Stored).Run(ids[..40])[^1];
+        Assert.That(plain.Zip(expected[39], (a, e) => Math.Abs(a - e)).Max(), Is.GreaterThan(10 * Tolerance), "YaRN changes nothing");
     }
 
     private readonly List<string> notices = [];
