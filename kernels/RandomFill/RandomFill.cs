@@ -22,7 +22,7 @@ internal static class RandomFill
     public static Launch BindCodes(KernelLoader loader, WeightMatrix w, ulong seed)
     {
         w.Check(Op, "w");
-        Require.That(Op, !w.IsDense, $"w is {w}, which has no codes");
+        Require.That(Op, w.Format is WeightFormat.Int4 or WeightFormat.Int8, $"w is {w}, which has no integers as codes");
         Require.That(Op, w.Columns % w.GroupSize == 0, $"columns of w are {w.Columns}, no multiple of its group size {w.GroupSize}");
         Require.That(Op, w.Data.Length <= int.MaxValue, $"{w.Data.Length} words, at most {int.MaxValue}");
         uint lowestNibbleBits = w.Format == WeightFormat.Int4 ? RandomCodesKernel.LowestNibbleBits : 0;

@@ -13,7 +13,7 @@ internal sealed class KernelBenchmarksTests
     [
         "AwqPack.BindScales", "AwqPack.BindZeros", "CausalConv1d.BindSnapshot", "CompressedTensorsPack.Bind",
         "CompressedTensorsPack.BindScales", "CompressedTensorsPack.BindZeros", "DecodeFeedback.BindAdvance", "DecodeFeedback.BindSet",
-        "ForbidIds.Bind", "Fp4Pack.Bind", "Fp4Pack.BindScales", "GptqPack.BindScales", "GptqPack.BindZeros", "Int4Pack.BindRows",
+        "ForbidIds.Bind", "Fp4Pack.Bind", "Fp4Pack.BindScales", "Fp8Pack.Bind", "Fp8Pack.BindScales", "GptqPack.BindScales", "GptqPack.BindZeros", "Int4Pack.BindRows",
         "Int4Pack.BindScales", "Int4Pack.BindZeros", "RandomFill.BindBf16", "RandomFill.BindCodes", "RmsNorm.BindAdd", "RmsNorm.BindRows",
         "SlotAdmission.Bind", "SlotAdmission.BindBias", "SlotAdmission.BindMask",
     ];
