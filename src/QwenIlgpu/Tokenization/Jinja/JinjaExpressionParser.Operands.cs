@@ -23,7 +23,8 @@ internal sealed partial class JinjaExpressionParser
                 return new JinjaConstant(token.At, JinjaText.Template(text));
             case JinjaTokenKind.Integer:
                 if (token.Text.Length > MaxDigits) throw new JinjaException($"a number has more than {MaxDigits} digits.", token.At);
-                return new JinjaConstant(token.At, JinjaNumbers.ParseInteger(token.Text, token.Text.Length > 1 && char.IsAsciiLetter(token.Text[1]) ? 0 : 10)!.Value);
+                int numberBase = token.Text.Length > 1 && char.IsAsciiLetter(token.Text[1]) ? 0 : 10;
+                return new JinjaConstant(token.At, JinjaNumbers.ParseInteger(token.Text, numberBase)!.Value);
             case JinjaTokenKind.Float:
                 return new JinjaConstant(token.At, double.Parse(token.Text, CultureInfo.InvariantCulture));
             case JinjaTokenKind.Operator when token.Text == "(":
@@ -75,13 +76,14 @@ internal sealed partial class JinjaExpressionParser
             if (tokens.Skip("."))
             {
                 JinjaToken member = tokens.Next();
-                expression = member.Kind switch
+                object key = member.Kind switch
                 {
-                    JinjaTokenKind.Name => new JinjaSubscript(at, expression, new JinjaConstant(member.At, JinjaText.Template(member.Text)), isAttribute: true),
+                    JinjaTokenKind.Name => JinjaText.Template(member.Text),
                     JinjaTokenKind.Integer when member.Text.Length <= MaxDigits =>
-                        new JinjaSubscript(at, expression, new JinjaConstant(member.At, BigInteger.Parse(member.Text, CultureInfo.InvariantCulture)), isAttribute: false),
+                        BigInteger.Parse(member.Text, CultureInfo.InvariantCulture),
                     _ => throw new JinjaException("expected name or number", member.At),
                 };
+                expression = new JinjaSubscript(at, expression, new JinjaConstant(member.At, key), isAttribute: key is JinjaText);
             }
             else if (tokens.Skip("["))
             {
@@ -136,7 +138,8 @@ internal sealed partial class JinjaExpressionParser
         JinjaPosition at = tokens.Next().At;
         bool isNegated = tokens.Skip("not");
         JinjaToken name = tokens.Expect(JinjaTokenKind.Name);
-        if (!JinjaTests.All.TryGetValue(name.Text, out JinjaFunction? test)) throw new JinjaException($"No test named '{name.Text}'.", name.At);
+        if (!JinjaTests.All.TryGetValue(name.Text, out JinjaFunction? test))
+            throw new JinjaException($"No test named '{name.Text}'.", name.At);
 
         JinjaToken next = tokens.Current;
         JinjaArgumentList arguments = JinjaArgumentList.None;
@@ -184,7 +187,8 @@ internal sealed partial class JinjaExpressionParser
             }
             else
             {
-                if (named.Count > 0 || spread is not null || namedSpread is not null) throw tokens.Error("invalid syntax for function call expression");
+                if (named.Count > 0 || spread is not null || namedSpread is not null)
+                    throw tokens.Error("invalid syntax for function call expression");
                 positional.Add(Expression());
             }
         }

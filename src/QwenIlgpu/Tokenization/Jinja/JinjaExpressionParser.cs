@@ -86,7 +86,8 @@ internal sealed partial class JinjaExpressionParser(JinjaTokens tokens)
             if (!startsInline) tokens.Next();
             startsInline = false;
             JinjaToken name = tokens.Expect(JinjaTokenKind.Name);
-            if (!JinjaFilters.All.TryGetValue(name.Text, out JinjaFunction? function)) throw new JinjaException($"No filter named '{name.Text}'.", name.At);
+            if (!JinjaFilters.All.TryGetValue(name.Text, out JinjaFunction? function))
+                throw new JinjaException($"No filter named '{name.Text}'.", name.At);
             JinjaArgumentList arguments = tokens.Current.IsOperator("(") ? Arguments() : JinjaArgumentList.None;
             filter = new JinjaFilterCall(name.At, filter ?? target, function, arguments);
         }
@@ -134,7 +135,8 @@ internal sealed partial class JinjaExpressionParser(JinjaTokens tokens)
                 operation = "not in";
                 tokens.Next();
             }
-            else if (!token.IsName("in") && !(token.Kind == JinjaTokenKind.Operator && operation is "==" or "!=" or "<" or "<=" or ">" or ">="))
+            else if (!token.IsName("in")
+                && (token.Kind != JinjaTokenKind.Operator || operation is not ("==" or "!=" or "<" or "<=" or ">" or ">=")))
             {
                 return rest.Count == 0 ? first : new JinjaComparison(at, first, rest);
             }

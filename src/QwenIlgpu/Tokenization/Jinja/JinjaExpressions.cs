@@ -32,7 +32,8 @@ internal sealed class JinjaListDisplay(JinjaPosition at, IReadOnlyList<JinjaExpr
 }
 
 /// <summary>{a: b}.</summary>
-internal sealed class JinjaDictDisplay(JinjaPosition at, IReadOnlyList<(JinjaExpression Key, JinjaExpression Value)> items) : JinjaExpression(at)
+internal sealed class JinjaDictDisplay(JinjaPosition at, IReadOnlyList<(JinjaExpression Key, JinjaExpression Value)> items)
+    : JinjaExpression(at)
 {
     protected override object Value(JinjaScope scope)
     {
@@ -55,7 +56,8 @@ internal sealed class JinjaLogic(JinjaPosition at, JinjaExpression left, bool is
 }
 
 /// <summary>a if b else c.</summary>
-internal sealed class JinjaConditional(JinjaPosition at, JinjaExpression then, JinjaExpression condition, JinjaExpression? otherwise) : JinjaExpression(at)
+internal sealed class JinjaConditional(JinjaPosition at, JinjaExpression then, JinjaExpression condition, JinjaExpression? otherwise)
+    : JinjaExpression(at)
 {
     protected override object Value(JinjaScope scope)
     {
@@ -109,8 +111,8 @@ internal sealed class JinjaConcatenation(JinjaPosition at, IReadOnlyList<JinjaEx
 }
 
 /// <summary>a &lt; b == c: all neighbours compared, until one comparison is false.</summary>
-internal sealed class JinjaComparison(JinjaPosition at, JinjaExpression first, IReadOnlyList<(string Operation, JinjaExpression Operand)> rest)
-    : JinjaExpression(at)
+internal sealed class JinjaComparison(
+    JinjaPosition at, JinjaExpression first, IReadOnlyList<(string Operation, JinjaExpression Operand)> rest) : JinjaExpression(at)
 {
     public static bool Holds(JinjaRun run, object x, string operation, object y) => operation switch
     {
@@ -154,8 +156,8 @@ internal sealed class JinjaSubscript(JinjaPosition at, JinjaExpression target, J
 }
 
 /// <summary>a[b:c:d].</summary>
-internal sealed class JinjaSlice(JinjaPosition at, JinjaExpression target, JinjaExpression? start, JinjaExpression? stop, JinjaExpression? step)
-    : JinjaExpression(at)
+internal sealed class JinjaSlice(
+    JinjaPosition at, JinjaExpression target, JinjaExpression? start, JinjaExpression? stop, JinjaExpression? step) : JinjaExpression(at)
 {
     protected override object Value(JinjaScope scope)
     {
@@ -169,7 +171,8 @@ internal sealed class JinjaSlice(JinjaPosition at, JinjaExpression target, Jinja
     {
         object value = bound?.Evaluate(scope) ?? JinjaNone.Value;
         if (value is JinjaNone) return null;
-        return JinjaNumbers.Integer(value) ?? throw new JinjaException("slice indices must be integers or None or have an __index__ method");
+        return JinjaNumbers.Integer(value)
+            ?? throw new JinjaException("slice indices must be integers or None or have an __index__ method");
     }
 }
 
@@ -227,11 +230,13 @@ internal sealed class JinjaCall(JinjaPosition at, JinjaExpression function, Jinj
 }
 
 /// <summary>a|f(b), and a is f(b) for a test.</summary>
-internal sealed class JinjaFilterCall(JinjaPosition at, JinjaExpression? target, JinjaFunction filter, JinjaArgumentList arguments) : JinjaExpression(at)
+internal sealed class JinjaFilterCall(JinjaPosition at, JinjaExpression? target, JinjaFunction filter, JinjaArgumentList arguments)
+    : JinjaExpression(at)
 {
     /// <summary>Filters a value from elsewhere, which takes the place of the innermost target.</summary>
     public object Apply(JinjaScope scope, object value)
     {
+        scope.Run.EnsureStack();
         if (target is JinjaFilterCall inner) value = inner.Apply(scope, value);
         JinjaArguments values = arguments.Evaluate(scope, value);
         scope.Run.At = At;

@@ -13,7 +13,8 @@ internal static class JinjaFilters
     public static IReadOnlyDictionary<string, JinjaFunction> All { get; } = new JinjaFunction[]
     {
         new("abs", "x", static call => Absolute(call[0])),
-        new("attr", "obj name", static call => JinjaMembers.Own(call.Run, call[0], call.Printed(1).Text) ?? JinjaOperators.Missing(call[0], call[1])),
+        new("attr", "obj name", static call =>
+            JinjaMembers.Own(call.Run, call[0], call.Printed(1).Text) ?? JinjaOperators.Missing(call[0], call[1])),
         new("capitalize", "s", static call => JinjaStringMethods.Capitalize(call.Run, call.Printed(0))),
         new("center", "value width?", static call => Method(call, "center", call.Printed(0), call.Or(1, (BigInteger)80))),
         new("default", "value default_value? boolean?", Default),
@@ -64,12 +65,14 @@ internal static class JinjaFilters
             case JinjaText text:
                 call.Run.Search(text.Text.Length, 1);
                 if (JinjaNumbers.ParseInteger(text.Text, call.Integer(2, 10)) is { } parsed) return parsed;
-                return JinjaNumbers.ParseFloat(text.Text) is { } real && double.IsFinite(real) ? new BigInteger(Math.Truncate(real)) : fallback;
+                return Whole(JinjaNumbers.ParseFloat(text.Text));
             case double number:
-                return double.IsFinite(number) ? new BigInteger(Math.Truncate(number)) : fallback;
+                return Whole(number);
             default:
                 return JinjaNumbers.Integer(call[0]) ?? fallback;
         }
+
+        object Whole(double? number) => number is { } real && double.IsFinite(real) ? new BigInteger(Math.Truncate(real)) : fallback;
     }
 
     private static object Float(JinjaBoundCall call)
@@ -90,7 +93,8 @@ internal static class JinjaFilters
         string method = call.Has(2) ? call.Text(2).Text : "common";
         if (method is not ("common" or "ceil" or "floor")) throw new JinjaException("method must be common, ceil or floor");
         if (call[0] is JinjaUndefined undefined) throw undefined.Error;
-        if (!JinjaNumbers.IsNumber(call[0])) throw new JinjaException($"type {JinjaOperators.TypeName(call[0])} doesn't define __round__ method");
+        if (!JinjaNumbers.IsNumber(call[0]))
+            throw new JinjaException($"type {JinjaOperators.TypeName(call[0])} doesn't define __round__ method");
         if (method == "common" && JinjaNumbers.Integer(call[0]) is { } whole && digits >= 0) return whole;
 
         double value = JinjaNumbers.Float(call[0]);
@@ -128,10 +132,11 @@ internal static class JinjaFilters
 
     private static JinjaText Indent(JinjaBoundCall call)
     {
-        JinjaText text = call.Printed(0);
+        JinjaText text = call.Text(0);
         JinjaText width = call.Values[1] is JinjaText given ? given : JinjaText.Data(Blanks(call, call.Integer(1, 4)));
         JinjaWriter writer = new(call.Run);
-        IReadOnlyList<object> lines = JinjaSplitter.Lines(call.Run, new JinjaWriter(call.Run).Add(text).Data("\n").ToText(), keepsEnds: false).Items;
+        JinjaText ended = new JinjaWriter(call.Run).Add(text).Data("\n").ToText();
+        IReadOnlyList<object> lines = JinjaSplitter.Lines(call.Run, ended, keepsEnds: false).Items;
         for (int i = 0; i < lines.Count; i++)
         {
             JinjaText line = (JinjaText)lines[i];
@@ -154,17 +159,18 @@ internal static class JinjaFilters
             (item, key) = (between, behind);
         }
 
-        return JinjaPrinter.ToJson(call.Run, call[0], new JinjaJsonStyle(indent, item, key, SortKeys: call.IsTrue(4), EnsureAscii: call.IsTrue(1)));
+        JinjaJsonStyle style = new(indent, item, key, SortKeys: call.IsTrue(4), EnsureAscii: call.IsTrue(1));
+        return JinjaPrinter.ToJson(call.Run, call[0], style);
     }
 
-    private static JinjaText Truncate(JinjaBoundCall call)
+    private static object Truncate(JinjaBoundCall call)
     {
-        JinjaText text = call.Printed(0);
         int length = call.Integer(1, 255);
         JinjaText end = call.Has(3) ? call.Text(3) : JinjaText.Data("...");
         if (length < end.Length) throw new JinjaException($"expected length >= {end.Length}, got {length}");
-        if (text.Length <= length + (long)call.Integer(4, 5)) return text;
+        if (JinjaOperators.Length(call[0]) <= length + (long)call.Integer(4, 5)) return call[0];
 
+        JinjaText text = call.Text(0);
         JinjaText kept = text.Slice(0, Math.Min(text.Length, length - end.Length));
         if (!call.IsTrue(2) && kept.Text.LastIndexOf(' ') is >= 0 and int blank) kept = kept.Units(0, blank);
         return new JinjaWriter(call.Run).Add(kept).Add(end).ToText();
@@ -232,7 +238,7 @@ internal static class JinjaFilters
         if (call.Rest.Positional.Count > 0) throw new JinjaException("can't handle positional and keyword arguments at the same time");
         JinjaDict named = new();
         foreach ((string name, object value) in call.Rest.Named)
-            named.Items[JinjaText.Template(name)] = value;
+            named.Items[JinjaText.Data(name)] = value;
         return named;
     }
 

@@ -24,21 +24,27 @@ internal static class JinjaFormat
             {
                 int close = text.IndexOf(')', i);
                 if (close < 0) throw new JinjaException("incomplete format key");
-                named = values is JinjaDict dict ? JinjaMembers.Item(run, dict, format.Units(i + 1, close)) : throw new JinjaException("format requires a mapping");
+                named = values is JinjaDict dict
+                    ? JinjaMembers.Item(run, dict, format.Units(i + 1, close))
+                    : throw new JinjaException("format requires a mapping");
                 i = close + 1;
             }
 
             int flags = i;
-            while (i < text.Length && text[i] is '-' or '+' or ' ' or '0' or '#' or '.' || (i < text.Length && char.IsAsciiDigit(text[i]))) i++;
+            while (i < text.Length && (text[i] is '-' or '+' or ' ' or '#' or '.' || char.IsAsciiDigit(text[i]))) i++;
             if (i >= text.Length) throw new JinjaException("incomplete format");
             if (text[i] == '%')
                 writer.Add(format, i, i + 1);
+            else if (named is null && next == items.Count)
+                throw new JinjaException("not enough arguments for format string");
             else
-                writer.Add(Conversion(run, text[flags..i], text[i], named ?? (next < items.Count ? items[next++] : throw new JinjaException("not enough arguments for format string"))));
+                writer.Add(Conversion(run, text[flags..i], text[i], named ?? items[next++]));
             done = i + 1;
         }
 
-        if (next < items.Count && values is not JinjaDict) throw new JinjaException("not all arguments converted during string formatting");
+        // Whatever can be subscripted may be meant for names, and so left over.
+        if (next < items.Count && values is not (JinjaDict or JinjaRange or JinjaList { IsTuple: false }))
+            throw new JinjaException("not all arguments converted during string formatting");
         return writer.Add(format, Math.Min(done, text.Length), text.Length).ToText();
     }
 
@@ -87,7 +93,8 @@ internal static class JinjaFormat
         int rest = name.AsSpan().IndexOfAny('.', '[');
         string first = rest < 0 ? name : name[..rest];
         object? value = first.Length == 0 || first.All(char.IsAsciiDigit)
-            ? arguments.Positional.ElementAtOrDefault(first.Length == 0 ? next++ : int.TryParse(first, CultureInfo.InvariantCulture, out int index) ? index : int.MaxValue)
+            ? arguments.Positional.ElementAtOrDefault(
+                first.Length == 0 ? next++ : int.TryParse(first, CultureInfo.InvariantCulture, out int index) ? index : int.MaxValue)
             : arguments.GetNamed(first);
         if (value is null) throw new JinjaException("Replacement index or key out of range for the arguments");
 
@@ -145,10 +152,11 @@ internal static class JinjaFormat
     {
         if (spec.Length == 0) return JinjaPrinter.ToText(run, value);
         JinjaFormatSpec parsed = JinjaFormatSpec.Parse(spec);
-        bool isNumber = JinjaNumbers.IsNumber(value) && !(value is bool && parsed.Type is null or 's');
-        if (!isNumber && value is not (JinjaText or bool)) throw new JinjaException($"unsupported format string passed to {JinjaOperators.TypeName(value)}.__format__");
+        bool isNumber = JinjaNumbers.IsNumber(value);
+        if (!isNumber && value is not JinjaText)
+            throw new JinjaException($"unsupported format string passed to {JinjaOperators.TypeName(value)}.__format__");
         JinjaText text = isNumber ? JinjaText.Data(parsed.Number(value)) : JinjaPrinter.ToText(run, value);
-        if (!isNumber && parsed.Type is not (null or 's'))
+        if (!isNumber && (parsed.Type is not (null or 's') || parsed.Grouping is not null || parsed.Sign is not null))
             throw new JinjaException($"Unknown format code '{parsed.Type}' for object of type '{JinjaOperators.TypeName(value)}'");
         if (!isNumber && parsed.Precision is { } most && most < text.Length) text = text.Slice(0, most);
 

@@ -35,7 +35,8 @@ internal sealed record JinjaFormatSpec(char Fill, char? Align, char? Sign, int W
 
         char? type = i < spec.Length ? spec[i++] : null;
         if (i < spec.Length) throw new JinjaException("Invalid format specifier");
-        if (width > MaxWidth || precision > MaxPrecision && type is not (null or 's')) throw new JinjaException($"a width above {MaxWidth} or more than {MaxPrecision} digits are not supported");
+        if (width > MaxWidth || (precision > MaxPrecision && type is not (null or 's')))
+            throw new JinjaException($"a width above {MaxWidth} or more than {MaxPrecision} digits are not supported");
         return new JinjaFormatSpec(fill, align, sign, width, grouping, precision, type);
     }
 
@@ -52,6 +53,8 @@ internal sealed record JinjaFormatSpec(char Fill, char? Align, char? Sign, int W
 
     private string Integer(BigInteger value) => Type switch
     {
+        null or 'd' or 'n' or 'x' or 'X' or 'o' or 'b' when Precision is not null =>
+            throw new JinjaException("Precision not allowed in integer format specifier"),
         null or 'd' or 'n' => value.ToString(CultureInfo.InvariantCulture),
         'x' or 'X' or 'o' or 'b' => InBase(value),
         'c' when value >= 0 && value <= 0x10FFFF && System.Text.Rune.IsValid((int)value) => new System.Text.Rune((int)value).ToString(),

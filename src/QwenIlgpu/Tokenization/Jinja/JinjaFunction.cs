@@ -60,8 +60,8 @@ internal sealed class JinjaFunction
             if (values[i] is null && i < required) throw new JinjaException($"{Name}() missing the required argument '{parameters[i]}'");
         }
 
-        if (!takesRest && arguments.Positional.Count > 0)
-            throw new JinjaException($"{Name}() takes {parameters.Length} arguments but {parameters.Length + arguments.Positional.Count} were given");
+        int extra = takesRest ? 0 : arguments.Positional.Count;
+        if (extra > 0) throw new JinjaException($"{Name}() takes {parameters.Length} arguments but {parameters.Length + extra} were given");
         if (!takesRest && arguments.Named.Count > 0)
             throw new JinjaException($"{Name}() got an unexpected keyword argument '{arguments.Named[0].Key}'");
         return body(new JinjaBoundCall(run, values, arguments));

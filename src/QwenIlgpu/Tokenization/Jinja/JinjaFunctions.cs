@@ -39,7 +39,7 @@ internal static class JinjaFunctions
         foreach ((object key, object value) in Pairs(call, 0))
             dict.Items[key] = value;
         foreach ((string name, object value) in call.Rest.Named)
-            dict.Items[JinjaText.Template(name)] = value;
+            dict.Items[JinjaText.Data(name)] = value;           // which ** may have taken from data
         return dict;
     }
 

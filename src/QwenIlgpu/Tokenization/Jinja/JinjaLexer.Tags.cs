@@ -7,7 +7,8 @@ internal sealed partial class JinjaLexer
 {
     private static readonly string[] operators =
     [
-        "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",", ";",
+        "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~",
+        "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",", ";",
     ];
 
     private void ReadTag(string close, JinjaTokenKind end, int tag)
@@ -72,9 +73,10 @@ internal sealed partial class JinjaLexer
     private int Digits(int start, Func<char, bool> isDigit)
     {
         int end = start;
-        while (end < source.Length && (isDigit(source[end]) || (source[end] == '_' && end > start && end + 1 < source.Length && isDigit(source[end + 1]))))
-            end++;
+        while (end < source.Length && (isDigit(source[end]) || IsBetween(end))) end++;
         return end;
+
+        bool IsBetween(int i) => source[i] == '_' && i > start && i + 1 < source.Length && isDigit(source[i + 1]);
     }
 
     private bool AddNumber(int end, bool isFloat)

@@ -148,7 +148,7 @@ internal sealed partial class JinjaLexer
         after += 2;
         while (isTrimmed && after < source.Length && PythonText.IsSpace(source[after])) after++;
 
-        for (int end = source.IndexOf("{%", after, StringComparison.Ordinal); end >= 0; end = source.IndexOf("{%", end + 2, StringComparison.Ordinal))
+        for (int end = after; (end = source.IndexOf("{%", end, StringComparison.Ordinal)) >= 0; end += 2)
         {
             int word = end + 2;
             if (word < source.Length && source[word] is '-' or '+') word++;

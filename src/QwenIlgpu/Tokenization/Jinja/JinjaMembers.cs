@@ -22,7 +22,8 @@ internal static class JinjaMembers
     private static readonly IReadOnlyDictionary<string, JinjaFunction> listMethods = new JinjaFunction[]
     {
         new("index", "self value start? stop?", static call => Index(call)),
-        new("count", "self value", static call => (BigInteger)call.Items(0).Count(item => JinjaOperators.AreEqual(call.Run, item, call[1]))),
+        new("count", "self value", static call =>
+            (BigInteger)call.Items(0).Count(item => JinjaOperators.AreEqual(call.Run, item, call[1]))),
         new("copy", "self", static call => call[0]),
     }.ToDictionary(static method => method.Name, StringComparer.Ordinal);
 
@@ -48,7 +49,7 @@ internal static class JinjaMembers
         {
             case JinjaUndefined undefined:
                 throw undefined.Error;
-            case JinjaDict dict when key is not (JinjaDict or JinjaList { IsTuple: false }) && dict.Items.TryGetValue(key, out object? item):
+            case JinjaDict dict when JinjaOperators.IsHashable(key) && dict.Items.TryGetValue(key, out object? item):
                 return item;
             case JinjaText or JinjaList or JinjaRange when JinjaNumbers.Integer(key) is { } index:
                 int length = JinjaOperators.Length(value);
@@ -90,12 +91,13 @@ internal static class JinjaMembers
             return whole.Slice(first, end);
         }
 
+        if (value is JinjaRange range) return range.Slice(first, end, stride);
         List<object> items = [];
         for (int i = first; isForward ? i < end : i > end; i += stride)
         {
             run.Step();
             run.Allocate(0);
-            items.Add(value is JinjaText text ? text[i] : value is JinjaList list ? list.Items[i] : ((JinjaRange)value)[i]);
+            items.Add(value is JinjaText text ? text[i] : ((JinjaList)value).Items[i]);
         }
 
         if (value is not JinjaText) return new JinjaList(items, value is JinjaList { IsTuple: true });

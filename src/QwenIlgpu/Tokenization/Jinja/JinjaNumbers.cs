@@ -7,6 +7,7 @@ namespace QwenIlgpu;
 internal static class JinjaNumbers
 {
     // 4300 digits, beyond which Python prints none.
+    private const int MaxDigits = 4300;
     private const int MaxBits = 14_284;
 
     public static bool IsNumber(object? value) => value is bool or BigInteger or double;
@@ -100,7 +101,7 @@ internal static class JinjaNumbers
         _ => ((BigInteger)number).ToString(CultureInfo.InvariantCulture),
     };
 
-    /// <summary>A float's decimal digits, so many behind the point (or, below 0, so many noughts before it), rounded half to even.</summary>
+    /// <summary>A float's decimal digits, so many behind the point or, below 0, noughts before it; rounded half to even.</summary>
     public static string Fixed(double value, int digits)
     {
         long bits = BitConverter.DoubleToInt64Bits(value);
@@ -135,9 +136,11 @@ internal static class JinjaNumbers
         if (isNegative || digits.StartsWith('+')) digits = digits[1..];
         string prefix = digits.Length > 1 && digits[0] == '0' ? digits[..2] : "";
         int prefixBase = prefix switch { "0x" => 16, "0o" => 8, "0b" => 2, _ => 0 };
-        if (prefixBase > 0 && (numberBase == 0 || numberBase == prefixBase)) (digits, numberBase) = (digits[2..].TrimStart('_'), prefixBase);
+        if (prefixBase > 0 && (numberBase == 0 || numberBase == prefixBase))
+            (digits, numberBase) = (digits[2..].TrimStart('_'), prefixBase);
         if (numberBase == 0) numberBase = 10;
-        if (digits.Length is 0 or > 4300 || digits[0] == '_' || digits[^1] == '_' || digits.Contains("__", StringComparison.Ordinal)) return null;
+        if (digits.Length is 0 or > MaxDigits || digits[0] == '_' || digits[^1] == '_') return null;
+        if (digits.Contains("__", StringComparison.Ordinal)) return null;
 
         BigInteger number = 0;
         foreach (char digit in digits)
@@ -163,8 +166,8 @@ internal static class JinjaNumbers
                 return double.NaN;
             default:
                 const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
-                bool isNumber = double.TryParse(trimmed.Replace("_", "", StringComparison.Ordinal), Style, CultureInfo.InvariantCulture, out double value);
-                return isNumber ? value : null;
+                string digits = trimmed.Replace("_", "", StringComparison.Ordinal);
+                return double.TryParse(digits, Style, CultureInfo.InvariantCulture, out double value) ? value : null;
         }
     }
 

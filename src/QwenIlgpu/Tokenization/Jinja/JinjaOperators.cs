@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace QwenIlgpu;
 
@@ -119,7 +120,7 @@ internal static class JinjaOperators
         }
     }
 
-    /// <summary>Below 0 where x &lt; y, above where x &gt; y; null where neither is nor both are equal. The operator is for the message.</summary>
+    /// <summary>Below 0 where x &lt; y, above where x &gt; y; null for NaN. The operator is for the message.</summary>
     public static int? Compare(JinjaRun run, object x, object y, string operation)
     {
         run.Step();
@@ -223,13 +224,17 @@ internal static class JinjaOperators
     public static JinjaUndefined Missing(object value, object name)
     {
         string type = value is JinjaNone ? "None" : $"{TypeName(value)} object";
-        return name is JinjaText text
-            ? new JinjaUndefined($"'{type}' has no attribute '{text.Text}'")
-            : new JinjaUndefined($"{type} has no element {(JinjaNumbers.IsNumber(name) && name is not bool ? JinjaNumbers.ToText(name) : TypeName(name))}");
+        if (name is JinjaText text) return new JinjaUndefined($"'{type}' has no attribute '{text.Text}'");
+        return new JinjaUndefined($"{type} has no element {(name is BigInteger or double ? JinjaNumbers.ToText(name) : TypeName(name))}");
     }
 
-    private static bool IsHashable(object value) =>
-        value is JinjaList list ? list.IsTuple && list.Items.All(IsHashable) : value is not JinjaDict;
+    /// <summary>Whether a value can be a key.</summary>
+    public static bool IsHashable(object value)
+    {
+        if (value is not JinjaList list) return value is not JinjaDict;
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw new JinjaException("a key is nested too deeply.");
+        return list.IsTuple && list.Items.All(IsHashable);
+    }
 
     // By code points: a surrogate stands above all other units.
     private static int CompareCodePoints(string x, string y)

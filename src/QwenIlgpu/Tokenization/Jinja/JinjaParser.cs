@@ -45,12 +45,13 @@ internal sealed class JinjaParser
             }
         }
 
-        if (opener is not { } tag) return body;
-        string wanted = string.Join(" or ", ends.Select(static end => $"'{end}'"));
-        throw new JinjaException(
-            $"Unexpected end of template. Jinja was looking for the following tags: {wanted}. "
-            + $"The innermost block that needs to be closed is '{tag.Text}'.", tag.At);
+        return opener is { } tag ? throw new JinjaException($"Unexpected end of template.{Wanted(tag, ends)}", tag.At) : body;
     }
+
+    private static string Wanted(JinjaToken? opener, string[] ends) => opener is not { } tag
+        ? ""
+        : $" Jinja was looking for the following tags: {string.Join(" or ", ends.Select(static end => $"'{end}'"))}. "
+            + $"The innermost block that needs to be closed is '{tag.Text}'.";
 
     private JinjaStatement Statement(JinjaToken? opener, string[] ends)
     {
@@ -84,9 +85,7 @@ internal sealed class JinjaParser
             case "include" or "import" or "from" or "extends" or "block" or "autoescape":
                 throw new JinjaException($"the tag '{tag.Text}' is not supported: a chat template is one file.", tag.At);
             default:
-                string wanted = opener is null ? "" : $" Jinja was looking for the following tags: {string.Join(" or ", ends.Select(static end => $"'{end}'"))}. "
-                    + $"The innermost block that needs to be closed is '{opener.Value.Text}'.";
-                throw new JinjaException($"Encountered unknown tag '{tag.Text}'.{wanted}", tag.At);
+                throw new JinjaException($"Encountered unknown tag '{tag.Text}'.{Wanted(opener, ends)}", tag.At);
         }
     }
 
@@ -194,7 +193,8 @@ internal sealed class JinjaParser
             string name = tokens.Expect(JinjaTokenKind.Name).Text;
             bool hasDefault = tokens.Current.IsOperator("=");
             if (hasDefault) tokens.Next();
-            else if (parameters.Count > 0 && parameters[^1].Default is not null) throw tokens.Error("non-default argument follows default argument");
+            else if (parameters.Count > 0 && parameters[^1].Default is not null)
+                throw tokens.Error("non-default argument follows default argument");
             parameters.Add((name, hasDefault ? expressions.Expression() : null));
         }
 

@@ -135,7 +135,13 @@ internal static class JinjaPrinter
     }
 
     private static void JsonItems<T>(
-        JinjaWriter writer, string open, IReadOnlyList<T> items, string close, JinjaJsonStyle style, string lineStart, Action<T, string> write)
+        JinjaWriter writer,
+        string open,
+        IReadOnlyList<T> items,
+        string close,
+        JinjaJsonStyle style,
+        string lineStart,
+        Action<T, string> write)
     {
         writer.Data(open);
         string inner = lineStart + style.Indent;
@@ -168,7 +174,7 @@ internal static class JinjaPrinter
     private static string? JsonEscape(Rune rune, bool ensureAscii) => rune.Value switch
     {
         '"' or '\\' => $"\\{rune}",
-        > 0x7F when ensureAscii => string.Concat(rune.ToString().Select(unit => string.Create(CultureInfo.InvariantCulture, $"\\u{(int)unit:x4}"))),
+        > 0x7F when ensureAscii => string.Concat(rune.ToString().Select(static unit => $"\\u{(int)unit:x4}")),
         _ => PythonText.JsonEscape(rune),
     };
 

@@ -49,9 +49,15 @@ internal sealed class JinjaRun(JinjaLimits limits, DateTime now)
     /// <summary>Goes one level deeper; <see cref="Leave"/> comes back.</summary>
     public void Enter()
     {
-        if (++depth > MaxDepth || !RuntimeHelpers.TryEnsureSufficientExecutionStack())
-            throw new JinjaException("calls or values are nested too deeply.", At);
+        if (++depth > MaxDepth) throw new JinjaException("calls or values are nested too deeply.", At);
+        EnsureStack();
     }
 
     public void Leave() => depth--;
+
+    /// <summary>Sees to it that the stack holds another step of a recursion; a sum of many terms is one, too.</summary>
+    public void EnsureStack()
+    {
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw new JinjaException("an expression is nested too deeply.", At);
+    }
 }

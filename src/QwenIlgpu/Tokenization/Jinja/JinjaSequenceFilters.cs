@@ -20,7 +20,9 @@ internal static class JinjaSequenceFilters
             _ => throw new JinjaException("Can only get item pairs from a mapping."),
         }),
         new("join", "value d? attribute?", Join),
-        new("last", "seq", static call => call.Items(0) is [.., object last] ? last : new JinjaUndefined("No last item, sequence was empty.")),
+        new("last", "seq", static call => call.Items(0) is [.., object last]
+            ? last
+            : new JinjaUndefined("No last item, sequence was empty.")),
         new("length", "value", static call => (BigInteger)JinjaOperators.Length(call[0])),
         new("list", "value", static call => new JinjaList(call.Items(0))),
         new("map", "value *", Map),
@@ -28,9 +30,12 @@ internal static class JinjaSequenceFilters
         new("min", "value case_sensitive? attribute?", static call => Extreme(call, -1)),
         new("reject", "value *", static call => Select(call, isAttribute: false, keeps: false)),
         new("rejectattr", "value *", static call => Select(call, isAttribute: true, keeps: false)),
-        new("reverse", "value", static call => call[0] is JinjaText text
-            ? JinjaMembers.Slice(call.Run, text, null, null, -1)
-            : Generator([.. call.Items(0).Reverse()])),
+        new("reverse", "value", static call => call[0] switch
+        {
+            JinjaText text => JinjaMembers.Slice(call.Run, text, null, null, -1),
+            JinjaView { IsGenerator: true } => new JinjaList([.. call.Items(0).Reverse()]),
+            _ => Generator([.. call.Items(0).Reverse()]),
+        }),
         new("select", "value *", static call => Select(call, isAttribute: false, keeps: true)),
         new("selectattr", "value *", static call => Select(call, isAttribute: true, keeps: true)),
         new("slice", "value slices fill_with?", Slice),
@@ -134,8 +139,9 @@ internal static class JinjaSequenceFilters
         object[] path = attribute switch
         {
             null or JinjaNone => [],
-            JinjaText text => [.. text.Text.Split('.').Select(static part =>
-                part.Length > 0 && part.All(char.IsAsciiDigit) && part.Length < 9 ? (object)(BigInteger)int.Parse(part, CultureInfo.InvariantCulture) : JinjaText.Data(part))],
+            JinjaText text => [.. text.Text.Split('.').Select(static part => part.Length is > 0 and < 9 && part.All(char.IsAsciiDigit)
+                ? (object)BigInteger.Parse(part, CultureInfo.InvariantCulture)
+                : JinjaText.Data(part))],
             _ => [attribute],
         };
         return item =>
@@ -166,7 +172,8 @@ internal static class JinjaSequenceFilters
     private static JinjaList DictSort(JinjaBoundCall call)
     {
         if (call[0] is JinjaUndefined undefined) throw undefined.Error;
-        if (call[0] is not JinjaDict dict) throw new JinjaException($"'{JinjaOperators.TypeName(call[0])} object' has no attribute 'items'");
+        if (call[0] is not JinjaDict dict)
+            throw new JinjaException($"'{JinjaOperators.TypeName(call[0])} object' has no attribute 'items'");
         string by = call.Has(2) ? call.Text(2).Text : "key";
         if (by is not ("key" or "value")) throw new JinjaException("You can only sort by either \"key\" or \"value\"");
         Func<object, object> key = Key(call, (BigInteger)(by == "key" ? 0 : 1), isCased: call.IsTrue(1));
@@ -204,7 +211,8 @@ internal static class JinjaSequenceFilters
         foreach (object item in call.Items(0))
         {
             object own = key(item);
-            if (bestKey is not null && Math.Sign(JinjaOperators.Compare(call.Run, own, bestKey, wanted < 0 ? "<" : ">") ?? 0) != wanted) continue;
+            int? order = bestKey is null ? wanted : JinjaOperators.Compare(call.Run, own, bestKey, wanted < 0 ? "<" : ">");
+            if (Math.Sign(order ?? 0) != wanted) continue;
             (best, bestKey) = (item, own);
         }
 

@@ -39,7 +39,7 @@ internal static class JinjaSplitter
         int start = 0;
         for (int i = 0; i < all.Length; i++)
         {
-            if (all[i] is not ('\n' or '\r' or '\v' or '\f' or '\u001C' or '\u001D' or '\u001E' or '\u0085' or '\u2028' or '\u2029')) continue;
+            if (all[i] is not ((>= '\n' and <= '\r') or (>= '\u001C' and <= '\u001E') or '\u0085' or '\u2028' or '\u2029')) continue;
             int end = i;
             if (all[i] == '\r' && i + 1 < all.Length && all[i + 1] == '\n') i++;
             lines.Add(Part(run, text, start, keepsEnds ? i + 1 : end));
@@ -60,9 +60,11 @@ internal static class JinjaSplitter
         int at = fromEnd
             ? text.Text.LastIndexOf(separator.Text, StringComparison.Ordinal)
             : text.Text.IndexOf(separator.Text, StringComparison.Ordinal);
-        if (at < 0) return new JinjaList(fromEnd ? [JinjaText.Empty, JinjaText.Empty, text] : [text, JinjaText.Empty, JinjaText.Empty], isTuple: true);
+        JinjaText none = JinjaText.Empty;
+        if (at < 0) return new JinjaList(fromEnd ? [none, none, text] : [text, none, none], isTuple: true);
         int end = at + separator.Text.Length;
-        return new JinjaList([Part(call.Run, text, 0, at), separator, Part(call.Run, text, end, text.Text.Length)], isTuple: true);
+        return new JinjaList(
+            [Part(call.Run, text, 0, at), Part(call.Run, text, at, end), Part(call.Run, text, end, text.Text.Length)], isTuple: true);
     }
 
     private static List<object> Words(JinjaRun run, JinjaText text, int most)

@@ -62,7 +62,8 @@ internal sealed class JinjaBlock(JinjaTarget? target, JinjaFilterCall? filter, I
 }
 
 /// <summary>with a = b.</summary>
-internal sealed class JinjaWith(IReadOnlyList<(JinjaTarget Target, JinjaExpression Value)> variables, IReadOnlyList<JinjaStatement> body) : JinjaStatement
+internal sealed class JinjaWith(
+    IReadOnlyList<(JinjaTarget Target, JinjaExpression Value)> variables, IReadOnlyList<JinjaStatement> body) : JinjaStatement
 {
     public override JinjaFlow Execute(JinjaScope scope, JinjaWriter output)
     {
@@ -154,7 +155,7 @@ internal sealed class JinjaMacro(JinjaMacroDefinition definition, JinjaScope sco
         {
             JinjaDict named = new();
             foreach ((string name, object value) in arguments.Named)
-                named.Items[JinjaText.Template(name)] = value;
+                named.Items[JinjaText.Data(name)] = value;       // which ** may have taken from data
             inner.Set("kwargs", named);
         }
         else if (arguments.Named.Count > 0)

@@ -16,8 +16,10 @@ internal static class JinjaStringMethods
     {
         new("upper", "self", static call => Upper(call.Run, call.Text(0))),
         new("lower", "self", static call => Lower(call.Run, call.Text(0))),
-        new("casefold", "self", static call => Map(call.Run, call.Text(0), static text => text.ToLowerInvariant().Replace("ß", "ss", StringComparison.Ordinal))),
-        new("swapcase", "self", static call => MapRunes(call.Run, call.Text(0), static (rune, _) => Rune.IsUpper(rune) ? LowerOf(rune) : UpperOf(rune))),
+        new("casefold", "self", static call => Map(call.Run, call.Text(0), static text =>
+            text.ToLowerInvariant().Replace("ß", "ss", StringComparison.Ordinal))),
+        new("swapcase", "self", static call => MapRunes(call.Run, call.Text(0), static (rune, _) =>
+            Rune.IsUpper(rune) ? LowerOf(rune) : longUpper.GetValueOrDefault(rune.ToString()) ?? UpperOf(rune))),
         new("capitalize", "self", static call => Capitalize(call.Run, call.Text(0))),
         new("title", "self", static call => Title(call.Run, call.Text(0), static rune => !Rune.IsLetter(rune))),
         new("strip", "self chars?", static call => Strip(call, true, true)),
@@ -36,7 +38,8 @@ internal static class JinjaStringMethods
         new("removesuffix", "self suffix", static call => call.Text(0).Text.EndsWith(call.Text(1).Text, StringComparison.Ordinal)
             ? call.Text(0).Units(0, call.Text(0).Text.Length - call.Text(1).Text.Length)
             : call[0]),
-        new("replace", "self old new count?", static call => Replace(call.Run, call.Text(0), call.Text(1), call.Text(2), call.Integer(3, -1))),
+        new("replace", "self old new count?", static call =>
+            Replace(call.Run, call.Text(0), call.Text(1), call.Text(2), call.Integer(3, -1))),
         new("find", "self sub start? end?", static call => (BigInteger)Find(call, fromEnd: false)),
         new("rfind", "self sub start? end?", static call => (BigInteger)Find(call, fromEnd: true)),
         new("index", "self sub start? end?", static call => (BigInteger)Found(Find(call, fromEnd: false))),
@@ -189,7 +192,9 @@ internal static class JinjaStringMethods
     }
 
     private static string UpperOf(Rune rune) =>
-        longUpper.TryGetValue(rune.ToString(), out string? upper) ? upper[..1] + upper[1..].ToLowerInvariant() : Rune.ToUpperInvariant(rune).ToString();
+        longUpper.TryGetValue(rune.ToString(), out string? upper)
+            ? upper[..1] + upper[1..].ToLowerInvariant()
+            : Rune.ToUpperInvariant(rune).ToString();
 
     private static string LowerOf(Rune rune) => Rune.ToLowerInvariant(rune).ToString();
 
@@ -203,7 +208,7 @@ internal static class JinjaStringMethods
         {
             if (affix is not JinjaText wanted) throw new JinjaException("startswith and endswith take a str or a tuple of str");
             call.Run.Search(wanted.Text.Length, 1);
-            if (atStart ? text.StartsWith(wanted.Text, StringComparison.Ordinal) : text.EndsWith(wanted.Text, StringComparison.Ordinal)) return true;
+            if (atStart ? text.StartsWith(wanted.Text) : text.EndsWith(wanted.Text)) return true;
         }
 
         return false;

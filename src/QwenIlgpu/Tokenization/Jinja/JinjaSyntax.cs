@@ -9,6 +9,7 @@ internal abstract class JinjaExpression(JinjaPosition at)
     {
         scope.Run.At = at;
         scope.Run.Step();
+        scope.Run.EnsureStack();
         return Value(scope);
     }
 
@@ -66,7 +67,9 @@ internal sealed class JinjaScope(JinjaRun run, JinjaScope? parent)
             if (scope.variables is not null && scope.variables.TryGetValue(name, out object? value)) return value;
         }
 
-        return JinjaFunctions.Globals.TryGetValue(name, out JinjaFunction? function) ? function : new JinjaUndefined($"'{name}' is undefined");
+        return JinjaFunctions.Globals.TryGetValue(name, out JinjaFunction? function)
+            ? function
+            : new JinjaUndefined($"'{name}' is undefined");
     }
 
     /// <summary>A scope within this one.</summary>

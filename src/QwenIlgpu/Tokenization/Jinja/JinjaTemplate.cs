@@ -30,7 +30,7 @@ internal sealed class JinjaTemplate
     /// <exception cref="JinjaException">The template raised it, or failed, or took more than the limits.</exception>
     public JinjaText Render(IReadOnlyDictionary<string, object> variables, DateTime now, JinjaLimits? limits = null)
     {
-        JinjaRun run = new(limits ?? LimitsFor(variables.Values), now);
+        JinjaRun run = new(limits ?? LimitsFor(variables.Values), now) { At = new JinjaPosition(1, 1) };
         JinjaScope scope = new(run, null);
         foreach ((string name, object value) in variables)
             scope.Set(name, value);

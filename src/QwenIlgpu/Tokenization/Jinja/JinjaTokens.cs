@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace QwenIlgpu;
 
 /// <summary>The tokens of a template, read one after the other.</summary>
@@ -39,7 +41,9 @@ internal sealed class JinjaTokens(List<JinjaToken> tokens)
     public JinjaException Error(string words) => new(words, Current.At);
 
     /// <summary>Goes a level deeper, until disposed of.</summary>
-    public Level Enter() => ++depth <= MaxNesting ? new Level(this) : throw Error("nested too deeply");
+    public Level Enter() => ++depth <= MaxNesting && RuntimeHelpers.TryEnsureSufficientExecutionStack()
+        ? new Level(this)
+        : throw Error("nested too deeply");
 
     public readonly struct Level(JinjaTokens tokens) : IDisposable
     {

@@ -64,6 +64,13 @@ internal sealed class JinjaView(string type, IReadOnlyList<object> items, bool i
 internal sealed record JinjaRange(int Start, int Stop, int Step, int Count)
 {
     public object this[int index] => (BigInteger)(Start + ((long)index * Step));
+
+    /// <summary>Each so many of the numbers from one place to before another.</summary>
+    public JinjaRange Slice(int first, int end, int stride)
+    {
+        long count = stride > 0 ? ((long)end - first + stride - 1) / stride : ((long)first - end - stride - 1) / -(long)stride;
+        return new JinjaRange(Start + (first * Step), Start + (end * Step), Step * stride, (int)Math.Max(0, count));
+    }
 }
 
 /// <summary>What namespace() makes: the one thing that a template may change.</summary>

@@ -63,7 +63,7 @@ internal sealed class JinjaFuzzTests
 
     private static string Damage(Random random, string template, string[] words)
     {
-        for (int rounds = random.Next(1, 4); rounds > 0; rounds--)
+        for (int rounds = random.Next(1, 3); rounds > 0; rounds--)
         {
             int from = random.Next(template.Length + 1);
             int to = Math.Min(template.Length, from + random.Next(1, random.Next(4) == 0 ? 80 : 8));
