@@ -5,6 +5,11 @@ namespace QwenIlgpu;
 /// environment: jinja2's immutable sandbox with trim_blocks, lstrip_blocks, loop controls, generation blocks and its own tojson,
 /// raise_exception and strftime_now.
 /// </summary>
+/// <remarks>
+/// Where it differs: generators are run at once, so that their errors come even where nobody asks for their items; a text that went
+/// through safe or escape is a text like any other; the filters filesizeformat, random, striptags, urlize, wordwrap and xmlattr, and the
+/// tags that join several files, are refused when the template is parsed.
+/// </remarks>
 internal sealed class JinjaTemplate
 {
     // A template writes its own text about once, and looks at each value and character of its input a few times.

@@ -12,6 +12,8 @@ internal sealed class JinjaFuzzTests
         + "|break|continue|(|)|[|]|{|}|,|.|:|=|==|+|-|*|**|/|//|%|~|'|\"|\\|\n|0|1|-1|99999|1e308|none|true|messages|range(99999)|namespace()"
         + "|list|join|tojson|replace|items|map|sort|length|string|.split|.format|.replace|.strip|🦊|\u0000|\ud800|raw|endraw|with|filter";
 
+    private static readonly TimeSpan limit = TimeSpan.FromMilliseconds(100);
+
     [TestCase(300, false)]
     [TestCase(10_000, true, Category = "Exhaustive")]
     public void SurvivesDamagedTemplates(int count, bool isTimed)
@@ -35,30 +37,42 @@ internal sealed class JinjaFuzzTests
             Random random = new(seed);
             string template = Damage(random, templates[random.Next(random.Next(2) == 0 ? 5 : templates.Length)], words);
             Dictionary<string, object> variables = Variables(contexts[random.Next(contexts.Length)]);
-            long before = GC.GetAllocatedBytesForCurrentThread();
-            Stopwatch watch = Stopwatch.StartNew();
-            try
+            TimeSpan took = TimeSpan.MaxValue;
+            for (int attempt = 0; attempt < 3 && took > limit; attempt++)      // others may have had the processor
             {
-                JinjaTemplate.Parse(template).Render(variables, Now);
-                rendered++;
-            }
-            catch (JinjaException)
-            {
-            }
-            catch (Exception error)
-            {
-                Assert.Fail($"seed {seed}: {error}\n{template}");
+                long before = GC.GetAllocatedBytesForCurrentThread();
+                Stopwatch watch = Stopwatch.StartNew();
+                bool isRendered = Renders(template, variables, seed);
+                took = watch.Elapsed;
+                long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+                most = Math.Max(most, allocated);
+                if (attempt == 0 && isRendered) rendered++;
+                if (allocated > 64L << 20) Assert.Fail($"seed {seed}: {allocated} bytes\n{template}");
             }
 
-            if (watch.Elapsed > longest) longest = watch.Elapsed;
-            long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-            most = Math.Max(most, allocated);
-            if (allocated > 64L << 20) Assert.Fail($"seed {seed}: {allocated} bytes\n{template}");
-            if (isTimed && watch.ElapsedMilliseconds > 100) Assert.Fail($"seed {seed}: {watch.Elapsed}\n{template}");
+            if (took > longest) longest = took;
+            if (isTimed && took > limit) Assert.Fail($"seed {seed}: {took}\n{template}");
         }
 
         TestContext.Out.WriteLine($"{rendered} of {count} rendered; at most {most / 1024} KiB and {longest.TotalMilliseconds:F1} ms");
         Assert.That(rendered, Is.InRange(count / 20, count * 9 / 10), "damage that is neither harmless nor always met at once");
+    }
+
+    private static bool Renders(string template, Dictionary<string, object> variables, int seed)
+    {
+        try
+        {
+            JinjaTemplate.Parse(template).Render(variables, Now);
+            return true;
+        }
+        catch (JinjaException)
+        {
+            return false;
+        }
+        catch (Exception error)
+        {
+            throw new AssertionException($"seed {seed}: {error}\n{template}");
+        }
     }
 
     private static string Damage(Random random, string template, string[] words)
