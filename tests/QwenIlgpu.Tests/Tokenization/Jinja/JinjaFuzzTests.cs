@@ -8,9 +8,9 @@ namespace QwenIlgpu.Tests;
 internal sealed class JinjaFuzzTests
 {
     private const string Words =
-        "{{|}}|{%|%}|{#|#}|-%}|{%-| if | else | endif | for | in | endfor | set | macro | endmacro | call | not | is | and | or |loop|recursive"
-        + "|break|continue|(|)|[|]|{|}|,|.|:|=|==|+|-|*|**|/|//|%|~|'|\"|\\|\n|0|1|-1|99999|1e308|none|true|messages|range(99999)|namespace()"
-        + "|list|join|tojson|replace|items|map|sort|length|string|.split|.format|.replace|.strip|🦊|\u0000|\ud800|raw|endraw|with|filter";
+        "{{|}}|{%|%}|{#|#}|-%}|{%-| if | else | endif | for | in | endfor | set | macro | endmacro | call | not | is | and | or |loop"
+        + "|recursive|break|continue|(|)|[|]|{|}|,|.|:|=|==|+|-|*|**|/|//|%|~|'|\"|\\|\n|0|1|-1|99999|1e308|none|true|messages|range(99999)"
+        + "|namespace()|list|join|tojson|replace|items|map|sort|length|string|.split|.format|.replace|.strip|🦊|\u0000|\ud800|raw|endraw|with|filter";
 
     private static readonly TimeSpan limit = TimeSpan.FromMilliseconds(100);
 
@@ -19,15 +19,13 @@ internal sealed class JinjaFuzzTests
     public void SurvivesDamagedTemplates(int count, bool isTimed)
     {
         string[] words = [.. Words.Split('|'), "|", "||"];
-        string[] templates =
-        [
-            .. Chats.GetProperty("templates").EnumerateObject().Select(static template => template.Value.GetString()!),
-            .. Cases.EnumerateArray().Select(static test => test.GetProperty("template").GetString()!).Where(static text => text.Length > 40),
-        ];
+        IEnumerable<string> chats = Chats.GetProperty("templates").EnumerateObject().Select(static template => template.Value.GetString()!);
+        IEnumerable<string> cases = Cases.EnumerateArray().Select(static test => test.GetProperty("template").GetString()!);
+        string[] templates = [.. chats, .. cases.Where(static text => text.Length > 40)];
+        IEnumerable<JsonElement> all = Chats.GetProperty("conversations").EnumerateArray().Concat(Cases.EnumerateArray());
         JsonElement[] contexts =
         [
-            .. Chats.GetProperty("conversations").EnumerateArray().Select(static conversation => conversation.GetProperty("context")),
-            .. Cases.EnumerateArray().Select(static test => test.GetProperty("context")).Where(static context => context.GetRawText().Length > 100),
+            .. all.Select(static test => test.GetProperty("context")).Where(static context => context.GetRawText().Length > 100),
         ];
         int rendered = 0;
         long most = 0;

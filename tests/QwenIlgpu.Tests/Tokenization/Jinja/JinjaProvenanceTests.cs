@@ -143,7 +143,8 @@ internal sealed class JinjaProvenanceTests
     private static string Expression(Random random, int depth)
     {
         string E() => Expression(random, depth - 1);
-        if (depth == 0) return random.Next(5) switch { 0 => "y", 1 => "d.k", 2 => "l[1]", 3 => $"'{Literal(random)}'", _ => "x" };
+        if (depth == 0)
+            return random.Next(5) switch { 0 => "y", 1 => "d.k", 2 => "l[1]", 3 => $"'{Literal(random)}'", _ => "x" };
         return random.Next(30) switch
         {
             0 => $"({E()} + {E()})",

@@ -10,7 +10,7 @@ internal sealed class JinjaTemplateTests
     public void DoesWhatJinja2Does() => Assert.Multiple(() =>
     {
         foreach (JsonElement test in Cases.EnumerateArray())
-            AssertResult(test.GetProperty("template").GetString()!, test.GetProperty("context"), test, test.GetProperty("name").GetString()!);
+            AssertResult(test.GetProperty("template").GetString()!, test.GetProperty("context"), test, $"{test.GetProperty("name")}");
         Assert.That(Cases.GetArrayLength(), Is.EqualTo(695));
     });
 
@@ -20,7 +20,8 @@ internal sealed class JinjaTemplateTests
         int count = 0;
         foreach (JsonProperty results in Chats.GetProperty("results").EnumerateObject())
         {
-            foreach ((JsonElement conversation, JsonElement result) in Chats.GetProperty("conversations").EnumerateArray().Zip(results.Value.EnumerateArray()))
+            JsonElement.ArrayEnumerator conversations = Chats.GetProperty("conversations").EnumerateArray();
+            foreach ((JsonElement conversation, JsonElement result) in conversations.Zip(results.Value.EnumerateArray()))
             {
                 string name = $"{results.Name}, {conversation.GetProperty("name")}";
                 AssertResult(ChatTemplate(results.Name), conversation.GetProperty("context"), result, name);
@@ -93,7 +94,8 @@ internal sealed class JinjaTemplateTests
 
         string[] expected = [.. contexts.Select(Rendered)];
         string[] actual = new string[contexts.Length * 8];
-        Parallel.For(0, actual.Length, new ParallelOptions { MaxDegreeOfParallelism = 4 }, i => actual[i] = Rendered(contexts[i % contexts.Length]));
+        ParallelOptions four = new() { MaxDegreeOfParallelism = 4 };
+        Parallel.For(0, actual.Length, four, i => actual[i] = Rendered(contexts[i % contexts.Length]));
 
         for (int i = 0; i < actual.Length; i++)
             Assert.That(actual[i], Is.EqualTo(expected[i % contexts.Length]));
@@ -109,11 +111,12 @@ internal sealed class JinjaTemplateTests
     [TestCase("{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}", "nested")]
     [TestCase("{% set n = namespace(l=[]) %}{% for i in range(1000) %}{% set n.l = [n.l] %}{% endfor %}{{ n.l }}", "nested")]
     [TestCase("{% set n = namespace(l=[]) %}{% for i in range(1000) %}{% set n.l = [n.l] %}{% endfor %}{{ n.l|tojson }}", "nested")]
-    [TestCase("{% set n = namespace(l=[1]) %}{% for i in range(40) %}{% set n.l = [n.l, n.l] %}{% endfor %}{{ n.l|string|length }}", "steps|characters")]
-    [TestCase("{% set n = namespace(l=[1], m=[1]) %}{% for i in range(40) %}{% set n.l = [n.l, n.l] %}{% set n.m = [n.m, n.m] %}{% endfor %}{{ n.l == n.m }}", "steps")]
+    [TestCase("{% set n = namespace(l=[1]) %}{% for i in range(40) %}{% set n.l = [n.l, n.l] %}{% endfor %}{{ n.l }}", "steps|characters")]
+    [TestCase("{% set n = namespace(l=[1], m=[1]) %}{% for i in range(40) %}{% set n.l = [n.l, n.l] %}{% set n.m = [n.m, n.m] %}{% endfor %}"
+        + "{{ n.l == n.m }}", "steps")]
     [TestCase("{% set n = namespace(l=(1,)) %}{% for i in range(9999) %}{% set n.l = (n.l,) %}{% endfor %}{{ {n.l: 1} }}", "nested")]
     [TestCase("{% for x in [[1]] recursive %}{{ loop([[1]]) }}{% endfor %}", "nested")]
-    [TestCase("{% set n = namespace() %}{% set n.me = [n] %}{{ n.me }}{{ n.me == n.me }}{{ 'aaaa'.replace('', 'b' * 100000) * 30 }}", "characters")]
+    [TestCase("{% set n = namespace() %}{% set n.me = [n] %}{{ n.me }}{{ n.me == n.me }}{{ 'aa'.replace('', 'b' * 99999) * 30 }}", "characters")]
     public void GivesUpOnWhatNeverEnds(string template, string words)
     {
         long before = GC.GetAllocatedBytesForCurrentThread();
