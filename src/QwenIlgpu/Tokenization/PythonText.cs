@@ -96,7 +96,8 @@ internal static class PythonText
         output.Append(quote);
     }
 
-    private static string? JsonEscape(Rune rune) => rune.Value switch
+    /// <summary>The escape of a character in JSON besides quotes and backslashes; null where it stands for itself.</summary>
+    public static string? JsonEscape(Rune rune) => rune.Value switch
     {
         '\n' => "\\n",
         '\r' => "\\r",
@@ -107,7 +108,8 @@ internal static class PythonText
         _ => null,
     };
 
-    private static string? ReprEscape(Rune rune) => rune.Value switch
+    /// <summary>The escape of a character in repr besides quotes and backslashes; null where it stands for itself.</summary>
+    public static string? ReprEscape(Rune rune) => rune.Value switch
     {
         '\n' => "\\n",
         '\r' => "\\r",
@@ -123,6 +125,6 @@ internal static class PythonText
         UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned
         or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.SpaceSeparator);
 
-    // str.isspace also takes the four separators U+001C to U+001F.
-    private static bool IsSpace(char character) => char.IsWhiteSpace(character) || character is >= '\u001C' and <= '\u001F';
+    /// <summary>str.isspace: white space and the four separators U+001C to U+001F.</summary>
+    public static bool IsSpace(char character) => char.IsWhiteSpace(character) || character is >= '\u001C' and <= '\u001F';
 }
