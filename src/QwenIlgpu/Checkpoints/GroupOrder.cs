@@ -8,7 +8,7 @@ namespace QwenIlgpu;
 /// </summary>
 internal static class GroupOrder
 {
-    // compressed-tensors' value of every input where it has no order to tell.
+    // compressed-tensors' value of every input where it has no order to tell; other writers leave zeros, which would be one group for all.
     private const int Unset = -1;
 
     /// <summary>The input at each place once inputs are sorted by group, within one as they were; null where they are sorted already.</summary>
@@ -24,7 +24,7 @@ internal static class GroupOrder
     public static int[]? Sort(ReadOnlySpan<int> groups, int groupSize, string tensor)
     {
         int inputs = groups.Length;
-        if (!groups.ContainsAnyExcept(Unset))
+        if (!groups.ContainsAnyExcept(Unset) || !groups.ContainsAnyExcept(0))
             return null;
         var counts = new int[(inputs + groupSize - 1) / groupSize];
         bool areSorted = true;

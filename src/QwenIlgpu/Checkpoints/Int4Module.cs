@@ -88,6 +88,7 @@ internal sealed record Int4Module(
             Int4Packing.CompressedTensors => [outFeatures, inFeatures / 8],
             _ => [inFeatures / 8, outFeatures],
         };
+        RefuseEightBits(checkpoint, stored, codesShape, packedLast: packing is Int4Packing.Awq or Int4Packing.CompressedTensors);
         TensorEntry codes = checkpoint.Get($"{module}.{names.Codes}", WordTypes, codesShape);
         TensorEntry scales = checkpoint.Get($"{module}.{names.Scales}", ScaleTypes, Lying(groups, outFeatures));
         bool needsZeros = packing is Int4Packing.GptqV1 or Int4Packing.GptqV2;
@@ -101,6 +102,17 @@ internal sealed record Int4Module(
         long GroupsOf(int size) => ((long)inFeatures + size - 1) / size;
         TensorEntry? Optional(string name, params long[] shape) =>
             checkpoint.Find($"{module}.{name}") is null ? null : checkpoint.Get($"{module}.{name}", WordTypes, shape);
+    }
+
+    // Some modules of a checkpoint may have more bits than the others: then there are twice as many words.
+    private static void RefuseEightBits(Checkpoint checkpoint, TensorEntry stored, long[] fourBits, bool packedLast)
+    {
+        long[] eightBits = packedLast ? [fourBits[0], 2 * fourBits[1]] : [2 * fourBits[0], fourBits[1]];
+        if (stored.Shape.AsSpan().SequenceEqual(eightBits))
+        {
+            throw new NotSupportedException(
+                $"{checkpoint.PathOf(stored)}: tensor {stored.Name} is {stored.ShapeText}, 8 bits a weight, which are not supported; supported: 4");
+        }
     }
 
     /// <summary>

@@ -8,6 +8,7 @@ internal sealed class ActOrderTests
     [TestCase(new[] { 0, 0, 1, 1 }, 2, null)]
     [TestCase(new[] { 0, 0, 0, 1 }, 3, null)]
     [TestCase(new[] { -1, -1, -1, -1 }, 2, null)]
+    [TestCase(new[] { 0, 0, 0, 0 }, 2, null)]
     [TestCase(new[] { 1, 0, 1, 0 }, 2, new[] { 1, 3, 0, 2 })]
     [TestCase(new[] { 1, 0, 0, 0 }, 3, new[] { 1, 2, 3, 0 })]
     public void InputsOfAGroupStandTogetherAsTheyWere(int[] groups, int groupSize, int[]? order) =>

@@ -76,6 +76,14 @@ internal sealed class Int4ModuleTests
         Assert.That(Rejects<InvalidDataException>(), Does.Contain($"tensor {Module}.{part} {fault}"));
     }
 
+    // As rules for some modules may have it.
+    [Test]
+    public void RejectsEightBitsByName()
+    {
+        draft.Tensors[$"{Module}.qweight"] = DraftTensor.Of(TensorType.I32, 32, 256);
+        Assert.That(Rejects<NotSupportedException>(), Does.Contain($"tensor {Module}.qweight is [32, 256], 8 bits a weight, which are not supported"));
+    }
+
     [TestCase("qzeros")]
     [TestCase("scales")]
     public void RejectsMissingPart(string part)
