@@ -10,6 +10,9 @@ internal sealed class GatedAttentionLongTests(PortableTier tier) : PortableTests
     // Up to 4,096 pages are added one after the other; the mean of values in [−1, 1) keeps 1e-6 and better.
     private const double Tolerance = 1e-5;
 
+    // What ILGPU's CPU accelerator creates itself for a launch.
+    private const long MostBytes = 1024;
+
     [TestCase(8192)]
     [TestCase(262_144, Category = MachineFixtures.Slow)]
     public void MatchesReferenceAtTheLastPosition(int length)
@@ -30,7 +33,7 @@ internal sealed class GatedAttentionLongTests(PortableTier tier) : PortableTests
         long last = BytesPerLaunch(BindAt(8191));
 
         Assert.That(last, Is.EqualTo(first));
-        Assert.That(last, Is.LessThanOrEqualTo(1024));      // what ILGPU's CPU accelerator creates itself for a launch
+        Assert.That(last, Is.LessThanOrEqualTo(MostBytes));
     }
 
     /// <summary>Four heads at one position, every block of the sequence on the same page.</summary>
@@ -50,8 +53,11 @@ internal sealed class GatedAttentionLongTests(PortableTier tier) : PortableTests
     {
         const int Launches = 20;
         long least = long.MaxValue;
-        for (int attempt = 0; attempt < 5; attempt++)       // the first attempts compile
+
+        // The first attempts compile; where others have the processor, it takes a while until the compiler's last word is in use.
+        for (int attempt = 0; attempt < 5 || (attempt < 60 && least > Launches * MostBytes); attempt++)
         {
+            Thread.Sleep(attempt < 5 ? 0 : 50);
             long before = GC.GetTotalAllocatedBytes(precise: true);
             for (int i = 0; i < Launches; i++)
                 launch.Run(Device.Stream);
