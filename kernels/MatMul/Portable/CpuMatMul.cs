@@ -12,8 +12,7 @@ namespace QwenIlgpu.Kernels;
 /// Both ways sum an output alike. Every lane sums the products of its k, in the order that the storage gives them, with fused additions
 /// from zero over a stretch of <see cref="LaneOrder.Stretch"/> columns, or over so many INT8 or FP8 codes as have one scale; these sums,
 /// times that scale, join the lane's total; the sixteen totals join in a tree, whose sum FP4's global scale multiplies. So an output's bits
-/// depend neither on M nor on the threads. Weights and
-/// codes are exact: the sums alone round.
+/// depend neither on M nor on the threads. Weights and codes are exact: the sums alone round.
 /// </remarks>
 internal static unsafe class CpuMatMul
 {

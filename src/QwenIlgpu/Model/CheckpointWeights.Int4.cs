@@ -88,12 +88,7 @@ internal sealed partial class CheckpointWeights
         int words = checked((int)(codes.LengthBytes / sizeof(int)));
         if (unordered.Length < words)
             unordered = GC.AllocateUninitializedArray<int>(words);
-        const int BlockWords = BlockBytes / sizeof(int);
-        for (int done = 0; done < words; done += BlockWords)
-        {
-            Span<int> block = unordered.AsSpan(done, Math.Min(BlockWords, words - done));
-            ReadTo(codes, (long)done * sizeof(int), MemoryMarshal.AsBytes(block));
-        }
+        ReadAll(codes, unordered.AsSpan(0, words));
     }
 
     /// <summary>Lines [first, first + count) of the codes on the device, as they are when inputs are in this order.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using ILGPU;
 using QwenIlgpu.Kernels;
 
@@ -12,7 +13,9 @@ internal sealed partial class CheckpointWeights
         WeightMatrix matrix = memory.Allocate(WeightMatrix.Fp8(rows, columns, fp8.BlockColumns < columns ? fp8.BlockColumns : Int8Layout.RowGroup(columns)));
         if (memory.IsMeasuring)
             return new LinearWeight(module, matrix);
-        PackWords(fp8.Codes, rows, columns / sizeof(uint), (block, row) => Fp8Pack.Bind(device.Loader, block, row, matrix));
+        PackWords(
+            rows, columns / sizeof(uint), (first, count) => Stage<uint>(fp8.Codes, first, count),
+            (block, row) => Fp8Pack.Bind(device.Loader, block, row, matrix));
         float[] scales = Floats(fp8.Scales);
         int scaleRows = (rows + fp8.BlockRows - 1) / fp8.BlockRows;
         ArrayView<float> staged = Staged<float>(scales);
@@ -27,17 +30,22 @@ internal sealed partial class CheckpointWeights
             return new LinearWeight(module, memory.Allocate(WeightMatrix.Fp4(rows, columns)));
         byte[] scales = ReadAll<byte>(fp4.Scales);
         float global = fp4.GlobalScale is { } stored ? GlobalScale(stored, fp4.GlobalDivides) : 1;
+        byte[]? codes = null;
         if (fp4.IsMx)
         {
-            byte[] codes = ReadAll<byte>(fp4.Codes);
-            loadedBytes -= codes.Length;                // they come again, block by block
+            codes = ReadAll<byte>(fp4.Codes);
             if (MxScales.ToE4M3(scales, codes, $"{checkpoint.PathOf(fp4.Scales)}: tensor {fp4.Scales.Name}") is not var (fitting, factor))
                 return LoadExpanded(module, fp4, rows, columns, () => new ExpandedMxRows(columns, codes, scales));
             (scales, global) = (fitting, global * factor);
         }
 
         WeightMatrix matrix = memory.Allocate(WeightMatrix.Fp4(rows, columns));
-        PackWords(fp4.Codes, rows, columns / 8, (block, row) => Fp4Pack.Bind(device.Loader, block, row, matrix));
+        PackWords(
+            rows, columns / 8,
+            (first, count) => codes is null
+                ? Stage<uint>(fp4.Codes, first, count)
+                : Staged(MemoryMarshal.Cast<byte, uint>(codes.AsSpan()).Slice((int)first, (int)count)),
+            (block, row) => Fp4Pack.Bind(device.Loader, block, row, matrix));
         Pack(Fp4Pack.BindScales(
             device.Loader, new Matrix<byte>(Staged<byte>(scales), rows, columns / fp4.GroupSize), fp4.GroupSize, global, matrix));
         return new LinearWeight(module, matrix);
@@ -79,38 +87,41 @@ internal sealed partial class CheckpointWeights
         if (memory.IsMeasuring)
             return new LinearWeight(module, matrix);
         ExpandedRows expanded = source();
-        int rowBytes = matrix.StrideWords * 16;
-        int rowsPerBlock = Math.Max(1, BlockBytes / rowBytes);
-        var values = new float[rowsPerBlock * (rowBytes / sizeof(float))];
+        int stride = matrix.StrideWords * 16 / sizeof(float);
+        int rowsPerBlock = Math.Max(1, BlockBytes / sizeof(float) / stride);
+        var values = new float[rowsPerBlock * stride];
+        ArrayView<float> target = matrix.Data.Cast<float>();
         for (int row = 0; row < rows; row += rowsPerBlock)
         {
             cancellation.ThrowIfCancellationRequested();
             int count = Math.Min(rowsPerBlock, rows - row);
-            Parallel.For(0, count, i => expanded.Fill(row + i, values.AsSpan(i * (rowBytes / sizeof(float)), columns)));
-            Upload.Send<float>(values.AsSpan(0, count * (rowBytes / sizeof(float))), matrix.Data.Cast<float>().SubView(
-                row * (long)(rowBytes / sizeof(float)), count * (long)(rowBytes / sizeof(float))));
+            Parallel.For(0, count, i => expanded.Fill(row + i, values.AsSpan(i * stride, columns)));
+            Upload.Send<float>(values.AsSpan(0, count * stride), target.SubView(row * (long)stride, count * stride));
         }
 
         return new LinearWeight(module, matrix);
     }
 
-    /// <summary>Brings rows of packed codes to the device in blocks of whole row tiles, each with its first row, for a kernel to pack.</summary>
-    private void PackWords(TensorEntry codes, int rows, int rowWords, Func<Matrix<uint>, int, Launch> pack)
+    /// <summary>
+    /// Brings rows of packed codes to the device in blocks of whole row tiles, each with its first row, for a kernel to pack. stage: words
+    /// from one on, so many.
+    /// </summary>
+    private void PackWords(int rows, int rowWords, Func<long, long, ArrayView<uint>> stage, Func<Matrix<uint>, int, Launch> pack)
     {
         int rowsPerBlock = Math.Max(Int4Layout.TileRows, BlockBytes / (rowWords * sizeof(uint)) / Int4Layout.TileRows * Int4Layout.TileRows);
         for (int row = 0; row < rows; row += rowsPerBlock)
         {
             int count = Math.Min(rowsPerBlock, rows - row);
-            Pack(pack(new Matrix<uint>(Stage<uint>(codes, row * (long)rowWords, count * (long)rowWords), count, rowWords), row));
+            Pack(pack(new Matrix<uint>(stage(row * (long)rowWords, count * (long)rowWords), count, rowWords), row));
         }
     }
 
     /// <summary>Values on the device until a launch has consumed them.</summary>
-    private ArrayView<T> Staged<T>(T[] values)
+    private ArrayView<T> Staged<T>(ReadOnlySpan<T> values)
         where T : unmanaged
     {
         ArrayView<T> view = Upload.NextSource(values.Length * (long)Unsafe.SizeOf<T>()).Cast<T>();
-        Upload.Send<T>(values, view);
+        Upload.Send(values, view);
         return view;
     }
 }

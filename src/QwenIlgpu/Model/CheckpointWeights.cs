@@ -151,8 +151,7 @@ internal sealed partial class CheckpointWeights : IWeightSource
             var block = WeightMatrix.Dense(type, count, columns);
             block = block with { Data = Upload.NextSource(block.DataBytes).Cast<UInt4>() };
             UploadRows(tensor, block, row, count);
-            pack(block, row).Run(device.Stream);
-            Upload.Consumed();
+            Pack(pack(block, row));
         }
     }
 
@@ -212,10 +211,19 @@ internal sealed partial class CheckpointWeights : IWeightSource
         where T : unmanaged
     {
         var values = new T[tensor.LengthBytes / Marshal.SizeOf<T>()];
-        Span<byte> bytes = MemoryMarshal.AsBytes(values.AsSpan());
-        for (int done = 0; done < bytes.Length; done += BlockBytes)
-            ReadTo(tensor, done, bytes.Slice(done, Math.Min(BlockBytes, bytes.Length - done)));
+        ReadAll<T>(tensor, values);
         return values;
+    }
+
+    private void ReadAll<T>(TensorEntry tensor, Span<T> values)
+        where T : unmanaged
+    {
+        int blockCount = BlockBytes / Marshal.SizeOf<T>();
+        for (int done = 0; done < values.Length; done += blockCount)
+        {
+            Span<T> block = values.Slice(done, Math.Min(blockCount, values.Length - done));
+            ReadTo(tensor, done * (long)Marshal.SizeOf<T>(), MemoryMarshal.AsBytes(block));
+        }
     }
 
     /// <summary>A whole tensor of plain numbers as floats.</summary>

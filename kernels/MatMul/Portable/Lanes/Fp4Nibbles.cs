@@ -12,7 +12,6 @@ internal readonly unsafe struct Fp4Nibbles : INibbleWeights
 {
     private const int RowNumbers = 4;
     private const int TileNumbers = RowNumbers * LaneSums.Rows;
-    private const float TwoTo120 = 1.329227995784916e36f;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Prepare(in CpuWeights w, long rowTile, int from, int to, float* numbers)
@@ -23,9 +22,7 @@ internal readonly unsafe struct Fp4Nibbles : INibbleWeights
             ushort* slot = slots + (k / Int4Layout.TileColumns * Fp4Layout.TileSlots * LaneSums.Rows);
             Vector256<ushort> first = Vector256.Load(slot);
             Vector256<ushort> second = Vector256.Load(slot + LaneSums.Rows);
-            Transpose(
-                Scales(first & Vector256.Create((ushort)255)), Scales(first >>> 8), Scales(second & Vector256.Create((ushort)255)),
-                Scales(second >>> 8), numbers);
+            Transpose(Scales(first), Scales(first >>> 8), Scales(second), Scales(second >>> 8), numbers);
             numbers += TileNumbers;
         }
     }
@@ -55,14 +52,12 @@ internal readonly unsafe struct Fp4Nibbles : INibbleWeights
 
     private static Vector512<float> Values => Vector512.Create(0f, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6);
 
-    // Bytes as floats: shifted to where those have exponent and mantissa they are too small by 2^120.
+    // Of the lower bytes.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Scales(Vector256<ushort> bytes)
     {
         (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(bytes);
-        Vector512<uint> words = Vector512.Create(low, high);
-        Vector512<uint> raw = ((words & Vector512.Create(0x7fu)) << 20) | ((words & Vector512.Create(0x80u)) << 24);
-        return raw.AsSingle() * Vector512.Create(TwoTo120);
+        return Fp8Codes.Weights(Vector512.Create(low, high).AsInt32() << 24);
     }
 
     // Of each row r the four floats a[r], b[r], c[r], d[r].
