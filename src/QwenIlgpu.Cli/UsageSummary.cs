@@ -18,6 +18,7 @@ internal static class UsageSummary
     public static JsonObject ToJson(this GenerationUsage usage) => new()
     {
         ["prompt_tokens"] = usage.PromptTokens,
+        ["cached_tokens"] = usage.CachedTokens,
         ["completion_tokens"] = usage.CompletionTokens,
         ["reasoning_tokens"] = usage.ReasoningTokens,
         ["total_tokens"] = usage.PromptTokens + usage.CompletionTokens,

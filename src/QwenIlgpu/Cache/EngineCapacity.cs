@@ -15,8 +15,17 @@ internal sealed record EngineCapacity(
     int ContextTokens, int MaxSequences, int MaxQueuedRequests, int Pages, PageType PageType, DeltaStateType DeltaStateType,
     int PrefillChunkTokens, long ActivationBytes)
 {
-    /// <summary>Slots of states, the reserved one included.</summary>
+    /// <summary>Slots of sequences, the reserved one included.</summary>
     public int Slots => MaxSequences + 1;
+
+    /// <summary>Whether prompts begin where others have been.</summary>
+    public PrefixCacheMode PrefixCache { get; init; } = PrefixCacheMode.Off;
+
+    /// <summary>Slots of states beside those of sequences, for the prefix cache.</summary>
+    public int SnapshotSlots { get; init; }
+
+    /// <summary>Slots of states in all, those of sequences first.</summary>
+    public int StateSlots => Slots + SnapshotSlots;
 
     /// <summary>Pages of the longest sequence.</summary>
     public int PagesPerSequence => (int)PagesOf(ContextTokens);

@@ -1,4 +1,5 @@
 using ILGPU;
+using ILGPU.Runtime;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
@@ -35,7 +36,7 @@ internal sealed class ModelState
             {
                 states[layer] = new DeltaSlots(
                     States(),
-                    new Matrix<float>(memory.AllocateZeroed<float>((long)capacity.Slots * ringElements), capacity.Slots, ringElements));
+                    new Matrix<float>(memory.AllocateZeroed<float>((long)capacity.StateSlots * ringElements), capacity.StateSlots, ringElements));
             }
         }
 
@@ -45,8 +46,8 @@ internal sealed class ModelState
         DeltaStates States()
         {
             DeltaStateFormat format = capacity.DeltaStateType.Format();
-            long bytes = (long)capacity.Slots * stateElements * DeltaStates.ElementBytes(format);
-            return new DeltaStates(memory.AllocateZeroed<byte>(bytes), format, capacity.Slots, stateElements);
+            long bytes = (long)capacity.StateSlots * stateElements * DeltaStates.ElementBytes(format);
+            return new DeltaStates(memory.AllocateZeroed<byte>(bytes), format, capacity.StateSlots, stateElements);
         }
     }
 
@@ -73,5 +74,19 @@ internal sealed class ModelState
         pages.CopyTo(tableRow.Span);
         tableRow.Upload(PageTable.Row(slot).SubView(0, pages.Length), device.Stream);
         tableRowCopied.Record(device.Stream);
+    }
+
+    /// <summary>Queues the copy of one slot's recurrent state, delta states and conv tails, to another slot.</summary>
+    public void CopyState(int source, int target)
+    {
+        const string Op = "copy_state";
+        Require.Below(Op, "slot", [source, target], Capacity.StateSlots);
+        foreach (DeltaSlots? layer in DeltaLayers)
+        {
+            if (layer is null)
+                continue;
+            layer.States.Slot<byte>(source).CopyTo(device.Stream, layer.States.Slot<byte>(target));
+            layer.Ring.Row(source).CopyTo(device.Stream, layer.Ring.Row(target));
+        }
     }
 }

@@ -50,6 +50,17 @@ public sealed record EngineOptions
     /// <summary>On CUDA, whether decode steps are captured once and replayed as CUDA graphs. Default true; off only to compare.</summary>
     public bool CudaGraphs { get; init; } = true;
 
+    /// <summary>
+    /// Whether a prompt begins where an earlier one with the same tokens has been before. The default, exact, changes no bit of any answer.
+    /// </summary>
+    public PrefixCacheMode PrefixCache { get; init; } = PrefixCacheMode.Exact;
+
+    /// <summary>
+    /// States that the prefix cache keeps on the device, 1 to 256, each as large as that of a sequence. Default 4. Pages are kept as long as
+    /// no request needs them.
+    /// </summary>
+    public int DeviceSnapshots { get; init; } = 4;
+
     // Beyond it a step takes no less time a token, and what waits for it longer.
     private const int MaxPrefillChunkTokens = 8192;
 
@@ -68,6 +79,8 @@ public sealed record EngineOptions
             $"from 1 to the model's {config.MaxPositionEmbeddings}, or 0 for the default");
         Require(Enum.IsDefined(PageType), nameof(PageType), PageType, string.Join(" or ", Enum.GetNames<PageType>()));
         Require(Enum.IsDefined(DeltaStateType), nameof(DeltaStateType), DeltaStateType, string.Join(" or ", Enum.GetNames<DeltaStateType>()));
+        Require(Enum.IsDefined(PrefixCache), nameof(PrefixCache), PrefixCache, string.Join(" or ", Enum.GetNames<PrefixCacheMode>()));
+        Require(DeviceSnapshots is >= 1 and <= 256, nameof(DeviceSnapshots), DeviceSnapshots, $"from 1 to 256; {nameof(PrefixCache)} turns them off");
         int context = ContextTokens == 0 ? Math.Min(config.MaxPositionEmbeddings, 32_768) : ContextTokens;
         Require(CacheTokens == 0 || CacheTokens >= context, nameof(CacheTokens), CacheTokens, $"at least ContextTokens ({context}), or 0 for the default");
         long pagesPerSequence = EngineCapacity.PagesOf(context);
@@ -80,7 +93,11 @@ public sealed record EngineOptions
 
         return new EngineCapacity(
             context, MaxSequences, MaxQueuedRequests, (int)Math.Min(pages + 1, int.MaxValue), PageType, DeltaStateType, PrefillChunkTokens,
-            ActivationBytes);
+            ActivationBytes)
+        {
+            PrefixCache = PrefixCache,
+            SnapshotSlots = PrefixCache == PrefixCacheMode.Off ? 0 : DeviceSnapshots,
+        };
     }
 
     private static void Require<T>(bool holds, string option, T value, string rule, string parameter = "options")

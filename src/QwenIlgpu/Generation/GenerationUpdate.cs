@@ -69,6 +69,7 @@ public readonly record struct TokenLogProb(int TokenId, float LogProbability);
 
 /// <summary>Counts and times of one generation.</summary>
 /// <param name="PromptTokens">Tokens of the prompt.</param>
+/// <param name="CachedTokens">Those of them that needed no prefill: they, and what is computed of them, were there from an earlier request.</param>
 /// <param name="CompletionTokens">Tokens drawn, reasoning and end-of-turn included.</param>
 /// <param name="ReasoningTokens">Those of them that were reasoning.</param>
 /// <param name="Seed">The seed of the draws: the one asked for, or the one drawn in its place. Null for greedy.</param>
@@ -76,5 +77,5 @@ public readonly record struct TokenLogProb(int TokenId, float LogProbability);
 /// <param name="TimeToFirstToken">From its admission to the first token.</param>
 /// <param name="DecodeTime">From the first token to the last.</param>
 public sealed record GenerationUsage(
-    int PromptTokens, int CompletionTokens, int ReasoningTokens, ulong? Seed, TimeSpan QueueTime, TimeSpan TimeToFirstToken,
+    int PromptTokens, int CachedTokens, int CompletionTokens, int ReasoningTokens, ulong? Seed, TimeSpan QueueTime, TimeSpan TimeToFirstToken,
     TimeSpan DecodeTime);

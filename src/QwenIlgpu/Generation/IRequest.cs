@@ -57,6 +57,18 @@ internal sealed class SequenceProgress(int[] ids, int prefillTokens, long cached
     /// <summary>Tokens fed to prefill steps so far.</summary>
     public int FedTokens { get; private set; }
 
+    /// <summary>Tokens at its beginning that it has from the prefix cache; they count as fed.</summary>
+    public int CachedTokens { get; private set; }
+
+    /// <summary>Which steps wrote what it has from the prefix cache.</summary>
+    public PrefixOrigin Origin { get; private set; }
+
+    /// <summary>Whether prefill of its prompt from the first token on leads to the state that it has: not behind what decode wrote.</summary>
+    public bool IsReplayable => Origin == PrefixOrigin.Prefill;
+
+    /// <summary>Tokens of its prompt behind which states are kept, the most useful first.</summary>
+    public int[] Checkpoints { get; set; } = [];
+
     /// <summary>Tokens that are left for prefill steps.</summary>
     public int Rest => prefillTokens - FedTokens;
 
@@ -77,4 +89,7 @@ internal sealed class SequenceProgress(int[] ids, int prefillTokens, long cached
 
     /// <summary>A prefill step with this many of its tokens has been queued.</summary>
     public void Feed(int tokens) => FedTokens += tokens;
+
+    /// <summary>It begins behind these tokens, whose pages and state it has.</summary>
+    public void Resume(int tokens, PrefixOrigin origin) => (FedTokens, CachedTokens, Origin) = (tokens, tokens, origin);
 }

@@ -13,10 +13,11 @@ internal sealed class Scheduler
 {
     private readonly StepRunner runner;
     private readonly NumberPool slots;
-    private readonly NumberPool pages;
+    private readonly PagePool pages;
     private readonly List<IRequest> waiting = [];
     private readonly List<IRequest> live = [];
     private readonly StepSequence[] prefillSequences;
+    private readonly IRequest[] prefillRequests;
     private readonly int[] decodeSlots;
     private readonly StepRing ring;
     private bool lastWasPrefill;
@@ -25,11 +26,15 @@ internal sealed class Scheduler
     {
         this.runner = runner;
         slots = new NumberPool(runner.Capacity.Slots);
-        pages = new NumberPool(runner.Capacity.Pages);
+        pages = new PagePool(runner.Capacity.Pages);
+        Prefixes = new PrefixCache(runner.State, pages, runner.EndIds);
         prefillSequences = new StepSequence[runner.Capacity.MaxSequences];
+        prefillRequests = new IRequest[runner.Capacity.MaxSequences];
         decodeSlots = new int[runner.Capacity.MaxSequences];
         ring = runner.Ring;
     }
+
+    public PrefixCache Prefixes { get; }
 
     /// <summary>Requests that are live or waiting.</summary>
     public int Count => live.Count + waiting.Count;
@@ -51,8 +56,10 @@ internal sealed class Scheduler
         while (waiting.Count > 0 && slots.Available > 0)
         {
             SequenceProgress next = waiting[0].Sequence;
-            if (pages.Available < next.NeededPages)
+            PrefixMatch match = Prefixes.Hold(waiting[0]);
+            if (!Prefixes.MakeRoom(next.NeededPages - match.Pages))
             {
+                Prefixes.LetGo(match);
                 if (!next.IsReportedWaiting)
                     Log.WaitsForPages(runner.Logger, next.NeededPages, Kernels.KvCache.PageTokens, pages.Available, pages.Count, live.Count);
                 next.IsReportedWaiting = true;
@@ -61,7 +68,7 @@ internal sealed class Scheduler
 
             IRequest admitted = waiting[0];
             waiting.RemoveAt(0);
-            Admit(admitted);
+            Admit(admitted, match);
         }
     }
 
@@ -99,7 +106,7 @@ internal sealed class Scheduler
         return true;
     }
 
-    private void Admit(IRequest request)
+    private void Admit(IRequest request, PrefixMatch match)
     {
         SequenceProgress sequence = request.Sequence;
 
@@ -109,9 +116,11 @@ internal sealed class Scheduler
         SlotContents? contents;
         try
         {
-            sequence.Pages = new int[sequence.NeededPages];
-            for (int block = 0; block < sequence.Pages.Length; block++)
-                sequence.Pages[block] = pages.Take();
+            int[] held = new int[sequence.NeededPages];
+            match.CopyPages(held);
+            for (int block = match.Pages; block < held.Length; block++)
+                held[block] = pages.Take();
+            sequence.Pages = held;
             request.Begin(Stopwatch.GetTimestamp());
             contents = request.ContentsFor(runner.Sampler);
         }
@@ -124,6 +133,7 @@ internal sealed class Scheduler
         }
 
         runner.State.SetPages(sequence.Slot, sequence.Pages);
+        Prefixes.Resume(request, match);
         if (contents is not null)
             runner.Sampler.Admit(contents);
     }
@@ -143,7 +153,7 @@ internal sealed class Scheduler
         sequence.Retired = true;
         slots.Return(sequence.Slot);
         foreach (int page in sequence.Pages)
-            pages.Return(page);
+            pages.Release(page);
     }
 
     // False when no request had a part that can be run.
@@ -174,12 +184,15 @@ internal sealed class Scheduler
             if (sequence.Tokens.Length == 0)
                 break;
             budgetRows -= sequence.Tokens.Length;
-            prefillSequences[count++] = sequence;
+            prefillSequences[count] = sequence with { Snapshots = Prefixes.TakeSlots(request.Sequence, sequence) };
+            prefillRequests[count++] = request;
             request.QueuedPrefill(sequence, step);
         }
 
         if (count > 0)
             runner.Run(StepKind.Prefill, prefillSequences.AsSpan(0, count));
+        for (int i = 0; i < count; i++)
+            Prefixes.Keep(prefillRequests[i].Sequence, prefillSequences[i]);
         return count > 0;
     }
 

@@ -82,6 +82,9 @@ internal sealed class StepRunner : IDisposable
 
     public Sampler Sampler { get; }
 
+    /// <summary>Ids that end a turn.</summary>
+    public IReadOnlySet<int> EndIds => model.ReadableEndIds;
+
     /// <summary>The steps in flight.</summary>
     public StepRing Ring { get; }
 

@@ -38,12 +38,12 @@ internal sealed class UpdateReader(QwenModel model, TokenStream stream, OutputPa
     }
 
     /// <summary>The last update: the held text, the reason and the counts.</summary>
-    public GenerationUpdate End(int promptTokens, ResolvedSampling sampling, long startTimestamp)
+    public GenerationUpdate End(int promptTokens, int cachedTokens, ResolvedSampling sampling, long startTimestamp)
     {
         bool stopped = parser.Stopped;
         TextKind kind = parser.Kind;
         var usage = new GenerationUsage(
-            promptTokens, read, parser.ReasoningTokens, sampling.Temperature == 0 ? null : sampling.Seed,
+            promptTokens, cachedTokens, read, parser.ReasoningTokens, sampling.Temperature == 0 ? null : sampling.Seed,
             Stopwatch.GetElapsedTime(startTimestamp, stream.AdmissionTimestamp),
             Stopwatch.GetElapsedTime(stream.AdmissionTimestamp, stream.FirstTokenTimestamp),
             Stopwatch.GetElapsedTime(stream.FirstTokenTimestamp, stream.LastTokenTimestamp));

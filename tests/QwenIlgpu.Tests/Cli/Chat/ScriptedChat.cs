@@ -67,7 +67,7 @@ internal sealed class ScriptedChat
         yield return Update("", TextKind.Answer) with
         {
             FinishReason = answer.IsCut ? FinishReason.Length : FinishReason.Stop,
-            Usage = new GenerationUsage(messages.Sum(Words), tokens, answer.Thoughts.Length > 0 ? tokens : 0, null, default, default, TimeSpan.FromSeconds(1)),
+            Usage = new GenerationUsage(messages.Sum(Words), 0, tokens, answer.Thoughts.Length > 0 ? tokens : 0, null, default, default, TimeSpan.FromSeconds(1)),
         };
     }
 

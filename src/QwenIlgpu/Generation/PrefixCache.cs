@@ -1,0 +1,142 @@
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu;
+
+/// <summary>
+/// Lets prompts begin where earlier ones have been: what the scheduler asks when it admits a request, queues its prefill and lacks pages.
+/// Requests for scores neither use it, because every row of theirs is wanted, nor leave anything in it: texts to be scored differ.
+/// </summary>
+internal sealed class PrefixCache
+{
+    private readonly PrefixCacheMode mode;
+    private readonly PagePool pool;
+    private readonly SnapshotStore store;
+    private readonly IReadOnlySet<int> endIds;
+    private readonly List<StateSnapshot> taken = [];
+
+    public PrefixCache(ModelState state, PagePool pool, IReadOnlySet<int> endIds)
+    {
+        (mode, this.pool, this.endIds) = (state.Capacity.PrefixCache, pool, endIds);
+        store = new SnapshotStore(state);
+        Tree = new PrefixTree(pool) { Dropped = store.Free };
+    }
+
+    public PrefixTree Tree { get; }
+
+    /// <summary>What has been saved so far.</summary>
+    public PrefixCounters Counters { get; } = new();
+
+    /// <summary>Where a request can begin; the pages that lead there are held for it, until it is retired or let go.</summary>
+    public PrefixMatch Hold(IRequest request)
+    {
+        if (!Concerns(request))
+            return default;
+        SequenceProgress sequence = request.Sequence;
+        PrefixOrigin admitted = mode == PrefixCacheMode.Exact ? PrefixOrigin.Prefill : PrefixOrigin.Decode;
+        PrefixMatch match = Tree.Match(sequence.Ids, sequence.Ids.Length - 1, admitted);
+        for (PrefixNode? node = match.Checkpoint; node is not null; node = node.Parent)
+        {
+            foreach (int page in node.Pages)
+                pool.Share(page);
+        }
+
+        return match;
+    }
+
+    /// <summary>The pages of a match are not used after all.</summary>
+    public void LetGo(PrefixMatch match)
+    {
+        for (PrefixNode? node = match.Checkpoint; node is not null; node = node.Parent)
+        {
+            foreach (int page in node.Pages)
+                pool.Release(page);
+        }
+    }
+
+    /// <summary>Gives up pages that nobody but the tree holds until so many are free; false where that is not enough.</summary>
+    public bool MakeRoom(int pages)
+    {
+        while (pool.Available < pages)
+        {
+            if (!Tree.DropOldestLeaf())
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>A request that has its slot and pages begins at its match: queues the copy of the state.</summary>
+    public void Resume(IRequest request, PrefixMatch match)
+    {
+        if (!Concerns(request))
+            return;
+        SequenceProgress sequence = request.Sequence;
+        if (match.Checkpoint is { } checkpoint)
+        {
+            store.Restore(checkpoint.State!, sequence.Slot);
+            Tree.Touch(checkpoint);
+            sequence.Resume(match.CachedTokens, match.Origin);
+        }
+
+        sequence.Checkpoints = CheckpointPlan.Of(sequence.Ids, endIds, match.CachedTokens, match.SharedTokens);
+        Counters.Begun(match.CachedTokens);
+    }
+
+    /// <summary>The slots that take states of a part of a prefill step; null where none is worth it.</summary>
+    public StateSnapshot[]? TakeSlots(SequenceProgress sequence, in StepSequence part)
+    {
+        taken.Clear();
+        foreach (int tokens in sequence.Checkpoints)
+        {
+            if (tokens <= part.Position || tokens > part.Position + part.Tokens.Length)
+                continue;
+            if (Tree.Match(sequence.Ids.AsMemory(0, tokens), tokens, sequence.Origin).CachedTokens == tokens)
+                continue;
+            int slot = store.TakeSlot(Tree);
+            if (slot == 0)
+                break;
+            taken.Add(new StateSnapshot(tokens, slot));
+        }
+
+        return taken.Count > 0 ? [.. taken] : null;
+    }
+
+    /// <summary>The step with this part of a sequence has been queued: what it writes is there for all that is queued behind it.</summary>
+    public void Keep(SequenceProgress sequence, in StepSequence part)
+    {
+        foreach (StateSnapshot snapshot in part.Snapshots ?? [])
+        {
+            ReadOnlySpan<int> pages = sequence.Pages.AsSpan(0, snapshot.Tokens / KvCache.PageTokens);
+            if (!Tree.Insert(sequence.Ids.AsMemory(0, snapshot.Tokens), pages, new StateCopy(snapshot.Slot, sequence.Origin)))
+                store.ReturnSlot(snapshot.Slot);
+        }
+    }
+
+    private bool Concerns(IRequest request) => mode != PrefixCacheMode.Off && request is GenerationRequest;
+}
+
+/// <summary>What a prefix cache has saved. One thread counts, any reads.</summary>
+internal sealed class PrefixCounters
+{
+    private long requests;
+    private long hits;
+    private long savedTokens;
+
+    /// <summary>Requests that could have begun at a checkpoint.</summary>
+    public long Requests => Interlocked.Read(ref requests);
+
+    /// <summary>Those of them that did.</summary>
+    public long Hits => Interlocked.Read(ref hits);
+
+    /// <summary>Tokens of their prompts that needed no prefill.</summary>
+    public long SavedTokens => Interlocked.Read(ref savedTokens);
+
+    /// <summary>A request has begun behind so many tokens.</summary>
+    public void Begun(int cachedTokens)
+    {
+        Interlocked.Increment(ref requests);
+        if (cachedTokens > 0)
+            Interlocked.Increment(ref hits);
+        Interlocked.Add(ref savedTokens, cachedTokens);
+    }
+}
