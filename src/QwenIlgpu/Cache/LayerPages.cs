@@ -10,8 +10,17 @@ internal abstract class LayerPages
     /// <summary>Bytes of an element.</summary>
     public abstract int ElementBytes { get; }
 
+    /// <summary>Bytes of the keys of one page; the values take as many.</summary>
+    public abstract long KeyBytes { get; }
+
     /// <summary>The pages where they are of bf16, which alone the kernels of tensor cores read.</summary>
     public KvPages<ushort>? Bf16 => (this as LayerPages<ushort, Bf16PageFormat>)?.Pages;
+
+    /// <summary>The keys of one page, all heads of 64 tokens.</summary>
+    public abstract ArrayView<byte> KeysOf(int page);
+
+    /// <summary>The values of one page.</summary>
+    public abstract ArrayView<byte> ValuesOf(int page);
 
     /// <inheritdoc cref="KvAppend"/>
     public abstract Launch BindAppend(KernelLoader loader, Matrix<float> k, Matrix<float> v, PagedRows rows);
@@ -33,6 +42,14 @@ internal sealed class LayerPages<TStorage, TFormat>(KvPages<TStorage> pages) : L
     public KvPages<TStorage> Pages => pages;
 
     public override int ElementBytes => Unsafe.SizeOf<TStorage>();
+
+    public override long KeyBytes => PageElements * ElementBytes;
+
+    private long PageElements => (long)pages.KvHeads * KvCache.PageTokens * pages.HeadDim;
+
+    public override ArrayView<byte> KeysOf(int page) => pages.Keys.SubView(page * PageElements, PageElements).Cast<byte>();
+
+    public override ArrayView<byte> ValuesOf(int page) => pages.Values.SubView(page * PageElements, PageElements).Cast<byte>();
 
     /// <summary>Zeroed pages.</summary>
     public static LayerPages Allocate(DeviceMemory memory, int pages, int kvHeads, int headDim)

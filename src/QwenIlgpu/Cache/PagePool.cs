@@ -1,41 +1,59 @@
 namespace QwenIlgpu;
 
-/// <summary>Pages that several holders share: a page is free once the last of them has released it. Page 0 is reserved for padding.</summary>
-internal sealed class PagePool(int count)
+/// <summary>
+/// Pages of the attention cache, each with the number of its owners; one that none owns is free. Page 0 is reserved for padding and
+/// never handed out. One thread uses it.
+/// </summary>
+internal sealed class PagePool
 {
-    private readonly NumberPool free = new(count);
-    private readonly int[] holders = new int[count];
+    private readonly int[] references;
+    private readonly NumberPool free;
 
-    /// <summary>Pages that can be handed out in all.</summary>
+    /// <summary>Of so many pages, the reserved one included.</summary>
+    public PagePool(int pages)
+    {
+        references = new int[pages];
+        free = new NumberPool(pages);
+    }
+
+    /// <summary>Pages that there are, without the reserved one.</summary>
     public int Count => free.Count;
 
+    /// <summary>Pages that nobody owns.</summary>
     public int Available => free.Available;
 
-    /// <summary>A free page, held once.</summary>
+    /// <summary>Owners of a page.</summary>
+    public int ReferencesOf(int page) => references[page];
+
+    /// <summary>A free page, now with one owner.</summary>
+    /// <exception cref="InvalidOperationException">None is free.</exception>
     public int Take()
     {
         int page = free.Take();
-        holders[page] = 1;
+        references[page] = 1;
         return page;
     }
 
-    /// <summary>Adds a holder to a page that has one.</summary>
+    /// <summary>One more owner for a page that has one.</summary>
+    /// <exception cref="InvalidOperationException">Nobody owns the page.</exception>
     public void Share(int page)
     {
-        if (holders[page] == 0)
-            throw new InvalidOperationException($"page {page} is free: nobody can share it");
-        holders[page]++;
+        RequireOwned(page);
+        references[page]++;
     }
 
-    /// <summary>Takes a holder from a page.</summary>
+    /// <summary>One owner fewer; the last one's page is free.</summary>
+    /// <exception cref="InvalidOperationException">Nobody owns the page.</exception>
     public void Release(int page)
     {
-        if (holders[page] == 0)
-            throw new InvalidOperationException($"page {page} is free: nobody can release it");
-        if (--holders[page] == 0)
+        RequireOwned(page);
+        if (--references[page] == 0)
             free.Return(page);
     }
 
-    /// <summary>How many hold a page.</summary>
-    public int HoldersOf(int page) => holders[page];
+    private void RequireOwned(int page)
+    {
+        if (references[page] == 0)
+            throw new InvalidOperationException($"page {page} of {references.Length} has no owner");
+    }
 }

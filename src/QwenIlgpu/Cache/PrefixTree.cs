@@ -120,7 +120,7 @@ internal sealed class PrefixTree
     /// <summary>Gives up the least recently used leaf whose pages nobody else holds; false where there is none.</summary>
     public bool DropOldestLeaf()
     {
-        PrefixNode? oldest = Oldest(this, static (tree, node) => !node.HasChildren && node.Pages.All(page => tree.pool.HoldersOf(page) == 1));
+        PrefixNode? oldest = Oldest(this, static (tree, node) => !node.HasChildren && node.Pages.All(page => tree.pool.ReferencesOf(page) == 1));
         if (oldest is not null)
             Drop(oldest);
         return oldest is not null;

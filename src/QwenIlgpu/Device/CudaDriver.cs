@@ -67,6 +67,9 @@ internal static unsafe partial class CudaDriver
     [LibraryImport(DriverLibraries.Cuda, EntryPoint = "cuMemcpyDtoHAsync_v2")]
     public static partial int MemcpyDeviceToHost(nint target, nint source, nuint bytes, nint stream);
 
+    [LibraryImport(DriverLibraries.Cuda, EntryPoint = "cuMemcpyAsync")]
+    public static partial int MemcpyDeviceToDevice(nint target, nint source, nuint bytes, nint stream);
+
     [LibraryImport(DriverLibraries.Cuda, EntryPoint = "cuEventCreate")]
     public static partial int EventCreate(out nint handle, uint flags);
 

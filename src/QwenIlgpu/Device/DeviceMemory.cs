@@ -76,7 +76,7 @@ internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
     }
 
     /// <summary>Host memory of zeros that the device copies from and to by itself.</summary>
-    public HostBuffer<T> AllocateHost<T>(int length)
+    public HostBuffer<T> AllocateHost<T>(long length)
         where T : unmanaged => Own(new HostBuffer<T>(device, length));
 
     public DeviceEvent NewEvent() => Own(new DeviceEvent(device));

@@ -16,7 +16,7 @@ internal sealed unsafe class HostBuffer<T> : IDisposable
     private readonly HostPages? pages;
     private T* values;
 
-    public HostBuffer(ComputeDevice device, int length)
+    public HostBuffer(ComputeDevice device, long length)
     {
         (this.device, Length) = (device, length);
         nuint bytes = (nuint)Math.Max(length, 1) * (nuint)sizeof(T);
@@ -37,39 +37,44 @@ internal sealed unsafe class HostBuffer<T> : IDisposable
             values = (T*)NativeMemory.Alloc(bytes);
         }
 
-        Span.Clear();
+        NativeMemory.Clear(values, bytes);
     }
 
-    public int Length { get; }
+    /// <summary>Elements; they may be more than 2^31.</summary>
+    public long Length { get; }
 
-    public Span<T> Span => new(values, Length);
+    /// <summary>All elements.</summary>
+    /// <exception cref="OverflowException">They are more than a span can hold.</exception>
+    public Span<T> Span => new(values, checked((int)Length));
 
-    /// <summary>Queues the copy of the first elements to a view, as many as it has.</summary>
-    public void Upload(ArrayView<T> target, AcceleratorStream stream)
+    /// <summary>Queues the copy of the elements from <paramref name="offset"/> on to a view, as many as it has.</summary>
+    public void Upload(ArrayView<T> target, AcceleratorStream stream, long offset = 0)
     {
-        nuint bytes = BytesOf(target);
+        nuint bytes = BytesOf(target, offset);
+        T* source = values + offset;
         if (bytes == 0)
             return;
         if (stream is CudaStream cuda)
-            CudaDriver.Check(CudaDriver.MemcpyHostToDevice(target.LoadEffectiveAddressAsPtr(), (nint)values, bytes, cuda.StreamPtr), "cuMemcpyHtoDAsync");
+            CudaDriver.Check(CudaDriver.MemcpyHostToDevice(target.LoadEffectiveAddressAsPtr(), (nint)source, bytes, cuda.StreamPtr), "cuMemcpyHtoDAsync");
         else if (device.IsCpu)
-            NativeMemory.Copy(values, (void*)target.LoadEffectiveAddressAsPtr(), bytes);
+            NativeMemory.Copy(source, (void*)target.LoadEffectiveAddressAsPtr(), bytes);
         else
-            target.CopyFromCPU(stream, (ReadOnlySpan<T>)Span[..(int)target.Length]);
+            target.CopyFromCPU(stream, new ReadOnlySpan<T>(source, checked((int)target.Length)));
     }
 
-    /// <summary>Queues the copy of a view to the first elements.</summary>
-    public void Download(ArrayView<T> source, AcceleratorStream stream)
+    /// <summary>Queues the copy of a view to the elements from <paramref name="offset"/> on.</summary>
+    public void Download(ArrayView<T> source, AcceleratorStream stream, long offset = 0)
     {
-        nuint bytes = BytesOf(source);
+        nuint bytes = BytesOf(source, offset);
+        T* target = values + offset;
         if (bytes == 0)
             return;
         if (stream is CudaStream cuda)
-            CudaDriver.Check(CudaDriver.MemcpyDeviceToHost((nint)values, source.LoadEffectiveAddressAsPtr(), bytes, cuda.StreamPtr), "cuMemcpyDtoHAsync");
+            CudaDriver.Check(CudaDriver.MemcpyDeviceToHost((nint)target, source.LoadEffectiveAddressAsPtr(), bytes, cuda.StreamPtr), "cuMemcpyDtoHAsync");
         else if (device.IsCpu)
-            NativeMemory.Copy((void*)source.LoadEffectiveAddressAsPtr(), values, bytes);
+            NativeMemory.Copy((void*)source.LoadEffectiveAddressAsPtr(), target, bytes);
         else
-            source.CopyToCPU(stream, Span[..(int)source.Length]);
+            source.CopyToCPU(stream, new Span<T>(target, checked((int)source.Length)));
     }
 
     public void Dispose()
@@ -93,7 +98,7 @@ internal sealed unsafe class HostBuffer<T> : IDisposable
         values = null;
     }
 
-    private nuint BytesOf(ArrayView<T> view) => view.Length <= Length
+    private nuint BytesOf(ArrayView<T> view, long offset) => offset >= 0 && view.Length <= Length - offset
         ? (nuint)view.Length * (nuint)sizeof(T)
-        : throw new ArgumentException($"the view has {view.Length} elements, the host buffer {Length}");
+        : throw new ArgumentException($"the view has {view.Length} elements, the host buffer {Length}, of which {offset} come before");
 }
