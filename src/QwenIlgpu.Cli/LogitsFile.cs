@@ -28,6 +28,7 @@ internal sealed class LogitsFile(QwenModel model, PageType pageType)
             ContextTokens = prompts.Max(p => p.Length),
             PrefillChunkTokens = Math.Min(Ops.MostLogitRows(model.Config.VocabSize), 512),
             PageType = pageType,
+            PrefixCache = PrefixCacheMode.Off,
         }.Resolve(model.Config);
         using var runner = new StepRunner(model, capacity);
         runner.State.SetPages(Slot, [.. Enumerable.Range(1, capacity.PagesPerSequence)]);

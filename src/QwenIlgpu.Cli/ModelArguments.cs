@@ -22,6 +22,10 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
         "--prefill-chunk", "Prompt tokens of one step. 0: as many as memory allows, at most 2048 on a GPU, else 512.",
         0, NumberRange.Multiples(64, 0, 8192));
 
+    public Option<PrefixCacheMode> PrefixCache { get; } = ChoiceOption.Of(
+        "--prefix-cache", "Begin a prompt where an earlier one was: from what prefill wrote, which changes no bit; from answers too; or never. [default: exact]",
+        ("exact", PrefixCacheMode.Exact), ("reuse", PrefixCacheMode.Reuse), ("off", PrefixCacheMode.Off));
+
     public Option<RopeScaling?> RopeScaling { get; } = RopeScalingOption();
 
     public Option<string?> ChatTemplate { get; } = new("--chat-template")
@@ -123,12 +127,21 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
         throw new UsageException($"--context is {context}; this model was made for at most {model.MaxContextTokens} tokens");
     }
 
-    /// <summary>An engine with the asked context.</summary>
-    public Engine CreateEngine(ParseResult parse, QwenModel model, int maxSequences) =>
-        new(model, CapacityOf(parse) with { MaxSequences = maxSequences, ContextTokens = parse.GetValue(Context) });
+    /// <summary>An engine with the asked context and prefix cache.</summary>
+    public Engine CreateEngine(ParseResult parse, QwenModel model, int maxSequences) => new(model, CapacityOf(parse) with
+    {
+        MaxSequences = maxSequences,
+        ContextTokens = parse.GetValue(Context),
+        PrefixCache = parse.GetValue(PrefixCache),
+    });
 
-    /// <summary>What the arguments say of an engine's capacity besides its context.</summary>
-    public EngineOptions CapacityOf(ParseResult parse) => new() { PrefillChunkTokens = parse.GetValue(PrefillChunk), PageType = PageTypeOf(parse) };
+    /// <summary>What the arguments say of an engine's capacity besides its context; without a prefix cache, which measurements do without.</summary>
+    public EngineOptions CapacityOf(ParseResult parse) => new()
+    {
+        PrefillChunkTokens = parse.GetValue(PrefillChunk),
+        PageType = PageTypeOf(parse),
+        PrefixCache = PrefixCacheMode.Off,
+    };
 
     /// <summary>The template that --chat-template names, or null.</summary>
     public string? TemplateName(ParseResult parse)

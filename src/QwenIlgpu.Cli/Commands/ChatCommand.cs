@@ -37,6 +37,7 @@ internal static class ChatCommand
         sampling.AddTo(command);
         model.AddTo(command);
         command.Options.Add(model.PrefillChunk);
+        command.Options.Add(model.PrefixCache);
         command.SetAction(async (parse, cancellation) =>
         {
             GenerationOptions options = sampling.Read(parse);

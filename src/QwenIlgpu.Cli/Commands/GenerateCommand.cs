@@ -35,6 +35,7 @@ internal static class GenerateCommand
         command.Options.Add(sampling.TopLogProbs);
         model.AddTo(command);
         command.Options.Add(model.PrefillChunk);
+        command.Options.Add(model.PrefixCache);
         command.SetAction((parse, cancellation) => RunAsync(parse, cancellation));
         return command;
 

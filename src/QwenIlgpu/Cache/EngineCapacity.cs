@@ -24,6 +24,9 @@ internal sealed record EngineCapacity(
     /// <summary>Slots of states beside those of sequences, for the prefix cache.</summary>
     public int SnapshotSlots { get; init; }
 
+    /// <summary>Most host memory that states given up there take.</summary>
+    public long HostSnapshotBytes { get; init; }
+
     /// <summary>Slots of states in all, those of sequences first.</summary>
     public int StateSlots => Slots + SnapshotSlots;
 

@@ -56,6 +56,9 @@ public sealed class Engine : IAsyncDisposable
     /// <summary>Most prompt tokens of one prefill step: what was asked for, or what the memory allowed.</summary>
     public int PrefillChunkTokens => loop.Capacity.PrefillChunkTokens;
 
+    /// <summary>What the prefix cache has saved so far, and what it holds now.</summary>
+    public PrefixCacheUsage PrefixCache => loop.Prefixes.Usage;
+
     internal EngineLoop Loop => loop;
 
     /// <summary>Generates from token ids. What is handed over is copied in the call: later changes of it change nothing.</summary>

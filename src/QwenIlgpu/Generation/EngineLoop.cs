@@ -35,6 +35,9 @@ internal sealed class EngineLoop : IAsyncDisposable
     /// <summary>As asked for at first, once the constructor is done with what was left to the device filled in.</summary>
     public EngineCapacity Capacity { get; private set; }
 
+    /// <summary>What the prefix cache has saved, from the constructor's end on.</summary>
+    public PrefixCounters Prefixes { get; private set; } = new();
+
     /// <summary>Steps that have run, for measurements.</summary>
     public EngineCounters Counters { get; } = new();
 
@@ -83,6 +86,7 @@ internal sealed class EngineLoop : IAsyncDisposable
             runner = new StepRunner(model, Capacity, runnerOptions);
             Capacity = runner.Capacity;
             scheduler = new Scheduler(runner);
+            Prefixes = scheduler.Prefixes.Counters;
             started.SetResult();
             while (!stopping)
             {

@@ -61,8 +61,16 @@ public sealed record EngineOptions
     /// </summary>
     public int DeviceSnapshots { get; init; } = 4;
 
+    /// <summary>
+    /// Most host memory, page-locked on CUDA, for states that the prefix cache keeps beside those on the device, in bytes; 0 for none. Null, the
+    /// default, takes 4 GiB or a quarter of the machine's memory, whichever is less. It is taken as states come.
+    /// </summary>
+    public long? HostSnapshotBytes { get; init; }
+
     // Beyond it a step takes no less time a token, and what waits for it longer.
     private const int MaxPrefillChunkTokens = 8192;
+
+    private const long DefaultHostSnapshotBytes = 4L << 30;
 
     /// <summary>Every default filled in but that of a prefill step; the cache's as far as <paramref name="cacheBudgetBytes"/> go.</summary>
     internal EngineCapacity Resolve(QwenConfig config, long cacheBudgetBytes = long.MaxValue)
@@ -81,6 +89,7 @@ public sealed record EngineOptions
         Require(Enum.IsDefined(DeltaStateType), nameof(DeltaStateType), DeltaStateType, string.Join(" or ", Enum.GetNames<DeltaStateType>()));
         Require(Enum.IsDefined(PrefixCache), nameof(PrefixCache), PrefixCache, string.Join(" or ", Enum.GetNames<PrefixCacheMode>()));
         Require(DeviceSnapshots is >= 1 and <= 256, nameof(DeviceSnapshots), DeviceSnapshots, $"from 1 to 256; {nameof(PrefixCache)} turns them off");
+        Require(HostSnapshotBytes is null or >= 0, nameof(HostSnapshotBytes), HostSnapshotBytes, "a number of bytes, or null for the default");
         int context = ContextTokens == 0 ? Math.Min(config.MaxPositionEmbeddings, 32_768) : ContextTokens;
         Require(CacheTokens == 0 || CacheTokens >= context, nameof(CacheTokens), CacheTokens, $"at least ContextTokens ({context}), or 0 for the default");
         long pagesPerSequence = EngineCapacity.PagesOf(context);
@@ -97,6 +106,7 @@ public sealed record EngineOptions
         {
             PrefixCache = PrefixCache,
             SnapshotSlots = PrefixCache == PrefixCacheMode.Off ? 0 : DeviceSnapshots,
+            HostSnapshotBytes = HostSnapshotBytes ?? Math.Min(DefaultHostSnapshotBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4),
         };
     }
 

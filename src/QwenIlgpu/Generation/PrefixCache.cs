@@ -13,15 +13,20 @@ internal sealed class PrefixCache
     private readonly SnapshotStore store;
     private readonly IReadOnlySet<int> endIds;
     private readonly List<StateSnapshot> taken = [];
+    private readonly long pageBytes;
+    private readonly long stateBytes;
 
-    public PrefixCache(ModelState state, PagePool pool, IReadOnlySet<int> endIds)
+    public PrefixCache(StepRunner runner, PagePool pool)
     {
-        (mode, this.pool, this.endIds) = (state.Capacity.PrefixCache, pool, endIds);
-        store = new SnapshotStore(state);
+        (mode, this.pool, endIds) = (runner.Capacity.PrefixCache, pool, runner.EndIds);
+        (pageBytes, stateBytes) = (runner.State.PageBytes, runner.State.StateBytesPerSlot);
+        store = new SnapshotStore(runner.State, runner.AllocateHost);
         Tree = new PrefixTree(pool) { Dropped = store.Free };
     }
 
     public PrefixTree Tree { get; }
+
+    public SnapshotStore Store => store;
 
     /// <summary>What has been saved so far.</summary>
     public PrefixCounters Counters { get; } = new();
@@ -60,6 +65,7 @@ internal sealed class PrefixCache
         {
             if (!Tree.DropOldestLeaf())
                 return false;
+            CountBytes();
         }
 
         return true;
@@ -110,10 +116,29 @@ internal sealed class PrefixCache
             if (!Tree.Insert(sequence.Ids.AsMemory(0, snapshot.Tokens), pages, new StateCopy(snapshot.Slot, sequence.Origin)))
                 store.ReturnSlot(snapshot.Slot);
         }
+
+        CountBytes();
     }
+
+    /// <summary>Gives up everything.</summary>
+    public void Clear()
+    {
+        Tree.Clear();
+        CountBytes();
+    }
+
+    private void CountBytes() => Counters.Hold((Tree.Pages * pageBytes) + (store.SlotsTaken * stateBytes), store.HostTaken * stateBytes);
 
     private bool Concerns(IRequest request) => mode != PrefixCacheMode.Off && request is GenerationRequest;
 }
+
+/// <summary>What an engine's prefix cache has saved so far, and what it holds.</summary>
+/// <param name="Requests">Generations that have become live.</param>
+/// <param name="Hits">Those of them that began where an earlier one had been.</param>
+/// <param name="SavedTokens">Tokens of their prompts that needed no prefill.</param>
+/// <param name="DeviceBytes">Device memory held: pages, which requests get back when they need them, and states.</param>
+/// <param name="HostBytes">Host memory that states are held in.</param>
+public sealed record PrefixCacheUsage(long Requests, long Hits, long SavedTokens, long DeviceBytes, long HostBytes);
 
 /// <summary>What a prefix cache has saved. One thread counts, any reads.</summary>
 internal sealed class PrefixCounters
@@ -121,15 +146,12 @@ internal sealed class PrefixCounters
     private long requests;
     private long hits;
     private long savedTokens;
+    private long deviceBytes;
+    private long hostBytes;
 
-    /// <summary>Requests that could have begun at a checkpoint.</summary>
-    public long Requests => Interlocked.Read(ref requests);
-
-    /// <summary>Those of them that did.</summary>
-    public long Hits => Interlocked.Read(ref hits);
-
-    /// <summary>Tokens of their prompts that needed no prefill.</summary>
-    public long SavedTokens => Interlocked.Read(ref savedTokens);
+    public PrefixCacheUsage Usage => new(
+        Interlocked.Read(ref requests), Interlocked.Read(ref hits), Interlocked.Read(ref savedTokens), Interlocked.Read(ref deviceBytes),
+        Interlocked.Read(ref hostBytes));
 
     /// <summary>A request has begun behind so many tokens.</summary>
     public void Begun(int cachedTokens)
@@ -138,5 +160,12 @@ internal sealed class PrefixCounters
         if (cachedTokens > 0)
             Interlocked.Increment(ref hits);
         Interlocked.Add(ref savedTokens, cachedTokens);
+    }
+
+    /// <summary>So much is held now.</summary>
+    public void Hold(long device, long host)
+    {
+        Interlocked.Exchange(ref deviceBytes, device);
+        Interlocked.Exchange(ref hostBytes, host);
     }
 }

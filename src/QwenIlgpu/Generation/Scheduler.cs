@@ -27,7 +27,7 @@ internal sealed class Scheduler
         this.runner = runner;
         slots = new NumberPool(runner.Capacity.Slots);
         pages = new PagePool(runner.Capacity.Pages);
-        Prefixes = new PrefixCache(runner.State, pages, runner.EndIds);
+        Prefixes = new PrefixCache(runner, pages);
         prefillSequences = new StepSequence[runner.Capacity.MaxSequences];
         prefillRequests = new IRequest[runner.Capacity.MaxSequences];
         decodeSlots = new int[runner.Capacity.MaxSequences];

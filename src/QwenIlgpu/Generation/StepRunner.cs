@@ -82,6 +82,9 @@ internal sealed class StepRunner : IDisposable
 
     public Sampler Sampler { get; }
 
+    /// <summary>Host memory that is freed with the runner.</summary>
+    public HostBuffer<byte> AllocateHost(long bytes) => memory.AllocateHost<byte>(bytes);
+
     /// <summary>Ids that end a turn.</summary>
     public IReadOnlySet<int> EndIds => model.ReadableEndIds;
 

@@ -44,7 +44,7 @@ internal static class PrefillTuner
         int most = EngineCapacity.WholePages(tokens.Max());
         EngineCapacity capacity = new EngineOptions
         {
-            MaxSequences = 1, ContextTokens = most, PrefillChunkTokens = most, PageType = pageType,
+            MaxSequences = 1, ContextTokens = most, PrefillChunkTokens = most, PageType = pageType, PrefixCache = PrefixCacheMode.Off,
         }.Resolve(model.Config);
         int[] ids = [.. Enumerable.Range(0, most).Select(i => (int)(i * 7919L % model.VocabularySize))];
         var times = new List<(PrefillShape Shape, int Tokens, PrefillTile Tile, double Microseconds)>();

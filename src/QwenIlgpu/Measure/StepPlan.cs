@@ -20,7 +20,7 @@ internal static class StepPlan
     public static OpGraph Record(QwenModel model, PageType pageType, StepShape shape, int contextTokens)
     {
         EngineCapacity capacity =
-            new EngineOptions { MaxSequences = 1, ContextTokens = contextTokens, PageType = pageType }.Resolve(model.Config);
+            new EngineOptions { MaxSequences = 1, ContextTokens = contextTokens, PageType = pageType, PrefixCache = PrefixCacheMode.Off }.Resolve(model.Config);
         model.Borrow();
         try
         {
