@@ -30,8 +30,9 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
 
     public Option<string?> ChatTemplate { get; } = new("--chat-template")
     {
-        Description = "Render messages with this template instead of the checkpoint's own. There is one: qwen3.6.",
-        HelpName = "NAME",
+        Description = "Render messages with this template instead of the checkpoint's own: a Jinja file, a name of those that the checkpoint "
+            + "brings, or qwen3.6, which is built in.",
+        HelpName = "FILE|NAME",
         Arity = ArgumentArity.ExactlyOne,
     };
 
@@ -113,7 +114,7 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
             Quantization = parse.GetValue(Quantize),
             HeadQuantization = parse.GetValue(QuantizeHead),
             RopeScaling = parse.GetValue(RopeScaling),
-            ChatTemplate = TemplateName(parse),
+            ChatTemplate = TemplateName(parse, directory),
             UsedParts = used,
             LoggerFactory = new TerminalLoggerFactory(terminal, parse.GetValue(common.Verbose)),
             KernelCacheDirectory = KernelCache,
@@ -144,11 +145,12 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
     };
 
     /// <summary>The template that --chat-template names, or null.</summary>
-    public string? TemplateName(ParseResult parse)
+    /// <exception cref="UsageException">There is none of that name.</exception>
+    public string? TemplateName(ParseResult parse, string directory)
     {
         string? name = parse.GetValue(ChatTemplate);
-        if (name is not null && name != QwenIlgpu.ChatTemplate.Qwen36)
-            throw new UsageException($"--chat-template is '{name}'; it must be {QwenIlgpu.ChatTemplate.Qwen36}");
-        return name;
+        return name is not null && ChatTemplateSource.Refusal(directory, name) is { } refusal
+            ? throw new UsageException($"--chat-template is {refusal}")
+            : name;
     }
 }

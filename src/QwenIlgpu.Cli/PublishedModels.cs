@@ -40,11 +40,11 @@ internal static class PublishedModels
             m.Repository,
             $"fetch {Text(m.Download)}; GPU {Text(m.AsStored.Gpu)}, CPU {Text(m.AsStored.Cpu)}; packed {Text(m.Packed.Gpu)}, {Text(m.Packed.Cpu)}"))]);
         page.WriteText(
-            $"GPU: with one sequence of 32768 tokens. Packed: {Packing}. Messages to Qwen3.5 and 3.8 need --chat-template qwen3.6.", 2);
+            $"GPU: with one sequence of 32768 tokens. Packed: {Packing}.", 2);
         page.WriteSection("To fetch and run one:");
         page.WriteCommand("pip install huggingface_hub");
         page.WriteCommand("hf download Qwen/Qwen3.5-4B");
-        page.WriteCommand("qwen chat --model Qwen/Qwen3.5-4B --chat-template qwen3.6");
+        page.WriteCommand("qwen chat --model Qwen/Qwen3.5-4B");
     }
 
     private static string Text(double gigabytes) => gigabytes.ToString("F1", CultureInfo.InvariantCulture);

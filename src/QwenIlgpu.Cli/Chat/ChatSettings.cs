@@ -40,8 +40,8 @@ internal sealed class ChatSettings
             Choice("preset", [Default, .. SamplingPreset.All.Select(p => p.Name)], () => Sampling.Preset?.Name ?? Default, ChoosePreset),
             new("max-tokens", SamplingArguments.MaxTokensRange.Rule, () => $"{Generation.MaxTokens}", ReadMaxTokens),
             Choice(
-                "thinking", ["on", "off"], () => Template.EnableThinking ? "on" : "off",
-                word => Template = Template with { EnableThinking = word == "on" }),
+                "thinking", [Default, "on", "off"], () => Template.EnableThinking switch { null => Default, true => "on", false => "off" },
+                word => Template = Template with { EnableThinking = word == Default ? null : word == "on" }),
             Choice<ThoughtDisplay>("thoughts", () => Thoughts, value => Thoughts = value),
             Choice<FullContext>("on-full", () => OnFull, value => OnFull = value),
         ];

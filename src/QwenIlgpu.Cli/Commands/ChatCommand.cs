@@ -16,7 +16,6 @@ internal static class ChatCommand
 
     public static Command Create(CommonOptions common, Terminal terminal)
     {
-        var noThinking = new Option<bool>("--no-thinking") { Description = "Answer at once, without thinking first." };
         var system = new Option<string?>("--system", "-s")
         {
             Description = "Instructions that stand before the conversation.",
@@ -28,12 +27,14 @@ internal static class ChatCommand
         Option<FullContext> onFull = ChoiceOption.Of(
             "--on-full", "When the context is full: leave the oldest turns out, or refuse the question. [default: drop]",
             ("drop", FullContext.Drop), ("stop", FullContext.Stop));
+        var template = new TemplateArguments();
         var model = new ModelArguments(PageType.Bf16);
         var sampling = new SamplingArguments();
         var command = new Command("chat", "Talk with the model. /help lists what can be typed, /exit leaves, Ctrl-C stops an answer.")
         {
-            noThinking, system, thoughts, onFull,
+            system, thoughts, onFull,
         };
+        template.AddTo(command);
         sampling.AddTo(command);
         model.AddTo(command);
         command.Options.Add(model.PrefillChunk);
@@ -41,6 +42,7 @@ internal static class ChatCommand
         command.SetAction(async (parse, cancellation) =>
         {
             GenerationOptions options = sampling.Read(parse);
+            ChatTemplateOptions rendering = template.Read(parse);
             await using QwenModel loaded = await model.LoadAsync(
                 parse, common, terminal, options, rendersMessages: true, cancellation).ConfigureAwait(false);
             LogitBiasOption.Check(options.Sampling?.LogitBias, loaded);
@@ -49,7 +51,7 @@ internal static class ChatCommand
             var settings = new ChatSettings
             {
                 Generation = options,
-                Template = new ChatTemplateOptions { EnableThinking = !parse.GetValue(noThinking) },
+                Template = rendering,
                 Thoughts = parse.GetValue(thoughts),
                 OnFull = parse.GetValue(onFull),
             };

@@ -31,7 +31,7 @@ internal static class DoctorCommand
             CpuReport? cpu = selection.Kind == DeviceKind.Cuda ? null : new CpuReport(cpuDevice);
             if (cpu is not null)
                 report["cpu"] = cpu.ToJson();
-            JsonObject model = DescribeModel(ModelDirectory.Resolve(parse, common, terminal), selection, gpuWorks, cpuDevice, cpu);
+            JsonObject model = DescribeModel(ModelDirectory.Resolve(parse, common, terminal), selection, gpuWorks, cpuDevice, cpu, terminal);
             report["model"] = model;
             string? fault = (string)model["state"]! is var state && state != Opens ? state
                 : selection.Kind == DeviceKind.Cuda && !gpuWorks ? $"--device {selection} cannot be used: {report["why_no_gpu"]}" : null;
@@ -140,7 +140,7 @@ internal static class DoctorCommand
     }
 
     private static JsonObject DescribeModel(
-        string directory, DeviceSelection selection, bool gpuWorks, ComputeDevice cpuDevice, CpuReport? cpu)
+        string directory, DeviceSelection selection, bool gpuWorks, ComputeDevice cpuDevice, CpuReport? cpu, Terminal terminal)
     {
         var model = new JsonObject { ["directory"] = directory };
         try
@@ -149,6 +149,8 @@ internal static class DoctorCommand
             ModelFootprint footprint = CheckpointWeights.Measure(checkpoint, cpuDevice, new ModelOptions());
             model["state"] = Opens;
             model["weight_bytes"] = checkpoint.WeightBytes;
+            model["chat_template"] = InfoCommand.TemplateOf(directory, terminal, out AnswerShape? answer);
+            model["answer"] = answer?.ToJson();
             string runsOn = RunsOn(selection, gpuWorks, cpu is not null && CpuChoice.Fits(footprint.WeightBytes, cpu.AvailableBytes));
             model["runs_on"] = runsOn;
             if (cpu is not null && runsOn == Cpu && CpuChoice.Speed(footprint, () => cpu.BytesPerSecond) is { } speed)

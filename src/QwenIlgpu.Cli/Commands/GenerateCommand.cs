@@ -11,6 +11,7 @@ internal static class GenerateCommand
         qwen generate "What is the capital of Norway?"
         qwen generate --model ~/models/Qwen3.6-27B-GPTQ-Int4 --preset coding "Reverse a string in C#."
         qwen generate --no-thinking --greedy --max-tokens 64 --json "What is 7 + 5?"
+        qwen generate --model Qwen/Qwen3.8-27B --template-option reasoning_effort=low "Reverse a string in C#."
         qwen generate --raw --ignore-eos --max-tokens 100 "Once upon a time"
         echo "Summarise this: ..." | qwen generate
         """;
@@ -26,11 +27,12 @@ internal static class GenerateCommand
         {
             Description = "Continue the text as it is, without the chat template; control tokens in it count as such.",
         };
-        var noThinking = new Option<bool>("--no-thinking") { Description = "Answer at once, without thinking first." };
         var system = new Option<string?>("--system", "-s") { Description = "Instructions that stand before the prompt.", HelpName = "TEXT" };
+        var template = new TemplateArguments();
         var model = new ModelArguments(PageType.Bf16);
         var sampling = new SamplingArguments();
-        var command = new Command("generate", "Print the model's answer to one prompt.") { prompt, raw, noThinking, system };
+        var command = new Command("generate", "Print the model's answer to one prompt.") { prompt, raw, system };
+        template.AddTo(command);
         sampling.AddTo(command);
         command.Options.Add(sampling.TopLogProbs);
         model.AddTo(command);
@@ -41,8 +43,9 @@ internal static class GenerateCommand
 
         async Task<int> RunAsync(ParseResult parse, CancellationToken cancellation)
         {
-            if (parse.GetValue(raw) && (parse.GetValue(noThinking) || parse.GetValue(system) is not null))
-                throw new UsageException("--raw leaves the chat template out, so --no-thinking and --system mean nothing with it");
+            if (parse.GetValue(raw) && (template.AreGiven(parse) || parse.GetValue(system) is not null))
+                throw new UsageException("--raw leaves the chat template out, so --no-thinking, --template-option and --system mean nothing with it");
+            ChatTemplateOptions rendering = template.Read(parse);
             if (parse.GetResult(sampling.TopLogProbs) is not null && !parse.GetValue(common.Json))
                 throw new UsageException("--top-logprobs has its place in the JSON: add --json");
             string text = await ReadPromptAsync(parse.GetValue(prompt), parse.GetValue(raw), terminal, cancellation).ConfigureAwait(false);
@@ -53,8 +56,7 @@ internal static class GenerateCommand
             await using Engine engine = model.CreateEngine(parse, loaded, maxSequences: 1);
             int[] ids = parse.GetValue(raw)
                 ? loaded.Tokenize(text, parseSpecial: true)
-                : loaded.IdsOf(
-                    Messages(text, parse.GetValue(system)), new ChatTemplateOptions { EnableThinking = !parse.GetValue(noThinking) });
+                : loaded.IdsOf(Messages(text, parse.GetValue(system)), rendering);
             if (ids.Length > engine.ContextTokens)
             {
                 throw new ArgumentException(

@@ -58,7 +58,8 @@ internal static class InfoCommand
             ["model"] = checkpoint.DirectoryPath,
             ["config"] = Config(checkpoint.Config),
             ["tokenizer_size"] = Readable(() => JsonValue.Create(QwenTokenizer.Load(directory).VocabularySize), terminal),
-            ["chat_template"] = TemplateOf(directory),
+            ["chat_template"] = TemplateOf(directory, terminal, out AnswerShape? answer),
+            ["answer"] = answer?.ToJson(),
             ["generation_config"] = Readable(() => Generation(GenerationConfig.Load(directory)), terminal),
             ["parameters"] = Parameters(checkpoint.Config.Parameters),
             ["memory"] = Memory(checkpoint, options, modules, contextTokens, pageType),
@@ -128,11 +129,17 @@ internal static class InfoCommand
         }
     }
 
-    private static string TemplateOf(string directory)
+    /// <summary>What the checkpoint's chat template is called, or why it cannot be used, and what answers look like to it.</summary>
+    public static string TemplateOf(string directory, Terminal terminal, out AnswerShape? answer)
     {
+        answer = null;
         try
         {
-            return ChatTemplate.Load(directory).Name;
+            ChatTemplate template = ChatTemplate.Load(directory);
+            if (template.Notice is { } notice)
+                terminal.Note($"{directory}: {notice}");
+            answer = template.Shape;
+            return template.Name;
         }
         catch (Exception e) when (CheckpointFile.IsFault(e))
         {

@@ -21,18 +21,22 @@ internal static class RenderCommand
             Arity = ArgumentArity.ZeroOrOne,
         };
         Option<string?> input = JsonInput.Create("{\"messages\": […], \"options\": {…}}");
-        var template = new ModelArguments(PageType.Bf16);
+        var model = new ModelArguments(PageType.Bf16);
+        var template = new TemplateArguments();
         var command = new Command(
             "render", "Print conversations as the chat template renders them: [{\"rendered\": \"…\"} or {\"error\": \"…\"}].")
         {
-            text, input, template.ChatTemplate,
+            text, input, model.ChatTemplate, template.Variables,
         };
         command.SetAction(async (parse, cancellation) =>
         {
             string directory = ModelDirectory.Resolve(parse, common, terminal);
             JsonElement[] items = await JsonInput.ReadAsync(parse.GetValue(input), parse.GetValue(text), Spoken, terminal, cancellation).ConfigureAwait(false);
-            ChatTemplate renderer = ChatTemplate.Load(directory, template.TemplateName(parse));
-            terminal.WriteJson(new JsonArray([.. items.Select((item, i) => Rendered(renderer, item, i))]));
+            ChatTemplate renderer = ChatTemplate.Load(directory, model.TemplateName(parse, directory));
+            if (renderer.Notice is { } notice)
+                terminal.Note($"{directory}: {notice}");
+            JsonObject? variables = template.ReadVariables(parse);
+            terminal.WriteJson(new JsonArray([.. items.Select((item, i) => Rendered(renderer, item, variables, i))]));
             return ExitCode.Done;
         });
         return command;
@@ -44,7 +48,7 @@ internal static class RenderCommand
         options = new { add_generation_prompt = true },
     });
 
-    private static JsonObject Rendered(ChatTemplate renderer, JsonElement item, int index)
+    private static JsonObject Rendered(ChatTemplate renderer, JsonElement item, JsonObject? variables, int index)
     {
         if (item.ValueKind != JsonValueKind.Object || !item.TryGetProperty("messages", out JsonElement messages))
             throw new InvalidDataException($"--input: item {index} must be an object with \"messages\"");
@@ -52,6 +56,8 @@ internal static class RenderCommand
             options = JsonElement.Parse("{}");
         if (options.ValueKind != JsonValueKind.Object)
             throw new InvalidDataException($"--input: item {index}: \"options\" is a JSON {options.ValueKind}, an object is expected");
+        if (variables is not null)
+            options = With(options, variables);
         try
         {
             return new JsonObject { ["rendered"] = renderer.Render(messages, options).Text };
@@ -60,5 +66,14 @@ internal static class RenderCommand
         {
             return new JsonObject { ["error"] = ErrorText.Of(e) };
         }
+    }
+
+    // What an item says itself counts.
+    private static JsonElement With(JsonElement options, JsonObject variables)
+    {
+        JsonObject all = variables.DeepClone().AsObject();
+        foreach (JsonProperty option in options.EnumerateObject())
+            all[option.Name] = JsonSerializer.SerializeToNode(option.Value);
+        return JsonSerializer.SerializeToElement(all);
     }
 }

@@ -8,14 +8,17 @@ namespace QwenIlgpu;
 /// </summary>
 internal ref struct JsonSyntax
 {
-    private const int MaxDepth = 64;            // of the parsers
-
+    private readonly int maxDepth;
     private readonly ReadOnlySpan<byte> text;
     private readonly Stack<bool> inObject = [];
     private int at;
     private Next next = Next.Value;
 
-    private JsonSyntax(ReadOnlySpan<byte> text) => this.text = text;
+    private JsonSyntax(ReadOnlySpan<byte> text, int maxDepth)
+    {
+        this.text = text;
+        this.maxDepth = maxDepth;
+    }
 
     private enum Next
     {
@@ -29,9 +32,9 @@ internal ref struct JsonSyntax
     }
 
     /// <summary>Line, column and fault: <c>line 3, column 14: a comma or } is expected, not "x"</c>; null for JSON without half characters.</summary>
-    public static string? FirstFault(ReadOnlySpan<byte> text)
+    public static string? FirstFault(ReadOnlySpan<byte> text, int maxDepth = 64)
     {
-        JsonSyntax syntax = new(text);
+        JsonSyntax syntax = new(text, maxDepth);
         return syntax.Scan() is { } fault ? $"{Place(text, syntax.at)}: {fault}" : null;
     }
 
@@ -93,8 +96,8 @@ internal ref struct JsonSyntax
         switch (unit)
         {
             case (byte)'{' or (byte)'[':
-                if (inObject.Count == MaxDepth)
-                    return $"more than {MaxDepth} levels are nested";
+                if (inObject.Count == maxDepth)
+                    return $"more than {maxDepth} levels are nested";
                 at++;
                 inObject.Push(unit == '{');
                 next = unit == '{' ? Next.FirstName : Next.FirstItem;

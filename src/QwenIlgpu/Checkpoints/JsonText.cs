@@ -7,24 +7,28 @@ namespace QwenIlgpu;
 /// <summary>Reads the JSON text of a checkpoint's files: bounded, valid UTF-8, and never with an exception of the parser's own.</summary>
 internal static class JsonText
 {
+    // Files of a checkpoint have a few levels; the arguments of a tool can have many.
+    private const int FileDepth = 64;
+    private const int InputDepth = 1000;
+
     /// <summary>The one value that a text is; <paramref name="name"/> is what messages call the text.</summary>
-    public static JsonElement Parse(string name, ReadOnlySpan<byte> text)
+    public static JsonElement Parse(string name, ReadOnlySpan<byte> text, int maxDepth = FileDepth)
     {
         try
         {
-            Utf8JsonReader reader = new(text);
+            Utf8JsonReader reader = new(text, new JsonReaderOptions { MaxDepth = maxDepth });
             JsonElement value = JsonElement.ParseValue(ref reader);
             reader.Read();                              // throws when anything but blanks follows the value
             return value;
         }
         catch (JsonException error)
         {
-            throw Malformed(name, text, error);
+            throw Malformed(name, text, error, maxDepth);
         }
     }
 
-    /// <summary>The one value that a text is; a byte-order mark before it does not count.</summary>
-    public static JsonElement Parse(string name, string text) => Parse(name, Encoding.UTF8.GetBytes(text.TrimStart('\uFEFF')));
+    /// <summary>The one value that a text of a user is; a byte-order mark before it does not count.</summary>
+    public static JsonElement Parse(string name, string text) => Parse(name, Encoding.UTF8.GetBytes(text.TrimStart('\uFEFF')), InputDepth);
 
     /// <summary>Refuses strings and names with an escape that is half a character.</summary>
     public static void RequireWholeStrings(string name, ReadOnlySpan<byte> text)
@@ -77,8 +81,8 @@ internal static class JsonText
     }
 
     /// <summary>The error for text that is not JSON: file, line, column and what is expected there.</summary>
-    public static InvalidDataException Malformed(string file, ReadOnlySpan<byte> text, Exception error) =>
-        new($"{file}: not valid JSON: {JsonSyntax.FirstFault(text) ?? error.Message}", error);
+    public static InvalidDataException Malformed(string file, ReadOnlySpan<byte> text, Exception error, int maxDepth = FileDepth) =>
+        new($"{file}: not valid JSON: {JsonSyntax.FirstFault(text, maxDepth) ?? error.Message}", error);
 
     /// <summary>Members of the object that the reader stands before, counted without keeping anything.</summary>
     public static int CountMembers(Utf8JsonReader reader)

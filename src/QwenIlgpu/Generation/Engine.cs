@@ -91,7 +91,7 @@ public sealed class Engine : IAsyncDisposable
     /// <param name="options">Limits, sampling, stop strings; null takes the defaults.</param>
     /// <param name="cancellationToken">Ends the generation.</param>
     /// <exception cref="ArgumentException">The template refuses the messages, or as for token ids.</exception>
-    /// <exception cref="NotSupportedException">The checkpoint's chat template is not one that is known.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint's chat template is at fault.</exception>
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(
         IReadOnlyList<PromptMessage> messages, ChatTemplateOptions? template = null, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -176,7 +176,7 @@ public sealed class Engine : IAsyncDisposable
         CancellationToken callToken, [EnumeratorCancellation] CancellationToken loopToken = default)
     {
         long start = Stopwatch.GetTimestamp();
-        var parser = new OutputParser(model.Tokenizer, options.StopStrings, promptIds);
+        var parser = new OutputParser(model.Tokenizer, options.StopStrings, model.Thinking, promptIds);
         var stream = new TokenStream(maxTokens, sampling.TopLogProbs ?? -1);
         var request = new GenerationRequest(promptIds, maxTokens, endIds, sampling, stream) { PromptProgress = options.PromptProgress };
         callToken.ThrowIfCancellationRequested();

@@ -15,13 +15,14 @@ internal sealed class OutputParser
 
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="stopStrings">Searched in the answer.</param>
+    /// <param name="thinking">The tokens around thoughts.</param>
     /// <param name="promptIds">The prompt: when it leaves a think block open, the output begins as reasoning.</param>
-    public OutputParser(QwenTokenizer tokenizer, IReadOnlyList<string> stopStrings, ReadOnlySpan<int> promptIds)
+    public OutputParser(QwenTokenizer tokenizer, IReadOnlyList<string> stopStrings, ThinkMarkers thinking, ReadOnlySpan<int> promptIds)
     {
         detokenizer = new StreamingDetokenizer(tokenizer, skipSpecial: true);
         stops = new StopMatcher(stopStrings);
-        thinkStart = tokenizer.FindToken("<think>") ?? -1;
-        thinkEnd = tokenizer.FindToken("</think>") ?? -1;
+        thinkStart = tokenizer.FindToken(thinking.Start) ?? -1;
+        thinkEnd = tokenizer.FindToken(thinking.End) ?? -1;
         bool open = thinkStart >= 0 && promptIds.LastIndexOf(thinkStart) > promptIds.LastIndexOf(thinkEnd);
         Kind = open ? TextKind.Reasoning : TextKind.Answer;
         trimStart = open;

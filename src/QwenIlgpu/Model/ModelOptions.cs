@@ -34,7 +34,10 @@ public sealed record ModelOptions
     /// <summary>Stretches the context beyond the one that the model was trained for; null takes what <c>config.json</c> says. Default: null.</summary>
     public RopeScaling? RopeScaling { get; init; }
 
-    /// <summary>Chat template to render messages with; null takes the checkpoint's own. The one known name is <c>qwen3.6</c>.</summary>
+    /// <summary>
+    /// Chat template to render messages with: a Jinja file, else a name of those that the checkpoint brings, else <c>qwen3.6</c>, which is
+    /// built in. Null takes the checkpoint's own, and the built-in one where it has none. Default: null.
+    /// </summary>
     public string? ChatTemplate { get; init; }
 
     /// <summary>Where loading and the engine write what they do; null writes nothing.</summary>

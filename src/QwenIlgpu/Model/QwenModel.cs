@@ -85,6 +85,9 @@ public sealed class QwenModel : IAsyncDisposable
 
     internal ChatTemplate Template => text?.Template ?? throw new NotSupportedException($"model {Path} is synthetic: it has no chat template");
 
+    /// <summary>What stands around thoughts in prompts and answers.</summary>
+    internal ThinkMarkers Thinking => text?.Thinking ?? ThinkMarkers.Qwen;
+
     internal ILoggerFactory Loggers { get; }
 
     /// <summary>Loads a model from a directory in Hugging Face's layout: config.json, tokenizer.json, safetensors.</summary>
@@ -96,7 +99,7 @@ public sealed class QwenModel : IAsyncDisposable
     /// <exception cref="FileNotFoundException">A file that a checkpoint must have is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or contradicts another; the message names it.</exception>
     /// <exception cref="NotSupportedException">The checkpoint's architecture or encoding is not one that is read here, or the device is not there.</exception>
-    /// <remarks>What only some callers use stops only them: an unknown chat template refuses messages, faulty end ids refuse generation.</remarks>
+    /// <remarks>What only some callers use stops only them: a faulty chat template refuses messages, faulty end ids refuse generation.</remarks>
     public static Task<QwenModel> LoadAsync(
         string path, ModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
@@ -120,7 +123,7 @@ public sealed class QwenModel : IAsyncDisposable
     /// <param name="messages">The conversation so far.</param>
     /// <param name="template">Thinking, tools; null takes the template's defaults.</param>
     /// <exception cref="ArgumentException">The template refuses the messages.</exception>
-    /// <exception cref="NotSupportedException">The checkpoint's chat template is not one that is known.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint's chat template is at fault.</exception>
     /// <example>
     /// How much room an answer has:
     /// <code>
@@ -154,6 +157,8 @@ public sealed class QwenModel : IAsyncDisposable
         PromptMessage[] conversation = PromptMessage.CopyChecked(messages, nameof(messages));
         if (template?.Tools is { } tools && tools.Any(t => t is null))
             throw new ArgumentException("Tools holds null", nameof(template));
+        if (template?.Variables?.ContainsKey("messages") == true)
+            throw new ArgumentException("Variables holds messages, which the conversation is", nameof(template));
         try
         {
             return Tokenizer.Encode(Template.Render(conversation, template ?? new ChatTemplateOptions()));
@@ -222,13 +227,40 @@ public sealed class QwenModel : IAsyncDisposable
         checkpoint.RequireLoadable();
         foreach (string notice in checkpoint.Notices)
             Notice(notice);
-        TextParts text = TextParts.Load(path, checkpoint.Config.VocabSize, options.ChatTemplate, options.UsedParts, Notice);
-        ComputeDevice device = ComputeDevice.Open(
-            options.Device, target => CheckpointWeights.Measure(checkpoint, target, options), Notice, options.KernelCacheDirectory,
-            options.CpuThreads, options.UsesShares);
+        // Tokenizer and template are read while the device is opened; what is said of them comes in order all the same.
+        List<string> textNotices = [];
+        Action<string> noticeOfText = textNotices.Add;
+        Task<TextParts> reading = Task.Run(
+            () => TextParts.Load(path, checkpoint.Config.VocabSize, options.ChatTemplate, options.UsedParts, notice => noticeOfText(notice)),
+            CancellationToken.None);
+        TextParts Read()
+        {
+            TextParts read = reading.GetAwaiter().GetResult();
+            textNotices.ForEach(Notice);
+            noticeOfText = Notice;                          // some come when a part is used
+            return read;
+        }
+
+        ComputeDevice device;
+        List<string> deviceNotices = [];
+        try
+        {
+            device = ComputeDevice.Open(
+                options.Device, target => CheckpointWeights.Measure(checkpoint, target, options), deviceNotices.Add, options.KernelCacheDirectory,
+                options.CpuThreads, options.UsesShares);
+        }
+        catch
+        {
+            Read();
+            deviceNotices.ForEach(Notice);
+            throw;
+        }
+
         var memory = new DeviceMemory(device);
         try
         {
+            TextParts text = Read();
+            deviceNotices.ForEach(Notice);
             using var upload = new StagedUpload(device);
             memory.Reserve(CheckpointWeights.Measure(checkpoint, device, options).WeightBytes);
             var source = new CheckpointWeights(checkpoint, device, memory, upload, options, progress, cancellation);

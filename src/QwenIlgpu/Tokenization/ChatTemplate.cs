@@ -1,127 +1,158 @@
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 
 namespace QwenIlgpu;
 
 /// <summary>
-/// Turns a conversation into a prompt as the checkpoint's own template does. Templates are written in C#, not interpreted, and
-/// recognised by the hash of their source.
+/// Turns a conversation into a prompt as a checkpoint's own template does, which is parsed once. What a caller gives never becomes a
+/// control token: the prompt knows which of its characters the template wrote. Safe to share between threads.
 /// </summary>
 internal sealed class ChatTemplate
 {
-    /// <summary>The name of Qwen3.6's template.</summary>
-    public const string Qwen36 = "qwen3.6";
+    private readonly ChatTemplateSource source;
+    private readonly JinjaTemplate template;
+    private readonly JinjaTemplate? withTools;
+    private readonly Lazy<AnswerShape> shape;
 
-    private const string Qwen36Sha256 = "e84f32a23fdda27689f868aa4a1a5621f41133e51a48d7f3efcbea2839574259";
-
-    private const string JinjaFile = "chat_template.jinja";
-    private const string ConfigFile = "tokenizer_config.json";
-    private const long MaxJinjaBytes = 1 << 20;
-
-    private ChatTemplate(string name, string? notice = null) => (Name, Notice) = (name, notice);
-
-    /// <summary>Which template this is.</summary>
-    public string Name { get; }
-
-    /// <summary>The control token with which every message ends.</summary>
-    public string EndOfTurn => "<|im_end|>";
-
-    /// <summary>What two sources of the template contradict each other in, and which counts; null where they do not.</summary>
-    public string? Notice { get; }
-
-    /// <summary>The template of a checkpoint directory; Qwen3.6's where it has none, or the one named.</summary>
-    /// <exception cref="NotSupportedException">The checkpoint's template is none of those that are known.</exception>
-    public static ChatTemplate Load(string directory, string? name = null)
+    private ChatTemplate(ChatTemplateSource source)
     {
-        if (name is not null)
-        {
-            return name == Qwen36
-                ? new ChatTemplate(name)
-                : throw new ArgumentException($"There is no chat template \"{name}\"; known is {Qwen36}.");
-        }
-
-        (string? source, string path, string? notice) = ReadSource(directory);
-        if (source is null || Hash(source) == Qwen36Sha256) return new ChatTemplate(Qwen36, notice);
-        throw new NotSupportedException(
-            $"{path}: the chat template with sha256 {Hash(source)} is not known. --chat-template {Qwen36} renders Qwen3.6's instead."
-            + (notice is null ? "" : $" {notice}."));
+        this.source = source;
+        template = Parse(source.Text);
+        withTools = source.ToolUseText is { } text ? Parse(text) : null;
+        shape = new Lazy<AnswerShape>(() => AnswerShape.Of(this));
     }
 
-    /// <summary>
-    /// OpenAI-shaped messages, as an array, with the template's options, as an object. Throws ArgumentException where the template
-    /// raises an exception.
-    /// </summary>
-    public RenderedPrompt Render(JsonElement messages, JsonElement options) => Qwen36Template.Render(messages, options);
+    /// <summary>Which template this is: the built-in one's name, the file that it stands in, or what it is called there.</summary>
+    public string Name => source.Name;
 
-    /// <summary>Messages to a prompt. Throws ArgumentException where the template raises an exception.</summary>
+    /// <summary>Which sources of a template contradict each other, and which counts; null where none do.</summary>
+    public string? Notice => source.Notice;
+
+    /// <summary>What answers look like to the template.</summary>
+    public AnswerShape Shape => shape.Value;
+
+    /// <summary>What strftime_now tells.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>The template of a checkpoint directory, or the chosen one; the built-in one where the checkpoint has none.</summary>
+    /// <exception cref="ArgumentException">The choice is neither a file nor a known name.</exception>
+    /// <exception cref="InvalidDataException">The source is no template.</exception>
+    public static ChatTemplate Load(string directory, string? choice = null) => new(ChatTemplateSource.Find(directory, choice));
+
+    /// <summary>OpenAI-shaped messages, an array, with the template's options, an object.</summary>
+    /// <exception cref="ArgumentException">The template raises an exception or fails, or messages and options are not what they must be.</exception>
+    public RenderedPrompt Render(JsonElement messages, JsonElement options)
+    {
+        if (messages.ValueKind != JsonValueKind.Array) throw new ArgumentException("messages must be an array.");
+        return Render((JinjaList)JinjaJson.ToValue(messages), options);
+    }
+
+    /// <summary>Messages as a template sees them, with its options.</summary>
+    public RenderedPrompt Render(JinjaList messages, JsonElement options)
+    {
+        Dictionary<string, object> variables = Variables();
+        foreach ((string name, JsonElement value) in PythonJson.Properties(options))
+            variables[name] = JinjaJson.ToValue(value);
+        if (variables["tools"] is not (JinjaNone or JinjaList)) throw new ArgumentException("tools must be an array.");
+        bool continues = variables.Remove("continue_final_message", out object? flag) && flag is true;
+        if (continues && variables["add_generation_prompt"] is true)
+            throw new ArgumentException("continue_final_message and add_generation_prompt exclude each other: a message goes on, or a new one begins.");
+        return Render(messages, variables, continues);
+    }
+
+    /// <summary>Messages to a prompt.</summary>
+    /// <exception cref="ArgumentException">The template raises an exception or fails.</exception>
     public RenderedPrompt Render(IEnumerable<PromptMessage> messages, ChatTemplateOptions options)
     {
-        JsonArray array = new([.. messages.Select(message => message.ToJson())]);
-        return Render(JsonSerializer.SerializeToElement(array), JsonSerializer.SerializeToElement(options.ToJson()));
+        Dictionary<string, object> variables = Variables();
+        options.AddTo(variables);
+        return Render(new JinjaList([.. messages.Select(static message => message.ToJinja())]), variables, options.ContinueFinalMessage);
     }
 
-    private static (string? Source, string Path, string? Notice) ReadSource(string directory)
+    // What Hugging Face's transformers always pass.
+    private Dictionary<string, object> Variables()
     {
-        string jinja = Path.Combine(directory, JinjaFile);
-        string config = Path.Combine(directory, ConfigFile);
-        if (!CheckpointFile.Exists(jinja))
-            return (CheckpointFile.Exists(config) ? ReadConfig(config) : null, config, null);
-
-        string source = Encoding.UTF8.GetString(CheckpointFile.ReadText(jinja, MaxJinjaBytes));
-        bool differs = CheckpointFile.Exists(config) && TryReadConfig(config) is { } other && Hash(other) != Hash(source);
-        return (source, jinja, differs ? $"{JinjaFile} and the chat_template of {ConfigFile} differ; {JinjaFile} counts" : null);
+        Dictionary<string, object> variables = new(StringComparer.Ordinal)
+        {
+            ["tools"] = JinjaNone.Value,
+            ["documents"] = JinjaNone.Value,
+            ["add_generation_prompt"] = false,
+        };
+        foreach ((string name, string token) in source.SpecialTokens)
+            variables[name] = JinjaText.Template(token);
+        return variables;
     }
 
-    // Beside a file of its own the template of the configuration is only compared, so that its faults stop nobody.
-    private static string? TryReadConfig(string path)
+    private RenderedPrompt Render(JinjaList messages, Dictionary<string, object> variables, bool continues)
+    {
+        FinalMessage? last = continues ? new FinalMessage(messages) : null;
+        variables["messages"] = last?.Messages ?? messages;
+        JinjaTemplate chosen = withTools is not null && variables["tools"] is JinjaList { Items.Count: > 0 } ? withTools : template;
+        RenderedPrompt prompt = chosen.Render(variables, Clock.GetLocalNow().DateTime).ToPrompt();
+        return last is null ? prompt : last.CutOff(prompt);
+    }
+
+    private JinjaTemplate Parse(string text)
     {
         try
         {
-            return ReadConfig(path);
+            return JinjaTemplate.Parse(text);
         }
-        catch (Exception error) when (CheckpointFile.IsFault(error))
+        catch (JinjaException error)
         {
-            return null;
-        }
-    }
-
-    private static string? ReadConfig(string path)
-    {
-        byte[] text = CheckpointFile.ReadText(path, JsonSection.MaxFileBytes);
-        JsonElement config = JsonText.Parse(path, text);
-        if (config.ValueKind != JsonValueKind.Object) throw new InvalidDataException($"{path}: is a JSON {config.ValueKind}, an object is expected");
-        try
-        {
-            if (!config.TryGetProperty("chat_template", out JsonElement template)) return null;
-            return template.ValueKind == JsonValueKind.Null ? null : Source(template);
-        }
-        catch (InvalidOperationException error)         // a name of half a character
-        {
-            throw JsonText.Malformed(path, text, error);
+            throw new InvalidDataException($"{source.Path}: the chat template is at fault at {error.Message}", error);
         }
     }
 
-    // A text, or a list of named ones of which "default" counts. Anything else is hashed as it stands, and so unknown.
-    private static string Source(JsonElement template)
+    /// <summary>The last message of a conversation with a mark behind its text: what the template writes behind the mark is cut off.</summary>
+    private sealed class FinalMessage
     {
-        if (template.ValueKind == JsonValueKind.Array)
+        // Of the private use area and drawn by lot, so that no text holds it; the blank goes where the template trims.
+        private readonly string mark = $"\uE000{Guid.NewGuid():N}\uE001";
+
+        public FinalMessage(JinjaList messages) => Messages = Marked(messages);
+
+        public JinjaList Messages { get; }
+
+        public RenderedPrompt CutOff(RenderedPrompt prompt)
         {
-            foreach (JsonElement entry in template.EnumerateArray())
+            int at = prompt.Text.LastIndexOf(mark, StringComparison.Ordinal);
+            if (at < 0) throw new ArgumentException("continue_final_message: the template leaves the content of the last message out.");
+            bool isTrimmed = at + mark.Length == prompt.Text.Length || prompt.Text[at + mark.Length] != ' ';
+            while (isTrimmed && at > 0 && PythonText.IsSpace(prompt.Text[at - 1])) at--;
+            return prompt.Until(at);
+        }
+
+        private JinjaList Marked(JinjaList messages) =>
+            messages.Items.Count > 0 && messages.Items[^1] is JinjaDict last && last.Items.TryGetValue(JinjaText.Data("content"), out object? content)
+                && Marked(content) is { } marked
+                ? new JinjaList([.. messages.Items.SkipLast(1), With(last, "content", marked)])
+                : throw new ArgumentException("continue_final_message: the last message has no text that could go on.");
+
+        private object? Marked(object content)
+        {
+            if (content is JinjaText text) return JinjaText.Data($"{text.Text}{mark} ");
+            if (content is not JinjaList parts) return null;
+
+            object[] marked = [.. parts.Items];
+            for (int i = marked.Length - 1; i >= 0; i--)
             {
-                if (entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("name", out JsonElement name)
-                    && name.ToString() == "default" && entry.TryGetProperty("template", out JsonElement source))
+                if (marked[i] is JinjaDict part && part.Items.TryGetValue(JinjaText.Data("text"), out object? words) && words is JinjaText)
                 {
-                    return Source(source);
+                    marked[i] = With(part, "text", Marked(words)!);
+                    return new JinjaList(marked);
                 }
             }
+
+            return null;
         }
 
-        return template.ValueKind == JsonValueKind.String ? PythonJson.GetString(template) : template.GetRawText();
+        private static JinjaDict With(JinjaDict dict, string key, object value)
+        {
+            JinjaDict copy = new();
+            foreach ((object name, object item) in dict.Items)
+                copy.Items[name] = item;
+            copy.Items[JinjaText.Data(key)] = value;
+            return copy;
+        }
     }
-
-    // Jinja drops one line feed at the end of a source.
-    private static string Hash(string source) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(source.EndsWith('\n') ? source[..^1] : source)));
 }

@@ -15,7 +15,7 @@ namespace QwenIlgpu;
 /// ];
 /// </code>
 /// </example>
-/// <param name="Role">Who speaks: <c>system</c> (first message only), <c>user</c>, <c>assistant</c> or <c>tool</c>.</param>
+/// <param name="Role">Who speaks: <c>system</c>, <c>user</c>, <c>assistant</c>, <c>tool</c>, or whom else the chat template knows.</param>
 /// <param name="Content">What is said. Control tokens written in it are plain text to the model.</param>
 public sealed record PromptMessage(string Role, string Content)
 {
@@ -56,8 +56,8 @@ public sealed record PromptMessage(string Role, string Content)
     // Completes the name of the message; null where there is nothing to say against it.
     private string? Fault()
     {
-        if (Role is not ("system" or "user" or "assistant" or "tool"))
-            return Role is null ? ".Role is null" : $".Role is \"{Role}\"; it must be system, user, assistant or tool";
+        if (string.IsNullOrEmpty(Role))
+            return Role is null ? ".Role is null" : ".Role is empty; it must be one that the chat template knows";
         if (Content is null)
             return ".Content is null; a message without text has an empty one";
         if (ToolCalls is null)
@@ -69,6 +69,17 @@ public sealed record PromptMessage(string Role, string Content)
         }
 
         return null;
+    }
+
+    /// <summary>The message as a template sees it.</summary>
+    internal JinjaDict ToJinja()
+    {
+        JinjaDict message = new();
+        message.Items[JinjaText.Data("role")] = JinjaJson.ToText(Role);
+        message.Items[JinjaText.Data("content")] = JinjaJson.ToText(Content);
+        if (ReasoningContent is not null) message.Items[JinjaText.Data("reasoning_content")] = JinjaJson.ToText(ReasoningContent);
+        if (ToolCalls.Count > 0) message.Items[JinjaText.Data("tool_calls")] = JinjaJson.ToValue(new JsonArray([.. ToolCalls.Select(call => call.ToJson())]));
+        return message;
     }
 
     internal JsonObject ToJson()

@@ -12,7 +12,7 @@ internal static class StopSet
     private const string Key = "eos_token_id";
 
     /// <summary>
-    /// Gathers the set of a checkpoint directory, with the end of turn of its template where that is a known one. An id outside the
+    /// Gathers the set of a checkpoint directory, with the first token that its template writes behind an answer. An id outside the
     /// vocabulary is refused.
     /// </summary>
     public static FrozenSet<int> Read(
@@ -36,8 +36,8 @@ internal static class StopSet
         NoticeUnused("pad_token_id", sections, notice);
         if (OfTokenizer(directory, tokenizer) is { } eos)
             ids.Add(eos);
-        if (template is not null && tokenizer.FindToken(template.EndOfTurn) is { } end)
-            ids.Add(end);
+        if (template?.Shape.EndOfTurn is { } turnEnd && tokenizer.FindControlToken(turnEnd) is { } token)
+            ids.Add(tokenizer.FindToken(token)!.Value);
         return ids.ToFrozenSet();
     }
 

@@ -51,6 +51,9 @@ internal sealed class TextParts
 
     public ChatTemplate Template => template.Value;
 
+    /// <summary>What stands around thoughts; where the template does not say, what does in this family.</summary>
+    public ThinkMarkers Thinking => (template.Error is null ? template.Value.Shape.Thinking : null) ?? ThinkMarkers.Qwen;
+
     /// <summary>
     /// Reads the parts of a checkpoint directory. Where the caller has not said what it uses, the tokenizer must be right, and a fault of
     /// the others is worth a notice.
@@ -68,7 +71,7 @@ internal sealed class TextParts
             return deferred;
         }
 
-        Deferred<ChatTemplate> template = Read(ModelParts.ChatTemplate, () => ChatTemplate.Load(directory, templateName));
+        Deferred<ChatTemplate> template = Read(ModelParts.ChatTemplate, () => LoadTemplate(directory, templateName));
         if (template is { Error: null, Value.Notice: { } differs })
             notice($"{directory}: {differs}");
         QwenTokenizer? tokenizer = Uses(ModelParts.Tokenizer) ? LoadTokenizer(directory, vocabSize, notice) : null;
@@ -78,6 +81,14 @@ internal sealed class TextParts
             : Read(ModelParts.EndIds, () => StopSet.Read(
                 directory, vocabSize, generation.Value, tokenizer, template.Error is null ? template.Value : null, notice));
         return new TextParts(tokenizer, generation, endIds, template);
+    }
+
+    // What answers look like is found out now, not when one is waited for.
+    private static ChatTemplate LoadTemplate(string directory, string? name)
+    {
+        ChatTemplate template = ChatTemplate.Load(directory, name);
+        _ = template.Shape;
+        return template;
     }
 
     private static QwenTokenizer LoadTokenizer(string directory, int vocabSize, Action<string> notice)

@@ -86,6 +86,7 @@ internal sealed class ArgumentVectors
         (_, "N") => ["1", "2"],
         (_, "N,N,…") => ["64", "16,32"],
         (_, "ID=VALUE") => ["5=1", "6=-inf"],
+        (_, "NAME=VALUE") => ["reasoning_effort=low", "preserve_thinking=true"],
         (_, "PROMPT") => ["hello", "-"],
         ("--color", _) => ["always", "never"],
         (_, "TEXT") => ["hello", "-"],

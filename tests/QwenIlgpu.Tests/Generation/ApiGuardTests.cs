@@ -24,7 +24,8 @@ internal sealed class ApiGuardTests
         ("messages", "", e => e.GenerateAsync((PromptMessage[])null!)),
         ("messages", "messages[1] is null", e => e.GenerateAsync([Messages[0], null!])),
         ("messages", "messages[0].Role is null", e => e.GenerateAsync([new PromptMessage(null!, "x")])),
-        ("messages", "messages[0].Role is \"bot\"; it must be system, user, assistant or tool", e => e.GenerateAsync([new PromptMessage("bot", "x")])),
+        ("messages", "messages[0].Role is empty; it must be one that the chat template knows", e => e.GenerateAsync([new PromptMessage("", "x")])),
+        ("messages", "Unexpected message role.", e => e.GenerateAsync([PromptMessage.User("x"), new PromptMessage("bot", "x")])),
         ("messages", "messages[0].Content is null", e => e.GenerateAsync([PromptMessage.User(null!)])),
         ("messages", "messages[0].ToolCalls is null", e => e.GenerateAsync([Messages[0] with { ToolCalls = null! }])),
         ("messages", "messages[0].ToolCalls holds null", e => e.GenerateAsync([PromptMessage.Assistant("") with { ToolCalls = [null!] }])),
@@ -33,6 +34,7 @@ internal sealed class ApiGuardTests
         ("messages", "", e => e.GenerateAsync(Array.Empty<PromptMessage>())),
         ("messages", "tokens, the context 64", e => e.GenerateAsync([PromptMessage.User(string.Concat(Enumerable.Repeat("cat dog ", 40)))])),
         ("template", "Tools holds null", e => e.GenerateAsync(Messages, new ChatTemplateOptions { Tools = new JsonArray((JsonNode?)null) })),
+        ("template", "Variables holds messages", e => e.GenerateAsync(Messages, new ChatTemplateOptions { Variables = new JsonObject { ["messages"] = 1 } })),
         ("options", "MaxTokens is 0", e => e.GenerateAsync(Prompt, new GenerationOptions { MaxTokens = 0 })),
         ("options", "StopStrings is null", e => e.GenerateAsync(Prompt, new GenerationOptions { StopStrings = null! })),
         ("options", "StopStrings[1] is null", e => e.GenerateAsync(Prompt, new GenerationOptions { StopStrings = ["a", null!] })),
@@ -69,7 +71,7 @@ internal sealed class ApiGuardTests
 
         Assert.That(error.ParamName, Is.EqualTo(parameter));
         Assert.That(error.Message, Does.Contain(message));
-        Assert.That(Wrong, Has.Length.EqualTo(41));
+        Assert.That(Wrong, Has.Length.EqualTo(43));
     }
 
     [TestCase(true, false)]

@@ -86,6 +86,12 @@ internal sealed class CallersDataTests
             return new Request(
                 engine => engine.GenerateAsync([PromptMessage.User("Tell me a story.")], NoThinking with { Tools = tools }, Options(Greedy)), tools.Clear);
         },
+        ["ChatTemplateOptions.Variables"] = () =>
+        {
+            var variables = new JsonObject { ["enable_thinking"] = true };
+            return new Request(
+                engine => engine.GenerateAsync([PromptMessage.User("Tell me a story.")], NoThinking with { Variables = variables }, Options(Greedy)), variables.Clear);
+        },
     };
 
     [TestCaseSource(nameof(Names))]

@@ -29,7 +29,7 @@ internal sealed class OutputParserTests
     public void CountsReasoningTokens()
     {
         int[] ids = Tokenizer.Encode("a b\n</think>\n\nc", parseSpecial: true);
-        var parser = new OutputParser(Tokenizer, [], Tokenizer.Encode("<think>\n", parseSpecial: true));
+        var parser = new OutputParser(Tokenizer, [], ThinkMarkers.Qwen, Tokenizer.Encode("<think>\n", parseSpecial: true));
         foreach (int id in ids)
             parser.Append(id);
 
@@ -38,7 +38,7 @@ internal sealed class OutputParserTests
 
     private static (string Reasoning, string Answer) Parse(string prompt, string output, params string[] stops)
     {
-        var parser = new OutputParser(Tokenizer, stops, Tokenizer.Encode(prompt, parseSpecial: true));
+        var parser = new OutputParser(Tokenizer, stops, ThinkMarkers.Qwen, Tokenizer.Encode(prompt, parseSpecial: true));
         var texts = new Dictionary<TextKind, string> { [TextKind.Reasoning] = "", [TextKind.Answer] = "" };
         foreach (int id in Tokenizer.Encode(output, parseSpecial: true))
         {

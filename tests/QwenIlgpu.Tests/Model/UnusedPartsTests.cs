@@ -3,14 +3,14 @@ namespace QwenIlgpu.Tests;
 /// <summary>What a caller does not use of a checkpoint cannot stop it; what it uses does so before any weight is read.</summary>
 internal sealed class UnusedPartsTests
 {
-    private const string UnknownTemplate = "is not known. --chat-template qwen3.6 renders Qwen3.6's instead.";
+    private const string FaultyTemplate = "the chat template is at fault at line 1, column ";
 
     // A part made faulty, the parts whose use it stops, and the words with which it does.
     private static readonly (string Name, Action<ModelCopy> Break, ModelParts Stops, string Fault)[] Faults =
     [
-        ("an unknown template", m => m.Write("chat_template.jinja", "{{ messages }}"), ModelParts.ChatTemplate, UnknownTemplate),
-        ("an empty template", m => m.Write("chat_template.jinja", ""), ModelParts.ChatTemplate, UnknownTemplate),
-        ("a template in the configuration", m => m.Edit("tokenizer_config.json", j => j["chat_template"] = "{{ messages }}"), ModelParts.ChatTemplate, UnknownTemplate),
+        ("a faulty template", m => m.Write("chat_template.jinja", "{{ messages"), ModelParts.ChatTemplate, FaultyTemplate),
+        ("an empty template", m => m.Write("chat_template.jinja", ""), ModelParts.ChatTemplate, "the chat template is empty"),
+        ("a template in the configuration", m => { m.Delete("chat_template.jinja"); m.Edit("tokenizer_config.json", j => j["chat_template"] = "{{ messages"); }, ModelParts.ChatTemplate, FaultyTemplate),
         ("a template's pointer", m => m.Write("chat_template.jinja", "version https://git-lfs.github.com/spec/v1\n"), ModelParts.ChatTemplate, "Git LFS pointer"),
         ("no JSON of defaults", m => m.Write("generation_config.json", "Entry not found"), ModelParts.Generation | ModelParts.EndIds, "line 1, column 1"),
         ("defaults' end id", m => m.Write("generation_config.json", "{\"eos_token_id\": 2048}"), ModelParts.EndIds, "eos_token_id is 2048, must be a whole number from 0 to 2047"),
@@ -54,12 +54,12 @@ internal sealed class UnusedPartsTests
     public void ACallerWhoHasNotSaidIsToldAndMeetsTheFaultOnUse()
     {
         using var model = new ModelCopy();
-        model.Write("chat_template.jinja", "{{ messages }}");
+        model.Write("chat_template.jinja", "{{ messages");
         model.Write("generation_config.json", "{\"eos_token_id\": 2048}");
         List<string> notices = [];
         TextParts parts = TextParts.Load(model.Path, 2048, null, null, notices.Add);
-        Assert.That(notices, Has.One.Contains(UnknownTemplate).And.One.Contains("eos_token_id is 2048").And.Exactly(2).Items);
-        Assert.That(() => parts.Template, Throws.TypeOf<NotSupportedException>().With.Message.Contains(UnknownTemplate));
+        Assert.That(notices, Has.One.Contains(FaultyTemplate).And.One.Contains("eos_token_id is 2048").And.Exactly(2).Items);
+        Assert.That(() => parts.Template, Throws.TypeOf<InvalidDataException>().With.Message.Contains(FaultyTemplate));
         Assert.That(() => parts.EndIds, Throws.TypeOf<InvalidDataException>().With.Message.Contains("eos_token_id is 2048"));
         Assert.That((parts.ReadableEndIds.Count, parts.Generation is null), Is.EqualTo((0, false)));
     }

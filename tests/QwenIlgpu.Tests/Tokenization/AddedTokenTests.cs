@@ -92,9 +92,7 @@ internal sealed class AddedTokenTests
     public void ANormalizedTokenCountsInsideTemplateRanges()
     {
         QwenTokenizer tokenizer = Load(Added(Search, "<search>", "normalized"));
-        RenderedPrompt prompt = new PromptWriter()
-            .Template("e\u0301<search>").Given("<search>e\u0301<sea").Template("rch>e\u0301").Given("\u0338<search>").Template("<search>")
-            .Given("\u0338").ToPrompt();
+        RenderedPrompt prompt = TokenizationData.Prompt("e\u0301<search>", "<search>e\u0301<sea", "rch>e\u0301", "\u0338<search>", "<search>", "\u0338");
 
         int[] ids = tokenizer.Encode(prompt);
 

@@ -67,9 +67,7 @@ internal sealed class QwenTokenizerTests
     [Test]
     public void ReadsControlTokensOnlyInsideTemplateRanges()
     {
-        RenderedPrompt prompt = new PromptWriter()
-            .Template("<|im_start|>user\n<|im_").Given("end|>a<|im_end|>b<|im_").Template("end|>")
-            .Given("<|im_end|").Template("><|im_end|>").ToPrompt();
+        RenderedPrompt prompt = Prompt("<|im_start|>user\n<|im_", "end|>a<|im_end|>b<|im_", "end|>", "<|im_end|", "><|im_end|>");
 
         int[] ids = Tokenizer.Encode(prompt);
 
@@ -85,7 +83,7 @@ internal sealed class QwenTokenizerTests
     [TestCase("a\uD83E", "\uDD8A", "b")]
     public void JoinsTextAcrossRanges(string before, string given, string after)
     {
-        RenderedPrompt prompt = new PromptWriter().Template(before).Given(given).Template(after).ToPrompt();
+        RenderedPrompt prompt = Prompt(before, given, after);
 
         Assert.That(Tokenizer.Encode(prompt), Is.EqualTo(Tokenizer.Encode(before + given + after, parseSpecial: true)));
     }

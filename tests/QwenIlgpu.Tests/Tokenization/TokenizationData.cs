@@ -28,6 +28,19 @@ internal static class TokenizationData
 
     public static int[] Ids(JsonElement golden) => [.. golden.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
 
+    /// <summary>A prompt of parts: what a template wrote, what it was given, and so on in turns.</summary>
+    public static RenderedPrompt Prompt(params string[] parts)
+    {
+        List<TextRange> ranges = [];
+        for (int i = 0, start = 0; i < parts.Length; start += parts[i].Length, i++)
+        {
+            if (i % 2 == 0 && parts[i].Length > 0)
+                ranges.Add(new TextRange(start, start + parts[i].Length));
+        }
+
+        return new RenderedPrompt(string.Concat(parts), ranges);
+    }
+
     /// <summary>Runs an action on a directory that holds these files, and removes it.</summary>
     public static T WithDirectory<T>(Func<string, T> action, params (string Name, string Text)[] files)
     {

@@ -73,10 +73,10 @@ internal sealed class JinjaLoop(JinjaFor statement, JinjaScope scope, IReadOnlyL
         if (!statement.IsRecursive)
             throw new JinjaException("The loop must have the 'recursive' marker to be called recursively.");
         if (arguments.Positional.Count != 1) throw new JinjaException("loop() takes one argument.");
-        run.Enter();
+        run.Enter(JinjaRun.CallDepth);
         JinjaWriter output = new(run);
         statement.Execute(scope, arguments.Positional[0], output, depth + 1);
-        run.Leave();
+        run.Leave(JinjaRun.CallDepth);
         return output.ToText();
     }
 

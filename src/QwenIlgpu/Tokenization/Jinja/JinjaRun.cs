@@ -10,8 +10,11 @@ internal readonly record struct JinjaLimits(long Steps, long Characters);
 /// <summary>One rendering: where it is, what it may still cost, and what time it is.</summary>
 internal sealed class JinjaRun(JinjaLimits limits, DateTime now)
 {
-    /// <summary>Calls of macros and recursive loops, and lists within lists, inside each other.</summary>
-    public const int MaxDepth = 200;
+    /// <summary>Values inside each other: a thousand, as many as Python prints.</summary>
+    public const int MaxDepth = 1000;
+
+    /// <summary>What a call of a macro or of a recursive loop counts as.</summary>
+    public const int CallDepth = 5;
 
     /// <summary>What a value costs besides its characters.</summary>
     private const int CharactersPerValue = 16;
@@ -46,14 +49,15 @@ internal sealed class JinjaRun(JinjaLimits limits, DateTime now)
         if (characters < 0) throw new JinjaException($"rendering takes more than {limits.Characters} characters.", At);
     }
 
-    /// <summary>Goes one level deeper; <see cref="Leave"/> comes back.</summary>
-    public void Enter()
+    /// <summary>Goes some levels deeper; <see cref="Leave"/> comes back.</summary>
+    public void Enter(int levels = 1)
     {
-        if (++depth > MaxDepth) throw new JinjaException("calls or values are nested too deeply.", At);
+        depth += levels;
+        if (depth > MaxDepth) throw new JinjaException("calls or values are nested too deeply.", At);
         EnsureStack();
     }
 
-    public void Leave() => depth--;
+    public void Leave(int levels = 1) => depth -= levels;
 
     /// <summary>Sees to it that the stack holds another step of a recursion; a sum of many terms is one, too.</summary>
     public void EnsureStack()

@@ -116,7 +116,7 @@ internal sealed class JinjaMacro(JinjaMacroDefinition definition, JinjaScope sco
 
     public JinjaText Call(JinjaRun run, JinjaArguments arguments)
     {
-        run.Enter();
+        run.Enter(JinjaRun.CallDepth);
         run.Allocate(JinjaRun.CharactersPerScope);
         JinjaScope inner = scope.Inner();
         JinjaPosition at = run.At;
@@ -134,7 +134,7 @@ internal sealed class JinjaMacro(JinjaMacroDefinition definition, JinjaScope sco
 
         SetRest(run, inner, arguments);
         JinjaText text = JinjaStatement.Capture(definition.Body, inner);
-        run.Leave();
+        run.Leave(JinjaRun.CallDepth);
         return text;
     }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace QwenIlgpu;
 
@@ -126,8 +127,10 @@ internal static class JinjaJson
     // As Python has it.
     private const int MaxDigits = 4300;
 
+    /// <summary>A value of a text that was parsed.</summary>
     public static object ToValue(JsonElement json)
     {
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw new JinjaException("a value is nested too deeply.");
         switch (json.ValueKind)
         {
             case JsonValueKind.String:
@@ -148,6 +151,32 @@ internal static class JinjaJson
                 return JinjaNone.Value;
         }
     }
+
+    /// <summary>A node, whoever made it.</summary>
+    public static object ToValue(JsonNode? json)
+    {
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw new JinjaException("a value is nested too deeply.");
+        switch (json)
+        {
+            case null:
+                return JinjaNone.Value;
+            case JsonArray array:
+                return new JinjaList([.. array.Select(ToValue)]);
+            case JsonObject items:
+                JinjaDict dict = new();
+                foreach ((string name, JsonNode? item) in items)
+                    dict.Items[ToText(name)] = ToValue(item);
+                return dict;
+            default:
+                JsonValue value = json.AsValue();
+                return value.TryGetValue(out JsonElement element) ? ToValue(element)
+                    : value.TryGetValue(out string? text) ? ToText(text)
+                    : ToValue(JsonSerializer.SerializeToElement(value));
+        }
+    }
+
+    /// <summary>A text of a caller's, in well-formed UTF-16.</summary>
+    public static JinjaText ToText(string text) => JinjaText.Data(Unicode.ReplaceUnpairedSurrogates(text));
 
     private static object Number(string json)
     {
