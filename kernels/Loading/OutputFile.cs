@@ -23,8 +23,10 @@ internal sealed class OutputFile : IDisposable
         (this.path, stream, this.replaced) = (path, new FileStream(handle, FileAccess.Write, bufferSize: 0), replaced);
 
     /// <summary>Opens a file to write. A FIFO waits here for its reader.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="mode">Who may do what with a regular file; null leaves that as it is, or as the system has it for a new one.</param>
     /// <exception cref="IOException">It is a directory or of a kind that is not written to, may not be written, or has no directory to lie in.</exception>
-    public static OutputFile Create(string path)
+    public static OutputFile Create(string path, UnixFileMode? mode = null)
     {
         FileKind kind = FileKinds.Of(path);
         switch (kind)
@@ -38,7 +40,7 @@ internal sealed class OutputFile : IDisposable
                 return new OutputFile(path, Open(path, path, FileMode.Open), null);
             default:
                 // What stands behind a number of a process, such as /dev/stdout, is added to: it belongs to whoever opened it.
-                return TargetOf(path) is { } target ? Replace(path, target) : new OutputFile(path, Open(path, path, FileMode.Append), null);
+                return TargetOf(path) is { } target ? Replace(path, target, mode) : new OutputFile(path, Open(path, path, FileMode.Append), null);
         }
     }
 
@@ -137,17 +139,16 @@ internal sealed class OutputFile : IDisposable
         return walked;
     }
 
-    private static OutputFile Replace(string path, string target)
+    private static OutputFile Replace(string path, string target, UnixFileMode? mode)
     {
         string directory = Path.GetDirectoryName(target)!;
         if (FileKinds.Of(directory) != FileKind.Directory)
             throw new DirectoryNotFoundException($"{path}: there is no directory {directory}; make it first, or name a file in another");
-        UnixFileMode? mode = null;
         if (FileKinds.Of(target) == FileKind.Regular)
         {
             Open(path, target, FileMode.Open).Dispose();
             if (!OperatingSystem.IsWindows())
-                mode = File.GetUnixFileMode(target);
+                mode ??= File.GetUnixFileMode(target);
         }
 
         string unfinished = Path.Join(directory, $".{Guid.NewGuid():N}.unfinished");

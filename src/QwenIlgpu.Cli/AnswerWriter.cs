@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json.Nodes;
 using QwenIlgpu.Cli.Chat;
 
 namespace QwenIlgpu.Cli;
@@ -46,6 +47,16 @@ internal sealed class AnswerWriter(Terminal terminal, bool silent, bool foldsTho
                 terminal.Output.WriteLine();
         }
     }
+
+    /// <summary>The answer as an object; without usage it was stopped.</summary>
+    public JsonObject ToJson() => new()
+    {
+        ["text"] = Text,
+        ["reasoning"] = Reasoning,
+        ["ids"] = ids.ToJson(),
+        ["finish_reason"] = FinishReason switch { null => "stopped", QwenIlgpu.FinishReason.Length => "length", _ => "stop" },
+        ["usage"] = Usage?.ToJson(),
+    };
 
     private void Write(GenerationUpdate update)
     {

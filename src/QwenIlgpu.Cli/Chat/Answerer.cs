@@ -2,16 +2,16 @@ using System.Globalization;
 
 namespace QwenIlgpu.Cli.Chat;
 
-/// <summary>Has the model answer, shows how, and says what came of it. Ctrl-C ends an answer and keeps what there is of it.</summary>
-internal sealed class Answerer(ChatModel model, Terminal terminal, ChatSettings settings, bool silent)
+/// <summary>Has the model answer, shows how or prints a line of JSON, and says what came of it. Ctrl-C ends an answer and keeps what there is of it.</summary>
+internal sealed class Answerer(ChatModel model, Terminal terminal, ChatSettings settings, bool json)
 {
     private const string NotKept = "the turn is not kept, /regen asks again";
 
     /// <summary>The answer to a conversation that ends with a question; null where nothing came that could be kept.</summary>
     public async Task<PromptMessage?> AnswerAsync(IReadOnlyList<PromptMessage> messages)
     {
-        using Spinner? spinner = terminal.Keyboard is null || silent ? null : new Spinner(terminal.Output);
-        var writer = new AnswerWriter(terminal, silent, settings.Thoughts == ThoughtDisplay.Fold, spinner);
+        using Spinner? spinner = terminal.Keyboard is null || json ? null : new Spinner(terminal.Output);
+        var writer = new AnswerWriter(terminal, silent: json, settings.Thoughts == ThoughtDisplay.Fold, spinner);
         using var stopped = new CancellationTokenSource();
         try
         {
@@ -25,10 +25,12 @@ internal sealed class Answerer(ChatModel model, Terminal terminal, ChatSettings 
         }
         catch (OperationCanceledException) when (stopped.IsCancellationRequested)
         {
+            Print(writer);
             terminal.Tell(writer.Text.Length > 0 ? "answer stopped" : $"answer stopped before it began: {NotKept}");
             return writer.Text.Length > 0 ? Answer(writer) : null;
         }
 
+        Print(writer);
         bool isCut = writer.FinishReason == FinishReason.Length;
         if (isCut && writer.Text.Length == 0)
         {
@@ -48,6 +50,12 @@ internal sealed class Answerer(ChatModel model, Terminal terminal, ChatSettings 
         int tokens = model.CountTokens(messages, settings.Template with { AddGenerationPrompt = false });
         long percent = 100L * tokens / model.ContextTokens;
         return string.Create(CultureInfo.InvariantCulture, $"context {tokens} of {model.ContextTokens} tokens ({percent} %)");
+    }
+
+    private void Print(AnswerWriter writer)
+    {
+        if (json)
+            terminal.WriteJson(writer.ToJson());
     }
 
     private static PromptMessage Answer(AnswerWriter writer) =>

@@ -39,15 +39,26 @@ internal static class ChatFile
     {
         if (FileKinds.Of(path) == FileKind.Missing)
             throw new FileNotFoundException($"{path}: no such file; /load takes one that /save has written");
-        byte[] text = CheckpointFile.ReadText(path, MostBytes);
+        return Read(path, Parse(path, CheckpointFile.ReadText(path, MostBytes), Format, Version, "messages"));
+    }
+
+    /// <summary>The object that a file of a format and version holds, with no other properties than these.</summary>
+    public static JsonElement Parse(string path, ReadOnlySpan<byte> text, string format, int version, params ReadOnlySpan<string> known)
+    {
         JsonText.RequireWholeStrings(path, text);
         JsonElement root = JsonText.Parse(path, text);
-        if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("format", out JsonElement format) || !Is(format, Format))
-            throw new InvalidDataException($"{path}: is no saved conversation; one has \"format\": \"{Format}\"");
-        string version = root.TryGetProperty("version", out JsonElement given) ? given.GetRawText() : "missing";
-        if (version != $"{Version}")
-            throw new InvalidDataException($"{path}: version is {version}; this qwen reads version {Version}");
-        RefuseUnknown(path, "", root, "format", "version", "messages");
+        if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("format", out JsonElement name) || !Is(name, format))
+            throw new InvalidDataException($"{path}: is no saved conversation; one has \"format\": \"{format}\"");
+        string given = root.TryGetProperty("version", out JsonElement number) ? number.GetRawText() : "missing";
+        if (given != $"{version}")
+            throw new InvalidDataException($"{path}: version is {given}; this qwen reads version {version}");
+        RefuseUnknown(path, "", root, ["format", "version", .. known]);
+        return root;
+    }
+
+    /// <summary>The instructions and turns of such an object.</summary>
+    public static (string? System, IReadOnlyList<Turn> Turns) Read(string path, JsonElement root)
+    {
         if (!root.TryGetProperty("messages", out JsonElement messages) || messages.ValueKind != JsonValueKind.Array)
             throw new InvalidDataException($"{path}: messages is not an array");
         return Turns(path, [.. messages.EnumerateArray().Select((m, i) => Message(path, $"messages[{i}]", m))]);

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Cli.Chat;
@@ -12,6 +13,7 @@ internal sealed class ChatLoop
     private readonly ContextWindow window;
     private readonly Conversation conversation = new();
     private readonly Command[] commands;
+    private readonly bool json;
 
     // The last question that got no answer to keep.
     private string? unanswered;
@@ -23,11 +25,11 @@ internal sealed class ChatLoop
     /// <param name="lines">Where questions come from.</param>
     /// <param name="settings">How it answers; commands change them.</param>
     /// <param name="system">Instructions before the conversation, or null.</param>
-    /// <param name="silent">Whether answers are not shown.</param>
-    public ChatLoop(ChatModel model, Terminal terminal, ILineReader lines, ChatSettings settings, string? system, bool silent)
+    /// <param name="json">Whether each answer is a line of JSON.</param>
+    public ChatLoop(ChatModel model, Terminal terminal, ILineReader lines, ChatSettings settings, string? system, bool json)
     {
-        (this.terminal, this.lines, this.settings, conversation.System) = (terminal, lines, settings, system);
-        answerer = new Answerer(model, terminal, settings, silent);
+        (this.terminal, this.lines, this.settings, this.json, conversation.System) = (terminal, lines, settings, json, system);
+        answerer = new Answerer(model, terminal, settings, json);
         window = new ContextWindow(model.ContextTokens, messages => model.CountTokens(messages, settings.Template));
         commands =
         [
@@ -45,7 +47,11 @@ internal sealed class ChatLoop
         ];
     }
 
-    public IReadOnlyList<PromptMessage> Messages => conversation.Messages;
+    /// <summary>What has been said, or is gone on with.</summary>
+    public Conversation Conversation => conversation;
+
+    /// <summary>Told behind each line that was typed.</summary>
+    public Action<Conversation> Changed { get; init; } = static _ => { };
 
     public async Task RunAsync()
     {
@@ -63,6 +69,7 @@ internal sealed class ChatLoop
                 await ObeyAsync(text).ConfigureAwait(false);
             else if (text.Length > 0)
                 await AskAsync(line).ConfigureAwait(false);
+            Changed(conversation);
         }
     }
 
@@ -103,7 +110,7 @@ internal sealed class ChatLoop
             (int leftOut, string? refusal) = window.Fit(conversation, question, maxTokens, settings.OnFull);
             if (refusal is not null)
             {
-                terminal.Tell(refusal);
+                Refuse(refusal);
                 return;
             }
 
@@ -122,8 +129,16 @@ internal sealed class ChatLoop
         }
         catch (ArgumentException e)
         {
-            terminal.Tell($"{ErrorText.Of(e)} (/clear begins anew)");
+            Refuse($"{ErrorText.Of(e)} (/clear begins anew)");
         }
+    }
+
+    // Whoever reads lines of JSON gets one for each question.
+    private void Refuse(string why)
+    {
+        terminal.Tell(why);
+        if (json)
+            terminal.WriteJson(new JsonObject { ["error"] = why });
     }
 
     private Task Help()

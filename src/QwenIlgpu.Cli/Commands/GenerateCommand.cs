@@ -91,14 +91,7 @@ internal static class GenerateCommand
 
     private static JsonObject ToJson(AnswerWriter answer, QwenModel model)
     {
-        var json = new JsonObject
-        {
-            ["text"] = answer.Text,
-            ["reasoning"] = answer.Reasoning,
-            ["ids"] = answer.Ids.ToJson(),
-            ["finish_reason"] = answer.FinishReason == FinishReason.Length ? "length" : "stop",
-            ["usage"] = answer.Usage!.ToJson(),
-        };
+        JsonObject json = answer.ToJson();
         if (answer.LogProbs.Count > 0)
             json["logprobs"] = new JsonArray([.. answer.LogProbs.Select(p => ToJson(p, model))]);
         return json;

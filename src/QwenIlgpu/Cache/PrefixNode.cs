@@ -20,6 +20,9 @@ internal sealed class PrefixNode
     /// <summary>Null for the root.</summary>
     public PrefixNode? Parent { get; private set; }
 
+    /// <summary>Their tokens.</summary>
+    public ReadOnlySpan<int> Ids => ids.Span;
+
     /// <summary>Its own pages.</summary>
     public int[] Pages { get; private set; }
 

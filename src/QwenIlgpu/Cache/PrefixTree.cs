@@ -190,6 +190,9 @@ internal enum PrefixOrigin
     /// <summary>Prefill steps alone, from the first token on: what any sequence with these tokens would have.</summary>
     Prefill,
 
+    /// <summary>Prefill steps of another engine of the same model and build, read from a session's file.</summary>
+    Session,
+
     /// <summary>Decode steps, or prefill steps behind them.</summary>
     Decode,
 }

@@ -118,6 +118,13 @@ public sealed class Engine : IAsyncDisposable
         return own.Length == 1 ? Task.FromResult<float[]>([]) : ReadScoresAsync(own, cancellationToken);
     }
 
+    /// <summary>What states in the engine's caches depend on, so that no other engine goes on with them.</summary>
+    internal string StateFingerprint => model.Fingerprint(
+        $"{loop.Capacity.PageType}", $"{loop.Capacity.DeltaStateType}", $"{loop.Capacity.RingRows}", $"{Kernels.KvCache.PageTokens}");
+
+    /// <summary>Has the engine's thread read or write the prefix cache, between two steps.</summary>
+    internal Task VisitPrefixesAsync(Action<PrefixArchive> visit) => loop.VisitPrefixesAsync(visit);
+
     /// <summary>Ends every live request with <see cref="ObjectDisposedException"/>, stops the thread and frees the caches.</summary>
     public ValueTask DisposeAsync() => loop.DisposeAsync();
 

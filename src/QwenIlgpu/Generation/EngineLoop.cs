@@ -8,6 +8,7 @@ namespace QwenIlgpu;
 internal sealed class EngineLoop : IAsyncDisposable
 {
     private readonly ConcurrentQueue<IRequest> submitted = new();
+    private readonly ConcurrentQueue<Errand> errands = new();
     private readonly SemaphoreSlim work = new(0);
     private readonly TaskCompletionSource started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -71,6 +72,20 @@ internal sealed class EngineLoop : IAsyncDisposable
         work.Release();
     }
 
+    /// <summary>Has the engine's thread do something with what the prefix cache holds, between two steps.</summary>
+    public Task VisitPrefixesAsync(Action<PrefixArchive> visit)
+    {
+        var errand = new Errand(visit, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        lock (gate)
+        {
+            ThrowIfStopped();
+            errands.Enqueue(errand);
+        }
+
+        work.Release();
+        return errand.Done.Task;
+    }
+
     public async ValueTask DisposeAsync()
     {
         stopping = true;
@@ -92,6 +107,8 @@ internal sealed class EngineLoop : IAsyncDisposable
             {
                 while (submitted.TryDequeue(out IRequest? request))
                     scheduler.Enqueue(request);
+                while (errands.TryDequeue(out Errand? errand))
+                    Do(errand, scheduler);
                 scheduler.Update();
                 long before = GC.GetAllocatedBytesForCurrentThread();
                 if (scheduler.Step())
@@ -120,6 +137,22 @@ internal sealed class EngineLoop : IAsyncDisposable
         }
     }
 
+    private void Do(Errand errand, Scheduler scheduler)
+    {
+        try
+        {
+            using var archive = new PrefixArchive(scheduler.Prefixes, runner!.State, model.Device);
+            errand.Visit(archive);
+            errand.Done.SetResult();
+        }
+#pragma warning disable CA1031 // Whatever it is, it is the visitor's own.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            errand.Done.SetException(e);
+        }
+    }
+
     // A device that has failed refuses to be waited for, too; what is to be said of it has been said.
     private void Free()
     {
@@ -145,8 +178,12 @@ internal sealed class EngineLoop : IAsyncDisposable
             stopping = true;
             while (submitted.TryDequeue(out IRequest? request))
                 request.Fail(error);
+            while (errands.TryDequeue(out Errand? errand))
+                errand.Done.SetException(error);
         }
     }
+
+    private sealed record Errand(Action<PrefixArchive> Visit, TaskCompletionSource Done);
 }
 
 /// <summary>Places of requests that have not ended. A request takes one when it is submitted and gives it back when its stream ends.</summary>

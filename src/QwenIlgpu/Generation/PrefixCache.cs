@@ -26,6 +26,8 @@ internal sealed class PrefixCache
 
     public PrefixTree Tree { get; }
 
+    public PagePool Pool => pool;
+
     public SnapshotStore Store => store;
 
     /// <summary>What has been saved so far.</summary>
@@ -37,7 +39,7 @@ internal sealed class PrefixCache
         if (!Concerns(request))
             return default;
         SequenceProgress sequence = request.Sequence;
-        PrefixOrigin admitted = mode == PrefixCacheMode.Exact ? PrefixOrigin.Prefill : PrefixOrigin.Decode;
+        PrefixOrigin admitted = mode == PrefixCacheMode.Exact ? PrefixOrigin.Session : PrefixOrigin.Decode;
         PrefixMatch match = Tree.Match(sequence.Ids, sequence.Ids.Length - 1, admitted);
         for (PrefixNode? node = match.Checkpoint; node is not null; node = node.Parent)
         {

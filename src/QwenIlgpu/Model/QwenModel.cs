@@ -88,6 +88,10 @@ public sealed class QwenModel : IAsyncDisposable
     /// <summary>What stands around thoughts in prompts and answers.</summary>
     internal ThinkMarkers Thinking => text?.Thinking ?? ThinkMarkers.Qwen;
 
+    /// <summary>What states depend on: the checkpoint, how it was loaded, the device, and the words given.</summary>
+    internal string Fingerprint(params IEnumerable<string> words) =>
+        ModelFingerprint.Of(Path, words.Concat([DeviceName, $"{ropeScaling}", $"{WeightBytes} {Weights.BytesPerToken}"]));
+
     internal ILoggerFactory Loggers { get; }
 
     /// <summary>Loads a model from a directory in Hugging Face's layout: config.json, tokenizer.json, safetensors.</summary>

@@ -21,13 +21,16 @@ internal sealed class ChatCommandTests
     }
 
     [Test]
-    public void JsonIsTheConversation()
+    public void JsonIsALineForEachTurn()
     {
         const string Input = "/nonsense\nHello\n/clear\nWhat is the capital of Norway?\n";
         CommandLine run = CommandLine.RunWithInput(Input, [.. Chat, "--json", "--system", "Be brief."]).Expect(ExitCode.Done);
 
-        JsonElement[] messages = [.. run.Json.GetProperty("messages").EnumerateArray()];
-        Assert.That(messages.Select(m => m.GetProperty("role").GetString()), Is.EqualTo(new[] { "system", "user", "assistant" }));
+        JsonElement[] turns = Turns(run);
+        Assert.That(turns, Has.Length.EqualTo(2));
+        Assert.That(turns[1].GetProperty("text").GetString(), Is.EqualTo("The capital of Norway is Oslo."));
+        Assert.That(turns[1].GetProperty("finish_reason").GetString(), Is.EqualTo("stop"));
+        Assert.That(turns[1].GetProperty("usage").GetProperty("cached_tokens").GetInt32(), Is.Zero, "the prompt is shorter than a page");
         Assert.That(run.Error, Does.Contain("/nonsense is no command").And.Contain("begins anew"));
     }
 
@@ -39,6 +42,10 @@ internal sealed class ChatCommandTests
 
         Assert.That(run.Error, Does.Contain("the context 128").And.Contain("/clear"));
         Assert.That(run.Output, Does.Contain("Oslo"));
+        JsonElement[] turns = Turns(
+            CommandLine.RunWithInput($"{longLine}\nWhat is the capital of Norway?\n", [.. Chat, "--context", "128", "--json"]).Expect(ExitCode.Done));
+        Assert.That(turns[0].GetProperty("error").GetString(), Does.Contain("the context 128"));
+        Assert.That(turns[1].GetProperty("text").GetString(), Does.Contain("Oslo"));
     }
 
     // A turn takes 24 of the 96 tokens that are left beside an answer.
@@ -60,7 +67,8 @@ internal sealed class ChatCommandTests
         CommandLine run = CommandLine.RunWithInput("What is the capital of Norway?\n", thinking).Expect(ExitCode.Done);
 
         Assert.That(run.Error, Does.Contain("cut off inside its thoughts").And.Contain("/set max-tokens 12").And.Contain("--no-thinking"));
-        Assert.That(run.Json.GetProperty("messages").GetArrayLength(), Is.Zero);
+        Assert.That(run.Json.GetProperty("finish_reason").GetString(), Is.EqualTo("length"));
+        Assert.That(run.Json.GetProperty("text").GetString(), Is.Empty);
     }
 
     [Test]
@@ -88,4 +96,7 @@ internal sealed class ChatCommandTests
         Assert.That(error.ToString(), Does.Contain("answer stopped"));
         Assert.That(error.ToString().Split("tok/s"), Has.Length.EqualTo(2), "only the second answer came to its end");
     }
+
+    private static JsonElement[] Turns(CommandLine run) =>
+        [.. run.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => JsonElement.Parse(line))];
 }

@@ -36,9 +36,9 @@ internal sealed class ScriptedChat
     {
         using var terminal = new Terminal(new StringReader(string.Join('\n', lines)), output, error);
         var model = new ChatModel(ContextTokens, (messages, _) => messages.Sum(Words), (messages, _, options, stopped) => AnswerAsync(terminal, messages, options, stopped));
-        var chat = new ChatLoop(model, terminal, new PlainLines(terminal), Settings, System, silent: false);
+        var chat = new ChatLoop(model, terminal, new PlainLines(terminal), Settings, System, json: false);
         chat.RunAsync().GetAwaiter().GetResult();
-        Messages = chat.Messages;
+        Messages = chat.Conversation.Messages;
         return this;
     }
 
