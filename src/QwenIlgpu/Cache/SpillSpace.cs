@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
@@ -12,20 +11,22 @@ internal sealed class SpillSpace : IDisposable
 {
     private readonly ComputeDevice device;
     private readonly ModelState state;
-    private readonly ILogger logger;
     private readonly Stack<HostBuffer<byte>> freeStates = new();
     private readonly Stack<HostBuffer<byte>> freePages = new();
     private readonly long stateBytes;
     private readonly long pageBytes;
 
-    public SpillSpace(ComputeDevice device, ModelState state, long budgetBytes, ILogger logger)
+    public SpillSpace(ComputeDevice device, ModelState state, long budgetBytes)
     {
-        (this.device, this.state, this.logger, BudgetBytes) = (device, state, logger, budgetBytes);
+        (this.device, this.state, BudgetBytes) = (device, state, budgetBytes);
         (stateBytes, pageBytes) = (state.StateBytesPerSlot, state.PageBytes);
     }
 
     /// <summary>The most bytes that it takes of the host: what it may, or what the system once refused to go beyond.</summary>
     public long BudgetBytes { get; private set; }
+
+    /// <summary>What the system said when it refused; null where it has granted all so far.</summary>
+    public Exception? Refusal { get; private set; }
 
     /// <summary>Bytes that it has of the host, in use and free.</summary>
     public long AllocatedBytes { get; private set; }
@@ -103,8 +104,7 @@ internal sealed class SpillSpace : IDisposable
         }
         catch (Exception e) when (e is DriverCallException or OutOfMemoryException)
         {
-            Log.SpillSpaceRefused(logger, AllocatedBytes, BudgetBytes, e);
-            BudgetBytes = AllocatedBytes;
+            (Refusal, BudgetBytes) = (e, AllocatedBytes);
             return false;
         }
     }

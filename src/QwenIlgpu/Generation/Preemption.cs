@@ -39,7 +39,10 @@ internal sealed class Preemption(LiveRequests live, PrefixCache prefixes, SpillS
         int tokens = request.CachedTokens;
         ReadOnlySpan<int> pages = sequence.Pages[..(int)EngineCapacity.PagesOf(tokens)];
         long bytes = tokens > 0 ? space.BytesOf(pages.Length) : 0;
+        long budgetBytes = space.BudgetBytes;
         SpilledSequence? contents = tokens > 0 ? space.Download(sequence.Slot, pages) : null;
+        if (space.BudgetBytes < budgetBytes)
+            Log.SpillSpaceRefused(logger, space.BudgetBytes, budgetBytes, space.Refusal);
         if (contents is not null || tokens == 0)
         {
             Log.GivesUpPages(logger, tokens, sequence.PageCount, live.Count - 1, bytes);

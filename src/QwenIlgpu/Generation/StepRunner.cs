@@ -44,7 +44,7 @@ internal sealed class StepRunner : IDisposable
             CacheBudget.Require(model.Device, capacity, stateBytes);
             memory.Reserve(stateBytes);
             State = new ModelState(model.Device, memory, model.Config, capacity);
-            SpillSpace = new SpillSpace(model.Device, State, capacity.SpillBytes, Logger);
+            SpillSpace = new SpillSpace(model.Device, State, capacity.SpillBytes);
             uploadedSlots = new List<int>(capacity.MaxSequences);
             int mostTokens = capacity.PrefillChunkTokens != 0 ? capacity.PrefillChunkTokens : PrefillBudget.MostTokens(model.Device);
             int rows = Math.Max(mostTokens, capacity.MaxSequences);

@@ -31,7 +31,7 @@ internal static partial class Log
     public static partial void Returns(ILogger logger, int tokens, int pages);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The host grants no more than {Bytes} of {BudgetBytes} bytes to requests that give up their cache pages; lower SpillBytes")]
-    public static partial void SpillSpaceRefused(ILogger logger, long bytes, long budgetBytes, Exception exception);
+    public static partial void SpillSpaceRefused(ILogger logger, long bytes, long budgetBytes, Exception? exception);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The engine stopped: every live request ends with this exception")]
     public static partial void EngineFault(ILogger logger, Exception exception);
