@@ -42,6 +42,9 @@ internal sealed record EngineCapacity(
     /// </summary>
     public int RingRows { get; init; } = 4;
 
+    /// <summary>Most host memory of sequences that have given up their pages.</summary>
+    public long SpillBytes { get; init; }
+
     /// <summary>Pages that so many tokens take.</summary>
     public static long PagesOf(long tokens) => (tokens + KvCache.PageTokens - 1) / KvCache.PageTokens;
 

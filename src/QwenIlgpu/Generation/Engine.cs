@@ -197,7 +197,7 @@ public sealed class Engine : IAsyncDisposable
             var reader = new UpdateReader(model, stream, parser, callToken.CanBeCanceled ? callToken : loopToken);
             while (await reader.ReadAsync().ConfigureAwait(false) is { } update)
                 yield return update;
-            yield return reader.End(promptIds.Length, request.Sequence.CachedTokens, sampling, start);
+            yield return reader.End(promptIds.Length, request.Sequence.ResumedTokens, sampling, start);
         }
         finally
         {

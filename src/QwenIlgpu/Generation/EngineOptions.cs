@@ -24,10 +24,18 @@ public sealed record EngineOptions
     /// <summary>
     /// Tokens of attention cache that all live sequences share, in pages of 64. 0, the default, takes <see cref="ContextTokens"/> for each of
     /// <see cref="MaxSequences"/>, as far as half of the memory that a GPU has free goes, or a quarter of the machine's elsewhere, and never
-    /// less than one <see cref="ContextTokens"/>. A request takes the pages of its prompt and <see cref="GenerationOptions.MaxTokens"/> when it
-    /// becomes live.
+    /// less than one <see cref="ContextTokens"/>. A request takes the pages of its prompt when it becomes live, and another one for every 64 tokens
+    /// that it draws. Where they run out the youngest gives up its own until there is room again, see <see cref="SpillBytes"/>; its answer stays the
+    /// same.
     /// </summary>
     public int CacheTokens { get; init; }
+
+    /// <summary>
+    /// Most host memory, page-locked on CUDA, in bytes that keys, values and states of requests take which have given up their cache to older
+    /// ones. What does not fit is computed again, prompt and answer so far, when there is room in the cache. Memory is taken when it is first
+    /// needed and kept. Null, the default, allows 4 GiB or a quarter of the machine's memory, whichever is less; 0 allows none.
+    /// </summary>
+    public long? SpillBytes { get; init; }
 
     /// <summary>
     /// Most prompt tokens of one prefill step, all sequences together: a multiple of 64. 0, the default, takes what
@@ -70,7 +78,8 @@ public sealed record EngineOptions
     // Beyond it a step takes no less time a token, and what waits for it longer.
     private const int MaxPrefillChunkTokens = 8192;
 
-    private const long DefaultHostSnapshotBytes = 4L << 30;
+    // Of the host, for each of what may lie there; never more than a quarter of the machine's.
+    private const long DefaultHostBytes = 4L << 30;
 
     /// <summary>Every default filled in but that of a prefill step; the cache's as far as <paramref name="cacheBudgetBytes"/> go.</summary>
     internal EngineCapacity Resolve(QwenConfig config, long cacheBudgetBytes = long.MaxValue)
@@ -82,6 +91,7 @@ public sealed record EngineOptions
             PrefillChunkTokens is >= 0 and <= MaxPrefillChunkTokens && PrefillChunkTokens % 64 == 0, nameof(PrefillChunkTokens), PrefillChunkTokens,
             $"a multiple of 64 up to {MaxPrefillChunkTokens}, or 0 for what memory allows");
         Require(ActivationBytes >= 0, nameof(ActivationBytes), ActivationBytes, "a number of bytes, or 0 for the default");
+        Require(SpillBytes is null or >= 0, nameof(SpillBytes), SpillBytes, "a number of bytes, 0 for none, or null for the default");
         Require(
             ContextTokens >= 0 && ContextTokens <= config.MaxPositionEmbeddings, nameof(ContextTokens), ContextTokens,
             $"from 1 to the model's {config.MaxPositionEmbeddings}, or 0 for the default");
@@ -100,13 +110,15 @@ public sealed record EngineOptions
             pages = Math.Min(MaxSequences * pagesPerSequence, Math.Max(pagesPerSequence, cacheBudgetBytes / pageBytes));
         }
 
+        long hostBytes = Math.Min(DefaultHostBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4);
         return new EngineCapacity(
             context, MaxSequences, MaxQueuedRequests, (int)Math.Min(pages + 1, int.MaxValue), PageType, DeltaStateType, PrefillChunkTokens,
             ActivationBytes)
         {
             PrefixCache = PrefixCache,
             SnapshotSlots = PrefixCache == PrefixCacheMode.Off ? 0 : DeviceSnapshots,
-            HostSnapshotBytes = HostSnapshotBytes ?? Math.Min(DefaultHostSnapshotBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4),
+            HostSnapshotBytes = HostSnapshotBytes ?? hostBytes,
+            SpillBytes = SpillBytes ?? hostBytes,
         };
     }
 

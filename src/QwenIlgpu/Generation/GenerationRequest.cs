@@ -5,6 +5,7 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
     : IRequest
 {
     private FinishReason reason;
+    private int reportedTokens;
 
     // The last drawn token is never fed.
     public SequenceProgress Sequence { get; } = new(promptIds, promptIds.Length, (long)promptIds.Length + maxTokens - 1);
@@ -27,7 +28,24 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
     /// <summary>Tokens that the host has seen.</summary>
     public int GeneratedTokens { get; private set; }
 
+    /// <summary>Those tokens.</summary>
+    public ReadOnlySpan<int> GeneratedIds => Stream.Written;
+
     public bool Decoding => !Sequence.Prefilling && QueuedTokens < MaxTokens;
+
+    /// <summary>It began again: the next decode step feeds a token that it has handed out, and the one behind it is known, too.</summary>
+    public bool Replaying => !Sequence.Prefilling && QueuedTokens < GeneratedTokens;
+
+    /// <summary>What a decode step of the replay feeds, and where.</summary>
+    public (int Token, int Position) NextReplayed => (Stream[QueuedTokens - 1], Sequence.Ids.Length + QueuedTokens - 1);
+
+    /// <summary>Steps have drawn for it what nobody asked for: its slot must be told where it is before a step draws its next token.</summary>
+    public bool HasReplayed { get; private set; }
+
+    // Of the tokens drawn the last is not fed yet.
+    public int CachedTokens => Sequence.FedTokens + Math.Max(0, QueuedTokens - 1);
+
+    public int RoomTokens => Sequence.Ids.Length + Math.Max(QueuedTokens, GeneratedTokens);
 
     public void Sit(EngineSeats seats) => Stream.Sit(seats);
 
@@ -40,15 +58,24 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
         int rows = Sequence.NextRows(budgetRows);
         return new StepSequence(
             Sequence.Slot, Sequence.FedTokens, Sequence.Ids.AsMemory(Sequence.FedTokens, rows),
-            rows == Sequence.Rest ? LogitsWanted.Last : LogitsWanted.None);
+            rows == Sequence.Rest && GeneratedTokens == 0 ? LogitsWanted.Last : LogitsWanted.None);
     }
 
     public void QueuedPrefill(in StepSequence part, QueuedStep step)
     {
         Sequence.Feed(part.Tokens.Length);
-        PromptProgress?.Report(new PromptProgress(Sequence.FedTokens, Sequence.Ids.Length));
-        if (!Sequence.Prefilling)
+        if (Sequence.FedTokens > reportedTokens)
+        {
+            reportedTokens = Sequence.FedTokens;
+            PromptProgress?.Report(new PromptProgress(reportedTokens, Sequence.Ids.Length));
+        }
+
+        if (Sequence.Prefilling)
+            return;
+        if (GeneratedTokens == 0)
             QueuedDraw(step);
+        else
+            QueuedTokens = 1;
     }
 
     /// <summary>The step that is queued next draws a token for it.</summary>
@@ -56,6 +83,23 @@ internal sealed class GenerationRequest(int[] promptIds, int maxTokens, IReadOnl
     {
         QueuedTokens++;
         step.Add(this);
+    }
+
+    /// <summary>The step that is queued next feeds it a token that it has handed out; what it draws counts for nothing.</summary>
+    public void QueuedReplay(QueuedStep step)
+    {
+        QueuedTokens++;
+        HasReplayed = true;
+        step.AddUnread();
+    }
+
+    /// <summary>Its slot is as if all its tokens had been drawn there.</summary>
+    public void Resumed() => HasReplayed = false;
+
+    public void Restart()
+    {
+        Sequence.Restart();
+        QueuedTokens = 0;
     }
 
     public bool Take(StepResults results, int firstRow, int rows, long timestamp)

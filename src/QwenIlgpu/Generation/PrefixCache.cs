@@ -33,13 +33,17 @@ internal sealed class PrefixCache
     /// <summary>What has been saved so far.</summary>
     public PrefixCounters Counters { get; } = new();
 
-    /// <summary>Where a request can begin; the pages that lead there are held for it, until it is retired or let go.</summary>
+    /// <summary>
+    /// Where a request can begin; the pages that lead there are held for it, until it gives them back or is let go. One that begins again
+    /// has to come to the bits that it has handed out, whatever the mode.
+    /// </summary>
     public PrefixMatch Hold(IRequest request)
     {
-        if (!Concerns(request))
+        if (mode == PrefixCacheMode.Off || request is not GenerationRequest generation)
             return default;
         SequenceProgress sequence = request.Sequence;
-        PrefixOrigin admitted = mode == PrefixCacheMode.Exact ? PrefixOrigin.Session : PrefixOrigin.Decode;
+        bool isReplay = generation.GeneratedTokens > 0;
+        PrefixOrigin admitted = isReplay ? PrefixOrigin.Prefill : mode == PrefixCacheMode.Exact ? PrefixOrigin.Session : PrefixOrigin.Decode;
         PrefixMatch match = Tree.Match(sequence.Ids, sequence.Ids.Length - 1, admitted);
         for (PrefixNode? node = match.Checkpoint; node is not null; node = node.Parent)
         {
@@ -51,7 +55,7 @@ internal sealed class PrefixCache
     }
 
     /// <summary>The pages of a match are not used after all.</summary>
-    public void LetGo(PrefixMatch match)
+    public void LetGo(in PrefixMatch match)
     {
         for (PrefixNode? node = match.Checkpoint; node is not null; node = node.Parent)
         {
@@ -74,9 +78,9 @@ internal sealed class PrefixCache
     }
 
     /// <summary>A request that has its slot and pages begins at its match: queues the copy of the state.</summary>
-    public void Resume(IRequest request, PrefixMatch match)
+    public void Resume(IRequest request, in PrefixMatch match)
     {
-        if (!Concerns(request))
+        if (mode == PrefixCacheMode.Off || request is not GenerationRequest generation)
             return;
         SequenceProgress sequence = request.Sequence;
         if (match.Checkpoint is { } checkpoint)
@@ -87,7 +91,8 @@ internal sealed class PrefixCache
         }
 
         sequence.Checkpoints = CheckpointPlan.Of(sequence.Ids, endIds, match.CachedTokens, match.SharedTokens);
-        Counters.Begun(match.CachedTokens);
+        if (generation.GeneratedTokens == 0)
+            Counters.Begun(match.CachedTokens);
     }
 
     /// <summary>The slots that take states of a part of a prefill step; null where none is worth it.</summary>
@@ -114,7 +119,7 @@ internal sealed class PrefixCache
     {
         foreach (StateSnapshot snapshot in part.Snapshots ?? [])
         {
-            ReadOnlySpan<int> pages = sequence.Pages.AsSpan(0, snapshot.Tokens / KvCache.PageTokens);
+            ReadOnlySpan<int> pages = sequence.Pages[..(snapshot.Tokens / KvCache.PageTokens)];
             if (!Tree.Insert(sequence.Ids.AsMemory(0, snapshot.Tokens), pages, new StateCopy(snapshot.Slot, sequence.Origin)))
                 store.ReturnSlot(snapshot.Slot);
         }
@@ -130,8 +135,6 @@ internal sealed class PrefixCache
     }
 
     private void CountBytes() => Counters.Hold((Tree.Pages * pageBytes) + (store.SlotsTaken * stateBytes), store.HostTaken * stateBytes);
-
-    private bool Concerns(IRequest request) => mode != PrefixCacheMode.Off && request is GenerationRequest;
 }
 
 /// <summary>What an engine's prefix cache has saved so far, and what it holds.</summary>

@@ -10,10 +10,14 @@ namespace QwenIlgpu;
 /// </summary>
 internal sealed class Sampler
 {
+    private const int RequestLength = 1 + DecodeSlots.Fields;
+
     private readonly ComputeDevice device;
     private readonly SamplingState state;
     private readonly IReadOnlyList<int> idsWithoutToken;
     private readonly ArrayView<int> slotRequest;
+    private readonly HostBuffer<int> slotRequests;
+    private readonly DeviceEvent[] slotRequestCopied;
     private readonly Launch setSlot;
     private readonly ArrayView<int> request;
     private readonly ArrayView<int> listIds;
@@ -26,7 +30,9 @@ internal sealed class Sampler
     public Sampler(QwenModel model, DeviceMemory memory, SamplingState state, int contextTokens)
     {
         (device, this.state, idsWithoutToken) = (model.Device, state, model.IdsWithoutToken);
-        slotRequest = memory.AllocateZeroed<int>(1 + DecodeSlots.Fields);
+        slotRequest = memory.AllocateZeroed<int>(RequestLength);
+        slotRequests = memory.AllocateHost<int>(state.Slots.Slots * RequestLength);
+        slotRequestCopied = [.. Enumerable.Range(0, state.Slots.Slots).Select(_ => memory.NewEvent())];
         setSlot = DecodeFeedback.BindSet(device.Loader, state.DecodeSlots, slotRequest);
         request = memory.AllocateZeroed<int>(2);
         listIds = memory.AllocateZeroed<int>(Math.Max(state.VocabularySize, contextTokens));
@@ -40,14 +46,18 @@ internal sealed class Sampler
     public SlotContents ContentsOf(GenerationRequest request) =>
         SlotContents.Of(request, state.VocabularySize, idsWithoutToken, (int)state.Slots.Parameters.Length);
 
-    /// <summary>Prepares a request's slot for sampling and for feeding back what is drawn.</summary>
+    /// <summary>Prepares a request's slot for sampling and for feeding back what is drawn, as if all that it has drawn had been drawn there.</summary>
     public void Admit(SlotContents admitted)
     {
-        slotRequest.CopyFromCPU(device.Stream, [admitted.Slot, 0, admitted.PromptIds.Length - 1, admitted.MaxTokens, admitted.EndsAtEndIds ? 1 : 0]);
-        setSlot.Run(device.Stream);
+        int drawn = admitted.DrawnIds.Length;
+        SetSlot(
+            admitted.Slot, drawn == 0 ? 0 : admitted.DrawnIds[^1], admitted.PromptIds.Length + drawn - 1, admitted.MaxTokens - drawn,
+            admitted.EndsAtEndIds);
         state.Slots.Parameters.SubView(admitted.Slot, 1).CopyFromCPU(device.Stream, [admitted.Parameters]);
         anyLogProbs |= admitted.Parameters.Has(SlotParameters.HasLogProbs);
         RunWithList(admitted.Slot, admitted.PromptIds, admit);
+        if (drawn > 0)
+            Count(admitted);
         if (admitted.BiasIds.Length > 0)
         {
             listValues.SubView(0, admitted.BiasIds.Length).CopyFromCPU(device.Stream, admitted.Biases);
@@ -57,6 +67,12 @@ internal sealed class Sampler
         if (admitted.Parameters.Has(SlotParameters.HasMask))
             RunWithList(admitted.Slot, admitted.AllowedIds, setMask);
     }
+
+    /// <summary>
+    /// The next decode step feeds the slot this token, whatever was drawn last. What it draws must not be read, and the slot be prepared again
+    /// before a step that draws.
+    /// </summary>
+    public void Feed(int slot, int token, int position) => SetSlot(slot, token, position, remaining: 1, endsAtEndIds: false);
 
     /// <summary>Queues the reading of what the step queued last drew in its first <paramref name="rows"/> rows, and scored.</summary>
     public void ReadBack(StepResults results, int rows, int scoredRows)
@@ -72,6 +88,33 @@ internal sealed class Sampler
         }
 
         results.Arrived.Record(device.Stream);
+    }
+
+    // Every slot has a place of its own on the host, so that one slot does not wait for another's copy.
+    private void SetSlot(int slot, int token, int position, int remaining, bool endsAtEndIds)
+    {
+        if (!slotRequestCopied[slot].IsReached)
+            slotRequestCopied[slot].Wait();
+        ReadOnlySpan<int> fields = [slot, token, position, remaining, endsAtEndIds ? 1 : 0];
+        fields.CopyTo(slotRequests.Span[(slot * RequestLength)..]);
+        slotRequests.Upload(slotRequest, device.Stream, slot * RequestLength);
+        slotRequestCopied[slot].Record(device.Stream);
+        setSlot.Run(device.Stream);
+    }
+
+    // As the draws have left it: tokens are counted only for penalties.
+    private void Count(SlotContents admitted)
+    {
+        state.Slots.DrawIndex.SubView(admitted.Slot, 1).CopyFromCPU(device.Stream, [admitted.DrawnIds.Length]);
+        if (!admitted.Parameters.Has(SlotParameters.HasPenalties))
+            return;
+        int[] seen = new int[state.VocabularySize];
+        foreach (int id in admitted.PromptIds)
+            seen[id] |= SamplingSlots.InPrompt;
+        foreach (int id in admitted.DrawnIds)
+            seen[id]++;
+        state.Slots.Seen.Row(admitted.Slot).CopyFromCPU(device.Stream, seen);
+        device.Synchronize();
     }
 
     private void RunWithList(int slot, int[] list, params ReadOnlySpan<Launch> launches)

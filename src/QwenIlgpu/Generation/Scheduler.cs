@@ -3,19 +3,16 @@ using System.Diagnostics;
 namespace QwenIlgpu;
 
 /// <summary>
-/// Decides what the next step holds. Requests are admitted in order of arrival when a slot and all pages they can come to need are
-/// free; steps alternate between prefill and decode while there is work for both. A step may be queued before the tokens of the one
-/// before have reached the host: the device itself feeds them on and leaves out sequences that ended, and what a step drew for a
-/// request that has meanwhile ended is discarded. What fails on the host for one request's sake ends that request; what fails on the device
-/// is thrown.
+/// Decides what the next step holds: <see cref="Admission"/> says who is live, <see cref="PageGrowth"/> gives pages as they are needed, and
+/// where they run out <see cref="Preemption"/> takes some back. Steps alternate between prefill and decode while there is work for both. A
+/// step may be queued before the tokens of the one before have reached the host: the device itself feeds them on and leaves out sequences that
+/// ended, and what a step drew for a request that has meanwhile ended is discarded. What fails on the host for one request's sake ends that
+/// request; what fails on the device is thrown.
 /// </summary>
 internal sealed class Scheduler
 {
     private readonly StepRunner runner;
-    private readonly NumberPool slots;
-    private readonly PagePool pages;
-    private readonly List<IRequest> waiting = [];
-    private readonly List<IRequest> live = [];
+    private readonly PageGrowth growth;
     private readonly StepSequence[] prefillSequences;
     private readonly IRequest[] prefillRequests;
     private readonly int[] decodeSlots;
@@ -25,9 +22,12 @@ internal sealed class Scheduler
     public Scheduler(StepRunner runner)
     {
         this.runner = runner;
-        slots = new NumberPool(runner.Capacity.Slots);
-        pages = new PagePool(runner.Capacity.Pages);
+        var pages = new PagePool(runner.Capacity.Pages);
         Prefixes = new PrefixCache(runner, pages);
+        Live = new LiveRequests(runner.State, pages, Prefixes);
+        growth = new PageGrowth(Live);
+        Preemption = new Preemption(Live, Prefixes, runner.SpillSpace, runner.Logger);
+        Admission = new Admission(runner, Live, Prefixes, Preemption);
         prefillSequences = new StepSequence[runner.Capacity.MaxSequences];
         prefillRequests = new IRequest[runner.Capacity.MaxSequences];
         decodeSlots = new int[runner.Capacity.MaxSequences];
@@ -36,57 +36,49 @@ internal sealed class Scheduler
 
     public PrefixCache Prefixes { get; }
 
-    /// <summary>Requests that are live or waiting.</summary>
-    public int Count => live.Count + waiting.Count;
+    public LiveRequests Live { get; }
 
-    public IEnumerable<IRequest> All => live.Concat(waiting);
+    public Preemption Preemption { get; }
 
-    public void Enqueue(IRequest request) => waiting.Add(request);
+    public Admission Admission { get; }
 
-    /// <summary>Frees what cancelled requests hold and admits waiting ones; allocates only when it admits.</summary>
+    /// <summary>Requests that have not ended.</summary>
+    public int Count => Live.Count + Preemption.Spilled.Count + Admission.Waiting.Count;
+
+    /// <summary>Those requests; in order of arrival but for those that gave up their pages.</summary>
+    public IEnumerable<IRequest> All => Live.All.Concat(Preemption.Spilled.Select(s => s.Request)).Concat(Admission.Waiting);
+
+    public void Enqueue(IRequest request) => Admission.Enqueue(request);
+
+    /// <summary>Frees what cancelled requests hold and admits others; allocates only when it admits.</summary>
     public void Update()
     {
-        for (int i = live.Count - 1; i >= 0; i--)
+        for (int i = Live.Count - 1; i >= 0; i--)
         {
-            if (live[i].Sequence.Cancelled)
-                Retire(live[i]);
+            if (Live[i].Sequence.Cancelled)
+                Live.End(Live[i]);
         }
 
-        waiting.RemoveAll(static request => request.Sequence.Cancelled);
-        while (waiting.Count > 0 && slots.Available > 0)
-        {
-            SequenceProgress next = waiting[0].Sequence;
-            PrefixMatch match = Prefixes.Hold(waiting[0]);
-            if (!Prefixes.MakeRoom(next.NeededPages - match.Pages))
-            {
-                Prefixes.LetGo(match);
-                if (!next.IsReportedWaiting)
-                    Log.WaitsForPages(runner.Logger, next.NeededPages, Kernels.KvCache.PageTokens, pages.Available, pages.Count, live.Count);
-                next.IsReportedWaiting = true;
-                return;
-            }
-
-            IRequest admitted = waiting[0];
-            waiting.RemoveAt(0);
-            Admit(admitted, match);
-        }
+        Preemption.DropCancelled();
+        Admission.DropCancelled();
+        Admission.Admit();
     }
 
     /// <summary>Queues a step if there is work, and hands out the tokens of the oldest one when its turn has come; false when idle.</summary>
     public bool Step()
     {
+        bool inFlight = ring.InFlight > 0;
         bool queued = Queue();
-        int inFlight = ring.InFlight;
-        if (ring.IsFull || (inFlight > 0 && !queued))
+        if (ring.IsFull || (ring.InFlight > 0 && !queued))
             Collect();
-        return queued || inFlight > 0;
+        return queued || inFlight;
     }
 
     private bool Queue()
     {
         bool prefilling = false;
         bool decoding = false;
-        foreach (IRequest request in live)
+        foreach (IRequest request in Live)
         {
             prefilling |= request.Sequence.Prefilling;
             decoding |= request.Decoding;
@@ -95,65 +87,29 @@ internal sealed class Scheduler
         if (!prefilling && !decoding)
             return false;
         lastWasPrefill = prefilling && !(decoding && lastWasPrefill);
-        QueuedStep step = ring.Next();
-        if (lastWasPrefill && !QueuePrefill(step))
-            return true;
         if (!lastWasPrefill)
-            QueueDecode(step);
+            Grow();
+        QueuedStep step = ring.Next();
+
+        // Whoever was to have a part in it may have ended or given up its pages: the next step has others.
+        if (lastWasPrefill ? !QueuePrefill(step) : !QueueDecode(step))
+            return true;
         if (step.HasResults)
             runner.Sampler.ReadBack(step.Results, step.DrawnRows, step.ScoredRows);
         ring.Queue();
         return true;
     }
 
-    private void Admit(IRequest request, PrefixMatch match)
+    // What is in flight may end a request, and nobody gives up pages whose last token the host has not seen.
+    private void Grow()
     {
-        SequenceProgress sequence = request.Sequence;
-
-        // Live before the device is asked for anything: if it fails, the request ends with all others.
-        live.Add(request);
-        sequence.Slot = slots.Take();
-        SlotContents? contents;
-        try
+        while (!growth.TryGrow())
         {
-            int[] held = new int[sequence.NeededPages];
-            match.CopyPages(held);
-            for (int block = match.Pages; block < held.Length; block++)
-                held[block] = pages.Take();
-            sequence.Pages = held;
-            request.Begin(Stopwatch.GetTimestamp());
-            contents = request.ContentsFor(runner.Sampler);
+            if (ring.InFlight > 0)
+                Collect();
+            else
+                Preemption.GiveUpYoungest();
         }
-#pragma warning disable CA1031 // Whatever it is, it is this request's own.
-        catch (Exception e)
-#pragma warning restore CA1031
-        {
-            EndAlone(request, e);
-            return;
-        }
-
-        runner.State.SetPages(sequence.Slot, sequence.Pages);
-        Prefixes.Resume(request, match);
-        if (contents is not null)
-            runner.Sampler.Admit(contents);
-    }
-
-    private void EndAlone(IRequest request, Exception error)
-    {
-        Retire(request);
-        request.Fail(error);
-    }
-
-    private void Retire(IRequest request)
-    {
-        SequenceProgress sequence = request.Sequence;
-        if (sequence.Retired)
-            return;
-        live.Remove(request);
-        sequence.Retired = true;
-        slots.Return(sequence.Slot);
-        foreach (int page in sequence.Pages)
-            pages.Release(page);
     }
 
     // False when no request had a part that can be run.
@@ -161,9 +117,9 @@ internal sealed class Scheduler
     {
         int count = 0;
         int budgetRows = runner.Capacity.PrefillChunkTokens;
-        for (int i = 0; i < live.Count; i++)
+        for (int i = 0; i < Live.Count; i++)
         {
-            IRequest request = live[i];
+            IRequest request = Live[i];
             if (!request.Sequence.Prefilling)
                 continue;
             StepSequence sequence;
@@ -176,7 +132,7 @@ internal sealed class Scheduler
             catch (Exception e)
 #pragma warning restore CA1031
             {
-                EndAlone(request, e);
+                Live.Fail(request, e);
                 i--;
                 continue;
             }
@@ -196,17 +152,40 @@ internal sealed class Scheduler
         return count > 0;
     }
 
-    private void QueueDecode(QueuedStep step)
+    private bool QueueDecode(QueuedStep step)
     {
-        foreach (IRequest request in live)
+        for (int i = 0; i < Live.Count; i++)
         {
-            if (request is not GenerationRequest { Decoding: true } generation)
+            if (Live[i] is not GenerationRequest { Decoding: true } request)
                 continue;
-            decodeSlots[step.DrawnRows] = generation.Sequence.Slot;
-            generation.QueuedDraw(step);
+            int row = step.DrawnRows;
+            decodeSlots[row] = request.Sequence.Slot;
+            if (request.Replaying)
+            {
+                (int token, int position) = request.NextReplayed;
+                runner.Sampler.Feed(request.Sequence.Slot, token, position);
+                request.QueuedReplay(step);
+            }
+            else if (!request.HasReplayed || Resume(request))
+            {
+                request.QueuedDraw(step);
+            }
+            else
+            {
+                i--;
+            }
         }
 
+        if (step.DrawnRows == 0)
+            return false;
         runner.RunDecode(decodeSlots.AsSpan(0, step.DrawnRows));
+        return true;
+    }
+
+    private bool Resume(GenerationRequest request)
+    {
+        request.Resumed();
+        return Admission.TryPrepareSlot(request);
     }
 
     private void Collect()
@@ -229,14 +208,14 @@ internal sealed class Scheduler
         {
             if (!request.Take(results, part.FirstRow, part.Rows, timestamp))
                 return;
-            Retire(request);
+            Live.End(request);
             request.Complete();
         }
 #pragma warning disable CA1031 // Whatever it is, it is this request's own.
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            EndAlone(request, e);
+            Live.Fail(request, e);
         }
     }
 }

@@ -13,6 +13,10 @@ internal sealed class ScoreRequest(int[] ids) : IRequest
 
     public bool Decoding => false;
 
+    public int CachedTokens => Sequence.FedTokens;
+
+    public int RoomTokens => Sequence.PrefillTokens;
+
     /// <summary>Tokens whose scores the host has seen.</summary>
     public int ScoredTokens { get; private set; }
 
@@ -29,15 +33,24 @@ internal sealed class ScoreRequest(int[] ids) : IRequest
     {
         int position = Sequence.FedTokens;
         int rows = Sequence.NextRows(budgetRows);
+
+        // Where it began again no token is scored twice.
+        bool scores = position >= ScoredTokens;
+        if (!scores)
+            rows = Math.Min(rows, ScoredTokens - position);
         return new StepSequence(
-            Sequence.Slot, position, Sequence.Ids.AsMemory(position, rows), LogitsWanted.None, Sequence.Ids.AsMemory(position + 1, rows));
+            Sequence.Slot, position, Sequence.Ids.AsMemory(position, rows), LogitsWanted.None,
+            scores ? Sequence.Ids.AsMemory(position + 1, rows) : default);
     }
 
     public void QueuedPrefill(in StepSequence part, QueuedStep step)
     {
         Sequence.Feed(part.Tokens.Length);
-        step.Add(this, part.Targets.Length);
+        if (part.Targets.Length > 0)
+            step.Add(this, part.Targets.Length);
     }
+
+    public void Restart() => Sequence.Restart();
 
     public bool Take(StepResults results, int firstRow, int rows, long timestamp)
     {

@@ -8,6 +8,7 @@ namespace QwenIlgpu;
 /// </summary>
 /// <param name="Slot">The slot.</param>
 /// <param name="PromptIds">Tokens of the prompt, for the repetition penalty.</param>
+/// <param name="DrawnIds">Tokens drawn behind it before the sequence took the slot; none of one that begins.</param>
 /// <param name="MaxTokens">Most tokens to draw.</param>
 /// <param name="EndsAtEndIds">Whether drawing an end id ends the sequence.</param>
 /// <param name="Parameters">How tokens are drawn.</param>
@@ -15,7 +16,8 @@ namespace QwenIlgpu;
 /// <param name="Biases">Their biases.</param>
 /// <param name="AllowedIds">The only tokens that may be drawn, where the parameters have a mask.</param>
 internal sealed record SlotContents(
-    int Slot, int[] PromptIds, int MaxTokens, bool EndsAtEndIds, SlotParameters Parameters, int[] BiasIds, float[] Biases, int[] AllowedIds)
+    int Slot, int[] PromptIds, int[] DrawnIds, int MaxTokens, bool EndsAtEndIds, SlotParameters Parameters, int[] BiasIds, float[] Biases,
+    int[] AllowedIds)
 {
     /// <summary>Those of a request that has its slot.</summary>
     /// <param name="request">The request.</param>
@@ -44,6 +46,7 @@ internal sealed record SlotContents(
         Require.Below(Op, "id with a bias", biasIds, vocabularySize);
         Require.Below(Op, "allowed id", allowed, vocabularySize);
         return new SlotContents(
-            request.Sequence.Slot, request.Sequence.Ids, request.MaxTokens, request.EndIds.Count > 0, parameters, biasIds, biases, allowed);
+            request.Sequence.Slot, request.Sequence.Ids, [.. request.GeneratedIds], request.MaxTokens, request.EndIds.Count > 0, parameters,
+            biasIds, biases, allowed);
     }
 }

@@ -59,6 +59,9 @@ internal sealed class QueuedStep(int capacity, StepResults results)
         ScoredRows += rows;
     }
 
+    /// <summary>Adds a row that draws a token which nobody takes.</summary>
+    public void AddUnread() => DrawnRows++;
+
     public void Clear() => count = DrawnRows = ScoredRows = 0;
 }
 

@@ -44,6 +44,7 @@ internal sealed class StepRunner : IDisposable
             CacheBudget.Require(model.Device, capacity, stateBytes);
             memory.Reserve(stateBytes);
             State = new ModelState(model.Device, memory, model.Config, capacity);
+            SpillSpace = new SpillSpace(model.Device, State, capacity.SpillBytes);
             uploadedSlots = new List<int>(capacity.MaxSequences);
             int mostTokens = capacity.PrefillChunkTokens != 0 ? capacity.PrefillChunkTokens : PrefillBudget.MostTokens(model.Device);
             int rows = Math.Max(mostTokens, capacity.MaxSequences);
@@ -87,6 +88,9 @@ internal sealed class StepRunner : IDisposable
 
     /// <summary>Ids that end a turn.</summary>
     public IReadOnlySet<int> EndIds => model.ReadableEndIds;
+
+    /// <summary>Where sequences lie that have no slot for a while.</summary>
+    public SpillSpace SpillSpace { get; }
 
     /// <summary>The steps in flight.</summary>
     public StepRing Ring { get; }
@@ -201,6 +205,7 @@ internal sealed class StepRunner : IDisposable
         finally
         {
             DropGraphs();
+            SpillSpace.Dispose();
             arenaMemory.Dispose();
             memory.Dispose();
             model.Return();

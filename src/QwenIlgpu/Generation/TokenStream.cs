@@ -49,6 +49,9 @@ internal sealed class TokenStream(int capacity, int topLogProbs) : IValueTaskSou
             (ids, logProbs, topIds, topValues, AdmissionTimestamp) = (tokens, drawn, topTokens, top, timestamp);
     }
 
+    /// <summary>Engine: all tokens so far.</summary>
+    public ReadOnlySpan<int> Written => ids.AsSpan(0, written);
+
     /// <summary>Engine: adds a token; the log-probability arguments are read only when they were asked for.</summary>
     public void Write(int id, long timestamp, float logProb, ReadOnlySpan<int> top, ReadOnlySpan<float> topValue)
     {

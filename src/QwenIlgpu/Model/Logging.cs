@@ -18,8 +18,20 @@ internal static partial class Log
     [LoggerMessage(Level = LogLevel.Debug, Message = "Prefill steps take up to {Tokens} tokens: activations of {Bytes} bytes, at most {BudgetBytes} allowed")]
     public static partial void PrefillChunk(ILogger logger, int tokens, long bytes, long budgetBytes);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A request waits for {Needed} cache pages of {PageTokens} tokens: {Free} of {Pages} are free beside {Live} live requests; raise CacheTokens, or lower MaxTokens")]
-    public static partial void WaitsForPages(ILogger logger, int needed, int pageTokens, int free, int pages, int live);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A request waits for {Needed} cache pages of {PageTokens} tokens: {Free} of {Pages} are free, {Left} are left for {Live} live requests to grow; raise CacheTokens, or lower MaxSequences")]
+    public static partial void WaitsForPages(ILogger logger, int needed, int pageTokens, int free, int pages, int left, int live);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "A request of {Tokens} tokens gives up its {Pages} cache pages to {Older} older ones: {Bytes} bytes go to the host until there is room")]
+    public static partial void GivesUpPages(ILogger logger, int tokens, int pages, int older, long bytes);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A request of {Tokens} tokens gives up its {Pages} cache pages to {Older} older ones and will be computed again: on the host it would take {Bytes} bytes, {UsedBytes} of {BudgetBytes} are in use; raise SpillBytes or CacheTokens, or lower MaxSequences")]
+    public static partial void BeginsAgain(ILogger logger, int tokens, int pages, int older, long bytes, long usedBytes, long budgetBytes);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "A request that gave up its cache pages goes on after {Tokens} tokens with {Pages} pages")]
+    public static partial void Returns(ILogger logger, int tokens, int pages);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The host grants no more than {Bytes} of {BudgetBytes} bytes to requests that give up their cache pages; lower SpillBytes")]
+    public static partial void SpillSpaceRefused(ILogger logger, long bytes, long budgetBytes, Exception? exception);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The engine stopped: every live request ends with this exception")]
     public static partial void EngineFault(ILogger logger, Exception exception);

@@ -73,6 +73,7 @@ internal sealed class SchedulerTests
         var scheduler = new Scheduler(sequences.Runner);
         GenerationRequest request = Enqueue(scheduler, Prompt, 200);
         scheduler.Update();
+        int slot = request.Sequence.Slot;
         while (scheduler.Step())
         {
         }
@@ -81,7 +82,7 @@ internal sealed class SchedulerTests
         ComputeDevice device = TestModels.Tiny.Device;
         float[][] state =
         [
-            .. sequences.Runner.State.DeltaLayers.OfType<DeltaSlots>().SelectMany(l => new[] { l.States.Slot<float>(request.Sequence.Slot), l.Ring.Row(request.Sequence.Slot) }).Select(view =>
+            .. sequences.Runner.State.DeltaLayers.OfType<DeltaSlots>().SelectMany(l => new[] { l.States.Slot<float>(slot), l.Ring.Row(slot) }).Select(view =>
             {
                 var values = new float[view.Length];
                 view.CopyToCPU(device.Stream, values);

@@ -145,13 +145,14 @@ internal sealed class ScoreTests
         var request = new ScoreRequest(Prompt(600));
         scheduler.Enqueue(request);
         scheduler.Update();
+        Assert.That(request.Sequence.PageCount, Is.EqualTo(10));
         int steps = 0;
         while (scheduler.Step())
             steps++;
 
         Assert.That((steps, request.Sequence.FedTokens, request.ScoredTokens, request.Decoding), Is.EqualTo((2, 599, 599, false)));
         Assert.That(request.Sequence.Retired && scheduler.Count == 0, Is.True);
-        Assert.That(request.Sequence.Pages, Has.Length.EqualTo(10));
+        Assert.That((request.Sequence.PageCount, request.Sequence.Slot), Is.EqualTo((0, 0)));
     }
 
     [Test]

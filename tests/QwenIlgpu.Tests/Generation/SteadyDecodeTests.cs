@@ -27,6 +27,35 @@ internal sealed class SteadyDecodeTests
         Assert.That(bytes[100..].Min(), Is.EqualTo(launchBytes), "bytes per step further on, over a page boundary");
     }
 
+    // The steps that a page is taken in, each by itself: the least of all steps would hide them.
+    [Test]
+    public void TakingAPageAllocatesNothing()
+    {
+        if (!TestModels.Tiny.Device.IsCpu)
+            Assert.Ignore("the CUDA launch path has a stricter test of its own");
+        using var sequences = new SequenceRunner(TestModels.Tiny);
+        var scheduler = new Scheduler(sequences.Runner);
+        ResolvedSampling sampling = ResolvedSampling.Resolve(new SamplingOptions { Temperature = 0 }, null, 2048, static _ => true, () => 0);
+        var request = new GenerationRequest([5, 6, 7], 700, new HashSet<int>(), sampling, new TokenStream(700, -1));
+        scheduler.Enqueue(request);
+        scheduler.Update();
+        for (int i = 0; i < 20; i++)
+            scheduler.Step();
+        long launchBytes = BytesOfALaunch();
+
+        var bytes = new List<long>();
+        for (int i = 0; i < 600; i++)
+        {
+            int pages = request.Sequence.PageCount;
+            long ofStep = BytesOf(() => scheduler.Step());
+            if (request.Sequence.PageCount > pages)
+                bytes.Add(ofStep);
+        }
+
+        Assert.That(bytes, Has.Count.EqualTo(9));
+        Assert.That(bytes.Min(), Is.EqualTo(launchBytes), "bytes of a step that takes a page beside those of ILGPU's own launch");
+    }
+
     [Test]
     public void LaunchesPerTokenAreCounted()
     {

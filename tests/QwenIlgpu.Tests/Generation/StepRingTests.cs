@@ -71,6 +71,18 @@ internal sealed class StepRingTests
         Assert.That((seats.TryTake(), seats.TryTake()), Is.EqualTo((true, false)));
     }
 
+    // A step of tokens that the host knows has rows, and nobody who takes what they draw.
+    [Test]
+    public void UnreadRowsAreDrawnAndHaveNoPart()
+    {
+        QueuedStep step = new StepRing(memory, steps: 1, parts: 4, rows: 4, scoredRows: 64).Next();
+        step.AddUnread();
+        bool hadResults = step.HasResults;
+        step.Add(Drawing());
+
+        Assert.That((hadResults, step.DrawnRows, step.Parts.Length, step.Parts[0].FirstRow), Is.EqualTo((false, 2, 1, 1)));
+    }
+
     [TestCase(100, 512, 100)]
     [TestCase(1000, 500, 448)]
     [TestCase(1000, 63, 0)]

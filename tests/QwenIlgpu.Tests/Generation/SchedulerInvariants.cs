@@ -1,0 +1,91 @@
+using ILGPU.Runtime;
+using QwenIlgpu.Kernels;
+
+namespace QwenIlgpu.Tests;
+
+/// <summary>What holds of a scheduler between any two calls of it, whatever its requests do.</summary>
+internal static class SchedulerInvariants
+{
+    /// <summary>Throws where slots, pages, the page table or the host's memory are not as the requests have them.</summary>
+    public static void Check(Scheduler scheduler, StepRunner runner)
+    {
+        CheckSlots(scheduler);
+        CheckPages(scheduler);
+        CheckTable(scheduler, runner);
+        CheckHost(scheduler, runner.SpillSpace);
+    }
+
+    private static void CheckSlots(Scheduler scheduler)
+    {
+        LiveRequests live = scheduler.Live;
+        int[] slots = [.. live.All.Select(r => r.Sequence.Slot)];
+        Hold(slots.Distinct().Count() == slots.Length, $"slots are shared: {Text(slots)}");
+        Hold(slots.All(s => s >= 1 && s <= live.Slots.Count), $"slots are not of 1 to {live.Slots.Count}: {Text(slots)}");
+        Hold(live.Slots.Available + slots.Length == live.Slots.Count, $"{live.Slots.Available} slots are free, {slots.Length} held, {live.Slots.Count} there");
+        foreach (IRequest request in NotLive(scheduler))
+            Hold(request.Sequence is { Slot: 0, PageCount: 0, Retired: false }, "a request that is not live holds something or has ended");
+        Hold(live.All.All(r => !r.Sequence.Retired), "a live request has ended");
+    }
+
+    private static void CheckPages(Scheduler scheduler)
+    {
+        PagePool pool = scheduler.Live.Pages;
+        int[] owners = new int[pool.Count + 1];
+        foreach (IRequest request in scheduler.Live.All)
+        {
+            ReadOnlySpan<int> pages = request.Sequence.Pages;
+            Hold(pages.Length >= EngineCapacity.PagesOf(request.CachedTokens), $"{request.CachedTokens} tokens are cached in {pages.Length} pages");
+            Hold(pages.Length <= request.Sequence.NeededPages, $"{pages.Length} pages are held, {request.Sequence.NeededPages} can be needed");
+            foreach (int page in pages)
+                owners[page]++;
+        }
+
+        int free = 0;
+        for (int page = 1; page < owners.Length; page++)
+        {
+            Hold(pool.ReferencesOf(page) == owners[page], $"page {page} has {pool.ReferencesOf(page)} references and {owners[page]} owners");
+            free += owners[page] == 0 ? 1 : 0;
+        }
+
+        Hold(owners[0] == 0, "page 0 is held");
+        Hold(pool.Available == free, $"{pool.Available} pages are free, {free} without owner");
+    }
+
+    private static void CheckTable(Scheduler scheduler, StepRunner runner)
+    {
+        Matrix<int> table = runner.State.PageTable;
+        int[] entries = new int[table.Data.Length];
+        table.Data.CopyToCPU(TestModels.Tiny.Device.Stream, entries);
+        TestModels.Tiny.Device.Synchronize();
+        foreach (IRequest request in scheduler.Live.All)
+        {
+            ReadOnlySpan<int> row = entries.AsSpan(request.Sequence.Slot * table.Columns, request.Sequence.PageCount);
+            Hold(row.SequenceEqual(request.Sequence.Pages), $"slot {request.Sequence.Slot} reads pages {Text(row)}, its request has {Text(request.Sequence.Pages)}");
+        }
+    }
+
+    private static void CheckHost(Scheduler scheduler, SpillSpace space)
+    {
+        long usedBytes = 0;
+        var blocks = new HashSet<HostBuffer<byte>>();
+        foreach (SpilledSequence contents in scheduler.Preemption.Spilled.Select(s => s.Contents).OfType<SpilledSequence>())
+        {
+            usedBytes += space.BytesOf(contents.Pages.Length);
+            Hold(blocks.Add(contents.State) && contents.Pages.All(blocks.Add), "two sequences lie in one block of the host");
+        }
+
+        Hold(space.UsedBytes == usedBytes, $"{space.UsedBytes} bytes of the host are in use, {usedBytes} owned");
+        Hold(space.UsedBytes <= space.AllocatedBytes && space.AllocatedBytes <= space.BudgetBytes, $"{space.AllocatedBytes} bytes of the host are taken, {space.BudgetBytes} allowed");
+    }
+
+    private static IEnumerable<IRequest> NotLive(Scheduler scheduler) =>
+        scheduler.Preemption.Spilled.Select(s => s.Request).Concat(scheduler.Admission.Waiting).Where(r => !r.Sequence.Cancelled);
+
+    private static string Text(ReadOnlySpan<int> values) => string.Join(", ", values.ToArray());
+
+    private static void Hold(bool holds, string message)
+    {
+        if (!holds)
+            throw new AssertionException(message);
+    }
+}
