@@ -63,6 +63,7 @@ internal static class PerplexityCommand
                 ContextTokens = tokens,
                 CacheTokens = checked(atOnce * EngineCapacity.WholePages(tokens)),
                 PageType = model.PageTypeOf(parse),
+                DeltaStateType = model.StateTypeOf(parse),
             });
             long start = Stopwatch.GetTimestamp();
             Perplexity perplexity = await MeasureAsync(engine, ids, windows, atOnce, terminal, cancellation).ConfigureAwait(false);

@@ -5,7 +5,7 @@ namespace QwenIlgpu;
 
 /// <summary>
 /// The device memory that sequences live in: key and value pages of every attention layer, the page table, delta states and conv
-/// tails. Slot 0 and page 0 belong to padding rows.
+/// tails. Slot 0 and page 0 belong to padding rows; what these leave behind nobody reads, so slot 0 has one state for all layers.
 /// </summary>
 internal sealed class ModelState
 {
@@ -21,10 +21,11 @@ internal sealed class ModelState
         tableRowCopied = memory.NewEvent();
         PageTable = new Matrix<int>(
             memory.AllocateZeroed<int>((long)capacity.Slots * capacity.PagesPerSequence), capacity.Slots, capacity.PagesPerSequence);
-        int stateElements = config.LinearNumValueHeads * config.LinearValueHeadDim * config.LinearKeyHeadDim;
-        int ringElements = capacity.RingRows * config.LinearConvChannels;
+        DeltaLayerCount = config.NumLinearAttentionLayers;
+        DeltaPool = NewDeltaPool(memory, config, capacity);
         var pages = new LayerPages?[config.NumHiddenLayers];
         var states = new DeltaSlots?[config.NumHiddenLayers];
+        int deltaLayers = 0;
         for (int layer = 0; layer < config.NumHiddenLayers; layer++)
         {
             if (config.LayerTypes[layer] == LayerType.FullAttention)
@@ -33,21 +34,12 @@ internal sealed class ModelState
             }
             else
             {
-                states[layer] = new DeltaSlots(
-                    States(),
-                    new Matrix<float>(memory.AllocateZeroed<float>((long)capacity.Slots * ringElements), capacity.Slots, ringElements));
+                states[layer] = LayerOf(DeltaPool, deltaLayers++, capacity);
             }
         }
 
         AttentionLayers = pages;
         DeltaLayers = states;
-
-        DeltaStates States()
-        {
-            DeltaStateFormat format = capacity.DeltaStateType.Format();
-            long bytes = (long)capacity.Slots * stateElements * DeltaStates.ElementBytes(format);
-            return new DeltaStates(memory.AllocateZeroed<byte>(bytes), format, capacity.Slots, stateElements);
-        }
     }
 
     public EngineCapacity Capacity { get; }
@@ -58,8 +50,26 @@ internal sealed class ModelState
     /// <summary>By layer index; null for delta layers.</summary>
     public IReadOnlyList<LayerPages?> AttentionLayers { get; }
 
-    /// <summary>By layer index; null for attention layers.</summary>
+    /// <summary>
+    /// By layer index; null for attention layers. Slots from 1 on: what lies at slot 0 belongs to another layer, and steps with padding rows
+    /// go through <see cref="DeltaPool"/>.
+    /// </summary>
     public IReadOnlyList<DeltaSlots?> DeltaLayers { get; }
+
+    /// <summary>
+    /// States and conv tails of all delta layers: row 0 for padding rows of every layer, then <see cref="EngineCapacity.MaxSequences"/>
+    /// rows a layer.
+    /// </summary>
+    public DeltaSlots DeltaPool { get; }
+
+    /// <summary>Layers that the pool serves.</summary>
+    public int DeltaLayerCount { get; }
+
+    /// <summary>Those before a layer of the model.</summary>
+    public int DeltaLayersBefore(int layer) => DeltaLayers.Take(layer).Count(slots => slots is not null);
+
+    /// <summary>The row of the pool of a slot in the delta layer that so many others are before.</summary>
+    public static int PoolRow(EngineCapacity capacity, int deltaLayer, int slot) => slot == 0 ? 0 : (deltaLayer * capacity.MaxSequences) + slot;
 
     /// <summary>Queues the writing of a sequence's pages into its row of the table, in order of its 64-token blocks.</summary>
     public void SetPages(int slot, ReadOnlySpan<int> pages)
@@ -73,5 +83,27 @@ internal sealed class ModelState
         pages.CopyTo(tableRow.Span);
         tableRow.Upload(PageTable.Row(slot).SubView(0, pages.Length), device.Stream);
         tableRowCopied.Record(device.Stream);
+    }
+
+    private static DeltaSlots NewDeltaPool(DeviceMemory memory, QwenConfig config, EngineCapacity capacity)
+    {
+        int rows = checked(1 + (config.NumLinearAttentionLayers * capacity.MaxSequences));
+        int stateElements = config.LinearNumValueHeads * config.LinearValueHeadDim * config.LinearKeyHeadDim;
+        int ringElements = capacity.RingRows * config.LinearConvChannels;
+        long stateBytes = (long)rows * stateElements * capacity.DeltaStateType.ElementBytes();
+        return new DeltaSlots(
+            new DeltaStates(memory.AllocateZeroed<byte>(stateBytes), capacity.DeltaStateType.Format(), rows, stateElements),
+            new Matrix<float>(memory.AllocateZeroed<float>((long)rows * ringElements), rows, ringElements));
+    }
+
+    // The rows of a layer behind one that is not its own, so that slots are their numbers.
+    private static DeltaSlots LayerOf(DeltaSlots pool, int deltaLayer, EngineCapacity capacity)
+    {
+        int first = PoolRow(capacity, deltaLayer, 1) - 1;
+        (DeltaStates states, Matrix<float> ring) = pool;
+        return new DeltaSlots(
+            states with { Data = states.Data.SubView(first * states.SlotBytes, capacity.Slots * states.SlotBytes), Slots = capacity.Slots },
+            new Matrix<float>(
+                ring.Data.SubView((long)first * ring.Columns, (long)capacity.Slots * ring.Columns), capacity.Slots, ring.Columns));
     }
 }
