@@ -102,8 +102,11 @@ internal sealed class ModelState
         int first = PoolRow(capacity, deltaLayer, 1) - 1;
         (DeltaStates states, Matrix<float> ring) = pool;
         return new DeltaSlots(
-            states with { Data = states.Data.SubView(first * states.SlotBytes, capacity.Slots * states.SlotBytes), Slots = capacity.Slots },
-            new Matrix<float>(
-                ring.Data.SubView((long)first * ring.Columns, (long)capacity.Slots * ring.Columns), capacity.Slots, ring.Columns));
+            states with { Data = Part(states.Data, first, capacity.Slots, states.SlotBytes), Slots = capacity.Slots },
+            new Matrix<float>(Part(ring.Data, first, capacity.Slots, ring.Columns), capacity.Slots, ring.Columns));
     }
+
+    // Rows of a view, which is empty where memory is only measured.
+    private static ArrayView<T> Part<T>(ArrayView<T> data, long first, long rows, long rowLength)
+        where T : unmanaged => data.Length == 0 ? data : data.SubView(first * rowLength, rows * rowLength);
 }

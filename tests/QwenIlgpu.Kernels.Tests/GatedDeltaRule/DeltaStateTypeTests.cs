@@ -73,8 +73,8 @@ internal sealed class DeltaStateTypeTests
 
         (double[] expected, double[] state) = sequence.Reference(Position, format);
         (double[] unroundedY, double[] unrounded) = sequence.Reference(Position);
-        AssertRounded(y, expected, unroundedY, "y", format);
-        AssertRounded(states[0], state, unrounded, "state", format);
+        AssertRounded(y, expected, unroundedY, "y", format, Unit(format) / 256);
+        AssertRounded(states[0], state, unrounded, "state", format, Unit(format) / 64);
     }
 
     [TestCase(1e5f, 65504)]
@@ -110,9 +110,9 @@ internal sealed class DeltaStateTypeTests
         Assert.That(loaded.X, Is.EqualTo(DeltaFixture.Rounded(TState.Format, value)));
     }
 
-    private static void AssertRounded(float[] actual, double[] expected, double[] unrounded, string what, DeltaStateFormat format)
+    private static void AssertRounded(
+        float[] actual, double[] expected, double[] unrounded, string what, DeltaStateFormat format, double bound)
     {
-        double bound = Unit(format) / 64;
         double error = RootMeanSquare(actual, expected);
         double other = RootMeanSquare(actual, unrounded);
         TestContext.Out.WriteLine($"{what}: {error:E2} of {bound:E2}, {other:E2} without rounding");

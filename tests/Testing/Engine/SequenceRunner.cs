@@ -6,7 +6,9 @@ internal sealed class SequenceRunner : IDisposable
     private readonly NumberPool pages;
     private readonly int[][] pagesOf;
 
-    public SequenceRunner(QwenModel model, PageType pageType = PageType.F32, int maxSequences = 4, int contextTokens = 1024, StepRunnerOptions? options = null)
+    public SequenceRunner(
+        QwenModel model, PageType pageType = PageType.F32, int maxSequences = 4, int contextTokens = 1024, StepRunnerOptions? options = null,
+        DeltaStateType stateType = DeltaStateType.F32)
     {
         EngineCapacity capacity = new EngineOptions
         {
@@ -15,6 +17,7 @@ internal sealed class SequenceRunner : IDisposable
             CacheTokens = contextTokens * maxSequences,
             PrefillChunkTokens = 512,
             PageType = pageType,
+            DeltaStateType = stateType,
         }.Resolve(model.Config);
         Runner = new StepRunner(model, capacity, options);
         Vocabulary = model.Config.VocabSize;
