@@ -48,9 +48,13 @@ internal sealed class StepRunner : IDisposable
             int mostTokens = capacity.PrefillChunkTokens != 0 ? capacity.PrefillChunkTokens : PrefillBudget.MostTokens(model.Device);
             int rows = Math.Max(mostTokens, capacity.MaxSequences);
             int sequences = Math.Max(StepShape.BucketOf(capacity.MaxSequences), capacity.MaxSequences);
-            inputs = new StepInputs(
-                model.Device, memory,
-                StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), Samples: true, ScoredRows: rows, Snapshots: true), State.DeltaLayerCount));
+            StepShape[] largest =
+            [
+                new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), Samples: true, ScoredRows: rows, Snapshots: true),
+                StepShape.Decode(sequences),
+                StepShape.Decode(sequences, samples: false),
+            ];
+            inputs = new StepInputs(model.Device, memory, largest.Max(shape => StepInputs.CountFor(shape, State.DeltaLayerCount)));
             int[] needs = [DecodePlan.MaxTickets, PrefillPlan.MaxTickets(rows), DecodeAttention.Tickets(sequences, model.Config.NumKeyValueHeads)];
             tickets = memory.AllocateZeroed<int>(needs.Max());
             int stepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;

@@ -64,6 +64,19 @@ internal sealed class StatePoolTests
         }
     }
 
+    // The rows of the pool of 64 sequences are more integers than short prompts take.
+    [Test]
+    public void AStepOfManySequencesFitsItsInputs()
+    {
+        const int Most = 64;
+        EngineCapacity capacity = new EngineOptions { MaxSequences = Most, ContextTokens = 64, CacheTokens = 64, PrefillChunkTokens = 64 }
+            .Resolve(TestModels.Tiny.Config);
+        using var runner = new StepRunner(TestModels.Tiny, capacity);
+        StepSequence[] rows = [.. Enumerable.Range(1, Most).Select(slot => new StepSequence(slot, 0, new[] { slot }, LogitsWanted.Last))];
+
+        Assert.That(runner.ReadLogits(runner.Run(StepKind.Decode, rows, samples: false)), Has.None.NaN);
+    }
+
     private static long Start<T>(ArrayView<T> view)
         where T : unmanaged => ((IContiguousArrayView)view).IndexInBytes;
 }
