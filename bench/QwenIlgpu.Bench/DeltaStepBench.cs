@@ -1,3 +1,4 @@
+using ILGPU;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Bench;
@@ -11,15 +12,19 @@ internal static class DeltaStepBench
     private static readonly DeltaShape Shape = new(16, 48, 128, 128);
 
     public static KernelBenchmark Decode { get; } =
-        new("delta_step", "1 row, 16/48 heads of 128, f32 state", device => Prepare(device, 1, f16: false), NeedsWarps: true);
+        new("delta_step", "1 row, 16/48 heads of 128, f32 state", device => Prepare<float>(device, 1, DeltaStateFormat.F32, v => v), NeedsWarps: true);
 
     public static KernelBenchmark DecodeF16 { get; } =
-        new("delta_step", "1 row, 16/48 heads of 128, f16 state", device => Prepare(device, 1, f16: true), NeedsWarps: true);
+        new("delta_step", "1 row, 16/48 heads of 128, f16 state", device => Prepare(device, 1, DeltaStateFormat.F16, F16.FromFloat), NeedsWarps: true);
+
+    public static KernelBenchmark DecodeBf16 { get; } =
+        new("delta_step", "1 row, 16/48 heads of 128, bf16 state", device => Prepare(device, 1, DeltaStateFormat.Bf16, Bf16.FromFloat), NeedsWarps: true);
 
     public static KernelBenchmark FourRows { get; } =
-        new("delta_step", "4 rows, 16/48 heads of 128, f32 state", device => Prepare(device, 4, f16: false), NeedsWarps: true);
+        new("delta_step", "4 rows, 16/48 heads of 128, f32 state", device => Prepare<float>(device, 4, DeltaStateFormat.F32, v => v), NeedsWarps: true);
 
-    private static PreparedKernel Prepare(BenchDevice device, int rows, bool f16)
+    private static PreparedKernel Prepare<T>(BenchDevice device, int rows, DeltaStateFormat format, Converter<float, T> stored)
+        where T : unmanaged
     {
         int all = Start + rows;
         float[] mixed = Seeded.Floats(1, all * Shape.Channels, 2);
@@ -30,7 +35,7 @@ internal static class DeltaStepBench
         float[] aLog = Seeded.Floats(6, Shape.ValueHeads);
         float[] dtBias = Seeded.Floats(7, Shape.ValueHeads);
         float[] norm = Seeded.Floats(8, Shape.ValueHeadDim);
-        float[] state = Array.ConvertAll(Seeded.Floats(9, Shape.StateLength), v => F16.ToFloat(F16.FromFloat(v)));
+        float[] state = Seeded.Floats(9, Shape.StateLength);
 
         int ringRows = DeltaStep.RingRows(rows);
         var ring = new float[ringRows * Shape.Channels];
@@ -38,9 +43,8 @@ internal static class DeltaStepBench
             Array.Copy(mixed, position * Shape.Channels, ring, position % ringRows * Shape.Channels, Shape.Channels);
 
         Matrix<float> Rows(float[] values, int width) => device.Upload(values[(Start * width)..], rows, width);
-        DeltaStates states = f16
-            ? device.Upload(Array.ConvertAll(state, F16.FromFloat), 1, Shape.StateLength)
-            : device.Upload(state, 1, Shape.StateLength);
+        var states = new DeltaStates(
+            device.Upload(Array.ConvertAll(state, stored), 1, Shape.StateLength).Data.Cast<byte>(), format, 1, Shape.StateLength);
         Matrix<float> y = device.Poisoned<float>(rows, Shape.ValueChannels);
         Launch launch = DeltaStep.Bind(
             device.Loader,
@@ -59,6 +63,6 @@ internal static class DeltaStepBench
             Bytes: (2 * states.SlotBytes) + ((long)rows * (Shape.Channels + (2 * Shape.ValueChannels)) * sizeof(float)),
             Flops: 7L * Shape.StateLength * rows,
             () => Difference.Relative(device.Download(y.Data), DeltaStepReference.Run(inputs, Shape, Start, Seeded.ToDouble(state))),
-            Tolerance: f16 ? 5e-3 : 1e-5);
+            Tolerance: format switch { DeltaStateFormat.F32 => 1e-5, DeltaStateFormat.F16 => 5e-3, _ => 4e-2 });
     }
 }

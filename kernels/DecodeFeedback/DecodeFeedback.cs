@@ -8,15 +8,21 @@ namespace QwenIlgpu.Kernels;
 /// </summary>
 internal static class DecodeFeedback
 {
-    /// <summary>liveSlot, tokenIds, positions, rowSlot: [M].</summary>
+    /// <summary>
+    /// liveSlot, tokenIds, positions, rowSlot: [M]; poolRow: [layers, M], where each row's sequence lies in a pool of which every layer has
+    /// so many rows, all behind one that belongs to slot 0 of them all.
+    /// </summary>
     public static Launch BindFeed(
-        KernelLoader loader, DecodeSlots slots, ArrayView<int> liveSlot, ArrayView<int> tokenIds, ArrayView<int> positions, ArrayView<int> rowSlot)
+        KernelLoader loader, DecodeSlots slots, ArrayView<int> liveSlot, ArrayView<int> tokenIds, ArrayView<int> positions, ArrayView<int> rowSlot,
+        ArrayView<int> poolRow, int poolRowsPerLayer)
     {
         const string Op = "feed_tokens";
         Require.Equal(Op, "length of token ids", tokenIds.Length, "of live slots", liveSlot.Length);
         Require.Equal(Op, "length of positions", positions.Length, "of live slots", liveSlot.Length);
         Require.Equal(Op, "length of row slots", rowSlot.Length, "of live slots", liveSlot.Length);
-        return loader.Bind(FeedTokensKernel.FeedTokens, new FeedTokensKernel(slots, liveSlot, tokenIds, positions, rowSlot));
+        Require.That(Op, poolRow.Length % liveSlot.Length == 0, $"{poolRow.Length} rows of a pool are no multiple of {liveSlot.Length} live slots");
+        return loader.Bind(
+            FeedTokensKernel.FeedTokens, new FeedTokensKernel(slots, liveSlot, tokenIds, positions, rowSlot, poolRow, poolRowsPerLayer));
     }
 
     /// <summary>logitSlot, ids: [R]; endIds: [E], the ids that end a turn.</summary>
@@ -78,10 +84,16 @@ internal readonly struct SetSlotKernel(DecodeSlots slots, ArrayView<int> request
 
 /// <summary>
 /// Inputs of a decode step, one row an item: the slot's token at its position; for a slot that has ended, and for padding, token 0 at
-/// position 0 of slot 0. liveSlot, tokenIds, positions, rowSlot: [M] int.
+/// position 0 of slot 0. liveSlot, tokenIds, positions, rowSlot: [M] int; poolRow: [layers, M] int.
 /// </summary>
 internal readonly struct FeedTokensKernel(
-    DecodeSlots slots, ArrayView<int> liveSlot, ArrayView<int> tokenIds, ArrayView<int> positions, ArrayView<int> rowSlot) : IPortableKernel
+    DecodeSlots slots,
+    ArrayView<int> liveSlot,
+    ArrayView<int> tokenIds,
+    ArrayView<int> positions,
+    ArrayView<int> rowSlot,
+    ArrayView<int> poolRow,
+    int poolRowsPerLayer) : IPortableKernel
 {
     public int Items => liveSlot.IntLength;
 
@@ -94,6 +106,10 @@ internal readonly struct FeedTokensKernel(
         tokenIds[row] = active ? slots.Token[slot] : 0;
         positions[row] = active ? slots.Position[slot] : 0;
         rowSlot[row] = active ? slot : 0;
+        int pooled = active ? slot : 0;
+        int step = active ? poolRowsPerLayer : 0;
+        for (int i = row; i < poolRow.IntLength; i += liveSlot.IntLength, pooled += step)
+            poolRow[i] = pooled;
     }
 }
 

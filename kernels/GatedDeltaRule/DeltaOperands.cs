@@ -59,11 +59,8 @@ internal readonly record struct DeltaStates(ArrayView<byte> Data, DeltaStateForm
     public static implicit operator DeltaStates(Matrix<float> f32) =>
         new(f32.Data.Cast<byte>(), DeltaStateFormat.F32, f32.Rows, f32.Columns);
 
-    public static implicit operator DeltaStates(Matrix<ushort> f16) =>
-        new(f16.Data.Cast<byte>(), DeltaStateFormat.F16, f16.Rows, f16.Columns);
-
     /// <summary>Bytes of a number.</summary>
-    public static int ElementBytes(DeltaStateFormat format) => format == DeltaStateFormat.F16 ? sizeof(ushort) : sizeof(float);
+    public static int ElementBytes(DeltaStateFormat format) => format == DeltaStateFormat.F32 ? sizeof(float) : sizeof(ushort);
 
     /// <summary>The numbers of one slot.</summary>
     public ArrayView<T> Slot<T>(int slot)

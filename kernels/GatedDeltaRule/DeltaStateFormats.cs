@@ -10,6 +10,9 @@ internal enum DeltaStateFormat
 
     /// <summary>Half the bytes: <see cref="F16State"/>.</summary>
     F16,
+
+    /// <summary>Half the bytes, and every size of number that floats have: <see cref="Bf16State"/>.</summary>
+    Bf16,
 }
 
 /// <summary>
@@ -19,6 +22,8 @@ internal enum DeltaStateFormat
 internal interface IDeltaStateFormat<TWord>
     where TWord : unmanaged
 {
+    static abstract DeltaStateFormat Format { get; }
+
     static abstract Float4 Load(TWord stored);
 
     static abstract TWord Store(Float4 value);
@@ -33,6 +38,8 @@ internal interface IDeltaStateFormat<TWord>
 /// <summary>Four floats.</summary>
 internal readonly struct F32State : IDeltaStateFormat<Float4>
 {
+    public static DeltaStateFormat Format => DeltaStateFormat.F32;
+
     public static Float4 Load(Float4 stored) => stored;
 
     public static Float4 Store(Float4 value) => value;
@@ -46,6 +53,8 @@ internal readonly struct F32State : IDeltaStateFormat<Float4>
 internal readonly struct F16State : IDeltaStateFormat<UInt2>
 {
     private const float Largest = 65504;
+
+    public static DeltaStateFormat Format => DeltaStateFormat.F16;
 
     public static Float4 Load(UInt2 stored) => new(F16x2.Low(stored.X), F16x2.High(stored.X), F16x2.Low(stored.Y), F16x2.High(stored.Y));
 
@@ -62,4 +71,26 @@ internal readonly struct F16State : IDeltaStateFormat<UInt2>
 
     /// <summary>The nearest number that f16 can hold a neighbour of.</summary>
     public static float Saturate(float value) => value > Largest ? Largest : value < -Largest ? -Largest : value;
+}
+
+/// <summary>Four bf16, the first in the lowest bits, rounded to nearest, ties to even. NaN stays NaN.</summary>
+internal readonly struct Bf16State : IDeltaStateFormat<UInt2>
+{
+    public static DeltaStateFormat Format => DeltaStateFormat.Bf16;
+
+    public static Float4 Load(UInt2 stored) => new(Low(stored.X), High(stored.X), Low(stored.Y), High(stored.Y));
+
+    public static UInt2 Store(Float4 value) => new(Bf16x2.Pack(value.X, value.Y), Bf16x2.Pack(value.Z, value.W));
+
+    public static Float2 LoadPair(ArrayView<UInt2> slot, int pair)
+    {
+        uint stored = slot.Cast<uint>()[pair];
+        return new Float2(Low(stored), High(stored));
+    }
+
+    public static void StorePair(ArrayView<UInt2> slot, int pair, float even, float odd) => slot.Cast<uint>()[pair] = Bf16x2.Pack(even, odd);
+
+    private static float Low(uint pair) => Interop.IntAsFloat(pair << 16);
+
+    private static float High(uint pair) => Interop.IntAsFloat(pair & 0xffff0000u);
 }

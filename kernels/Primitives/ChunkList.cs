@@ -26,6 +26,9 @@ internal readonly struct ChunkList(ArrayView<int> firstRow, ArrayView<int> rows,
     /// <summary>B: sequences of the step.</summary>
     public int Sequences => (int)FirstChunk.Length - 1;
 
+    /// <summary>Rows from one of a position to the end of its chunk.</summary>
+    public static int RowsToBoundary(int position) => ChunkRows - (position & (ChunkRows - 1));
+
     /// <summary>The most chunks into which so many rows of so many sequences can fall: the capacity to allocate.</summary>
     public static int MaxChunks(int rows, int sequences)
     {
@@ -49,7 +52,7 @@ internal readonly struct ChunkList(ArrayView<int> firstRow, ArrayView<int> rows,
             firstChunk[b] = count;
             for (int row = firstRow[b]; row < firstRow[b + 1];)
             {
-                int rows = Math.Min(firstRow[b + 1] - row, ChunkRows - (positions[row] % ChunkRows));
+                int rows = Math.Min(firstRow[b + 1] - row, RowsToBoundary(positions[row]));
                 if (count >= Math.Min(chunkFirstRow.Length, chunkRows.Length))
                     throw new ArgumentException($"{Op}: the step has more chunks than the capacity {chunkFirstRow.Length}");
                 chunkFirstRow[count] = row;

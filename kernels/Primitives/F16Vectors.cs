@@ -43,16 +43,20 @@ internal static unsafe class F16Vectors
         Vector256.Narrow(half.GetLower().AsUInt32(), half.GetUpper().AsUInt32()).Store(to);
     }
 
-    /// <summary>What <see cref="Store"/> would keep of these floats.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Round(Vector512<float> x)
+    /// <summary>Whole vectors of f16 as floats.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Widen(ushort* source, float* target, int count)
     {
-        Vector512<int> bits = x.AsInt32();
-        Vector512<int> magnitude = Saturated(bits & Vector512.Create(int.MaxValue));
-        Vector512<int> small = ((magnitude.AsSingle() + Vector512.Create(0.5f)) - Vector512.Create(0.5f)).AsInt32();
-        Vector512<int> rounded = Vector512.ConditionalSelect(IsSmall(magnitude), small, RoundedUp(magnitude) & Vector512.Create(~0x1fff));
-        rounded = Vector512.ConditionalSelect(IsNaN(magnitude), magnitude, rounded);
-        return (rounded | (bits & Vector512.Create(int.MinValue))).AsSingle();
+        for (int i = 0; i < count; i += CpuVectors.Width)
+            Load(source + i).Store(target + i);
+    }
+
+    /// <summary>Whole vectors of floats as f16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Narrow(float* source, ushort* target, int count)
+    {
+        for (int i = 0; i < count; i += CpuVectors.Width)
+            Store(Vector512.Load(source + i), target + i);
     }
 
     // Of magnitudes, as the bits of floats, which compare as integers do: at most the largest f16, but NaN as it is.

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace QwenIlgpu.Cli;
 
 /// <summary>Computes logits chunk by chunk and writes each chunk as it is done, so that memory does not grow with the prompts.</summary>
-internal sealed class LogitsFile(QwenModel model, PageType pageType)
+internal sealed class LogitsFile(QwenModel model, PageType pageType, DeltaStateType stateType)
 {
     private const int Slot = 1;
 
@@ -29,6 +29,7 @@ internal sealed class LogitsFile(QwenModel model, PageType pageType)
             PrefillChunkTokens = Math.Min(Ops.MostLogitRows(model.Config.VocabSize), 512),
             PageType = pageType,
             PrefixCache = PrefixCacheMode.Off,
+            DeltaStateType = stateType,
         }.Resolve(model.Config);
         using var runner = new StepRunner(model, capacity);
         runner.State.SetPages(Slot, [.. Enumerable.Range(1, capacity.PagesPerSequence)]);

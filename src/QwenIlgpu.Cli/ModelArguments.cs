@@ -14,6 +14,8 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
 
     public Option<PageType?> Pages { get; } = PageTypeOption(defaultPageType);
 
+    public Option<DeltaStateType?> States { get; } = StateTypeOption();
+
     public Option<int> Context { get; } = context ?? NumberOption.WithDefault(
         "--context", "Longest sequence in tokens, prompt and answer together. 0: the model's own limit, at most 32768.",
         0, NumberRange.Whole(0));
@@ -51,6 +53,11 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
         "--page-type", $"Element type of the attention cache. [default: {WordOf(value)}]",
         [.. Enum.GetValues<PageType>().Select(type => (WordOf(type), (PageType?)type))]);
 
+    /// <summary>The option --state-type, null where it is not given.</summary>
+    public static Option<DeltaStateType?> StateTypeOption() => ChoiceOption.Of<DeltaStateType?>(
+        "--state-type", "Element type of the DeltaNet layers' recurrent states. [default: f32]",
+        [.. Enum.GetValues<DeltaStateType>().Select(type => (WordOf(type), (DeltaStateType?)type))]);
+
     /// <summary>The option --rope-scaling, null where it is not given.</summary>
     public static Option<RopeScaling?> RopeScalingOption() => new("--rope-scaling")
     {
@@ -67,16 +74,22 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
         },
     };
 
-    private static string WordOf(PageType type) => type.ToString().ToLowerInvariant();
+    /// <summary>A type as the command line has it.</summary>
+    public static string WordOf<T>(T type)
+        where T : struct, Enum => type.ToString().ToLowerInvariant();
 
     /// <summary>The element type of the cache that is asked for, or this command's own.</summary>
     public PageType PageTypeOf(ParseResult parse) => parse.GetValue(Pages) ?? defaultPageType;
+
+    /// <summary>The element type of recurrent states that is asked for, or floats.</summary>
+    public DeltaStateType StateTypeOf(ParseResult parse) => parse.GetValue(States) ?? DeltaStateType.F32;
 
     public void AddTo(Command command)
     {
         command.Options.Add(Quantize);
         command.Options.Add(QuantizeHead);
         command.Options.Add(Pages);
+        command.Options.Add(States);
         command.Options.Add(Context);
         command.Options.Add(RopeScaling);
         command.Options.Add(ChatTemplate);
@@ -141,6 +154,7 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
     {
         PrefillChunkTokens = parse.GetValue(PrefillChunk),
         PageType = PageTypeOf(parse),
+        DeltaStateType = StateTypeOf(parse),
         PrefixCache = PrefixCacheMode.Off,
     };
 

@@ -34,20 +34,24 @@ internal sealed class LaunchSizeTests : TinyModelTests
     public void PrefillAttentionOfTwoHeads() => AssertAsked(
         EntryOf<PrefillAttentionKernel<Twice<Twice<OutputTile64>>, Two>>(), 128 << 10, Attention<Two>(256));
 
-    [TestCase(64, false, 50_176)]
-    [TestCase(128, false, 74_752)]
-    [TestCase(128, true, 74_752)]
-    public void ChunkScan(int headDim, bool inF16, int bytes)
+    [TestCase(64, DeltaStateType.F32, 50_176)]
+    [TestCase(128, DeltaStateType.F32, 74_752)]
+    [TestCase(128, DeltaStateType.F16, 74_752)]
+    [TestCase(128, DeltaStateType.Bf16, 74_752)]
+    public void ChunkScan(int headDim, DeltaStateType stateType, int bytes)
     {
-        KernelEntry told = headDim == 64
-            ? EntryOf<TensorCoreChunkScanKernel<Dim64, Float4, F32State>>()
-            : inF16
-                ? EntryOf<TensorCoreChunkScanKernel<Dim128, UInt2, F16State>>()
-                : EntryOf<TensorCoreChunkScanKernel<Dim128, Float4, F32State>>();
+        KernelEntry told = (headDim, stateType) switch
+        {
+            (64, _) => EntryOf<TensorCoreChunkScanKernel<Dim64, Float4, F32State>>(),
+            (_, DeltaStateType.F16) => EntryOf<TensorCoreChunkScanKernel<Dim128, UInt2, F16State>>(),
+            (_, DeltaStateType.Bf16) => EntryOf<TensorCoreChunkScanKernel<Dim128, UInt2, Bf16State>>(),
+            _ => EntryOf<TensorCoreChunkScanKernel<Dim128, Float4, F32State>>(),
+        };
         var shape = new DeltaShape(1, 1, headDim, headDim);
         const int Rows = 64;
         var scratch = new DeltaPrefillScratch(shape, Rows, 1, memory.Allocate<float>(DeltaPrefillScratch.Floats(shape, Rows, 1)));
-        DeltaStates state = inF16 ? Matrix<ushort>(1, shape.StateLength) : Matrix<float>(1, shape.StateLength);
+        var state = new DeltaStates(
+            memory.Allocate<byte>((long)shape.StateLength * stateType.ElementBytes()), stateType.Format(), 1, shape.StateLength);
 
         AssertAsked(told, bytes, DeltaPrefill.BindRule(
             Model.Device.Loader, shape, state,

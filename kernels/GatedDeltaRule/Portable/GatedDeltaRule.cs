@@ -12,26 +12,46 @@ internal static class GatedDeltaRule
     public const int ChunkedLaunches = 3;
 
     /// <summary>
-    /// Row after row: decode, and prefill where vector code of CPU threads runs it. state: [slots, Hv · Dv · Dk], float or f16, updated in
-    /// place; y: [T, Hv · Dv], not within qkv. A sequence whose first position is 0 starts from zeros and its slot is not read; one without
-    /// rows keeps its slot. Rows of no sequence are not written. The chunks are read only where some of their states are kept.
+    /// Row after row: decode, and prefill where vector code of CPU threads runs it. state: [slots, Hv · Dv · Dk], updated in place and
+    /// rounded to its type after each chunk's rows and the step's last; y: [T, Hv · Dv], not within qkv; unrounded: [B, Hv · Dv · Dk], what
+    /// the states are between, where <see cref="TakesUnrounded"/> and a sequence has several rows. A sequence whose first position is 0
+    /// starts from zeros and its slot is not read; one without rows keeps its slot. Rows of no sequence are not written. The chunks are
+    /// read only where some of their states are kept.
     /// </summary>
     public static Launch BindRecurrent(
-        KernelLoader loader, DeltaShape shape, DeltaRuleInputs inputs, DeltaStates state, ChunkedRows rows, Matrix<float> y)
+        KernelLoader loader,
+        DeltaShape shape,
+        DeltaRuleInputs inputs,
+        DeltaStates state,
+        ChunkedRows rows,
+        Matrix<float> y,
+        Matrix<float> unrounded = default)
     {
         const string Op = "gated_delta_rule_recurrent";
         Check(Op, shape, inputs, state, rows.Rows, y);
+        bool takesUnrounded = TakesUnrounded(loader, shape, state.Format) && y.Rows > rows.Rows.Sequences;
+        if (takesUnrounded)
+        {
+            Require.Equal(Op, "rows of unrounded", unrounded.Rows, "sequences", rows.Rows.Sequences);
+            Require.Equal(Op, "columns of unrounded", unrounded.Columns, "Hv · Dv · Dk", shape.StateLength);
+        }
+
         if (rows.SnapshotSlot.Length > 0)
             rows.CheckChunks(Op);
-        return state.Format == DeltaStateFormat.F16 ? Recurrent<UInt2, F16State>() : Recurrent<Float4, F32State>();
+        return state.Format switch
+        {
+            DeltaStateFormat.F32 => Recurrent<Float4, F32State>(),
+            DeltaStateFormat.F16 => Recurrent<UInt2, F16State>(),
+            _ => Recurrent<UInt2, Bf16State>(),
+        };
 
         Launch Recurrent<TWord, TState>()
             where TWord : unmanaged
             where TState : struct, IDeltaStateFormat<TWord>
         {
             var rule = new RecurrentDeltaRuleKernel<TWord, TState>(
-                new DeltaRuleWords(Op, inputs), shape, state.Words<TWord>(Op), rows.Rows, Float4.Words(Op, "y", y), rows.Rows.Sequences,
-                WordsPerItem(loader, shape));
+                new DeltaRuleWords(Op, inputs), shape, state.Words<TWord>(Op), rows.Rows, Float4.Words(Op, "y", y),
+                takesUnrounded ? Float4.Words(Op, "unrounded", unrounded) : default, rows.Rows.Sequences, WordsPerItem(loader, shape));
             return rows.SnapshotSlot.Length > 0
                 ? loader.Bind(
                     RecurrentPrefillKernel<TWord, TState>.GatedDeltaRulePrefill,
@@ -39,6 +59,14 @@ internal static class GatedDeltaRule
                 : loader.Bind(RecurrentDeltaRuleKernel<TWord, TState>.GatedDeltaRuleRecurrent, rule);
         }
     }
+
+    /// <summary>
+    /// Whether steps of several rows a sequence need memory for states between two roundings: where the type rounds at all, and no vector
+    /// code of CPU threads keeps them in its own.
+    /// </summary>
+    public static bool TakesUnrounded(KernelLoader loader, DeltaShape shape, DeltaStateFormat format) =>
+        format != DeltaStateFormat.F32
+            && !(loader.UsesShares && loader.Accelerator.AcceleratorType == AcceleratorType.CPU && RecurrentRows.TakesShape(shape));
 
     /// <summary>
     /// Chunk after chunk: prefill. Operands as in <see cref="BindRecurrent"/>; scratch: T rows, nothing in it outlives the launches. Run the
@@ -69,7 +97,12 @@ internal static class GatedDeltaRule
                 ChunkTrianglesKernel.DeltaChunkTriangles,
                 new ChunkTrianglesKernel(words, shape, rows.Chunks, scratch.A, scratch.P, parts.Decays)),
             loader.Bind(ChunkSolveKernel.DeltaChunkSolve, new ChunkSolveKernel(words, shape, rows.Chunks, a, parts)),
-            state.Format == DeltaStateFormat.F16 ? Scan<UInt2, F16State>() : Scan<Float4, F32State>(),
+            state.Format switch
+            {
+                DeltaStateFormat.F32 => Scan<Float4, F32State>(),
+                DeltaStateFormat.F16 => Scan<UInt2, F16State>(),
+                _ => Scan<UInt2, Bf16State>(),
+            },
         ];
 
         Launch Scan<TWord, TState>()

@@ -7,7 +7,7 @@ internal readonly unsafe partial struct RecurrentDeltaRuleKernel<TWord, TState> 
 
     /// <summary>The operands whatever the state's type.</summary>
     public RecurrentRows ShareRows =>
-        new(inputs, shape, CpuVectors.Pointer(state.Data), (long)state.Stride * sizeof(TWord), typeof(TState) == typeof(F16State), y);
+        new(inputs, shape, CpuVectors.Pointer(state.Data), (long)state.Stride * sizeof(TWord), TState.Format, y);
 
     public void Share(int thread, int threads)
     {
@@ -21,7 +21,7 @@ internal readonly unsafe partial struct RecurrentDeltaRuleKernel<TWord, TState> 
                 continue;
             if (Starts(first))
                 rows.Clear(Slot(sequence), words);
-            rows.Run(Slot(sequence), words, first, last);
+            rows.Run(Slot(sequence), words, first, last, step.Positions[first]);
         }
     }
 }

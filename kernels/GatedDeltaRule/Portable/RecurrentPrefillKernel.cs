@@ -32,15 +32,13 @@ internal readonly partial struct RecurrentPrefillKernel<TWord, TState>(
             if (rule.Starts(chunks.FirstRow[firstChunk]))
                 DeltaState.Clear(columns);
             for (int chunk = firstChunk; chunk < endChunk; chunk++)
-                Chunk(chunk, word, columns);
+                Chunk(sequence, chunk, word, columns);
         }
     }
 
-    private void Chunk(int chunk, int word, ArrayView<TWord> columns)
+    private void Chunk(int sequence, int chunk, int word, ArrayView<TWord> columns)
     {
-        int first = chunks.FirstRow[chunk];
-        for (int t = 0; t < chunks.Rows[chunk]; t++)
-            rule.Step(first + t, word, columns, columns.IntLength >> 2);
+        rule.Advance(sequence, chunks.FirstRow[chunk], chunks.Rows[chunk], word, columns);
         int snapshot = snapshotSlot[chunk];
         if (snapshot < 0)
             return;

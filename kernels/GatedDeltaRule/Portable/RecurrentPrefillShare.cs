@@ -17,7 +17,7 @@ internal readonly partial struct RecurrentPrefillKernel<TWord, TState> : ICpuSha
                 int first = chunks.FirstRow[chunk];
                 if (rule.Starts(first))
                     rows.Clear(slot, words);
-                rows.Run(slot, words, first, first + chunks.Rows[chunk]);
+                rows.Run(slot, words, first, first + chunks.Rows[chunk], rule.Position(first));
                 if (snapshotSlot[chunk] >= 0)
                     rows.Copy(slot, snapshotSlot[chunk], words);
             }

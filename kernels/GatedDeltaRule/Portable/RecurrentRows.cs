@@ -5,8 +5,8 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// The operands of the recurrent kernels, as the shares of both read them, whatever the state's type. y: [T, Hv · Dv]; state:
-/// [slots, Hv · Dv · Dk] float or f16. Four value columns at a time go through all rows of a tile, whose queries
-/// and keys lie side by side in the thread's own memory: in qkv they are whole pages apart.
+/// [slots, Hv · Dv · Dk]. Four value columns at a time go through all rows of a tile, whose queries and keys lie side by side in the thread's
+/// own memory: in qkv they are whole pages apart. There a state of 16 bits is float for as long as a chunk lasts.
 /// </summary>
 internal readonly unsafe struct RecurrentRows
 {
@@ -23,18 +23,18 @@ internal readonly unsafe struct RecurrentRows
     private readonly byte* states;
     private readonly long slotBytes;
     private readonly int columnBytes;
-    private readonly bool isF16;
+    private readonly DeltaStateFormat format;
 
     public RecurrentRows(
-        DeltaRuleWords inputs, DeltaShape shape, void* states, long slotBytes, bool isF16, Matrix<Float4> y)
+        DeltaRuleWords inputs, DeltaShape shape, void* states, long slotBytes, DeltaStateFormat format, Matrix<Float4> y)
     {
-        (this.shape, beta, g, this.slotBytes, this.isF16) = (shape, inputs.Beta, inputs.G, slotBytes, isF16);
+        (this.shape, beta, g, this.slotBytes, this.format) = (shape, inputs.Beta, inputs.G, slotBytes, format);
         qkv = (float*)CpuVectors.Pointer(inputs.Qkv.Data);
         qkvStride = inputs.Qkv.Stride * 4L;
         this.y = (float*)CpuVectors.Pointer(y.Data);
         yStride = y.Stride * 4L;
         this.states = (byte*)states;
-        columnBytes = shape.KeyHeadDim * (isF16 ? sizeof(ushort) : sizeof(float));
+        columnBytes = shape.KeyHeadDim * DeltaStates.ElementBytes(format);
     }
 
     /// <summary>Whether keys fill whole vectors.</summary>
@@ -54,60 +54,88 @@ internal readonly unsafe struct RecurrentRows
         Buffer.MemoryCopy(State(slot, words.From), State(to, words.From), bytes, bytes);
     }
 
-    /// <summary>Takes words of a slot through rows first … last − 1.</summary>
-    public void Run(int slot, CpuPart words, int first, int last)
+    /// <summary>Takes words of a slot through rows first … last − 1, the first one at a position of its sequence.</summary>
+    public void Run(int slot, CpuPart words, int first, int last, int position)
     {
         int headWords = shape.ValueHeadDim / Columns;
         for (int word = words.From; word < words.To;)
         {
             int head = word / headWords;
-            int end = Math.Min(words.To, (head + 1) * headWords);
-            for (int row = first; row < last; row += TileRows)
-                Tile(slot, head, new CpuPart(word, end), row, Math.Min(TileRows, last - row));
-            word = end;
+            var ofHead = new CpuPart(word, Math.Min(words.To, (head + 1) * headWords));
+            for (int row = first; row < last;)
+            {
+                int rows = Math.Min(last - row, ChunkList.RowsToBoundary(position + row - first));
+                Chunk(slot, head, ofHead, row, rows);
+                row += rows;
+            }
+
+            word = ofHead.To;
         }
     }
 
     private byte* State(int slot, int word) => states + (slot * slotBytes) + ((long)word * Columns * columnBytes);
 
-    private void Tile(int slot, int head, CpuPart words, int first, int rows)
+    private void Chunk(int slot, int head, CpuPart words, int first, int rows)
+    {
+        int length = Columns * shape.KeyHeadDim;
+        bool keepsFloats = format != DeltaStateFormat.F32;
+        int kept = !keepsFloats ? 0 : rows > TileRows ? words.To - words.From : 1;
+        float* qk = CpuVectors.Scratch((2L * TileRows * shape.KeyHeadDim) + (2 * TileRows) + ((long)kept * length));
+        float* gates = qk + (2L * TileRows * shape.KeyHeadDim);
+        float* floats = gates + (2 * TileRows);
+        for (int row = 0; row < rows; row += TileRows)
+        {
+            int tileRows = Math.Min(TileRows, rows - row);
+            Gather(head, first + row, tileRows, qk, gates);
+            for (int word = words.From; word < words.To; word++)
+            {
+                byte* state = State(slot, word);
+                float* s = keepsFloats ? floats + (kept > 1 ? (long)(word - words.From) * length : 0) : (float*)state;
+                if (keepsFloats && row == 0)
+                    Widen((ushort*)state, s, length);
+                Advance(
+                    s, shape.KeyHeadDim, qk, gates, tileRows, qkv + ((first + row) * qkvStride) + (2L * shape.KeyChannels) + (word * Columns),
+                    qkvStride, y + ((first + row) * yStride) + (word * Columns), yStride);
+                if (keepsFloats && row + tileRows == rows)
+                    Narrow(s, (ushort*)state, length);
+            }
+        }
+    }
+
+    // Queries and keys of a tile's rows side by side, and of each row decay and β.
+    private void Gather(int head, int first, int rows, float* qk, float* gates)
     {
         int keys = shape.KeyHeadDim;
-        float* rowsMemory = CpuVectors.Scratch((((2L * TileRows) + Columns) * keys) + (2 * TileRows));
-        float* wide = rowsMemory + (2L * TileRows * keys);
-        float* gates = wide + ((long)Columns * keys);
-        float* row = qkv + (first * qkvStride);
         for (int t = 0; t < rows; t++)
         {
-            float* q = row + (t * qkvStride) + (head / shape.Ratio * keys);
-            float* to = rowsMemory + (2L * t * keys);
+            float* q = qkv + ((first + t) * qkvStride) + (head / shape.Ratio * keys);
+            float* to = qk + (2L * t * keys);
             Unsafe.CopyBlock(to, q, (uint)keys * sizeof(float));
             Unsafe.CopyBlock(to + keys, q + shape.KeyChannels, (uint)keys * sizeof(float));
             gates[2 * t] = MathF.Exp(g[first + t, head]);
             gates[(2 * t) + 1] = beta[first + t, head];
         }
+    }
 
-        for (int word = words.From; word < words.To; word++)
-        {
-            float* v = row + (2L * shape.KeyChannels) + (word * Columns);
-            float* o = y + (first * yStride) + (word * Columns);
-            byte* state = State(slot, word);
-            if (!isF16)
-            {
-                Advance((float*)state, keys, rowsMemory, gates, rows, v, qkvStride, o, yStride, false);
-                continue;
-            }
+    private void Widen(ushort* from, float* to, int count)
+    {
+        if (format == DeltaStateFormat.F16)
+            F16Vectors.Widen(from, to, count);
+        else
+            Bf16Share.Widen(from, to, count);
+    }
 
-            Widen((ushort*)state, wide, Columns * keys);
-            Advance(wide, keys, rowsMemory, gates, rows, v, qkvStride, o, yStride, true);
-            Narrow(wide, (ushort*)state, Columns * keys);
-        }
+    private void Narrow(float* from, ushort* to, int count)
+    {
+        if (format == DeltaStateFormat.F16)
+            F16Vectors.Narrow(from, to, count);
+        else
+            Bf16Share.Round(from, to, count);
     }
 
     // Four columns of state through all rows. Each row: q | k in its place of qk, decay and β in gates, four values, four outputs.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Advance(
-        float* s, int keys, float* qk, float* gates, int rows, float* v, long vStride, float* o, long oStride, bool isRounded)
+    private static void Advance(float* s, int keys, float* qk, float* gates, int rows, float* v, long vStride, float* o, long oStride)
     {
         Vector128<float> read = Read(s, keys, qk + keys);
         for (int t = 0; t < rows; t++, qk += 2 * keys, gates += 2, v += vStride, o += oStride)
@@ -115,10 +143,6 @@ internal readonly unsafe struct RecurrentRows
             Vector128<float> d = (Vector128.Load(v) - (read * Vector128.Create(gates[0]))) * Vector128.Create(gates[1]);
             float* next = (t + 1 < rows ? qk + (2 * keys) : qk) + keys;
             read = Update(s, keys, qk, next, gates[0], d, o);
-            if (!isRounded || t + 1 == rows)
-                continue;
-            Round(s, Columns * keys);
-            read = Read(s, keys, next);
         }
     }
 
@@ -184,26 +208,5 @@ internal readonly unsafe struct RecurrentRows
 
         CpuVectors.Sums(o0, o1, o2, o3).Store(o);
         return CpuVectors.Sums(r0, r1, r2, r3);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Round(float* values, int count)
-    {
-        for (int i = 0; i < count; i += CpuVectors.Width)
-            F16Vectors.Round(Vector512.Load(values + i)).Store(values + i);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Widen(ushort* from, float* to, int count)
-    {
-        for (int i = 0; i < count; i += CpuVectors.Width)
-            F16Vectors.Load(from + i).Store(to + i);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Narrow(float* from, ushort* to, int count)
-    {
-        for (int i = 0; i < count; i += CpuVectors.Width)
-            F16Vectors.Store(Vector512.Load(from + i), to + i);
     }
 }

@@ -71,7 +71,7 @@ internal static class DeltaPrefill
     }
 
     /// <summary>
-    /// The rule on what is in the scratch's Qkv, Beta and G. state: [slots, Hv · Dv · Dk], float or f16; y: [T, Hv · Dv]. A sequence whose
+    /// The rule on what is in the scratch's Qkv, Beta and G. state: [slots, Hv · Dv · Dk]; y: [T, Hv · Dv]. A sequence whose
     /// first position is 0 starts from zeros and its slot is not read; one without rows keeps its slot.
     /// </summary>
     public static Launch[] BindRule(
@@ -107,7 +107,12 @@ internal static class DeltaPrefill
         return
         [
             loader.Bind(ChunkPrepareKernel<THeadDim>.DeltaPrefillPrepare, prepare.Config, prepare),
-            state.Format == DeltaStateFormat.F16 ? Scan<UInt2, F16State>() : Scan<Float4, F32State>(),
+            state.Format switch
+            {
+                DeltaStateFormat.F32 => Scan<Float4, F32State>(),
+                DeltaStateFormat.F16 => Scan<UInt2, F16State>(),
+                _ => Scan<UInt2, Bf16State>(),
+            },
         ];
 
         Launch Scan<TWord, TState>()

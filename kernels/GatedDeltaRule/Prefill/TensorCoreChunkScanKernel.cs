@@ -20,6 +20,7 @@ namespace QwenIlgpu.Kernels;
 [Instantiation(typeof(Dim64), typeof(Float4), typeof(F32State))]
 [Instantiation(typeof(Dim128), typeof(Float4), typeof(F32State))]
 [Instantiation(typeof(Dim128), typeof(UInt2), typeof(F16State))]
+[Instantiation(typeof(Dim128), typeof(UInt2), typeof(Bf16State))]
 internal readonly struct TensorCoreChunkScanKernel<THeadDim, TWord, TState>(
     DeltaShape shape,
     DeltaScanOperands rows,

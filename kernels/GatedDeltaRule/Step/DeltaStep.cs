@@ -66,7 +66,12 @@ internal static class DeltaStep
             drafts = new DeltaStepDrafts(Float4.Words(Op, "stash", kept.Rows), kept.Accepted, kept: true, ringRows);
         }
 
-        return states.Format == DeltaStateFormat.F16 ? Step<UInt2, F16State>() : Step<Float4, F32State>();
+        return states.Format switch
+        {
+            DeltaStateFormat.F32 => Step<Float4, F32State>(),
+            DeltaStateFormat.F16 => Step<UInt2, F16State>(),
+            _ => Step<UInt2, Bf16State>(),
+        };
 
         Launch Step<TWord, TState>()
             where TWord : unmanaged

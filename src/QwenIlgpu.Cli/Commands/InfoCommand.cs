@@ -20,12 +20,13 @@ internal static class InfoCommand
             "--context", "Length in tokens that the cache is worked out for. 0: the model's own limit, at most 32768.",
             0, NumberRange.Whole(0));
         Option<PageType?> pages = ModelArguments.PageTypeOption(PageType.Bf16);
+        Option<DeltaStateType?> states = ModelArguments.StateTypeOption();
         Option<WeightQuantization> quantize = ModelArguments.QuantizeOption();
         Option<HeadQuantization> quantizeHead = ModelArguments.QuantizeHeadOption();
         Option<RopeScaling?> ropeScaling = ModelArguments.RopeScalingOption();
         var command = new Command("info", "Describe a checkpoint without loading it: shape, parameters, memory, quantisation.")
         {
-            context, pages, quantize, quantizeHead, ropeScaling,
+            context, pages, states, quantize, quantizeHead, ropeScaling,
         };
         command.SetAction(parse =>
         {
@@ -39,7 +40,8 @@ internal static class InfoCommand
                 throw new UsageException($"--context is {tokens}; this model was made for at most {most} tokens");
             var options = new ModelOptions { Quantization = parse.GetValue(quantize), HeadQuantization = parse.GetValue(quantizeHead) };
             JsonObject info = Describe(
-                checkpoint, options, tokens == 0 ? Math.Min(most, 32_768) : tokens, parse.GetValue(pages) ?? PageType.Bf16, terminal);
+                checkpoint, options, tokens == 0 ? Math.Min(most, 32_768) : tokens, parse.GetValue(pages) ?? PageType.Bf16,
+                parse.GetValue(states) ?? DeltaStateType.F32, terminal);
             if (parse.GetValue(common.Json))
                 terminal.WriteJson(info);
             else
@@ -49,7 +51,8 @@ internal static class InfoCommand
         return command;
     }
 
-    private static JsonObject Describe(Checkpoint checkpoint, ModelOptions options, int contextTokens, PageType pageType, Terminal terminal)
+    private static JsonObject Describe(
+        Checkpoint checkpoint, ModelOptions options, int contextTokens, PageType pageType, DeltaStateType stateType, Terminal terminal)
     {
         string directory = checkpoint.DirectoryPath;
         IReadOnlyList<ModuleGroup> modules = ModuleInventory.Of(checkpoint);
@@ -62,7 +65,7 @@ internal static class InfoCommand
             ["answer"] = answer?.ToJson(),
             ["generation_config"] = Readable(() => Generation(GenerationConfig.Load(directory)), terminal),
             ["parameters"] = Parameters(checkpoint.Config.Parameters),
-            ["memory"] = Memory(checkpoint, options, modules, contextTokens, pageType),
+            ["memory"] = Memory(checkpoint, options, modules, contextTokens, pageType, stateType),
             ["mtp"] = checkpoint.MtpTensors == 0 ? null : new JsonObject
             {
                 ["tensors"] = checkpoint.MtpTensors,
@@ -175,7 +178,8 @@ internal static class InfoCommand
     };
 
     private static JsonObject Memory(
-        Checkpoint checkpoint, ModelOptions options, IReadOnlyList<ModuleGroup> modules, int contextTokens, PageType pageType)
+        Checkpoint checkpoint, ModelOptions options, IReadOnlyList<ModuleGroup> modules, int contextTokens, PageType pageType,
+        DeltaStateType stateType)
     {
         QwenConfig c = checkpoint.Config;
         var weights = new JsonObject();
@@ -185,19 +189,21 @@ internal static class InfoCommand
         weights["total"] = checkpoint.WeightBytes;
         int elementBytes = pageType.ElementBytes();
         long cacheBytes = c.KvBytesPerToken(elementBytes) * contextTokens;
+        long snapshotBytes = c.StateBytesPerSequence(stateType.ElementBytes());
         using ComputeDevice device = ComputeDevice.OpenCpu();
         long? loadedBytes = c.Experts is null ? CheckpointWeights.Measure(checkpoint, device, options).WeightBytes : null;
         return new JsonObject
         {
             ["weight_bytes_on_disk"] = weights,
             ["weight_bytes_loaded"] = loadedBytes,
-            ["gpu_bytes_for_one_sequence"] = loadedBytes + cacheBytes + c.StateBytesPerSequence,
+            ["gpu_bytes_for_one_sequence"] = loadedBytes + cacheBytes + snapshotBytes,
             ["cpu_bytes_asked_for"] = loadedBytes is { } bytes ? bytes + CpuChoice.RoomBytes(bytes) : null,
             ["cache_bytes_per_token"] = c.KvBytesPerToken(elementBytes),
             ["cache_context_tokens"] = contextTokens,
             ["cache_bytes_at_context"] = cacheBytes,
-            ["delta_state_bytes_per_sequence"] = c.RecurrentBytesPerSequence,
+            ["delta_state_bytes_per_sequence"] = c.RecurrentBytesPerSequence(stateType.ElementBytes()),
             ["conv_tail_bytes_per_sequence"] = c.ConvTailBytesPerSequence,
+            ["snapshot_bytes"] = snapshotBytes,
         };
     }
 

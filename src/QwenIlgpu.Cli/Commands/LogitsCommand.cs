@@ -41,7 +41,7 @@ internal static class LogitsCommand
             await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, ModelParts.None, cancellation).ConfigureAwait(false);
             Check(prompts, loaded.Config, parse.GetValue(model.Context));
             ControlTokenHint.ForIds(directory, prompts, terminal);
-            new LogitsFile(loaded, model.PageTypeOf(parse)).Write(writer, prompts, cancellation);
+            new LogitsFile(loaded, model.PageTypeOf(parse), model.StateTypeOf(parse)).Write(writer, prompts, cancellation);
             if (parse.GetValue(common.Json))
                 terminal.WriteJson(Report(file, prompts, loaded.Config.VocabSize));
             else

@@ -64,6 +64,7 @@ internal static class PerplexityCommand
                 CacheTokens = checked(atOnce * EngineCapacity.WholePages(tokens)),
                 PageType = model.PageTypeOf(parse),
                 PrefixCache = PrefixCacheMode.Off,
+                DeltaStateType = model.StateTypeOf(parse),
             });
             long start = Stopwatch.GetTimestamp();
             Perplexity perplexity = await MeasureAsync(engine, ids, windows, atOnce, terminal, cancellation).ConfigureAwait(false);

@@ -8,8 +8,14 @@ public enum DeltaStateType
     /// <summary>32-bit float: the default.</summary>
     F32,
 
-    /// <summary>16-bit float (IEEE half): half the memory and half the traffic; every step rounds the state to 11 bits.</summary>
+    /// <summary>
+    /// 16-bit float (IEEE half): half the memory and half the traffic; every decode step and every 64 tokens of a prompt round the state to 11
+    /// bits.
+    /// </summary>
     F16,
+
+    /// <summary>Bfloat16: as <see cref="F16"/>, rounded to 8 bits, with the range of a 32-bit float.</summary>
+    Bf16,
 }
 
 /// <summary>What each state type is made of.</summary>
@@ -20,6 +26,10 @@ internal static class DeltaStateTypes
     {
         DeltaStateType.F32 => DeltaStateFormat.F32,
         DeltaStateType.F16 => DeltaStateFormat.F16,
+        DeltaStateType.Bf16 => DeltaStateFormat.Bf16,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "no state type"),
     };
+
+    /// <summary>Bytes of a number.</summary>
+    public static int ElementBytes(this DeltaStateType type) => DeltaStates.ElementBytes(type.Format());
 }

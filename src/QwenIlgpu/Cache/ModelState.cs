@@ -8,7 +8,7 @@ namespace QwenIlgpu;
 
 /// <summary>
 /// The device memory that sequences live in: key and value pages of every attention layer, the page table, delta states and conv
-/// tails. Slot 0 and page 0 belong to padding rows.
+/// tails. Slot 0 and page 0 belong to padding rows; what these leave behind nobody reads, so slot 0 has one state for all layers.
 /// </summary>
 internal sealed class ModelState
 {
@@ -20,10 +20,11 @@ internal sealed class ModelState
         this.device = device;
         Capacity = capacity;
         table = new PageTable(device, memory, capacity);
-        int stateElements = config.LinearNumValueHeads * config.LinearValueHeadDim * config.LinearKeyHeadDim;
-        int ringElements = capacity.RingRows * config.LinearConvChannels;
+        DeltaLayerCount = config.NumLinearAttentionLayers;
+        DeltaPool = NewDeltaPool(memory, config, capacity);
         var pages = new LayerPages?[config.NumHiddenLayers];
         var states = new DeltaSlots?[config.NumHiddenLayers];
+        int deltaLayers = 0;
         for (int layer = 0; layer < config.NumHiddenLayers; layer++)
         {
             if (config.LayerTypes[layer] == LayerType.FullAttention)
@@ -32,21 +33,12 @@ internal sealed class ModelState
             }
             else
             {
-                states[layer] = new DeltaSlots(
-                    States(),
-                    new Matrix<float>(memory.AllocateZeroed<float>((long)capacity.StateSlots * ringElements), capacity.StateSlots, ringElements));
+                states[layer] = LayerOf(DeltaPool, deltaLayers++, capacity);
             }
         }
 
         AttentionLayers = pages;
         DeltaLayers = states;
-
-        DeltaStates States()
-        {
-            DeltaStateFormat format = capacity.DeltaStateType.Format();
-            long bytes = (long)capacity.StateSlots * stateElements * DeltaStates.ElementBytes(format);
-            return new DeltaStates(memory.AllocateZeroed<byte>(bytes), format, capacity.StateSlots, stateElements);
-        }
     }
 
     public EngineCapacity Capacity { get; }
@@ -57,7 +49,10 @@ internal sealed class ModelState
     /// <summary>By layer index; null for delta layers.</summary>
     public IReadOnlyList<LayerPages?> AttentionLayers { get; }
 
-    /// <summary>By layer index; null for attention layers.</summary>
+    /// <summary>
+    /// By layer index; null for attention layers. Slots from 1 on: what lies at slot 0 belongs to another layer, and steps with padding rows
+    /// go through <see cref="DeltaPool"/>.
+    /// </summary>
     public IReadOnlyList<DeltaSlots?> DeltaLayers { get; }
 
     /// <summary>Bytes of one page over all attention layers.</summary>
@@ -65,6 +60,21 @@ internal sealed class ModelState
 
     /// <summary>Bytes of one slot's delta states and conv tails over all delta layers.</summary>
     public long StateBytesPerSlot => DeltaLayers.Sum(layer => layer is null ? 0 : layer.States.SlotBytes + RingBytes(layer));
+
+    /// <summary>
+    /// States and conv tails of all delta layers: row 0 for padding rows of every layer, then those of all slots, layer
+    /// by layer.
+    /// </summary>
+    public DeltaSlots DeltaPool { get; }
+
+    /// <summary>Layers that the pool serves.</summary>
+    public int DeltaLayerCount { get; }
+
+    /// <summary>Those before a layer of the model.</summary>
+    public int DeltaLayersBefore(int layer) => DeltaLayers.Take(layer).Count(slots => slots is not null);
+
+    /// <summary>The row of the pool of a slot in the delta layer that so many others are before.</summary>
+    public static int PoolRow(EngineCapacity capacity, int deltaLayer, int slot) => slot == 0 ? 0 : (deltaLayer * (capacity.StateSlots - 1)) + slot;
 
     /// <summary>Queues the writing of a sequence's pages into its row of the table, in order of its 64-token blocks.</summary>
     public void SetPages(int slot, ReadOnlySpan<int> pages) => table.Set(slot, 0, pages);
@@ -158,4 +168,29 @@ internal sealed class ModelState
         else
             source.CopyTo(device.Stream, target);
     }
+
+    private static DeltaSlots NewDeltaPool(DeviceMemory memory, QwenConfig config, EngineCapacity capacity)
+    {
+        int rows = checked(1 + (config.NumLinearAttentionLayers * (capacity.StateSlots - 1)));
+        int stateElements = config.LinearNumValueHeads * config.LinearValueHeadDim * config.LinearKeyHeadDim;
+        int ringElements = capacity.RingRows * config.LinearConvChannels;
+        long stateBytes = (long)rows * stateElements * capacity.DeltaStateType.ElementBytes();
+        return new DeltaSlots(
+            new DeltaStates(memory.AllocateZeroed<byte>(stateBytes), capacity.DeltaStateType.Format(), rows, stateElements),
+            new Matrix<float>(memory.AllocateZeroed<float>((long)rows * ringElements), rows, ringElements));
+    }
+
+    // The rows of a layer behind one that is not its own, so that slots are their numbers.
+    private static DeltaSlots LayerOf(DeltaSlots pool, int deltaLayer, EngineCapacity capacity)
+    {
+        int first = PoolRow(capacity, deltaLayer, 1) - 1;
+        (DeltaStates states, Matrix<float> ring) = pool;
+        return new DeltaSlots(
+            states with { Data = Part(states.Data, first, capacity.StateSlots, states.SlotBytes), Slots = capacity.StateSlots },
+            new Matrix<float>(Part(ring.Data, first, capacity.StateSlots, ring.Columns), capacity.StateSlots, ring.Columns));
+    }
+
+    // Rows of a view, which is empty where memory is only measured.
+    private static ArrayView<T> Part<T>(ArrayView<T> data, long first, long rows, long rowLength)
+        where T : unmanaged => data.Length == 0 ? data : data.SubView(first * rowLength, rows * rowLength);
 }

@@ -53,15 +53,15 @@ internal sealed partial record QwenConfig
         ? (3L * ((experts.Count * (long)IntermediateSize) + experts.SharedIntermediateSize)) + experts.Count + 1
         : 3L * IntermediateSize;
 
-    /// <summary>Bytes of one sequence's DeltaNet states, f32, of all layers: [Hv, Dk, Dv] each.</summary>
-    public long RecurrentBytesPerSequence =>
-        (long)NumLinearAttentionLayers * LinearNumValueHeads * LinearKeyHeadDim * LinearValueHeadDim * sizeof(float);
+    /// <summary>Bytes of one sequence's DeltaNet states of all layers, [Hv, Dk, Dv] each, for elements of <paramref name="elementBytes"/>.</summary>
+    public long RecurrentBytesPerSequence(int elementBytes) =>
+        (long)NumLinearAttentionLayers * LinearNumValueHeads * LinearKeyHeadDim * LinearValueHeadDim * elementBytes;
 
     /// <summary>Bytes of one sequence's convolution tails, f32, of all layers: a ring of kernel rows each.</summary>
     public long ConvTailBytesPerSequence => (long)NumLinearAttentionLayers * LinearConvKernelDim * LinearConvChannels * sizeof(float);
 
-    /// <summary>Bytes that one sequence holds whatever its length.</summary>
-    public long StateBytesPerSequence => RecurrentBytesPerSequence + ConvTailBytesPerSequence;
+    /// <summary>Bytes that one sequence holds whatever its length, and a snapshot of it, for elements of states of <paramref name="elementBytes"/>.</summary>
+    public long StateBytesPerSequence(int elementBytes) => RecurrentBytesPerSequence(elementBytes) + ConvTailBytesPerSequence;
 
     /// <summary>Parameters of the language model, without vision and multi-token prediction.</summary>
     public long CountParameters() => Parameters.Total;

@@ -49,9 +49,13 @@ internal sealed class StepRunner : IDisposable
             int mostTokens = capacity.PrefillChunkTokens != 0 ? capacity.PrefillChunkTokens : PrefillBudget.MostTokens(model.Device);
             int rows = Math.Max(mostTokens, capacity.MaxSequences);
             int sequences = Math.Max(StepShape.BucketOf(capacity.MaxSequences), capacity.MaxSequences);
-            inputs = new StepInputs(
-                model.Device, memory,
-                StepInputs.CountFor(new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), Samples: true, ScoredRows: rows, Snapshots: true)));
+            StepShape[] largest =
+            [
+                new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), Samples: true, ScoredRows: rows, Snapshots: true),
+                StepShape.Decode(sequences),
+                StepShape.Decode(sequences, samples: false),
+            ];
+            inputs = new StepInputs(model.Device, memory, largest.Max(shape => StepInputs.CountFor(shape, State.DeltaLayerCount)));
             int[] needs = [DecodePlan.MaxTickets, PrefillPlan.MaxTickets(rows), DecodeAttention.Tickets(sequences, model.Config.NumKeyValueHeads)];
             tickets = memory.AllocateZeroed<int>(needs.Max());
             int stepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
@@ -122,7 +126,7 @@ internal sealed class StepRunner : IDisposable
         StepShape shape = StepShape.Of(kind, sequences, samples && kind == StepKind.Prefill);
         BoundStep step = GraphOf(shape);
         model.Device.Bind();
-        inputs.Fill(step.Fields, shape, sequences);
+        inputs.Fill(step.Fields, shape, sequences, State.Capacity);
         inputs.Upload(step.Fields);
         uploadedSlots.Clear();
         Run(step);
@@ -181,7 +185,7 @@ internal sealed class StepRunner : IDisposable
         GrowArena(graph.ArenaBytes);
         graph.Bind(arena);
         tickets.MemSetToZero(model.Device.Stream);          // a launch that was cut short may have left some drawn
-        var step = new BoundStep(graph, recorded, new StepFields(shape), RunnerOf(graph, shape));
+        var step = new BoundStep(graph, recorded, new StepFields(shape, State.DeltaLayerCount), RunnerOf(graph, shape));
         if (shape.Kind == StepKind.Prefill)
         {
             if (prefillShapes.Count == MaxPrefillGraphs)

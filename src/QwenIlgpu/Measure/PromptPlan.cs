@@ -6,7 +6,8 @@ namespace QwenIlgpu;
 /// What the steps of a prompt must take on a device of known rates, from recorded steps: matmuls as <see cref="PrefillCost"/> has them,
 /// attention and the delta rule by what their designs state, all else by bytes, and a launch at least its own time.
 /// </summary>
-internal sealed class PromptPlan(QwenModel model, PageType pageType, PrefillRates rates)
+internal sealed class PromptPlan(
+    QwenModel model, PageType pageType, PrefillRates rates, DeltaStateType stateType = DeltaStateType.F32)
 {
     private readonly Dictionary<int, OpGraph> graphs = [];
 
@@ -82,7 +83,7 @@ internal sealed class PromptPlan(QwenModel model, PageType pageType, PrefillRate
     private OpGraph GraphOf(int tokens)
     {
         if (!graphs.TryGetValue(tokens, out OpGraph? graph))
-            graphs.Add(tokens, graph = StepPlan.RecordPrefill(model, pageType, tokens));
+            graphs.Add(tokens, graph = StepPlan.RecordPrefill(model, pageType, tokens, stateType));
         return graph;
     }
 }

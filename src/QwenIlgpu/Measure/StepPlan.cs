@@ -10,24 +10,29 @@ namespace QwenIlgpu;
 internal static class StepPlan
 {
     /// <summary>The nodes of one decode step of one sequence, that feeds back and samples.</summary>
-    public static OpGraph RecordDecode(QwenModel model, PageType pageType) => Record(model, pageType, StepShape.Decode(1), contextTokens: 64);
+    public static OpGraph RecordDecode(QwenModel model, PageType pageType, DeltaStateType stateType = DeltaStateType.F32) =>
+        Record(model, pageType, StepShape.Decode(1), contextTokens: 64, stateType);
 
     /// <summary>The nodes of a step of so many tokens of one prompt, its last row's logits among them.</summary>
-    public static OpGraph RecordPrefill(QwenModel model, PageType pageType, int tokens) => Record(
-        model, pageType, new StepShape(StepKind.Prefill, tokens, 1, 1, (tokens + ChunkList.ChunkRows - 1) / ChunkList.ChunkRows, true), tokens);
+    public static OpGraph RecordPrefill(QwenModel model, PageType pageType, int tokens, DeltaStateType stateType = DeltaStateType.F32) => Record(
+        model, pageType, new StepShape(StepKind.Prefill, tokens, 1, 1, (tokens + ChunkList.ChunkRows - 1) / ChunkList.ChunkRows, true), tokens, stateType);
 
     /// <summary>The nodes of a step of one sequence.</summary>
-    public static OpGraph Record(QwenModel model, PageType pageType, StepShape shape, int contextTokens)
+    public static OpGraph Record(
+        QwenModel model, PageType pageType, StepShape shape, int contextTokens, DeltaStateType stateType = DeltaStateType.F32)
     {
         EngineCapacity capacity =
-            new EngineOptions { MaxSequences = 1, ContextTokens = contextTokens, PageType = pageType, PrefixCache = PrefixCacheMode.Off }.Resolve(model.Config);
+            new EngineOptions
+            {
+                MaxSequences = 1, ContextTokens = contextTokens, PageType = pageType, DeltaStateType = stateType, PrefixCache = PrefixCacheMode.Off,
+            }.Resolve(model.Config);
         model.Borrow();
         try
         {
             using var memory = new DeviceMemory(model.Device);
             using var measuring = new DeviceMemory(model.Device) { IsMeasuring = true };
             var state = new ModelState(model.Device, measuring, model.Config, capacity);
-            var inputs = new StepInputs(model.Device, memory, StepInputs.CountFor(shape));
+            var inputs = new StepInputs(model.Device, memory, StepInputs.CountFor(shape, state.DeltaLayerCount));
             var sampling = new SamplingState(
                 model.Device, memory, model.SamplingVocabulary, capacity.Slots, Math.Max(shape.LogitRows, 1), shape.ScoredRows);
             OpGraph graph = StepRunner.Record(model, inputs, sampling, state, shape, new RecordOptions(), tickets: default).Graph;

@@ -15,54 +15,61 @@ internal sealed partial class Ops
     /// A layer between its projections and out_proj: [T, Hv·Dv]. On a GPU one kernel in decode, and in prefill tensor cores up to the norm,
     /// where there are such for the heads; else each part on its own.
     /// </summary>
-    public Tensor DeltaNet(Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, DeltaSlots slots)
+    public Tensor DeltaNet(Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, int layer)
     {
+        StateRows states = StatesOf(layer);
         if (Shape.Snapshots)
-            ConvSnapshot(mixed, weights.Conv1d.Columns, slots);
+            ConvSnapshot(mixed, weights.Conv1d.Columns, states);
         if (fusesPrefill && DeltaPrefill.Supports(heads) && weights.Conv1d.Columns == DeltaParameters.Taps)
-            return GatedRmsNorm(TensorCoreDeltaRule(mixed, z, b, a, heads, weights, slots), z, weights.Norm, heads.ValueHeadDim, weights.Eps);
+            return GatedRmsNorm(TensorCoreDeltaRule(mixed, z, b, a, heads, weights, states), z, weights.Norm, heads.ValueHeadDim, weights.Eps);
         if (!fusesDecode || !DeltaStep.Supports(heads) || weights.Conv1d.Columns != DeltaParameters.Taps)
         {
             (Tensor beta, Tensor g) = DeltaGates(b, a, weights.ALog, weights.DtBias);
-            Tensor qkv = CausalConv1d(mixed, weights.Conv1d, slots);
+            Tensor qkv = CausalConv1d(mixed, weights.Conv1d, states);
             QkL2Norm(qkv, heads);
-            return GatedRmsNorm(GatedDeltaRule(qkv, beta, g, heads, slots), z, weights.Norm, heads.ValueHeadDim, weights.Eps);
+            return GatedRmsNorm(GatedDeltaRule(qkv, beta, g, heads, states), z, weights.Norm, heads.ValueHeadDim, weights.Eps);
         }
 
         Tensor y = graph.NewTensor("gated", mixed.Rows, heads.ValueChannels);
         long conv1dBytes = weights.Conv1d.Data.Length * sizeof(float);
         long ringRowsBytes = (long)DeltaParameters.Taps * heads.Channels * sizeof(float);
-        Add("delta_step", [mixed, z, b, a], [y], conv1dBytes + (Shape.Sequences * ((2 * slots.States.SlotBytes) + ringRowsBytes)), () =>
-            DeltaStep.Bind(loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights, slots, slotRows.Rows, y.View));
+        Add("delta_step", [mixed, z, b, a], [y], conv1dBytes + (Shape.Sequences * ((2 * states.Slots.States.SlotBytes) + ringRowsBytes)), () =>
+            DeltaStep.Bind(
+                loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights, states.Slots, states.Rows.Rows, y.View));
         return y;
     }
 
+    // Decode has padding rows, which share a row of the pool; prefill has none and sees a layer's own slots.
+    private StateRows StatesOf(int layer) => Shape.Kind == StepKind.Decode
+        ? new StateRows(state.DeltaPool, new ChunkedRows(inputs.PooledRows(fields, state.DeltaLayersBefore(layer)), slotRows.Chunks))
+        : new StateRows(state.DeltaLayers[layer]!, slotRows);
+
     // From the projections to y before the norm: [T, Hv·Dv].
     private Tensor TensorCoreDeltaRule(
-        Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, DeltaSlots slots)
+        Tensor mixed, Tensor z, Tensor b, Tensor a, DeltaShape heads, DeltaParameters weights, StateRows states)
     {
         Tensor y = graph.NewTensor("delta", mixed.Rows, heads.ValueChannels);
         int scratchFloats = checked((int)DeltaPrefillScratch.Floats(heads, mixed.Rows, Shape.Chunks));
         Tensor scratch = graph.NewTensor("chunks", 1, scratchFloats, TensorRole.Scratch);
-        long stateBytes = 2L * Shape.Sequences * (slots.States.SlotBytes + (slots.Ring.Columns * sizeof(float)));
+        long stateBytes = 2L * Shape.Sequences * (states.Slots.States.SlotBytes + (states.Slots.Ring.Columns * sizeof(float)));
         graph.Add("delta_prefill", [mixed, b, a], [scratch, y], stateBytes, () => DeltaPrefill.Bind(
-            loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights, slots, slotRows,
+            loader, heads, new DeltaProjections(mixed.View, z.View, b.View, a.View), weights, states.Slots, states.Rows,
             new DeltaPrefillScratch(heads, mixed.Rows, Shape.Chunks, scratch.View.Data), y.View),
             launches: DeltaPrefill.Launches, work: NodeWork.DeltaPrefill);
         return y;
     }
 
     // The conv tails after chunks, into the slots of their snapshots; before the layer's own tails move on.
-    private void ConvSnapshot(Tensor mixed, int taps, DeltaSlots slots) =>
-        Add("conv_snapshot", [mixed], [], 0, () => Kernels.CausalConv1d.BindSnapshot(loader, mixed.View, taps, slots.Ring, slotRows));
+    private void ConvSnapshot(Tensor mixed, int taps, StateRows states) => Add("conv_snapshot", [mixed], [], 0, () =>
+        Kernels.CausalConv1d.BindSnapshot(loader, mixed.View, taps, states.Slots.Ring, states.Rows));
 
     /// <summary>silu(causal conv1d(x)) with the carried tail: [T, C].</summary>
-    private Tensor CausalConv1d(Tensor x, Matrix<float> weight, DeltaSlots slots)
+    private Tensor CausalConv1d(Tensor x, Matrix<float> weight, StateRows states)
     {
         Tensor y = graph.NewTensor("conv", x.Rows, x.Columns);
-        long tailBytes = 2L * Shape.Sequences * slots.Ring.Columns * sizeof(float);
+        long tailBytes = 2L * Shape.Sequences * states.Slots.Ring.Columns * sizeof(float);
         Add("causal_conv1d", [x], [y], tailBytes, () => Kernels.CausalConv1d.Bind(
-            loader, x.View, weight, slots.Ring, slotRows.Rows, y.View));
+            loader, x.View, weight, states.Slots.Ring, states.Rows.Rows, y.View));
         return y;
     }
 
@@ -80,23 +87,32 @@ internal sealed partial class Ops
         Add("qk_l2_norm", [qkv], [qkv], 0, () => Kernels.QkL2Norm.Bind(loader, qkv.View, heads.KeyHeads, heads.KeyHeadDim));
 
     /// <summary>The gated delta rule over q|k|v rows with the slot's state: [T, Hv·Dv]; recurrent in decode, in prefill as <see cref="DeltaPrefillForm"/> says.</summary>
-    private Tensor GatedDeltaRule(Tensor qkv, Tensor beta, Tensor g, DeltaShape heads, DeltaSlots slots)
+    private Tensor GatedDeltaRule(Tensor qkv, Tensor beta, Tensor g, DeltaShape heads, StateRows states)
     {
         Tensor y = graph.NewTensor("delta", qkv.Rows, heads.ValueHeads * heads.ValueHeadDim);
-        long stateBytes = 2L * Shape.Sequences * slots.States.SlotBytes;
+        DeltaStates own = states.Slots.States;
+        long stateBytes = 2L * Shape.Sequences * own.SlotBytes;
         if (Shape.Kind == StepKind.Decode || PrefillsRowAfterRow)
         {
-            Add("delta_recurrent", [qkv, beta, g], [y], stateBytes, () => Kernels.GatedDeltaRule.BindRecurrent(
-                loader, heads, new DeltaRuleInputs(qkv.View, beta.View, g.View), slots.States, slotRows, y.View));
+            bool keepsUnrounded =
+                Shape.Kind == StepKind.Prefill && Kernels.GatedDeltaRule.TakesUnrounded(loader, heads, own.Format);
+            Tensor? unrounded =
+                keepsUnrounded ? graph.NewTensor("unrounded", Shape.Sequences, heads.StateLength, TensorRole.Scratch) : null;
+            Add("delta_recurrent", [qkv, beta, g], unrounded is null ? [y] : [unrounded, y], stateBytes, () =>
+                Kernels.GatedDeltaRule.BindRecurrent(
+                    loader, heads, new DeltaRuleInputs(qkv.View, beta.View, g.View), own, states.Rows, y.View, unrounded?.View ?? default));
             return y;
         }
 
         Tensor scratch = graph.NewTensor("chunks", qkv.Rows, ChunkScratch.Columns(heads), TensorRole.Scratch);
         graph.Add("delta_chunked", [qkv, beta, g], [scratch, y], stateBytes, () => Kernels.GatedDeltaRule.BindChunked(
-            loader, heads, new DeltaRuleInputs(qkv.View, beta.View, g.View), slots.States, slotRows, new ChunkScratch(heads, scratch.View),
+            loader, heads, new DeltaRuleInputs(qkv.View, beta.View, g.View), own, states.Rows, new ChunkScratch(heads, scratch.View),
             y.View), launches: Kernels.GatedDeltaRule.ChunkedLaunches);
         return y;
     }
+
+    // Where the states of a layer are, and which of them the step's sequences have.
+    private readonly record struct StateRows(DeltaSlots Slots, ChunkedRows Rows);
 
     /// <summary>norm(x)·weight·silu(z) per value head: [T, Hv·Dv].</summary>
     private Tensor GatedRmsNorm(Tensor x, Tensor z, ArrayView<float> weight, int headDim, float eps)
@@ -116,6 +132,6 @@ internal enum DeltaPrefillForm
     /// <summary>64 positions at a time.</summary>
     Chunked,
 
-    /// <summary>Row after row, as decode: to the bit what steps of one row each would give.</summary>
+    /// <summary>Row after row, as decode: with states of floats to the bit what steps of one row each would give.</summary>
     Recurrent,
 }

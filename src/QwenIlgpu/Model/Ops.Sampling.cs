@@ -16,7 +16,7 @@ internal sealed partial class Ops
     /// <summary>The slots' last tokens become the inputs of a step that feeds back.</summary>
     public void FeedTokens() => Add("feed_tokens", [], [], 0, () => DecodeFeedback.BindFeed(
         loader, sampling.DecodeSlots, inputs.Device(fields.LiveSlot), inputs.Device(fields.TokenIds), inputs.Device(fields.Positions),
-        inputs.Device(fields.RowSlot)));
+        inputs.Device(fields.RowSlot), inputs.Device(fields.PoolRow), state.Capacity.StateSlots - 1));
 
     /// <summary>Draws a token for each row of logits [R, Vocab] as its slot asks, which then feeds it next.</summary>
     public void Sample(Tensor logits)

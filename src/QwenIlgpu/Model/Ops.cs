@@ -11,9 +11,9 @@ internal sealed partial class Ops(
     OpGraph graph, KernelLoader loader, StepShape shape, StepInputs inputs, ModelState state, SamplingState sampling, ArrayView<int> tickets,
     RecordOptions options)
 {
-    private readonly StepFields fields = new(shape);
-    private readonly PagedRows pagedRows = inputs.PagedRows(new StepFields(shape), state.PageTable);
-    private readonly ChunkedRows slotRows = inputs.ChunkedRows(new StepFields(shape));
+    private readonly StepFields fields = new(shape, state.DeltaLayerCount);
+    private readonly PagedRows pagedRows = inputs.PagedRows(new StepFields(shape, state.DeltaLayerCount), state.PageTable);
+    private readonly ChunkedRows slotRows = inputs.ChunkedRows(new StepFields(shape, state.DeltaLayerCount));
     private readonly Dictionary<NormedRows, Tensor> writtenRows = [];
     private readonly TensorRole residualRole = options.KeepsResiduals ? TensorRole.Output : TensorRole.Activation;
 

@@ -108,7 +108,7 @@ internal sealed record GatedDeltaNet(
         Tensor[] projections = ops.Linears(x, InProjQkv, InProjZ, InProjB, InProjA);
         (Tensor mixed, Tensor z) = (projections[0], projections[1]);        // [T, 2·Hk·Dk + Hv·Dv], [T, Hv·Dv]
         (Tensor b, Tensor a) = (projections[2], projections[3]);            // [T, Hv]
-        return ops.AddLinear(hidden, ops.DeltaNet(mixed, z, b, a, Heads, Weights, state.DeltaLayers[layer]!), OutProj);
+        return ops.AddLinear(hidden, ops.DeltaNet(mixed, z, b, a, Heads, Weights, layer), OutProj);
     }
 }
 

@@ -27,7 +27,7 @@ internal sealed class StepInputs
     }
 
     /// <summary>Integers that a step of this shape takes.</summary>
-    public static int CountFor(StepShape shape) => new StepFields(shape).Count;
+    public static int CountFor(StepShape shape, int deltaLayers) => new StepFields(shape, deltaLayers).Count;
 
     public Span<int> Host(StepField field) => stagings[current].Span.Slice(field.Offset, field.Length);
 
@@ -41,6 +41,14 @@ internal sealed class StepInputs
         new SlotRows(Device(fields.FirstRow), Device(fields.Positions), Device(fields.SequenceSlot)),
         new ChunkList(Device(fields.ChunkFirstRow), Device(fields.ChunkRows), Device(fields.FirstChunk)),
         fields.SnapshotSlot.Length > 0 ? Device(fields.SnapshotSlot) : null);
+
+    /// <summary>The sequences of a decode step, as operations on the pool of states take them in the delta layer that so many others are before.</summary>
+    public SlotRows PooledRows(StepFields fields, int deltaLayer)
+    {
+        int sequences = fields.SequenceSlot.Length;
+        return new SlotRows(
+            Device(fields.FirstRow), Device(fields.Positions), Device(fields.PoolRow).SubView(deltaLayer * sequences, sequences));
+    }
 
     // Host values may be written from now on.
     private void Begin()
@@ -70,8 +78,8 @@ internal sealed class StepInputs
             Host(fields.LogitRow)[row] = row;
     }
 
-    /// <summary>Starts a step of these sequences.</summary>
-    public void Fill(StepFields fields, StepShape shape, ReadOnlySpan<StepSequence> sequences)
+    /// <summary>Starts a step of these sequences in a state of a capacity.</summary>
+    public void Fill(StepFields fields, StepShape shape, ReadOnlySpan<StepSequence> sequences, EngineCapacity capacity)
     {
         Begin();
         Span<int> ids = Host(fields.TokenIds);
@@ -124,6 +132,10 @@ internal sealed class StepInputs
             ChunkList.Build(firstRow, positions, Host(fields.ChunkFirstRow), Host(fields.ChunkRows), Host(fields.FirstChunk));
             FillSnapshots(fields, sequences);
         }
+
+        Span<int> poolRow = Host(fields.PoolRow);
+        for (int i = 0; i < poolRow.Length; i++)
+            poolRow[i] = ModelState.PoolRow(capacity, i / shape.Sequences, sequenceSlot[i % shape.Sequences]);
     }
 
     private void FillSnapshots(StepFields fields, ReadOnlySpan<StepSequence> sequences)

@@ -55,10 +55,10 @@ internal enum StepKind
 /// <summary>A run of integers inside the step buffer.</summary>
 internal readonly record struct StepField(int Offset, int Length);
 
-/// <summary>Where each field of a step of one shape lies. T rows, B sequences, R logit rows, S scored rows, C chunks.</summary>
+/// <summary>Where each field of a step of one shape lies. T rows, B sequences, R logit rows, S scored rows, C chunks, L delta layers.</summary>
 internal readonly record struct StepFields
 {
-    public StepFields(StepShape shape)
+    public StepFields(StepShape shape, int deltaLayers)
     {
         int next = 0;
         StepField Take(int length)
@@ -78,6 +78,7 @@ internal readonly record struct StepFields
             TokenIds = Take(shape.Rows);
             Positions = Take(shape.Rows);
             SequenceSlot = LogitSlot = RowSlot = Take(shape.Rows);
+            PoolRow = Take(deltaLayers * shape.Rows);
         }
         else
         {
@@ -92,6 +93,7 @@ internal readonly record struct StepFields
             SnapshotSlot = Take(shape.Snapshots ? shape.Chunks : 0);
             ScoredRow = Take(shape.ScoredRows);
             ScoredTarget = Take(shape.ScoredRows);
+            PoolRow = Take(shape.Kind == StepKind.Decode ? deltaLayers * shape.Sequences : 0);
             UploadedCount = next;
         }
 
@@ -113,8 +115,11 @@ internal readonly record struct StepFields
     /// <summary>[B + 1] first row of each sequence, and T.</summary>
     public StepField FirstRow { get; }
 
-    /// <summary>[B] slot of each sequence: its delta states and conv tails.</summary>
+    /// <summary>[B] slot of each sequence: its delta states and conv tails in a step that has no padding rows.</summary>
     public StepField SequenceSlot { get; }
+
+    /// <summary>[L, B] in decode: the row of the pool of each sequence's delta states and conv tails in each layer.</summary>
+    public StepField PoolRow { get; }
 
     /// <summary>[R] row of the step that each logits row is computed from.</summary>
     public StepField LogitRow { get; }

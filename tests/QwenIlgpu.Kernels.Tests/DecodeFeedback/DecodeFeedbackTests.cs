@@ -11,13 +11,27 @@ internal sealed class DecodeFeedbackTests(PortableTier tier) : PortableTests(tie
     public void FeedsActiveSlotsAndPadsTheRest()
     {
         DecodeSlots slots = Slots(token: [7, 11, 12, 13], position: [9, 101, 102, 103], remaining: [5, 1, 0, 3], endsAtEndId: [1, 1, 1, 1]);
-        ArrayView<int>[] outputs = [Device.Poisoned<int>(5), Device.Poisoned<int>(5), Device.Poisoned<int>(5)];
+        ArrayView<int>[] outputs = [Device.Poisoned<int>(5), Device.Poisoned<int>(5), Device.Poisoned<int>(5), Device.Poisoned<int>(15)];
 
-        Device.Run(DecodeFeedback.BindFeed(Device.Loader, slots, Device.Upload(3, 2, 1, 0, 0), outputs[0], outputs[1], outputs[2]));
+        Device.Run(DecodeFeedback.BindFeed(
+            Device.Loader, slots, Device.Upload(3, 2, 1, 0, 0), outputs[0], outputs[1], outputs[2], outputs[3], poolRowsPerLayer: 4));
 
         Assert.That(Device.Download(outputs[0]), Is.EqualTo(new[] { 13, 0, 11, 0, 0 }));
         Assert.That(Device.Download(outputs[1]), Is.EqualTo(new[] { 103, 0, 101, 0, 0 }));
         Assert.That(Device.Download(outputs[2]), Is.EqualTo(new[] { 3, 0, 1, 0, 0 }));
+        Assert.That(Device.Download(outputs[3]), Is.EqualTo(new[] { 3, 0, 1, 0, 0, 7, 0, 5, 0, 0, 11, 0, 9, 0, 0 }), "rows of the pool");
+    }
+
+    [Test]
+    public void FeedsAModelWithoutPooledLayers()
+    {
+        DecodeSlots slots = Slots(token: [7, 11], position: [9, 101], remaining: [5, 1], endsAtEndId: [1, 1]);
+        ArrayView<int>[] outputs = [Device.Poisoned<int>(2), Device.Poisoned<int>(2), Device.Poisoned<int>(2)];
+
+        Device.Run(DecodeFeedback.BindFeed(
+            Device.Loader, slots, Device.Upload(1, 0), outputs[0], outputs[1], outputs[2], outputs[2].SubView(0, 0), poolRowsPerLayer: 4));
+
+        Assert.That(Device.Download(outputs[2]), Is.EqualTo(new[] { 1, 0 }));
     }
 
     // Slot 1 draws an ordinary token, 2 an end id, 3 an end id that it ignores, 4 its last token, 5 nothing; row 2 is padding.

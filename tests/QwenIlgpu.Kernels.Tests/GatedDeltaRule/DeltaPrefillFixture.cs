@@ -10,7 +10,7 @@ internal sealed record DeltaPart(int Position, DeltaSequence Sequence, int[]? Sn
 internal static class DeltaPrefillFixture
 {
     public static (float[] Y, float[][] States, float[][] Extra) Run(
-        TestDevice device, DeltaShape shape, bool f16, int extraSlots, params DeltaPart[] parts)
+        TestDevice device, DeltaShape shape, DeltaStateFormat format, int extraSlots, params DeltaPart[] parts)
     {
         // Slots in descending order, then those for snapshots, and slot 0 that belongs to nobody.
         int slots = 1 + extraSlots + parts.Length;
@@ -22,9 +22,7 @@ internal static class DeltaPrefillFixture
                 parts[b].Sequence.State.CopyTo(pool, SlotOf(b) * shape.StateLength);
         }
 
-        DeltaStates states = f16
-            ? device.Upload(Array.ConvertAll(pool, F16.FromFloat), slots, shape.StateLength)
-            : device.Upload(pool, slots, shape.StateLength);
+        DeltaStates states = DeltaFixture.Upload(device, format, pool, slots);
         var step = new PackedStep([.. parts.Select((p, b) => (SlotOf(b), p.Position, p.Sequence.Rows))]);
         int capacity = ChunkList.MaxChunks(step.Rows, parts.Length) + 1;
         var firstChunk = new int[step.FirstRow.Length];

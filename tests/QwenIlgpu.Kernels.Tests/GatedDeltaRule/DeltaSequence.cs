@@ -43,6 +43,27 @@ internal sealed class DeltaSequence
         G[(start * shape.ValueHeads)..((start + rows) * shape.ValueHeads)],
         state);
 
+    /// <summary>
+    /// The definition with the state rounded to a type where kernels store it: after the rows of each chunk and the last, and before the
+    /// first.
+    /// </summary>
+    public (double[] Y, double[] State) Reference(int position, DeltaStateFormat format)
+    {
+        double Rounded(double value) => DeltaFixture.Rounded(format, (float)value);
+        double[] state = position == 0 ? new double[State.Length] : Array.ConvertAll(State, v => Rounded(v));
+        var y = new List<double>();
+        for (int t = 0; t < Rows;)
+        {
+            int rows = Math.Min(Rows - t, ChunkList.RowsToBoundary(position + t));
+            DeltaSequence chunk = Slice(t, rows, State);
+            y.AddRange(GatedDeltaRuleReference.Run(Seeded.ToDouble(chunk.Qkv), Seeded.ToDouble(chunk.Beta), Seeded.ToDouble(chunk.G), shape, state));
+            state = Array.ConvertAll(state, Rounded);
+            t += rows;
+        }
+
+        return ([.. y], state);
+    }
+
     /// <summary>The definition in double precision, from zeros where the sequence starts.</summary>
     public (double[] Y, double[] State) Reference(int position)
     {

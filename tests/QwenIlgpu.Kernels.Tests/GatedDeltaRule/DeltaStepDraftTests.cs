@@ -18,15 +18,16 @@ internal sealed class DeltaStepDraftTests
     public void ReleaseBuffers() => WarpDevice.ReleaseBuffers();
 
     // The same state, rows and outputs as if the rejected rows had never been: bit for bit, whatever is accepted.
-    [TestCase(false, 2, 6, 64, 64)]
-    [TestCase(true, 2, 6, 64, 64, Category = "Exhaustive")]
-    [TestCase(false, 1, 2, 128, 128)]
-    public void AcceptedRowsEqualRowsWithoutDrafts(bool f16, int keyHeads, int valueHeads, int keyHeadDim, int valueHeadDim)
+    [TestCase(DeltaStateFormat.F32, 2, 6, 64, 64)]
+    [TestCase(DeltaStateFormat.F16, 2, 6, 64, 64, Category = "Exhaustive")]
+    [TestCase(DeltaStateFormat.Bf16, 2, 6, 64, 64, Category = "Exhaustive")]
+    [TestCase(DeltaStateFormat.F32, 1, 2, 128, 128)]
+    public void AcceptedRowsEqualRowsWithoutDrafts(DeltaStateFormat format, int keyHeads, int valueHeads, int keyHeadDim, int valueHeadDim)
     {
         var shape = new DeltaShape(keyHeads, valueHeads, keyHeadDim, valueHeadDim);
         var all = new DeltaStepSequence(shape, Verifications.Sum(v => v.Rows), 1, 2);
-        var drafted = new DeltaStepSlots(WarpDevice.Named(Device), shape, all, 2, f16: f16, drafts: true);
-        var plain = new DeltaStepSlots(WarpDevice.Named(Device), shape, all, 2, f16: f16);
+        var drafted = new DeltaStepSlots(WarpDevice.Named(Device), shape, all, 2, format: format, drafts: true);
+        var plain = new DeltaStepSlots(WarpDevice.Named(Device), shape, all, 2, format: format);
 
         // Rows of `all` are taken as drafts in their order; the rejected ones are left out of the sequence.
         var history = new List<int>();
@@ -58,7 +59,7 @@ internal sealed class DeltaStepDraftTests
         Assert.That(drafted.State(Slot), Is.EqualTo(plain.State(Slot)));
         DeltaStepSequence kept = all.Only([.. history]);
         (_, double[] state) = kept.Reference(0);
-        DeltaStepTests.AssertClose(drafted.State(Slot), state, "state", f16 ? DeltaStepTests.F16StateTolerance : 1e-5);
+        DeltaStepTests.AssertClose(drafted.State(Slot), state, "state", DeltaStepTests.StateTolerance(format));
     }
 
     // Every accepted prefix of a full step, continued: outputs and state by the definition over the accepted rows alone.

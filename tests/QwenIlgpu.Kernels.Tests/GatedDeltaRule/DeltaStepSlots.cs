@@ -16,10 +16,11 @@ internal sealed class DeltaStepSlots
     private readonly int ringRows;
 
     public DeltaStepSlots(
-        TestDevice device, DeltaShape shape, DeltaStepSequence layer, int slots, int ringRows = 11, bool f16 = false, bool drafts = false)
+        TestDevice device, DeltaShape shape, DeltaStepSequence layer, int slots, int ringRows = 11,
+        DeltaStateFormat format = DeltaStateFormat.F32, bool drafts = false)
     {
         (this.device, this.shape, this.layer, this.ringRows) = (device, shape, layer, ringRows);
-        States = f16 ? device.Poisoned<ushort>(slots, shape.StateLength) : device.Poisoned<float>(slots, shape.StateLength);
+        States = DeltaFixture.Poisoned(device, format, slots, shape);
         Ring = device.Poisoned<float>(slots, ringRows * shape.Channels);
         if (drafts)
             stash = new DeltaStash(device.Poisoned<float>(slots, DeltaStash.Columns(shape)), device.Upload(new int[slots]));
@@ -32,10 +33,10 @@ internal sealed class DeltaStepSlots
     /// <summary>Puts a sequence into a slot as it is before row start: its state and the three rows before.</summary>
     public void Enter(int slot, DeltaStepSequence sequence, int start)
     {
-        if (States.Format == DeltaStateFormat.F16)
-            Write(States.Slot<ushort>(slot), Array.ConvertAll(sequence.State, F16.FromFloat));
-        else
+        if (States.Format == DeltaStateFormat.F32)
             Write(States.Slot<float>(slot), sequence.State);
+        else
+            Write(States.Slot<ushort>(slot), DeltaFixture.Bits(States.Format, sequence.State));
         for (int position = Math.Max(0, start - 3); position < start; position++)
         {
             Write(

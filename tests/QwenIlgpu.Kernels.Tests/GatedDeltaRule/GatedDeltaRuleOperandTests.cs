@@ -57,6 +57,26 @@ internal sealed class GatedDeltaRuleOperandTests(PortableTier tier) : PortableTe
         Assert.That(error.Message, Is.EqualTo("gated_delta_rule_recurrent: length of snapshotSlot is 1, chunks is 2"));
     }
 
+    // Without it the rows of a chunk would be rounded one by one; one row a sequence needs none.
+    [Test]
+    public void RejectsSeveralRowsWithoutPlaceBetweenRoundings()
+    {
+        Assume.That(GatedDeltaRule.TakesUnrounded(Device.Loader, Shape, DeltaStateFormat.Bf16));
+        DeltaStates state = DeltaFixture.Poisoned(Device, DeltaStateFormat.Bf16, 1, Shape);
+        Launch Bind(int rows)
+        {
+            Matrix<float> gates = Device.Poisoned<float>(rows, 2);
+            return GatedDeltaRule.BindRecurrent(
+                Device.Loader, Shape, new DeltaRuleInputs(Device.Poisoned<float>(rows, 32), gates, gates), state,
+                new ChunkedRows(new SlotRows(Device.Upload(0, rows), Device.Poisoned<int>(rows), Device.Upload(0)), default),
+                Device.Poisoned<float>(rows, 16));
+        }
+
+        Assert.That(
+            () => Bind(3), Throws.ArgumentException.With.Message.EqualTo("gated_delta_rule_recurrent: rows of unrounded is 0, sequences is 1"));
+        Assert.That(() => Bind(1), Throws.Nothing);
+    }
+
     [Test]
     public void RejectsScratchOfAnotherShape()
     {

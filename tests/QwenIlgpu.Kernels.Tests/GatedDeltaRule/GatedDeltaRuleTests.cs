@@ -102,22 +102,31 @@ internal sealed class GatedDeltaRuleTests(PortableTier tier) : PortableTests(tie
         Assert.That(states[3], Is.EqualTo(sequences[3].Sequence.State), "a sequence without rows");
     }
 
-    [TestCase(true, 64)]
-    [TestCase(true, 128)]
-    [TestCase(false, 1)]
-    [TestCase(false, 7)]
-    public void PrefillInStepsEqualsOne(bool chunked, int rowsPerStep)
+    [TestCase(true, 64, DeltaStateFormat.F32)]
+    [TestCase(true, 64, DeltaStateFormat.F16)]
+    [TestCase(true, 64, DeltaStateFormat.Bf16)]
+    [TestCase(true, 128, DeltaStateFormat.F32)]
+    [TestCase(true, 128, DeltaStateFormat.F16)]
+    [TestCase(true, 128, DeltaStateFormat.Bf16)]
+    [TestCase(false, 1, DeltaStateFormat.F32)]
+    [TestCase(false, 7, DeltaStateFormat.F32)]
+    [TestCase(false, 64, DeltaStateFormat.F32)]
+    [TestCase(false, 64, DeltaStateFormat.F16)]
+    [TestCase(false, 64, DeltaStateFormat.Bf16)]
+    [TestCase(false, 128, DeltaStateFormat.F16)]
+    [TestCase(false, 128, DeltaStateFormat.Bf16)]
+    public void PrefillInStepsEqualsOne(bool chunked, int rowsPerStep, DeltaStateFormat format)
     {
         var shape = new DeltaShape(1, 3, 16, 16);
-        var whole = new DeltaSequence(shape, chunked ? 200 : 20, rowsPerStep);
-        (float[] y, float[][] state) = DeltaFixture.Run(Device, chunked, shape, (0, whole));
+        var whole = new DeltaSequence(shape, rowsPerStep < 64 ? 20 : 200, rowsPerStep);
+        (float[] y, float[][] state) = DeltaFixture.Run(Device, chunked, shape, format, (0, whole));
 
         var pieces = new List<float>();
         float[] carried = whole.State;
         for (int start = 0; start < whole.Rows; start += rowsPerStep)
         {
             DeltaSequence piece = whole.Slice(start, Math.Min(rowsPerStep, whole.Rows - start), carried);
-            (float[] pieceY, float[][] pieceState) = DeltaFixture.Run(Device, chunked, shape, (start, piece));
+            (float[] pieceY, float[][] pieceState) = DeltaFixture.Run(Device, chunked, shape, format, (start, piece));
             pieces.AddRange(pieceY);
             carried = pieceState[0];
         }
@@ -128,16 +137,16 @@ internal sealed class GatedDeltaRuleTests(PortableTier tier) : PortableTests(tie
 
     // A sequence that begins, one without rows, and one that goes on within a chunk; a snapshot is the slot of a shorter prompt to the bit.
     [Test]
-    public void SnapshotsAreTheStatesOfShorterPrompts([Values] bool chunked)
+    public void SnapshotsAreTheStatesOfShorterPrompts([Values] bool chunked, [Values] DeltaStateFormat format)
     {
         var shape = new DeltaShape(1, 3, 16, 16);
         var whole = new DeltaSequence(shape, 150, 5);
         var second = new DeltaSequence(shape, 10, 6);
         float[] entered = [.. second.State];
         var step = new PackedStep((1, 0, 150), (4, 7, 0), (5, 60, 10));
-        Matrix<float> state = Device.Upload(
-            [.. Enumerable.Repeat(float.NaN, 5 * shape.StateLength), .. entered, .. Enumerable.Repeat(float.NaN, shape.StateLength)], 7,
-            shape.StateLength);
+        DeltaStates state = DeltaFixture.Upload(
+            Device, format,
+            [.. Enumerable.Repeat(float.NaN, 5 * shape.StateLength), .. entered, .. Enumerable.Repeat(float.NaN, shape.StateLength)], 7);
 
         Device.Run(DeltaFixture.Bind(
             Device, chunked, shape, step, Device.Upload<float>([.. whole.Qkv, .. second.Qkv], step.Rows, shape.Channels),
@@ -150,17 +159,17 @@ internal sealed class GatedDeltaRuleTests(PortableTier tier) : PortableTests(tie
             (2, 0, whole.Slice(0, 64, whole.State)), (3, 0, whole), (1, 0, whole), (6, 60, second.Slice(0, 4, entered)), (5, 60, second),
         })
         {
-            (_, float[][] expected) = DeltaFixture.Run(Device, chunked, shape, (position, rows));
-            Assert.That(Device.Download(state.Row(slot)), Is.EqualTo(expected[0]), $"slot {slot}, after {rows.Rows} rows");
+            (_, float[][] expected) = DeltaFixture.Run(Device, chunked, shape, format, (position, rows));
+            Assert.That(DeltaFixture.State(Device, state, slot), Is.EqualTo(expected[0]), $"slot {slot}, after {rows.Rows} rows");
         }
 
         foreach (int slot in new[] { 0, 4 })
-            Assert.That(Device.Download(state.Row(slot)), Has.All.NaN, "a slot that nobody asked for");
+            Assert.That(DeltaFixture.State(Device, state, slot), Has.All.NaN, "a slot that nobody asked for");
     }
 
     // Heads of 20 columns, which no cache line and no thread's part ends with; more rows than vector code takes at a time.
     [Test]
-    public void PartsOfThreadsChangeNothing([Values] bool f16)
+    public void PartsOfThreadsChangeNothing([Values] DeltaStateFormat format)
     {
         var shape = new DeltaShape(2, 6, 48, 20);
         var step = new PackedStep((3, 0, 70), (2, 62, 0), (1, 5, 3));
@@ -168,7 +177,6 @@ internal sealed class GatedDeltaRuleTests(PortableTier tier) : PortableTests(tie
         Matrix<float> qkv = Device.Upload(rows.Qkv, step.Rows, shape.Channels);
         Matrix<float> beta = Device.Upload(rows.Beta, step.Rows, shape.ValueHeads);
         Matrix<float> g = Device.Upload(rows.G, step.Rows, shape.ValueHeads);
-        ushort[] half = Array.ConvertAll(rows.State, F16.FromFloat);
         Matrix<float> y = default;
         DeltaStates state = default;
 
@@ -176,17 +184,15 @@ internal sealed class GatedDeltaRuleTests(PortableTier tier) : PortableTests(tie
             () =>
             {
                 y = Device.Poisoned<float>(step.Rows, shape.ValueChannels);
-                state = f16
-                    ? Device.Upload<ushort>([.. half, .. half, .. half, .. half], 4, shape.StateLength)
-                    : Device.Upload<float>([.. rows.State, .. rows.State, .. rows.State, .. rows.State], 4, shape.StateLength);
+                state = DeltaFixture.Upload(Device, format, [.. rows.State, .. rows.State, .. rows.State, .. rows.State], 4);
                 return DeltaFixture.Bind(Device, chunked: false, shape, step, qkv, beta, g, state, y, snapshotSlot: [-1, 0, -1]);
             },
             () => (float[])[.. Device.Download(y), .. Enumerable.Range(0, 4).SelectMany(slot => DeltaFixture.State(Device, state, slot))]);
     }
 
-    // What rows left is what the same rows leave in steps of 1, 4 and 7, to the bit.
+    // What rows left is what the same rows leave in steps of 1, 4 and 7, to the bit: a state of floats is what it is stored as.
     [Test]
-    public void RowsInStepsOfAnyLengthEqualOneStep([Values] bool f16)
+    public void RowsInStepsOfAnyLengthEqualOneStep()
     {
         var shape = new DeltaShape(1, 2, 128, 16);
         var rows = new DeltaSequence(shape, 40, 21);
@@ -196,7 +202,7 @@ internal sealed class GatedDeltaRuleTests(PortableTier tier) : PortableTests(tie
 
         float[] Run(int[] steps)
         {
-            DeltaStates state = f16 ? Device.Poisoned<ushort>(1, shape.StateLength) : Device.Poisoned<float>(1, shape.StateLength);
+            Matrix<float> state = Device.Poisoned<float>(1, shape.StateLength);
             var outputs = new List<float>();
             int start = 0;
             foreach (int count in steps)
@@ -210,18 +216,18 @@ internal sealed class GatedDeltaRuleTests(PortableTier tier) : PortableTests(tie
                 start += count;
             }
 
-            return [.. outputs, .. DeltaFixture.State(Device, state, 0)];
+            return [.. outputs, .. Device.Download(state)];
         }
     }
 
     [Test]
-    public void NaNStaysInItsColumn()
+    public void NaNStaysInItsColumn([Values] bool chunked, [Values] DeltaStateFormat format)
     {
         var shape = new DeltaShape(1, 1, 16, 16);
         var rows = new DeltaSequence(shape, 3, 4);
         rows.Qkv[shape.Channels + (2 * shape.KeyChannels) + 5] = float.NaN;
 
-        (float[] y, float[][] state) = DeltaFixture.Run(Device, chunked: false, shape, (0, rows));
+        (float[] y, float[][] state) = DeltaFixture.Run(Device, chunked, shape, format, (0, rows));
 
         Assert.That(Enumerable.Range(0, y.Length).Where(i => float.IsNaN(y[i])), Is.EqualTo(new[] { 16 + 5, 32 + 5 }));
         Assert.That(Enumerable.Range(0, 256).Where(i => float.IsNaN(state[0][i])), Is.EqualTo(Enumerable.Range(5 * 16, 16)));

@@ -25,7 +25,7 @@ internal sealed unsafe class F16VectorsTests
 
     // Around every half, around the middle between it and the next, and subnormals far below.
     [Test]
-    public void StoresAndRoundsAsTheScalarCode()
+    public void StoresAsTheScalarCode()
     {
         for (int half = 0; half < 65536; half++)
         {
@@ -45,12 +45,9 @@ internal sealed unsafe class F16VectorsTests
     {
         ushort* halves = stackalloc ushort[16];
         F16Vectors.Store(Vector512.Create(value), halves);
-        float rounded = F16Vectors.Round(Vector512.Create(value)).GetElement(9);
 
         ushort expected = F16.FromFloat(F16State.Saturate(value));
         if (halves[0] != expected || halves[15] != expected)
             Assert.Fail($"{value:G9} is {halves[0]:x4} and {halves[15]:x4} instead of {expected:x4}");
-        if (float.IsNaN(value) ? !float.IsNaN(rounded) : BitConverter.SingleToUInt32Bits(rounded) != BitConverter.SingleToUInt32Bits(F16.ToFloat(expected)))
-            Assert.Fail($"{value:G9} is rounded to {rounded:G9}");
     }
 }

@@ -18,12 +18,10 @@ internal static class DeltaLayerSlices
         new("QkL2NormKernel", L2Norm),
         Inputs("Dim128", Real),
         Inputs("Dim64", new DeltaShape(4, 8, 64, 64)),
-        Step("Float4, F32State", f16: false, DeltaStepTests.AssertClose),
-        Step("UInt2, F16State", f16: true, (y, expected, what, _) =>
-            DeltaStepTests.AssertClose(y, expected, what, DeltaStepTests.F16StateTolerance)),
+        Step("Float4, F32State", DeltaStateFormat.F32),
+        Step("UInt2, F16State", DeltaStateFormat.F16),
+        Step("UInt2, Bf16State", DeltaStateFormat.Bf16),
     ];
-
-    private delegate void Closeness(float[] actual, double[] expected, string what, double tolerance = 1e-5);
 
     private static SliceResult Convolve(TestDevice device)
     {
@@ -133,19 +131,19 @@ internal static class DeltaLayerSlices
     });
 
     // Two tokens of a sequence, as a draft's check has them, with a quarter of the heads.
-    private static Slice Step(string state, bool f16, Closeness assertClose) => new($"DeltaStepKernel<{state}>", device =>
+    private static Slice Step(string state, DeltaStateFormat format) => new($"DeltaStepKernel<{state}>", device =>
     {
         var shape = new DeltaShape(4, 12, 128, 128);
         var sequence = new DeltaStepSequence(shape, 67, 5, 6);
-        var slots = new DeltaStepSlots(device, shape, sequence, 2, f16: f16);
+        var slots = new DeltaStepSlots(device, shape, sequence, 2, format: format);
         slots.Enter(1, sequence, 65);
         float[] y = slots.Step((1, sequence, 65, 2));
         (float[] left, float[] nobodys) = (slots.State(1), slots.State(0));
         return new SliceResult(() =>
         {
             (double[] expected, double[] expectedState) = sequence.Reference(65);
-            assertClose(y, expected, "y");
-            assertClose(left, expectedState, "state");
+            DeltaStepTests.AssertClose(y, expected, "y", DeltaStepTests.StateTolerance(format));
+            DeltaStepTests.AssertClose(left, expectedState, "state", DeltaStepTests.StateTolerance(format));
             Assert.That(nobodys.All(float.IsNaN), "nobody's slot");
         }).Leaving(y).Leaving(left);
     });

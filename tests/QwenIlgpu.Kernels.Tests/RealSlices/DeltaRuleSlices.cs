@@ -12,36 +12,38 @@ internal static class DeltaRuleSlices
     private const double RecurrentTolerance = 1e-5;
     private const double ChunkedTolerance = 1e-4;
 
-    // A state in f16 is rounded to 2^-11 of itself after a row, and forgotten at e^g.
-    private const double F16Tolerance = 2e-3;
-
     private static readonly DeltaShape Recurrent = new(4, 12, 128, 128);
     private static readonly DeltaShape Chunked = new(2, 6, 128, 128);
 
     public static IEnumerable<Slice> All =>
     [
-        Portable(["RecurrentDeltaRuleKernel<Float4, F32State>"], Recurrent, 5, chunked: false, f16: false, snapshots: false),
-        Portable(["RecurrentDeltaRuleKernel<UInt2, F16State>"], Recurrent, 5, chunked: false, f16: true, snapshots: false),
-        Portable(["RecurrentPrefillKernel<Float4, F32State>"], Chunked, 70, chunked: false, f16: false, snapshots: true),
-        Portable(["RecurrentPrefillKernel<UInt2, F16State>"], Chunked, 70, chunked: false, f16: true, snapshots: true),
+        Portable(["RecurrentDeltaRuleKernel<Float4, F32State>"], Recurrent, 5, chunked: false, DeltaStateFormat.F32, snapshots: false),
+        Portable(["RecurrentDeltaRuleKernel<UInt2, F16State>"], Recurrent, 5, chunked: false, DeltaStateFormat.F16, snapshots: false),
+        Portable(["RecurrentDeltaRuleKernel<UInt2, Bf16State>"], Recurrent, 5, chunked: false, DeltaStateFormat.Bf16, snapshots: false),
+        Portable(["RecurrentPrefillKernel<Float4, F32State>"], Chunked, 70, chunked: false, DeltaStateFormat.F32, snapshots: true),
+        Portable(["RecurrentPrefillKernel<UInt2, F16State>"], Chunked, 70, chunked: false, DeltaStateFormat.F16, snapshots: true),
+        Portable(["RecurrentPrefillKernel<UInt2, Bf16State>"], Chunked, 70, chunked: false, DeltaStateFormat.Bf16, snapshots: true),
         Portable(
             ["ChunkTrianglesKernel", "ChunkSolveKernel", "ChunkScanKernel<Float4, F32State>"],
-            Chunked, 70, chunked: true, f16: false, snapshots: true),
-        Portable(["ChunkScanKernel<UInt2, F16State>"], Chunked, 70, chunked: true, f16: true, snapshots: true),
+            Chunked, 70, chunked: true, DeltaStateFormat.F32, snapshots: true),
+        Portable(["ChunkScanKernel<UInt2, F16State>"], Chunked, 70, chunked: true, DeltaStateFormat.F16, snapshots: true),
+        Portable(["ChunkScanKernel<UInt2, Bf16State>"], Chunked, 70, chunked: true, DeltaStateFormat.Bf16, snapshots: true),
         TensorCores(
-            ["ChunkPrepareKernel<Dim128>", Scan("Dim128, Float4, F32State")], new DeltaShape(2, 6, 128, 128), f16: false),
-        TensorCores([Scan("Dim128, UInt2, F16State")], new DeltaShape(2, 6, 128, 128), f16: true),
+            ["ChunkPrepareKernel<Dim128>", Scan("Dim128, Float4, F32State")], new DeltaShape(2, 6, 128, 128), DeltaStateFormat.F32),
+        TensorCores([Scan("Dim128, UInt2, F16State")], new DeltaShape(2, 6, 128, 128), DeltaStateFormat.F16),
+        TensorCores([Scan("Dim128, UInt2, Bf16State")], new DeltaShape(2, 6, 128, 128), DeltaStateFormat.Bf16),
         TensorCores(
-            ["ChunkPrepareKernel<Dim64>", Scan("Dim64, Float4, F32State")], new DeltaShape(2, 6, 64, 64), f16: false),
+            ["ChunkPrepareKernel<Dim64>", Scan("Dim64, Float4, F32State")], new DeltaShape(2, 6, 64, 64), DeltaStateFormat.F32),
     ];
 
     private static string Scan(string arguments) => $"TensorCoreChunkScanKernel<{arguments}>";
 
     // A prompt's first rows in slot 1; where there are snapshots, its state after a chunk of 64 in slot 2. Slot 0 is nobody's.
-    private static Slice Portable(string[] kernels, DeltaShape shape, int rows, bool chunked, bool f16, bool snapshots) => new(kernels, device =>
+    private static Slice Portable(
+        string[] kernels, DeltaShape shape, int rows, bool chunked, DeltaStateFormat format, bool snapshots) => new(kernels, device =>
     {
         var sequence = new DeltaSequence(shape, rows, rows + shape.Channels);
-        DeltaStates state = f16 ? device.Poisoned<ushort>(3, shape.StateLength) : device.Poisoned<float>(3, shape.StateLength);
+        DeltaStates state = DeltaFixture.Poisoned(device, format, 3, shape);
         Matrix<float> y = device.Poisoned<float>(rows, shape.ValueChannels);
         device.Run(DeltaFixture.Bind(
             device, chunked, shape, new PackedStep((1, 0, rows)), device.Upload(sequence.Qkv, rows, shape.Channels),
@@ -51,30 +53,30 @@ internal static class DeltaRuleSlices
         float[][] states = [.. Enumerable.Range(0, 3).Select(slot => DeltaFixture.State(device, state, slot))];
         return new SliceResult(() =>
         {
-            double tolerance = f16 ? F16Tolerance : chunked ? ChunkedTolerance : RecurrentTolerance;
-            (double[] expected, double[] expectedState) = sequence.Reference(0);
+            double tolerance = (chunked ? ChunkedTolerance : RecurrentTolerance) + DeltaStateTypeTests.Unit(format);
+            (double[] expected, double[] expectedState) = sequence.Reference(0, format);
             AssertClose(actual, expected, tolerance);
             AssertClose(states[1], expectedState, tolerance);
             if (snapshots)
-                AssertClose(states[2], sequence.Slice(0, 64, sequence.State).Reference(0).State, tolerance);
+                AssertClose(states[2], sequence.Slice(0, 64, sequence.State).Reference(0, format).State, tolerance);
             Assert.That(states[0].All(float.IsNaN), "nobody's slot");
         }).Leaving(actual).Leaving(states[1]);
     });
 
     // A sequence that begins, with a snapshot after its first chunk, and one that goes on within a chunk.
-    private static Slice TensorCores(string[] kernels, DeltaShape shape, bool f16) => new(kernels, device =>
+    private static Slice TensorCores(string[] kernels, DeltaShape shape, DeltaStateFormat format) => new(kernels, device =>
     {
         DeltaPart[] parts = [new(0, new DeltaSequence(shape, 130, 5), [1, -1, -1]), new(37, new DeltaSequence(shape, 60, 6))];
-        (float[] y, float[][] states, float[][] snapshots) = DeltaPrefillFixture.Run(device, shape, f16, 1, parts);
+        (float[] y, float[][] states, float[][] snapshots) = DeltaPrefillFixture.Run(device, shape, format, 1, parts);
         return new SliceResult(() =>
         {
-            double factor = f16 ? 2 : 1;
-            double[][] expected = [.. parts.Select(p => p.Sequence.Reference(p.Position).Y)];
-            DeltaPrefillTests.AssertClose(y, [.. expected.SelectMany(e => e)], "y", factor);
+            double factor = DeltaPrefillTests.StateFactor(format);
+            double[][] expected = [.. parts.Select(p => p.Sequence.Reference(p.Position, format).Y)];
+            DeltaPrefillTests.AssertClose(y, [.. expected.SelectMany(e => e)], "y");
             for (int b = 0; b < parts.Length; b++)
-                DeltaPrefillTests.AssertClose(states[b], parts[b].Sequence.Reference(parts[b].Position).State, $"state {b}", factor);
+                DeltaPrefillTests.AssertClose(states[b], parts[b].Sequence.Reference(parts[b].Position, format).State, $"state {b}", factor);
             DeltaSequence first = parts[0].Sequence;
-            DeltaPrefillTests.AssertClose(snapshots[0], first.Slice(0, 64, first.State).Reference(0).State, "snapshot", factor);
+            DeltaPrefillTests.AssertClose(snapshots[0], first.Slice(0, 64, first.State).Reference(0, format).State, "snapshot", factor);
         }).Leaving(y).Leaving(states[0]).Leaving(states[1]);
     });
 }

@@ -7,6 +7,7 @@ internal static class SlotSlices
 {
     private const int Vocabulary = 248_077;
     private const int Slots = 64;
+    private const int PooledLayers = 48;
 
     public static IEnumerable<Slice> All =>
     [
@@ -59,9 +60,10 @@ internal static class SlotSlices
     private static SliceResult Feed(TestDevice device)
     {
         DecodeSlots slots = Decoding(device);
-        ArrayView<int>[] outputs = [.. Enumerable.Range(0, 3).Select(_ => device.Poisoned<int>(Slots))];
+        ArrayView<int>[] outputs = [.. Enumerable.Range(0, 4).Select(i => device.Poisoned<int>(i < 3 ? Slots : PooledLayers * Slots))];
         device.Run(DecodeFeedback.BindFeed(
-            device.Loader, slots, device.Upload([.. Enumerable.Range(0, Slots).Select(i => Slots - 1 - i)]), outputs[0], outputs[1], outputs[2]));
+            device.Loader, slots, device.Upload([.. Enumerable.Range(0, Slots).Select(i => Slots - 1 - i)]), outputs[0], outputs[1], outputs[2],
+            outputs[3], poolRowsPerLayer: Slots - 1));
         int[][] actual = [.. outputs.Select(o => device.Download(o))];
         return new SliceResult(() =>
         {
@@ -69,7 +71,10 @@ internal static class SlotSlices
             Assert.That(actual[0], Is.EqualTo(fed.Select(s => s == 0 ? 0 : 1000 + s)), "tokens");
             Assert.That(actual[1], Is.EqualTo(fed.Select(s => s == 0 ? 0 : 262_000 + s)), "positions");
             Assert.That(actual[2], Is.EqualTo(fed), "slots");
-        }).Leaving(actual[0]).Leaving(actual[1]).Leaving(actual[2]);
+            Assert.That(
+                actual[3],
+                Is.EqualTo(Enumerable.Range(0, PooledLayers).SelectMany(layer => fed.Select(s => s == 0 ? 0 : (layer * (Slots - 1)) + s))), "pool");
+        }).Leaving(actual[0]).Leaving(actual[1]).Leaving(actual[2]).Leaving(actual[3]);
     }
 
     // Odd slots draw an end id; even ones another, and none.

@@ -85,7 +85,7 @@ internal sealed class CheckpointFuzzTests
             QwenConfig config = checkpoint.Config;
             Assert.That(config.CountParameters(), Is.Positive);
             Assert.That(config.KvBytesPerToken(4), Is.Not.Negative);
-            Assert.That(config.StateBytesPerSequence, Is.Not.Negative);
+            Assert.That(config.StateBytesPerSequence(sizeof(float)), Is.Not.Negative);
             checkpoint.Get("embed_tokens.weight", config.VocabSize, config.HiddenSize);
             checkpoint.Get("norm.weight", config.HiddenSize);
             checkpoint.Describe("lm_head", config.VocabSize, config.HiddenSize);

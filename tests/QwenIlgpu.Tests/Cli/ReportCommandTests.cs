@@ -25,6 +25,22 @@ internal sealed class ReportCommandTests
         Assert.That(info.GetProperty("modules").EnumerateArray().Select(m => m.GetProperty("encoding").GetString()), Is.All.EqualTo("BF16"));
     }
 
+    // The states of all layers, and four rows of every channel before the convolution, these always floats.
+    [TestCase("f32", 4)]
+    [TestCase("f16", 2)]
+    [TestCase("bf16", 2)]
+    public void InfoSaysWhatASnapshotTakes(string stateType, int elementBytes)
+    {
+        JsonElement memory = CommandLine.Run("info", "--json", "--state-type", stateType).Expect(ExitCode.Done).Json.GetProperty("memory");
+
+        QwenConfig config = TestModels.Tiny.Config;
+        long states = (long)config.NumLinearAttentionLayers * config.LinearNumValueHeads * config.LinearKeyHeadDim * config.LinearValueHeadDim * elementBytes;
+        long tails = (long)config.NumLinearAttentionLayers * config.LinearConvKernelDim * config.LinearConvChannels * sizeof(float);
+        Assert.That(memory.GetProperty("delta_state_bytes_per_sequence").GetInt64(), Is.EqualTo(states));
+        Assert.That(memory.GetProperty("conv_tail_bytes_per_sequence").GetInt64(), Is.EqualTo(tails));
+        Assert.That(memory.GetProperty("snapshot_bytes").GetInt64(), Is.EqualTo(states + tails));
+    }
+
     [Test]
     public void InfoSaysWhatIsQuantizedHow()
     {

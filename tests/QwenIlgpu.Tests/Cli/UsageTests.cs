@@ -23,6 +23,7 @@ internal sealed class UsageTests
     [TestCase("generate", "hello", "--threads", "257")]
     [TestCase("generate", "hello", "--quantize", "int8")]
     [TestCase("generate", "hello", "--page-type", "int8")]
+    [TestCase("generate", "hello", "--state-type", "int8")]
     [TestCase("generate", "hello", "--context", "-1")]
     [TestCase("generate", "hello", "--prefill-chunk", "100")]
     [TestCase("bench", "--prefill-chunk", "16384")]

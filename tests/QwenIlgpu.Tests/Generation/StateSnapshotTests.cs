@@ -6,13 +6,20 @@ internal sealed class StateSnapshotTests
 {
     private const int Prefix = 128;
 
-    [Test]
-    public void PrefixIsReusedBitForBit(
-        [Values(PageType.F32, PageType.Bf16)] PageType pageType, [Values(DeltaPrefillForm.Chunked, DeltaPrefillForm.Recurrent)] DeltaPrefillForm form)
+    [TestCase(PageType.F32, DeltaPrefillForm.Chunked, DeltaStateType.F32)]
+    [TestCase(PageType.Bf16, DeltaPrefillForm.Chunked, DeltaStateType.F32)]
+    [TestCase(PageType.F32, DeltaPrefillForm.Recurrent, DeltaStateType.F32)]
+    [TestCase(PageType.Bf16, DeltaPrefillForm.Recurrent, DeltaStateType.F32)]
+    [TestCase(PageType.Bf16, DeltaPrefillForm.Chunked, DeltaStateType.F16)]
+    [TestCase(PageType.Bf16, DeltaPrefillForm.Recurrent, DeltaStateType.F16)]
+    [TestCase(PageType.F32, DeltaPrefillForm.Chunked, DeltaStateType.Bf16)]
+    [TestCase(PageType.F32, DeltaPrefillForm.Recurrent, DeltaStateType.Bf16)]
+    public void PrefixIsReusedBitForBit(PageType pageType, DeltaPrefillForm form, DeltaStateType stateType)
     {
         int[] first = Ids(150);
         int[] second = [.. first[..Prefix], .. Ids(60).Select(i => i / 2)];
-        using var sequences = new SequenceRunner(TestModels.Tiny, pageType, options: new StepRunnerOptions(DeltaForm: form));
+        using var sequences = new SequenceRunner(
+            TestModels.Tiny, pageType, options: new StepRunnerOptions(DeltaForm: form), stateType: stateType);
         sequences.Runner.Run(
             StepKind.Prefill, [new StepSequence(1, 0, first, LogitsWanted.None, Snapshots: [new StateSnapshot(64, 4), new StateSnapshot(Prefix, 3)])],
             samples: false);
@@ -27,14 +34,39 @@ internal sealed class StateSnapshotTests
         Assert.That(sequences.PrefillFrom(64, first[64..], slot: 4), Is.EqualTo(sequences.Prefill(first, slot: 2)[(64 * sequences.Vocabulary)..]));
     }
 
+    [TestCase(DeltaPrefillForm.Chunked, DeltaStateType.F32, 64)]
+    [TestCase(DeltaPrefillForm.Chunked, DeltaStateType.F16, 64)]
+    [TestCase(DeltaPrefillForm.Chunked, DeltaStateType.Bf16, 64)]
+    [TestCase(DeltaPrefillForm.Recurrent, DeltaStateType.F32, 64)]
+    [TestCase(DeltaPrefillForm.Recurrent, DeltaStateType.F16, 64)]
+    [TestCase(DeltaPrefillForm.Recurrent, DeltaStateType.Bf16, 64)]
+    [TestCase(DeltaPrefillForm.Chunked, DeltaStateType.Bf16, 128, Category = "Exhaustive")]
+    [TestCase(DeltaPrefillForm.Recurrent, DeltaStateType.F16, 128, Category = "Exhaustive")]
+    public void PiecesCutAtMultiplesOf64EqualOneStep(DeltaPrefillForm form, DeltaStateType stateType, int chunkTokens)
+    {
+        int[] ids = Ids(150);
+        using var sequences = new SequenceRunner(TestModels.Tiny, options: new StepRunnerOptions(DeltaForm: form), stateType: stateType);
+
+        float[] whole = [.. sequences.Prefill(ids, slot: 1), .. sequences.Decode(ids[..2], slot: 1, firstPosition: ids.Length)];
+        float[] pieces =
+            [.. sequences.Prefill(ids, chunkTokens, slot: 2), .. sequences.Decode(ids[..2], slot: 2, firstPosition: ids.Length)];
+
+        Assert.That(whole, Has.None.NaN);
+        Assert.That(pieces, Is.EqualTo(whole));
+    }
+
     // Another sequence shares the step; the second snapshot is at the step's end, from where one token is decoded.
-    [Test]
-    public void SnapshotsOfSeveralSequencesAtTheEndOfAStep(
-        [Values(DeltaPrefillForm.Chunked, DeltaPrefillForm.Recurrent)] DeltaPrefillForm form)
+    [TestCase(DeltaPrefillForm.Chunked, DeltaStateType.F32)]
+    [TestCase(DeltaPrefillForm.Recurrent, DeltaStateType.F32)]
+    [TestCase(DeltaPrefillForm.Chunked, DeltaStateType.Bf16)]
+    [TestCase(DeltaPrefillForm.Recurrent, DeltaStateType.F16)]
+    [TestCase(DeltaPrefillForm.Chunked, DeltaStateType.F16, Category = "Exhaustive")]
+    [TestCase(DeltaPrefillForm.Recurrent, DeltaStateType.Bf16, Category = "Exhaustive")]
+    public void SnapshotsOfSeveralSequencesAtTheEndOfAStep(DeltaPrefillForm form, DeltaStateType stateType)
     {
         int[] ids = Ids(203);
         var options = new StepRunnerOptions(DeltaForm: form);
-        using var sequences = new SequenceRunner(TestModels.Tiny, maxSequences: 4, options: options);
+        using var sequences = new SequenceRunner(TestModels.Tiny, maxSequences: 4, options: options, stateType: stateType);
         sequences.Prefill(ids[..70], slot: 1);
 
         sequences.Runner.Run(
@@ -49,7 +81,7 @@ internal sealed class StateSnapshotTests
         sequences.SharePages(4, owner: 2, 64);
         float[] prefilled = sequences.PrefillFrom(64, ids[64..100], slot: 4);
 
-        using var plain = new SequenceRunner(TestModels.Tiny, maxSequences: 4, options: options);
+        using var plain = new SequenceRunner(TestModels.Tiny, maxSequences: 4, options: options, stateType: stateType);
         plain.Prefill(ids[..70], slot: 1);
         plain.PrefillFrom(70, ids[70..150], slot: 1);
         Assert.That(decoded, Is.EqualTo(plain.Decode(ids[150..151], slot: 1, firstPosition: 150)));

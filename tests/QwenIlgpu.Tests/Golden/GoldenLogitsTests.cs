@@ -12,6 +12,11 @@ internal sealed class GoldenLogitsTests
     // bf16 keys and values carry a relative error of 2^-9 into two attention layers. Measured on these prompts: 1.9e-2.
     private const double Bf16PagesBound = 4e-2;
 
+    // Of the states that are left after 64 tokens of a prompt f16 keeps 11 bits and bf16 8, an eighth of the precision. Measured: 8.1e-4 and
+    // 5.3e-3.
+    private const double F16StatesBound = 2e-3;
+    private const double Bf16StatesBound = 8 * F16StatesBound;
+
     [TestCase("tiny-qwen3.6", TestName = "LogitsMatchGolden(bf16)")]
     [TestCase("tiny-qwen3.6-gptq-int4", TestName = "LogitsMatchGolden(gptq-int4)")]
     public void LogitsMatchGolden(string checkpoint)
@@ -27,6 +32,32 @@ internal sealed class GoldenLogitsTests
         double worst = WorstLogitError("tiny-qwen3.6", PageType.Bf16);
         TestContext.Out.WriteLine($"bf16 pages: max |Δlogit| = {worst:E2}");
         Assert.That(worst, Is.InRange(F32Bound, Bf16PagesBound), "below the f32 bound the pages would not have been bf16");
+    }
+
+    [TestCase(DeltaStateType.F16, F16StatesBound)]
+    [TestCase(DeltaStateType.Bf16, Bf16StatesBound)]
+    public void StatesOf16BitsStayWithinTheirBound(DeltaStateType stateType, double bound)
+    {
+        double worst = WorstLogitError("tiny-qwen3.6", PageType.F32, stateType);
+        TestContext.Out.WriteLine($"{stateType} states: max |Δlogit| = {worst:E2}");
+        Assert.That(worst, Is.InRange(bound / 20, bound), "far below its bound a state would not have been of this type");
+    }
+
+    // 64 tokens drawn after each prompt, with a state that was rounded for every one before it: what is off stays below what lies between
+    // the two largest logits.
+    [TestCase(DeltaStateType.F16, Category = "Exhaustive")]
+    [TestCase(DeltaStateType.Bf16)]
+    public async Task GreedyContinuationsWithStatesOf16Bits(DeltaStateType stateType)
+    {
+        using GoldenData golden = GoldenData.Open("tiny-qwen3.6");
+        await using var engine = new Engine(TestModels.Tiny, new EngineOptions { PageType = PageType.F32, DeltaStateType = stateType });
+        var options = new GenerationOptions { MaxTokens = 64, IgnoreEos = true, Sampling = new SamplingOptions { Temperature = 0 } };
+
+        int[][] drawn = await Task.WhenAll(golden.Prompts.Select(p => engine.GenerateAsync(p.Ids, options).IdsAsync()));
+
+        int[] same = [.. drawn.Select((ids, i) => ids.Zip(golden.Prompts[i].Greedy).TakeWhile(p => p.First == p.Second).Count())];
+        TestContext.Out.WriteLine($"{stateType}: the first {string.Join(", ", same)} of 64 tokens are those of f32");
+        Assert.That(same, Is.All.EqualTo(64));
     }
 
     [TestCase("tiny-qwen3.6")]
@@ -65,10 +96,10 @@ internal sealed class GoldenLogitsTests
 
     public static QwenModel ModelOf(string checkpoint) => checkpoint == "tiny-qwen3.6" ? TestModels.Tiny : TestModels.TinyGptq;
 
-    private static double WorstLogitError(string checkpoint, PageType pageType)
+    private static double WorstLogitError(string checkpoint, PageType pageType, DeltaStateType stateType = DeltaStateType.F32)
     {
         using GoldenData golden = GoldenData.Open(checkpoint);
-        using var sequences = new SequenceRunner(ModelOf(checkpoint), pageType);
+        using var sequences = new SequenceRunner(ModelOf(checkpoint), pageType, stateType: stateType);
         double worst = 0;
         for (int p = 0; p < golden.Prompts.Count; p++)
         {
