@@ -20,12 +20,14 @@ internal sealed class PrefixArchive : IDisposable
     private readonly Action wait;
     private readonly HostBuffer<byte> staging;
 
-    /// <param name="prefixes">Whose tree it is.</param>
-    /// <param name="state">Where its pages and states lie.</param>
+    /// <param name="tree">The tree.</param>
+    /// <param name="store">Where its states lie.</param>
+    /// <param name="pool">Whose pages it has.</param>
+    /// <param name="state">Where both are.</param>
     /// <param name="device">Their device.</param>
-    public PrefixArchive(PrefixCache prefixes, ModelState state, ComputeDevice device)
+    public PrefixArchive(PrefixTree tree, SnapshotStore store, PagePool pool, ModelState state, ComputeDevice device)
     {
-        (tree, store, pool, this.state, wait) = (prefixes.Tree, prefixes.Store, prefixes.Pool, state, device.Synchronize);
+        (this.tree, this.store, this.pool, this.state, wait) = (tree, store, pool, state, device.Synchronize);
         staging = new HostBuffer<byte>(device, Math.Max(state.PageBytes, state.StateBytesPerSlot));
     }
 

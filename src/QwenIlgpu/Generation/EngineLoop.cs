@@ -141,7 +141,8 @@ internal sealed class EngineLoop : IAsyncDisposable
     {
         try
         {
-            using var archive = new PrefixArchive(scheduler.Prefixes, runner!.State, model.Device);
+            PrefixCache prefixes = scheduler.Prefixes;
+            using var archive = new PrefixArchive(prefixes.Tree, prefixes.Store, prefixes.Pool, runner!.State, model.Device);
             errand.Visit(archive);
             errand.Done.SetResult();
         }

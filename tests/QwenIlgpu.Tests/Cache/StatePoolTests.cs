@@ -23,7 +23,7 @@ internal sealed class StatePoolTests
                 continue;
             int before = state.DeltaLayersBefore(layer);
             Assert.That(ModelState.PoolRow(state.Capacity, before, 0), Is.Zero);
-            for (int slot = 1; slot <= Sequences; slot++)
+            for (int slot = 1; slot < state.Capacity.StateSlots; slot++)
             {
                 int row = ModelState.PoolRow(state.Capacity, before, slot);
                 Assert.That(places.Add(row), $"row {row} is taken");
@@ -32,10 +32,10 @@ internal sealed class StatePoolTests
             }
         }
 
-        Assert.That(places, Is.EquivalentTo(Enumerable.Range(1, layers * Sequences)));
+        Assert.That(places, Is.EquivalentTo(Enumerable.Range(1, layers * (state.Capacity.StateSlots - 1))));
         long slotBytes = TestModels.Tiny.Config.StateBytesPerSequence(stateType.ElementBytes()) / layers;
         Assert.That(
-            state.DeltaPool.States.Data.Length + (state.DeltaPool.Ring.Data.Length * sizeof(float)), Is.EqualTo(((layers * Sequences) + 1) * slotBytes));
+            state.DeltaPool.States.Data.Length + (state.DeltaPool.Ring.Data.Length * sizeof(float)), Is.EqualTo(((layers * (state.Capacity.StateSlots - 1)) + 1) * slotBytes));
     }
 
     // Three sequences, two steps: the fourth row pads. Alone a sequence has no padding beside it.
