@@ -3,6 +3,9 @@ namespace QwenIlgpu.Tests;
 /// <summary>What holds of a prefix tree and its page pool at any time.</summary>
 internal static class PrefixTreeInvariants
 {
+    /// <summary>All pages of a tree.</summary>
+    public static IEnumerable<int> PagesOf(PrefixTree tree) => PagesOf(tree.Root);
+
     /// <summary>Fails unless every page has exactly the tree and these others as owners, and every leaf a checkpoint.</summary>
     public static void Check(PrefixTree tree, PagePool pool, IEnumerable<int> otherPages)
     {
@@ -39,4 +42,6 @@ internal static class PrefixTreeInvariants
         Assert.That(Enumerable.Range(1, pool.Count).Select(pool.ReferencesOf), Is.EqualTo(owners[1..]));
         Assert.That(pool.Available, Is.EqualTo(owners[1..].Count(o => o == 0)));
     }
+
+    private static IEnumerable<int> PagesOf(PrefixNode node) => node.Pages.Concat(node.Children.SelectMany(PagesOf));
 }

@@ -145,7 +145,7 @@ internal sealed class PreemptionTests
     [Test]
     public void PromptProgressNeverGoesBack()
     {
-        using StepRunner runner = NewRunner(1, 0, pages: 4, chunkTokens: 64);
+        using StepRunner runner = NewRunner(1, 0, pages: 4, chunkTokens: 64, PrefixCacheMode.Off);
         var scheduler = new Scheduler(runner);
         var progress = new List<int>();
         scheduler.Enqueue(Load.Drawing(190, 3, 9).NewRequest(new Recorded(progress)));
@@ -231,6 +231,7 @@ internal sealed class PreemptionTests
     private static void AssertAllIsFree(Scheduler scheduler, StepRunner runner)
     {
         Assert.That(scheduler.Count, Is.Zero);
+        scheduler.Prefixes.Clear();
         Assert.That(scheduler.Live.Pages.Available, Is.EqualTo(scheduler.Live.Pages.Count));
         Assert.That(runner.SpillSpace.UsedBytes, Is.Zero);
     }
@@ -259,12 +260,12 @@ internal sealed class PreemptionTests
         })];
     }
 
-    private static StepRunner NewRunner(int stepsInFlight, long spillBytes, int pages, int chunkTokens = 128)
+    private static StepRunner NewRunner(int stepsInFlight, long spillBytes, int pages, int chunkTokens = 128, PrefixCacheMode prefixCache = PrefixCacheMode.Exact)
     {
         var options = new EngineOptions
         {
             MaxSequences = Requests, ContextTokens = ContextTokens, CacheTokens = pages * 64, PrefillChunkTokens = chunkTokens, PageType = PageType.F32,
-            SpillBytes = spillBytes,
+            SpillBytes = spillBytes, PrefixCache = prefixCache,
         };
         return new StepRunner(TestModels.Tiny, options.Resolve(TestModels.Tiny.Config), new StepRunnerOptions(StepsInFlight: stepsInFlight));
     }

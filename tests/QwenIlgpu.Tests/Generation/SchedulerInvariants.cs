@@ -13,6 +13,20 @@ internal static class SchedulerInvariants
         CheckPages(scheduler);
         CheckTable(scheduler, runner);
         CheckHost(scheduler, runner.SpillSpace);
+        CheckSnapshots(scheduler, runner);
+    }
+
+    private static void CheckSnapshots(Scheduler scheduler, StepRunner runner)
+    {
+        StateCopy[] copies = [.. scheduler.Prefixes.Tree.Checkpoints.Select(node => node.State!)];
+        int[] slots = [.. copies.Select(copy => copy.Slot).Where(slot => slot != 0), .. scheduler.Live.All.Select(r => r.Sequence.Rolling.Slot).Where(slot => slot != 0)];
+        HostBuffer<byte>[] buffers = [.. copies.Select(copy => copy.Host).OfType<HostBuffer<byte>>()];
+        Hold(slots.Distinct().Count() == slots.Length, $"two states lie in one slot: {Text(slots)}");
+        Hold(slots.All(s => s >= runner.Capacity.Slots && s < runner.Capacity.StateSlots), $"states lie in slots of sequences: {Text(slots)}");
+        Hold(copies.All(copy => copy.Slot == 0 == (copy.Host is not null)), "a state lies in two places or none");
+        Hold(buffers.Distinct().Count() == buffers.Length, "two states lie in one block of the host");
+        Hold(scheduler.Prefixes.Store.SlotsTaken == slots.Length, $"{scheduler.Prefixes.Store.SlotsTaken} slots are taken, {slots.Length} hold states");
+        Hold(scheduler.Prefixes.Store.HostTaken == buffers.Length, $"{scheduler.Prefixes.Store.HostTaken} blocks are taken, {buffers.Length} hold states");
     }
 
     private static void CheckSlots(Scheduler scheduler)
@@ -40,6 +54,9 @@ internal static class SchedulerInvariants
                 owners[page]++;
         }
 
+        PrefixTreeInvariants.Check(scheduler.Prefixes.Tree, pool, scheduler.Live.All.SelectMany(request => request.Sequence.Pages.ToArray()));
+        foreach (int page in PrefixTreeInvariants.PagesOf(scheduler.Prefixes.Tree))
+            owners[page]++;
         int free = 0;
         for (int page = 1; page < owners.Length; page++)
         {
