@@ -7,28 +7,28 @@ namespace QwenIlgpu.Tests;
 internal sealed class PreemptionTests
 {
     private const int ContextTokens = 256;
-    private const int Requests = 16;
-
-    // In a cache for four of sixteen.
-    private const int CacheTokens = 4 * ContextTokens;
+    private const int MostRequests = 16;
+    private const int PagesPerSequence = ContextTokens / 64;
 
     // 6 delta layers of 6 heads of 64 · 64 floats and a ring of 4 rows of 640; a page of 2 attention layers · 2 · 2 heads · 64 · 64 floats.
     private const long OneSequenceBytes = (6 * (98_304 + 10_240)) + (4 * 131_072);
 
+    // Eight in a cache for two.
     [Test]
     public void UnderLoadEveryAnswerIsThatOfItsRequestAlone()
     {
-        Load[] loads = Draw(1);
+        Load[] loads = Draw(1, requests: 8);
         string[][] alone = Alone(loads);
         CompareUnderLoad(loads, alone, 1, stepsInFlight: 2, long.MaxValue, cancels: false);
         CompareUnderLoad(loads, alone, 1, stepsInFlight: 1, 0, cancels: true);
     }
 
+    // Sixteen in a cache for four.
     [Test]
     [Category("Exhaustive")]
     public void UnderManyLoadsEveryAnswerIsThatOfItsRequestAlone([Range(1000, 1199)] int seed)
     {
-        Load[] loads = Draw(seed);
+        Load[] loads = Draw(seed, MostRequests);
         string[][] alone = Alone(loads);
         foreach (long spillBytes in new[] { 0, 2 * OneSequenceBytes, long.MaxValue })
         {
@@ -117,7 +117,7 @@ internal sealed class PreemptionTests
         Assert.That((scheduler.Live.All, scheduler.Admission.Waiting), Is.EqualTo((requests[..1], requests[1..])));
     }
 
-    [TestCase(0)]
+    [TestCase(0, Category = "Exhaustive")]
     [TestCase(long.MaxValue)]
     public void ACancelledRequestThatGaveUpItsPagesHoldsNothing(long spillBytes)
     {
@@ -180,10 +180,10 @@ internal sealed class PreemptionTests
         Assert.That(together, Is.EqualTo(alone));
     }
 
-    private static Load[] Draw(int seed)
+    private static Load[] Draw(int seed, int requests)
     {
         var random = new Random(seed);
-        return [.. Enumerable.Range(0, Requests).Select(_ => Load.Draw(random))];
+        return [.. Enumerable.Range(0, requests).Select(_ => Load.Draw(random))];
     }
 
     private static void CompareUnderLoad(Load[] loads, string[][] alone, int seed, int stepsInFlight, long spillBytes, bool cancels)
@@ -193,7 +193,7 @@ internal sealed class PreemptionTests
         var leaving = new Dictionary<int, IRequest>();
         foreach (IRequest request in cancels ? requests.Where(_ => random.Next(3) == 0) : [])
             leaving.TryAdd(random.Next(1, 250), request);
-        using StepRunner runner = NewRunner(stepsInFlight, spillBytes, CacheTokens / 64);
+        using StepRunner runner = NewRunner(stepsInFlight, spillBytes, requests.Length / 4 * PagesPerSequence);
         var scheduler = new Scheduler(runner);
         int preempted = 0;
 
@@ -214,7 +214,7 @@ internal sealed class PreemptionTests
         var random = new Random(seed);
         Load[] loads = [.. Enumerable.Range(0, 4).Select(_ => Load.Draw(random))];
         IRequest[] requests = [.. loads.Select(l => l.NewRequest())];
-        using StepRunner runner = NewRunner(1, spillBytes, CacheTokens / 64, chunkTokens: 64);
+        using StepRunner runner = NewRunner(1, spillBytes, 4 * PagesPerSequence, chunkTokens: 64);
         var scheduler = new Scheduler(runner);
 
         // Fewer and fewer, or those who begin again would never end.
@@ -250,12 +250,17 @@ internal sealed class PreemptionTests
     // One after the other, all of them in a cache for more.
     private static string[][] Alone(Load[] loads)
     {
-        using StepRunner runner = NewRunner(1, 0, CacheTokens / 64);
+        using StepRunner runner = NewRunner(1, 0, 4 * PagesPerSequence);
         var scheduler = new Scheduler(runner);
         return [.. loads.Select(load =>
         {
             IRequest request = load.NewRequest();
-            Run(scheduler, runner, [request], _ => { });
+            scheduler.Enqueue(request);
+            scheduler.Update();
+            while (scheduler.Step())
+            {
+            }
+
             return OutputOf(request);
         })];
     }
@@ -264,7 +269,7 @@ internal sealed class PreemptionTests
     {
         var options = new EngineOptions
         {
-            MaxSequences = Requests, ContextTokens = ContextTokens, CacheTokens = pages * 64, PrefillChunkTokens = chunkTokens, PageType = PageType.F32,
+            MaxSequences = MostRequests, ContextTokens = ContextTokens, CacheTokens = pages * 64, PrefillChunkTokens = chunkTokens, PageType = PageType.F32,
             SpillBytes = spillBytes, PrefixCache = prefixCache,
         };
         return new StepRunner(TestModels.Tiny, options.Resolve(TestModels.Tiny.Config), new StepRunnerOptions(StepsInFlight: stepsInFlight));
@@ -361,7 +366,8 @@ internal sealed class PreemptionTests
                 AllowedTokenIds = random.Next(4) == 0 ? [.. Enumerable.Range(0, 400).Select(_ => random.Next(2000)).Distinct()] : null,
                 TopLogProbs = random.Next(2) == 0 ? random.Next(6) : null,
             };
-            return new Load(ids, Math.Min(random.Next(1, 200), ContextTokens - promptTokens + 1), sampling, random.Next(2) == 0);
+            int mostTokens = ContextTokens - promptTokens + 1;
+            return new Load(ids, random.Next(4) == 0 ? random.Next(1, 80) : mostTokens - random.Next(40), sampling, random.Next(2) == 0);
         }
 
         public IRequest NewRequest(IProgress<PromptProgress>? progress = null)
