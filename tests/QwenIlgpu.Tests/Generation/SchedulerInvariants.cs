@@ -21,12 +21,18 @@ internal static class SchedulerInvariants
         StateCopy[] copies = [.. scheduler.Prefixes.Tree.Checkpoints.Select(node => node.State!)];
         int[] slots = [.. copies.Select(copy => copy.Slot).Where(slot => slot != 0), .. scheduler.Live.All.Select(r => r.Sequence.Rolling.Slot).Where(slot => slot != 0)];
         HostBuffer<byte>[] buffers = [.. copies.Select(copy => copy.Host).OfType<HostBuffer<byte>>()];
-        Hold(slots.Distinct().Count() == slots.Length, $"two states lie in one slot: {Text(slots)}");
-        Hold(slots.All(s => s >= runner.Capacity.Slots && s < runner.Capacity.StateSlots), $"states lie in slots of sequences: {Text(slots)}");
-        Hold(copies.All(copy => copy.Slot == 0 == (copy.Host is not null)), "a state lies in two places or none");
-        Hold(buffers.Distinct().Count() == buffers.Length, "two states lie in one block of the host");
-        Hold(scheduler.Prefixes.Store.SlotsTaken == slots.Length, $"{scheduler.Prefixes.Store.SlotsTaken} slots are taken, {slots.Length} hold states");
-        Hold(scheduler.Prefixes.Store.HostTaken == buffers.Length, $"{scheduler.Prefixes.Store.HostTaken} blocks are taken, {buffers.Length} hold states");
+        if (slots.Distinct().Count() != slots.Length)
+            Fail($"two states lie in one slot: {Text(slots)}");
+        if (slots.Any(s => s < runner.Capacity.Slots || s >= runner.Capacity.StateSlots))
+            Fail($"states lie in slots of sequences: {Text(slots)}");
+        if (copies.Any(copy => copy.Slot == 0 == copy.Host is null))
+            Fail("a state lies in two places or none");
+        if (buffers.Distinct().Count() != buffers.Length)
+            Fail("two states lie in one block of the host");
+        if (scheduler.Prefixes.Store.SlotsTaken != slots.Length)
+            Fail($"{scheduler.Prefixes.Store.SlotsTaken} slots are taken, {slots.Length} hold states");
+        if (scheduler.Prefixes.Store.HostTaken != buffers.Length)
+            Fail($"{scheduler.Prefixes.Store.HostTaken} blocks are taken, {buffers.Length} hold states");
     }
 
     private static void CheckSlots(Scheduler scheduler)
