@@ -5,8 +5,9 @@ internal sealed class PreemptionTests(int seed) : EngineFixture(seed)
 {
     private const int Tokens = 6;
 
+    [Category("Exhaustive")]
     [TestCase(long.MaxValue)]
-    [TestCase(0, Category = "Exhaustive")]
+    [TestCase(0)]
     public void WhoeverGivesUpItsPagesGoesOnWhereItWas(long spillBytes)
     {
         int[] expected = Answers(spillBytes, givesUp: false)[1];

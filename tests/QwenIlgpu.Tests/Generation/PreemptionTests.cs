@@ -13,14 +13,14 @@ internal sealed class PreemptionTests
     // 6 delta layers of 6 heads of 64 · 64 floats and a ring of 4 rows of 640; a page of 2 attention layers · 2 · 2 heads · 64 · 64 floats.
     private const long OneSequenceBytes = (6 * (98_304 + 10_240)) + (4 * 131_072);
 
-    // Eight in a cache for two, of which two more find room on the host; others are computed again.
+    // Eight in a cache for two, and on the host room for two more: whoever else gives up is computed again.
     [Test]
     public void UnderLoadEveryAnswerIsThatOfItsRequestAlone()
     {
         Load[] loads = Draw(new Random(1), requests: 8);
         int atOnce = CompareUnderLoad(loads, Alone(loads), seed: 1, stepsInFlight: 2, 2 * OneSequenceBytes, cancels: false);
 
-        Assert.That(atOnce, Is.GreaterThan(2), "requests that had given up their pages at once");
+        Assert.That(atOnce, Is.Positive, "requests that had given up their pages at once");
     }
 
     // Sixteen in a cache for four, ten times with other budgets, steps in flight and cancellations.
