@@ -81,6 +81,7 @@ internal sealed class LiveRequests(ModelState state, PagePool pages, PrefixCache
     {
         requests.Remove(request);
         SequenceProgress sequence = request.Sequence;
+        prefixes.Forget(sequence);
         Slots.Return(sequence.Slot);
         foreach (int page in sequence.Pages)
             Pages.Release(page);
@@ -93,15 +94,22 @@ internal sealed class LiveRequests(ModelState state, PagePool pages, PrefixCache
     {
         if (request.Sequence.Retired)
             return;
-        request.Sequence.Retired = true;
-        Remove(request);
+        prefixes.KeepAnswer(request);
+        Retire(request);
     }
 
     /// <summary>Ends a request that cannot be served.</summary>
     public void Fail(IRequest request, Exception error)
     {
-        End(request);
+        if (!request.Sequence.Retired)
+            Retire(request);
         request.Fail(error);
+    }
+
+    private void Retire(IRequest request)
+    {
+        request.Sequence.Retired = true;
+        Remove(request);
     }
 
     private static bool CanGrow(IRequest request, int pages) => pages < request.Sequence.NeededPages;

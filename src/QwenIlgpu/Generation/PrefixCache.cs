@@ -9,18 +9,20 @@ namespace QwenIlgpu;
 internal sealed class PrefixCache
 {
     private readonly PrefixCacheMode mode;
+    private readonly ModelState state;
     private readonly PagePool pool;
     private readonly SnapshotStore store;
     private readonly IReadOnlySet<int> endIds;
     private readonly List<StateSnapshot> taken = [];
     private readonly long pageBytes;
     private readonly long stateBytes;
+    private int rollingSlots;
 
     public PrefixCache(StepRunner runner, PagePool pool)
     {
-        (mode, this.pool, endIds) = (runner.Capacity.PrefixCache, pool, runner.EndIds);
-        (pageBytes, stateBytes) = (runner.State.PageBytes, runner.State.StateBytesPerSlot);
-        store = new SnapshotStore(runner.State, runner.AllocateHost);
+        (mode, state, this.pool, endIds) = (runner.Capacity.PrefixCache, runner.State, pool, runner.EndIds);
+        (pageBytes, stateBytes) = (state.PageBytes, state.StateBytesPerSlot);
+        store = new SnapshotStore(state, runner.AllocateHost);
         Tree = new PrefixTree(pool) { Dropped = store.Free };
     }
 
@@ -125,6 +127,60 @@ internal sealed class PrefixCache
         }
 
         CountBytes();
+    }
+
+    /// <summary>
+    /// A decode step has been queued: where it brings a request to the end of a page, the state is copied behind it, over the one at the page
+    /// before. Half of the slots are left to prompts.
+    /// </summary>
+    public void FollowAnswer(IRequest request)
+    {
+        if (mode != PrefixCacheMode.Reuse || request is not GenerationRequest { Sequence: var sequence } generation || sequence.Prefilling)
+            return;
+        int tokens = generation.CachedTokens;
+        if (tokens % KvCache.PageTokens != 0 || tokens <= sequence.Rolling.Tokens)
+            return;
+        int slot = sequence.Rolling.Slot;
+        if (slot == 0 && rollingSlots < Math.Max(1, state.Capacity.SnapshotSlots / 2))
+        {
+            slot = store.TakeSlot(Tree);
+            rollingSlots += slot == 0 ? 0 : 1;
+        }
+
+        if (slot == 0)
+            return;
+        state.CopyState(sequence.Slot, slot);
+        sequence.Rolling = new StateSnapshot(tokens, slot);
+    }
+
+    /// <summary>
+    /// A request ends: what it was asked and has answered is kept up to the last page of which the state was copied, if the host has seen
+    /// the token that the step before that copy drew. Otherwise the sequence had ended on the device, and the step left its state alone.
+    /// </summary>
+    public void KeepAnswer(IRequest request)
+    {
+        if (request is not GenerationRequest { Sequence: { Rolling.Slot: not 0 } sequence } generation)
+            return;
+        (int tokens, int slot) = sequence.Rolling;
+        int answered = tokens - sequence.Ids.Length;
+        if (generation.GeneratedTokens <= answered)
+            return;
+        int[] ids = [.. sequence.Ids, .. generation.GeneratedIds[..answered]];
+        if (!Tree.Insert(ids, sequence.Pages[..(tokens / KvCache.PageTokens)], new StateCopy(slot, PrefixOrigin.Decode)))
+            return;
+        sequence.Rolling = default;
+        rollingSlots--;
+        CountBytes();
+    }
+
+    /// <summary>A sequence loses its slot: the copy of its state goes, unless it has been kept.</summary>
+    public void Forget(SequenceProgress sequence)
+    {
+        if (sequence.Rolling.Slot == 0)
+            return;
+        store.ReturnSlot(sequence.Rolling.Slot);
+        sequence.Rolling = default;
+        rollingSlots--;
     }
 
     /// <summary>Gives up everything.</summary>

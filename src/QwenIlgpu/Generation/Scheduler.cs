@@ -179,6 +179,8 @@ internal sealed class Scheduler
         if (step.DrawnRows == 0)
             return false;
         runner.RunDecode(decodeSlots.AsSpan(0, step.DrawnRows));
+        foreach (IRequest request in Live)
+            Prefixes.FollowAnswer(request);
         return true;
     }
 

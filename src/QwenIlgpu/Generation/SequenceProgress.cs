@@ -36,6 +36,9 @@ internal sealed class SequenceProgress(int[] ids, int prefillTokens, long cached
     /// <summary>Whether it can begin again with its first token and come to the same bits: not where it went on from what decode wrote.</summary>
     public bool IsReplayable => Origin == PrefixOrigin.Prefill;
 
+    /// <summary>Where the state behind the last whole page of its answer is copied to as it goes on; slot 0 for nowhere.</summary>
+    public StateSnapshot Rolling { get; set; }
+
     /// <summary>Tokens of its prompt behind which states are kept, the most useful first.</summary>
     public int[] Checkpoints { get; set; } = [];
 
