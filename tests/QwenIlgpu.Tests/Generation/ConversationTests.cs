@@ -1,46 +1,77 @@
 namespace QwenIlgpu.Tests;
 
-/// <summary>
-/// Random conversations, several at once, on an engine whose prefix cache is far too small for them, in the form of the delta rule in which
-/// prefill and decode differ in bits.
-/// </summary>
+/// <summary>Random conversations, several at once, on an engine whose prefix cache is far too small for them.</summary>
 [NonParallelizable]
 internal sealed class ConversationTests
 {
     private const int AtOnce = 3;
-    private const int Requests = 5;
-
-    private static readonly StepRunnerOptions Chunked = new(DeltaForm: DeltaPrefillForm.Chunked);
+    // Sums of decode and of prefill differ in order, and a key that they round to another bf16 counts for more.
+    private const double ReuseBound = 0.02;
 
     private static EngineOptions Capacity { get; } = new() { MaxSequences = AtOnce, ContextTokens = 2048, CacheTokens = 4096, PrefillChunkTokens = 256 };
 
-    [TestCase(1, 10)]
-    [TestCase(2, 500, Category = "Exhaustive")]
-    public async Task ExactAnswersAreThoseWithoutACacheBitForBit(int seed, int conversations)
+    // In the chunked form prefill and decode differ in bits, so that a wrong origin shows; it is slow on the CPU.
+    [TestCase(1, 2, 4, 0.5, DeltaPrefillForm.Chunked)]
+    [TestCase(2, 8, 3, 0.6, DeltaPrefillForm.Recurrent)]
+    [TestCase(3, 450, 5, 1, DeltaPrefillForm.Recurrent, Category = "Exhaustive")]
+    [TestCase(4, 50, 5, 1, DeltaPrefillForm.Chunked, Category = "Exhaustive")]
+    public async Task ExactAnswersAreThoseWithoutACacheBitForBit(int seed, int conversations, int requests, double length, DeltaPrefillForm form)
     {
-        long stateBytes = await StateBytesAsync();
-        await using var cold = new Engine(TestModels.Tiny, Capacity with { PrefixCache = PrefixCacheMode.Off }, Chunked);
-        await using var warm = new Engine(TestModels.Tiny, Capacity with { DeviceSnapshots = 3, HostSnapshotBytes = 4 * stateBytes }, Chunked);
+        PrefixCacheUsage usage = await CompareAsync(PrefixCacheMode.Exact, 12, seed, conversations, requests, length, form, (actual, expected) =>
+            Assert.That(Drawn(actual), Is.EqualTo(Drawn(expected)), $"{actual[^1].Usage}"));
 
-        int[] all = [.. Enumerable.Range(seed * 1000, conversations)];
-        foreach (int[] together in all.Chunk(AtOnce))
-            await Task.WhenAll(together.Select(conversation => RunAsync(new Conversations(conversation), warm, cold)));
-
-        PrefixCacheUsage usage = warm.PrefixCache;
         TestContext.Out.WriteLine($"{usage}");
         Assert.That(usage.Hits, Is.GreaterThan(usage.Requests / 4), "else little has been shown");
-        Assert.That(usage.HostBytes, Is.EqualTo(4 * stateBytes), "else nothing has moved to the host");
+        Assert.That(usage.HostBytes, Is.Positive, "else nothing has moved to the host");
     }
 
-    private static async Task RunAsync(Conversations conversation, Engine warm, Engine cold)
+    // Drawn tokens are compared up to the first that differs: two that are as likely may change places.
+    [TestCase(6, 40, 5, 1, DeltaPrefillForm.Chunked, Category = "Exhaustive")]
+    public async Task ReusedAnswersAgreeWithThoseWithoutACache(int seed, int conversations, int requests, double length, DeltaPrefillForm form)
+    {
+        int agreeing = 0;
+        int all = 0;
+        double worst = 0;
+        PrefixCacheUsage usage = await CompareAsync(PrefixCacheMode.Reuse, 90, seed, conversations, requests, length, form, (actual, expected) =>
+        {
+            foreach ((TokenLogProbs one, TokenLogProbs other) in actual.SelectMany(u => u.LogProbs!).Zip(expected.SelectMany(u => u.LogProbs!)))
+            {
+                all++;
+                if (one.TokenId != other.TokenId)
+                    break;
+                worst = Math.Max(worst, Math.Abs(one.LogProbability - other.LogProbability));
+                agreeing++;
+            }
+        });
+
+        TestContext.Out.WriteLine($"{agreeing} of {all} tokens, max |Δ| = {worst:G3}, {usage}");
+        Assert.That(worst, Is.LessThanOrEqualTo(ReuseBound));
+        Assert.That(agreeing, Is.GreaterThan(0.95 * all));
+        Assert.That(usage.Hits, Is.Positive, "else nothing has been shown");
+    }
+
+    private static async Task<PrefixCacheUsage> CompareAsync(
+        PrefixCacheMode mode, int mostTokens, int seed, int conversations, int requests, double length, DeltaPrefillForm form, Action<GenerationUpdate[], GenerationUpdate[]> compare)
+    {
+        var runner = new StepRunnerOptions(DeltaForm: form);
+        const long StateBytes = 6 * (98_304 + 10_240);
+        await using var cold = new Engine(TestModels.Tiny, Capacity with { PrefixCache = PrefixCacheMode.Off }, runner);
+        await using var warm = new Engine(TestModels.Tiny, Capacity with { PrefixCache = mode, DeviceSnapshots = 3, HostSnapshotBytes = 4 * StateBytes }, runner);
+        foreach (int[] together in Enumerable.Range(seed * 1000, conversations).Chunk(AtOnce))
+            await Task.WhenAll(together.Select(conversation => RunAsync(new Conversations(conversation, length), requests, mostTokens, warm, cold, compare)));
+        return warm.PrefixCache;
+    }
+
+    private static async Task RunAsync(
+        Conversations conversation, int requests, int mostTokens, Engine warm, Engine cold, Action<GenerationUpdate[], GenerationUpdate[]> compare)
     {
         string? answer = null;
-        for (int i = 0; i < Requests; i++)
+        for (int i = 0; i < requests; i++)
         {
             (PromptMessage[] messages, ChatTemplateOptions template) = conversation.Next(answer);
             var options = new GenerationOptions
             {
-                MaxTokens = 1 + conversation.Draw(12),
+                MaxTokens = 1 + conversation.Draw(mostTokens),
                 IgnoreEos = true,
                 Sampling = new SamplingOptions { Temperature = 1, Seed = (ulong)conversation.Draw(1000), TopLogProbs = 2 },
             };
@@ -53,7 +84,8 @@ internal sealed class ConversationTests
 
             GenerationUpdate[] actual = await CollectAsync(warm.GenerateAsync(messages, template, options));
             GenerationUpdate[] expected = await CollectAsync(cold.GenerateAsync(messages, template, options));
-            Assert.That(Drawn(actual), Is.EqualTo(Drawn(expected)), $"{actual[^1].Usage}");
+            lock (compare)
+                compare(actual, expected);
             answer = string.Concat(actual.Select(u => u.Text));
         }
     }
@@ -65,12 +97,6 @@ internal sealed class ConversationTests
             if (count-- == 0)
                 return;
         }
-    }
-
-    private static async Task<long> StateBytesAsync()
-    {
-        using var sequences = new SequenceRunner(TestModels.Tiny, maxSequences: 1);
-        return await Task.FromResult(sequences.Runner.State.StateBytesPerSlot);
     }
 
     private static string Drawn(GenerationUpdate[] updates) => string.Join(

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace QwenIlgpu.Tests;
 
 /// <summary>What users do with conversations, at random: go on, ask again, edit, branch, leave out, call tools, start over.</summary>
-internal sealed class Conversations(int seed)
+internal sealed class Conversations(int seed, double length = 1)
 {
     private static readonly string[] Words =
         ["fox", "house", "beach", "Norway", "Oslo", "seven", "five", "story", "Nora", "old", "runs", "sees", "the", "a", "and", "blue", "is", "what", "who", "ago"];
@@ -37,7 +37,7 @@ internal sealed class Conversations(int seed)
             PreserveThinking = random.Next(3) == 0,
             Tools = random.Next(3) == 0 ? [Tool.DeepClone()] : null,
         };
-        messages = random.Next(3) > 0 ? [PromptMessage.System(new Conversations(random.Next(2)).Text(80))] : [];
+        messages = random.Next(3) > 0 ? [PromptMessage.System(new Conversations(random.Next(2), length).Text(80))] : [];
         messages.Add(PromptMessage.User(Text(40)));
         branch = [.. messages];
     }
@@ -75,5 +75,5 @@ internal sealed class Conversations(int seed)
         }
     }
 
-    private string Text(int mostWords) => string.Join(' ', Enumerable.Range(0, random.Next(mostWords / 4, mostWords + 1)).Select(_ => Words[random.Next(Words.Length)]));
+    private string Text(int mostWords) => string.Join(' ', Enumerable.Range(0, (int)(length * random.Next(mostWords / 4, mostWords + 1))).Select(_ => Words[random.Next(Words.Length)]));
 }

@@ -28,10 +28,10 @@ internal sealed class PrefixCacheTests
     [Test]
     public void WarmIsColdBitForBit()
     {
-        using var warm = new PrefixRuns(Capacity);
-        using var cold = new PrefixRuns(Capacity with { PrefixCache = PrefixCacheMode.Off });
-        int[] ids = Ids(260, 1);
-        (int Tokens, int Resumed)[] expected = [(193, 0), (193, 192), (192, 0), (192, 128), (129, 128), (260, 192), (257, 256), (128, 0), (65, 64)];
+        using var warm = new PrefixRuns(Capacity, form: DeltaPrefillForm.Chunked);
+        using var cold = new PrefixRuns(Capacity with { PrefixCache = PrefixCacheMode.Off }, form: DeltaPrefillForm.Chunked);
+        int[] ids = Ids(193, 1);
+        (int Tokens, int Resumed)[] expected = [(129, 0), (129, 128), (128, 0), (128, 64), (193, 128), (65, 64)];
         foreach ((int tokens, int resumed) in expected)
         {
             (string drawn, int resumedTokens) = warm.Answer(ids[..tokens]);
@@ -68,18 +68,18 @@ internal sealed class PrefixCacheTests
     public void WherePromptsPartedOnceAStateIsKept()
     {
         using var runs = new PrefixRuns(Capacity);
-        int[] shared = Ids(150, 1);
+        int[] shared = Ids(80, 1);
 
-        int[] resumed = [.. new[] { 2, 3, 4 }.Select(seed => runs.Answer([.. shared, .. Ids(150, seed)]).ResumedTokens)];
+        int[] resumed = [.. new[] { 2, 3, 4 }.Select(seed => runs.Answer([.. shared, .. Ids(60, seed)]).ResumedTokens)];
 
-        Assert.That(resumed, Is.EqualTo(new[] { 0, 0, 128 }));
+        Assert.That(resumed, Is.EqualTo(new[] { 0, 0, 64 }));
     }
 
     [Test]
     public void ALongConversationGoesOnFromItsLastTurn()
     {
         EngineOptions capacity = Capacity with { ContextTokens = 4096, CacheTokens = 8192, PrefillChunkTokens = 512 };
-        using var runs = new PrefixRuns(capacity, form: DeltaPrefillForm.Fastest);
+        using var runs = new PrefixRuns(capacity);
         string story = string.Join(' ', Enumerable.Repeat("Nora sees a blue fox by the old house at the beach and tells a story .", 150));
         PromptMessage[] messages = [PromptMessage.User(story)];
         var template = new ChatTemplateOptions();

@@ -15,9 +15,9 @@ internal sealed class PrefixOriginTests
     [Test]
     public void AnAnswerIsGoneOnFromInReuseAndNotInExact()
     {
-        using var reuse = new PrefixRuns(Capacity with { PrefixCache = PrefixCacheMode.Reuse }, stepsInFlight: 2);
-        using var exact = new PrefixRuns(Capacity);
-        using var cold = new PrefixRuns(Capacity with { PrefixCache = PrefixCacheMode.Off });
+        using var reuse = new PrefixRuns(Capacity with { PrefixCache = PrefixCacheMode.Reuse }, stepsInFlight: 2, DeltaPrefillForm.Chunked);
+        using var exact = new PrefixRuns(Capacity, form: DeltaPrefillForm.Chunked);
+        using var cold = new PrefixRuns(Capacity with { PrefixCache = PrefixCacheMode.Off }, form: DeltaPrefillForm.Chunked);
         GenerationRequest first = PrefixRuns.Request(Ids(100), 100);
         reuse.Run(first);
         exact.Run(PrefixRuns.Request(Ids(100), 100));
@@ -43,7 +43,7 @@ internal sealed class PrefixOriginTests
     [TestCase(true, 128)]
     public void ACopyCountsOnceItsStepsTokenIsThere(bool isDelivered, int expected)
     {
-        using var runs = new PrefixRuns(Capacity with { PrefixCache = PrefixCacheMode.Reuse }, stepsInFlight: 2);
+        using var runs = new PrefixRuns(Capacity with { PrefixCache = PrefixCacheMode.Reuse }, stepsInFlight: 2, DeltaPrefillForm.Chunked);
         GenerationRequest request = runs.Begin(PrefixRuns.Request(Ids(100), 100));
         while (request.CachedTokens < 128)
             runs.Scheduler.Step();
@@ -90,8 +90,8 @@ internal sealed class PrefixOriginTests
     [Test]
     public void AWrongCheckpointShows([Values] Plant plant)
     {
-        using var warm = new PrefixRuns(Capacity);
-        using var cold = new PrefixRuns(Capacity with { PrefixCache = PrefixCacheMode.Off });
+        using var warm = new PrefixRuns(Capacity, form: DeltaPrefillForm.Chunked);
+        using var cold = new PrefixRuns(Capacity with { PrefixCache = PrefixCacheMode.Off }, form: DeltaPrefillForm.Chunked);
         GenerationRequest source = warm.Begin(PrefixRuns.Request(plant == Plant.DecodeTakenForPrefill ? Ids(70) : Ids(129), 100));
         int tokens = plant switch { Plant.Right or Plant.DecodeTakenForPrefill => 128, Plant.StateOneTokenFurther => 129, Plant.StateOnePageShort => 64, _ => 128 };
         int[] ids = Keep(warm, source, tokens, plant == Plant.PagesInWrongOrder);

@@ -5,7 +5,7 @@ namespace QwenIlgpu.Tests;
 /// <summary>A scheduler with a prefix cache, and what requests yield there, to the bit.</summary>
 internal sealed class PrefixRuns : IDisposable
 {
-    public PrefixRuns(EngineOptions options, int stepsInFlight = 1, DeltaPrefillForm form = DeltaPrefillForm.Chunked)
+    public PrefixRuns(EngineOptions options, int stepsInFlight = 1, DeltaPrefillForm form = DeltaPrefillForm.Fastest)
     {
         Runner = new StepRunner(
             TestModels.Tiny, options.Resolve(TestModels.Tiny.Config), new StepRunnerOptions(StepsInFlight: stepsInFlight, DeltaForm: form));
