@@ -51,7 +51,8 @@ internal sealed class ConversationTests
     }
 
     private static async Task<PrefixCacheUsage> CompareAsync(
-        PrefixCacheMode mode, int mostTokens, int seed, int conversations, int requests, double length, DeltaPrefillForm form, Action<GenerationUpdate[], GenerationUpdate[]> compare)
+        PrefixCacheMode mode, int mostTokens, int seed, int conversations, int requests, double length, DeltaPrefillForm form,
+        Action<GenerationUpdate[], GenerationUpdate[]> compare)
     {
         var runner = new StepRunnerOptions(DeltaForm: form);
         const long StateBytes = 6 * (98_304 + 10_240);

@@ -7,8 +7,10 @@ namespace QwenIlgpu.Tests;
 [NonParallelizable]
 internal sealed class PrefixLoadTests
 {
+    private const long StateBytes = 6 * (98_304 + 10_240);
+
     private static EngineOptions Capacity { get; } =
-        new() { MaxSequences = 4, ContextTokens = 320, CacheTokens = 640, PrefillChunkTokens = 128, DeviceSnapshots = 2, HostSnapshotBytes = 2 * 6 * (98_304 + 10_240) };
+        new() { MaxSequences = 4, ContextTokens = 320, CacheTokens = 640, PrefillChunkTokens = 128, DeviceSnapshots = 2, HostSnapshotBytes = 2 * StateBytes };
 
     [TestCase(1, 8, 1, 0)]
     [TestCase(2, 8, 2, long.MaxValue)]
