@@ -37,10 +37,13 @@ internal sealed class SpillSpace : IDisposable
     /// <summary>Bytes of a sequence with so many pages.</summary>
     public long BytesOf(int pages) => stateBytes + (pages * pageBytes);
 
-    /// <summary>Queues the copying of a slot's states and these pages to the host; null where the budget is spent.</summary>
-    public SpilledSequence? Download(int slot, ReadOnlySpan<int> pages)
+    /// <summary>
+    /// Queues the copying of a slot's states and these pages to the host; null where the budget is spent, unless it may be exceeded for what
+    /// cannot be computed again, or where the system refuses.
+    /// </summary>
+    public SpilledSequence? Download(int slot, ReadOnlySpan<int> pages, bool mayExceed = false)
     {
-        if (!TryReserve(pages.Length))
+        if (!TryReserve(pages.Length, mayExceed))
             return null;
         var spilled = new SpilledSequence(freeStates.Pop(), new HostBuffer<byte>[pages.Length]);
         UsedBytes += BytesOf(pages.Length);
@@ -82,9 +85,9 @@ internal sealed class SpillSpace : IDisposable
     }
 
     // As many free blocks as a sequence takes, so that taking them cannot fail.
-    private bool TryReserve(int pages)
+    private bool TryReserve(int pages, bool mayExceed)
     {
-        if (UsedBytes + BytesOf(pages) > BudgetBytes)
+        if (!mayExceed && UsedBytes + BytesOf(pages) > BudgetBytes)
             return false;
         long missingBytes = (Math.Max(0, 1 - freeStates.Count) * stateBytes) + (Math.Max(0, pages - freePages.Count) * pageBytes);
         if (AllocatedBytes + missingBytes > BudgetBytes)

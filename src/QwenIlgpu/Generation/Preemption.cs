@@ -3,10 +3,11 @@ using Microsoft.Extensions.Logging;
 namespace QwenIlgpu;
 
 /// <summary>
-/// What happens when pages run out: the youngest live request gives up its own, and its slot. Its states and pages move to the host and come
-/// back when there is room; where the host's budget is spent they are computed again, the prompt by prefill steps and the answer by decode
-/// steps that are fed the tokens drawn before, which gives the same bits. How it is sampled is known to the host, which tells its next slot.
-/// The older ones go on, so that the oldest always ends.
+/// What happens when pages run out: the youngest live request gives up its own, and its slot. Its states and pages move to the host and
+/// come back when there is room; where the host's budget is spent they are computed again, the prompt by prefill steps and the answer by
+/// decode steps that are fed the tokens drawn before, which gives the same bits; whoever went on from an earlier answer, where it would
+/// not, goes to the host beyond the budget. How it is sampled is known to the host, which tells its next slot. The older ones go on, so
+/// that the oldest always ends.
 /// </summary>
 internal sealed class Preemption(LiveRequests live, PrefixCache prefixes, SpillSpace space, ILogger logger)
 {
@@ -40,7 +41,7 @@ internal sealed class Preemption(LiveRequests live, PrefixCache prefixes, SpillS
         ReadOnlySpan<int> pages = sequence.Pages[..(int)EngineCapacity.PagesOf(tokens)];
         long bytes = tokens > 0 ? space.BytesOf(pages.Length) : 0;
         long budgetBytes = space.BudgetBytes;
-        SpilledSequence? contents = tokens > 0 ? space.Download(sequence.Slot, pages) : null;
+        SpilledSequence? contents = tokens > 0 ? space.Download(sequence.Slot, pages, mayExceed: !sequence.IsReplayable) : null;
         if (space.BudgetBytes < budgetBytes)
             Log.SpillSpaceRefused(logger, space.BudgetBytes, budgetBytes, space.Refusal);
         if (contents is not null || tokens == 0)

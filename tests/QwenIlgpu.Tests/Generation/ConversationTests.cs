@@ -5,14 +5,14 @@ namespace QwenIlgpu.Tests;
 internal sealed class ConversationTests
 {
     private const int AtOnce = 3;
-    // Sums of decode and of prefill differ in order, and a key that they round to another bf16 counts for more.
-    private const double ReuseBound = 0.02;
+    // Sums of decode and of prefill differ in order; a key or value that they round to another bf16 counts for more.
+    private const double ReuseBound = 1e-3;
 
     private static EngineOptions Capacity { get; } = new() { MaxSequences = AtOnce, ContextTokens = 2048, CacheTokens = 4096, PrefillChunkTokens = 256 };
 
     // In the chunked form prefill and decode differ in bits, so that a wrong origin shows; it is slow on the CPU.
     [TestCase(1, 2, 4, 0.5, DeltaPrefillForm.Chunked)]
-    [TestCase(2, 8, 3, 0.6, DeltaPrefillForm.Recurrent)]
+    [TestCase(2, 8, 3, 0.4, DeltaPrefillForm.Recurrent)]
     [TestCase(3, 450, 5, 1, DeltaPrefillForm.Recurrent, Category = "Exhaustive")]
     [TestCase(4, 50, 5, 1, DeltaPrefillForm.Chunked, Category = "Exhaustive")]
     public async Task ExactAnswersAreThoseWithoutACacheBitForBit(int seed, int conversations, int requests, double length, DeltaPrefillForm form)
@@ -51,7 +51,8 @@ internal sealed class ConversationTests
     }
 
     private static async Task<PrefixCacheUsage> CompareAsync(
-        PrefixCacheMode mode, int mostTokens, int seed, int conversations, int requests, double length, DeltaPrefillForm form, Action<GenerationUpdate[], GenerationUpdate[]> compare)
+        PrefixCacheMode mode, int mostTokens, int seed, int conversations, int requests, double length, DeltaPrefillForm form,
+        Action<GenerationUpdate[], GenerationUpdate[]> compare)
     {
         var runner = new StepRunnerOptions(DeltaForm: form);
         const long StateBytes = 6 * (98_304 + 10_240);

@@ -63,7 +63,8 @@ internal sealed class Conversations(int seed, double length = 1)
                 messages.RemoveRange(0, messages.FindIndex(1, m => m.Role == "user"));
                 return;
             case 5:                                                 // a tool is called
-                messages.Add(PromptMessage.Assistant(answer) with { ReasoningContent = Text(30), ToolCalls = [new PromptToolCall("weather", new JsonObject { ["city"] = "Oslo" })] });
+                var call = new PromptToolCall("weather", new JsonObject { ["city"] = "Oslo" });
+                messages.Add(PromptMessage.Assistant(answer) with { ReasoningContent = Text(30), ToolCalls = [call] });
                 messages.Add(PromptMessage.Tool(Text(30)));
                 return;
             default:
@@ -75,5 +76,6 @@ internal sealed class Conversations(int seed, double length = 1)
         }
     }
 
-    private string Text(int mostWords) => string.Join(' ', Enumerable.Range(0, (int)(length * random.Next(mostWords / 4, mostWords + 1))).Select(_ => Words[random.Next(Words.Length)]));
+    private string Text(int mostWords) => string.Join(
+        ' ', Enumerable.Range(0, (int)(length * random.Next(mostWords / 4, mostWords + 1))).Select(_ => Words[random.Next(Words.Length)]));
 }

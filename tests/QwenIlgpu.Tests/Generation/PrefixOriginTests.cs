@@ -60,6 +60,35 @@ internal sealed class PrefixOriginTests
         runs.AssertNothingIsLeft();
     }
 
+    // What it has handed out could not be computed again to the bit; it lies on the host, whatever the budget.
+    [Test]
+    public void WhoeverGoesOnFromAnAnswerIsNotComputedAgain()
+    {
+        string[] drawn = new string[2];
+        for (int round = 0; round < 2; round++)
+        {
+            using var runs = new PrefixRuns(Capacity with { PrefixCache = PrefixCacheMode.Reuse, SpillBytes = 0 }, form: DeltaPrefillForm.Chunked);
+            GenerationRequest first = PrefixRuns.Request(Ids(60), 70);
+            runs.Run(first);
+            GenerationRequest second = runs.Begin(PrefixRuns.Request([.. Ids(60), .. first.GeneratedIds, 5], 10));
+            while (second.GeneratedTokens < 5)
+                runs.Scheduler.Step();
+            int fed = second.CachedTokens;
+            if (round == 1)
+            {
+                runs.Scheduler.Preemption.GiveUpYoungest();
+                runs.Tree.Clear();
+                runs.Scheduler.Update();
+            }
+
+            Assert.That((second.CachedTokens, second.Sequence.Origin, second.Sequence.ResumedTokens), Is.EqualTo((fed, PrefixOrigin.Decode, 128)));
+            runs.Run();
+            drawn[round] = PrefixRuns.DrawnBy(second);
+        }
+
+        Assert.That(drawn[1], Is.EqualTo(drawn[0]));
+    }
+
     [Test]
     public void HalfOfTheSlotsAreLeftToPrompts()
     {
