@@ -150,7 +150,7 @@ internal sealed class JinjaSubscript(JinjaPosition at, JinjaExpression target, J
         object name = key.Evaluate(scope);
         scope.Run.At = At;
         return isAttribute
-            ? JinjaMembers.Attribute(scope.Run, value, ((JinjaText)name).Text)
+            ? JinjaMembers.Attribute(scope.Run, value, (JinjaText)name)
             : JinjaMembers.Item(scope.Run, value, name);
     }
 }

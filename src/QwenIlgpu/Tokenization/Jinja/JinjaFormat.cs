@@ -105,7 +105,7 @@ internal static class JinjaFormat
             string key = name[(i + 1)..end];
             value = name[i] == '[' && int.TryParse(key, CultureInfo.InvariantCulture, out int item)
                 ? JinjaMembers.Item(run, value, (BigInteger)item)
-                : name[i] == '[' ? JinjaMembers.Item(run, value, JinjaText.Data(key)) : JinjaMembers.Attribute(run, value, key);
+                : name[i] == '[' ? JinjaMembers.Item(run, value, JinjaText.Data(key)) : JinjaMembers.Attribute(run, value, JinjaText.Data(key));
             i = end < name.Length && name[end] == ']' ? end + 1 : end;
         }
 

@@ -44,6 +44,9 @@ internal sealed class JinjaFunction
         (Name, this.body) = (name, body);
     }
 
+    // Takes whatever is given.
+    private JinjaFunction(string name, Func<JinjaBoundCall, object> body) => (Name, this.body, parameters, takesRest) = (name, body, [], true);
+
     public string Name { get; }
 
     public object Call(JinjaRun run, JinjaArguments arguments)
@@ -71,7 +74,7 @@ internal sealed class JinjaFunction
     public JinjaFunction Bind(object self)
     {
         JinjaFunction unbound = this;
-        return new JinjaFunction(Name, "*", call =>
+        return new JinjaFunction(Name, call =>
         {
             call.Rest.Positional.Insert(0, self);
             return unbound.Call(call.Run, call.Rest);

@@ -33,13 +33,11 @@ internal static class JinjaMembers
     ];
 
     /// <summary>value.name: an attribute before an item.</summary>
-    public static object Attribute(JinjaRun run, object value, string name)
+    public static object Attribute(JinjaRun run, object value, JinjaText name)
     {
         if (value is JinjaUndefined undefined) throw undefined.Error;
-        if (Own(run, value, name) is { } own) return own;
-        return value is JinjaDict dict && dict.Items.TryGetValue(JinjaText.Data(name), out object? item)
-            ? item
-            : JinjaOperators.Missing(value, JinjaText.Data(name));
+        if (Own(run, value, name.Text) is { } own) return own;
+        return value is JinjaDict dict && dict.Items.TryGetValue(name, out object? item) ? item : JinjaOperators.Missing(value, name);
     }
 
     /// <summary>value[key]: an item before an attribute.</summary>

@@ -223,8 +223,8 @@ internal static class JinjaOperators
     /// <summary>The words of an undefined attribute or item of a value.</summary>
     public static JinjaUndefined Missing(object value, object name)
     {
+        if (name is JinjaText text) return new JinjaUndefined(value, text.Text);
         string type = value is JinjaNone ? "None" : $"{TypeName(value)} object";
-        if (name is JinjaText text) return new JinjaUndefined($"'{type}' has no attribute '{text.Text}'");
         return new JinjaUndefined($"{type} has no element {(name is BigInteger or double ? JinjaNumbers.ToText(name) : TypeName(name))}");
     }
 

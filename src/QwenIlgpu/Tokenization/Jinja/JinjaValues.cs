@@ -19,7 +19,18 @@ internal sealed class JinjaNone
 /// <summary>What is not there: prints as nothing, and fails with these words where more is asked of it.</summary>
 internal sealed class JinjaUndefined(string words)
 {
-    public JinjaException Error => new(words);
+    private readonly object? value;
+
+    /// <summary>An attribute that a value does not have. The words are put together when they are asked for, as they seldom are.</summary>
+    public JinjaUndefined(object value, string attribute)
+        : this(attribute) => this.value = value;
+
+    public JinjaException Error => new(value switch
+    {
+        null => words,
+        JinjaNone => $"'None' has no attribute '{words}'",
+        _ => $"'{JinjaOperators.TypeName(value)} object' has no attribute '{words}'",
+    });
 }
 
 /// <summary>A list, or a tuple; never changed once a template sees it.</summary>
