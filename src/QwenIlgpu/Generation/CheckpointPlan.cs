@@ -18,8 +18,9 @@ internal static class CheckpointPlan
 
     /// <summary>
     /// Tokens behind which checkpoints lie, the most useful first: behind the last end of turn, or at the prompt's end where it has none;
-    /// where the tree's prompts part from this one; behind the end of turn before; at multiples of 4,096, from the end. Each is rounded
-    /// down to whole pages; all are beyond <paramref name="resumedTokens"/> and leave a token to prefill for who asks the same again.
+    /// where the tree's prompts part from this one; behind the end of turn before; at the end of a long turn that is not over; at multiples
+    /// of 4,096, from the end. Each is rounded down to whole pages; all are beyond <paramref name="resumedTokens"/> and leave a token to
+    /// prefill for who asks the same again.
     /// </summary>
     /// <param name="ids">The prompt.</param>
     /// <param name="endIds">Ids that end a turn.</param>
@@ -33,6 +34,8 @@ internal static class CheckpointPlan
         Add(sharedTokens, ids.Length);
         if (last > 0)
             Add(BehindLastEnd(ids[..(last - 1)], endIds), ids.Length);
+        if (ids.Length - last >= KvCache.PageTokens)
+            Add(ids.Length, ids.Length);
         for (int tokens = (ids.Length - 1) / SpacingTokens * SpacingTokens; tokens > resumedTokens; tokens -= SpacingTokens)
             Add(tokens, ids.Length);
         return [.. places];

@@ -21,7 +21,10 @@ internal sealed class CheckpointPlanTests
     [TestCase(13_000, new int[0], 8_192, 8_192, new[] { 12_992, 12_288 }, TestName = "EveryFourThousandTokensBeyondWhereItBegins")]
     [TestCase(4_097, new int[0], 0, 0, new[] { 4_096 }, TestName = "FourThousandTokensAndTheEndAreOnePlace")]
     [TestCase(13_000, new[] { 100, 6_000, 12_500 }, 0, 64, new[] { 12_480, 64, 5_952 }, TestName = "NoMoreThanThree")]
-    [TestCase(13_000, new[] { 100, 12_500 }, 0, 0, new[] { 12_480, 64, 12_288 }, TestName = "TurnsBeforeSpacing")]
+    [TestCase(13_000, new[] { 100, 12_500 }, 0, 0, new[] { 12_480, 64, 12_992 }, TestName = "TurnsBeforeTheEnd")]
+    [TestCase(13_000, new[] { 12_900, 12_990 }, 0, 0, new[] { 12_928, 12_864, 12_288 }, TestName = "TurnsBeforeSpacing")]
+    [TestCase(500, new[] { 30 }, 0, 0, new[] { 448 }, TestName = "ALongTurnThatIsNotOver")]
+    [TestCase(500, new[] { 437 }, 0, 0, new[] { 384 }, TestName = "AShortTurnThatIsNotOver")]
     public void Places(int tokens, int[] turns, int resumedTokens, int sharedTokens, int[] expected)
     {
         int[] ids = new int[tokens];
