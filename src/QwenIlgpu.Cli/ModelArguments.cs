@@ -141,10 +141,11 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
         throw new UsageException($"--context is {context}; this model was made for at most {model.MaxContextTokens} tokens");
     }
 
-    /// <summary>An engine with the asked context and prefix cache.</summary>
-    public Engine CreateEngine(ParseResult parse, QwenModel model, int maxSequences) => new(model, CapacityOf(parse) with
+    /// <summary>An engine for one sequence with the asked context and prefix cache.</summary>
+    public Engine CreateEngine(ParseResult parse, QwenModel model, int deviceSnapshots = 4) => new(model, CapacityOf(parse) with
     {
-        MaxSequences = maxSequences,
+        MaxSequences = 1,
+        DeviceSnapshots = deviceSnapshots,
         ContextTokens = parse.GetValue(Context),
         PrefixCache = parse.GetValue(PrefixCache),
     });

@@ -12,7 +12,7 @@ internal static class UsageSummary
 
     public static string ToLine(this GenerationUsage usage, FinishReason? reason) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{usage.CompletionTokens} tokens{Thoughts(usage)}, {Speed(usage)}; prompt {usage.PromptTokens} tokens, "
+        $"{usage.CompletionTokens} tokens{Thoughts(usage)}, {Speed(usage)}; prompt {usage.PromptTokens} tokens{Cached(usage)}, "
         + $"first token after {usage.TimeToFirstToken.TotalSeconds:F2} s{Seed(usage)}{Cut(reason)}");
 
     public static JsonObject ToJson(this GenerationUsage usage) => new()
@@ -31,6 +31,9 @@ internal static class UsageSummary
 
     private static string Thoughts(GenerationUsage usage) => usage.ReasoningTokens == 0
         ? "" : string.Create(CultureInfo.InvariantCulture, $" ({usage.ReasoningTokens} of them thoughts)");
+
+    private static string Cached(GenerationUsage usage) => usage.CachedTokens == 0
+        ? "" : string.Create(CultureInfo.InvariantCulture, $" ({usage.CachedTokens} of them cached)");
 
     private static string Speed(GenerationUsage usage)
     {

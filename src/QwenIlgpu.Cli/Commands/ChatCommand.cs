@@ -55,7 +55,7 @@ internal static class ChatCommand
             await using QwenModel loaded = await model.LoadAsync(
                 parse, common, terminal, options, rendersMessages: true, cancellation).ConfigureAwait(false);
             LogitBiasOption.Check(options.Sampling?.LogitBias, loaded);
-            await using Engine engine = model.CreateEngine(parse, loaded, maxSequences: 1);
+            await using Engine engine = model.CreateEngine(parse, loaded);
             bool json = parse.GetValue(common.Json);
             var settings = new ChatSettings
             {

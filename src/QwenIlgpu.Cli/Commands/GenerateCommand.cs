@@ -53,7 +53,7 @@ internal static class GenerateCommand
             await using QwenModel loaded = await model.LoadAsync(
                 parse, common, terminal, options, rendersMessages: !parse.GetValue(raw), cancellation).ConfigureAwait(false);
             LogitBiasOption.Check(options.Sampling?.LogitBias, loaded);
-            await using Engine engine = model.CreateEngine(parse, loaded, maxSequences: 1);
+            await using Engine engine = model.CreateEngine(parse, loaded, deviceSnapshots: 1);          // one prompt has nobody to go on from it
             int[] ids = parse.GetValue(raw)
                 ? loaded.Tokenize(text, parseSpecial: true)
                 : loaded.IdsOf(Messages(text, parse.GetValue(system)), rendering);

@@ -100,14 +100,10 @@ internal sealed class ModelState
     public void DownloadState(int slot, HostBuffer<byte> buffer, long offset)
     {
         Require.Below("download_state", "slot", [slot], Capacity.StateSlots);
-        foreach (DeltaSlots? layer in DeltaLayers)
+        foreach (ArrayView<byte> part in StateParts(slot))
         {
-            if (layer is null)
-                continue;
-            buffer.Download(layer.States.Slot<byte>(slot), device.Stream, offset);
-            offset += layer.States.SlotBytes;
-            buffer.Download(Ring(layer, slot), device.Stream, offset);
-            offset += RingBytes(layer);
+            buffer.Download(part, device.Stream, offset);
+            offset += part.Length;
         }
     }
 
@@ -115,14 +111,10 @@ internal sealed class ModelState
     public void UploadState(int slot, HostBuffer<byte> buffer, long offset)
     {
         Require.Below("upload_state", "slot", [slot], Capacity.StateSlots);
-        foreach (DeltaSlots? layer in DeltaLayers)
+        foreach (ArrayView<byte> part in StateParts(slot))
         {
-            if (layer is null)
-                continue;
-            buffer.Upload(layer.States.Slot<byte>(slot), device.Stream, offset);
-            offset += layer.States.SlotBytes;
-            buffer.Upload(Ring(layer, slot), device.Stream, offset);
-            offset += RingBytes(layer);
+            buffer.Upload(part, device.Stream, offset);
+            offset += part.Length;
         }
     }
 
@@ -130,13 +122,10 @@ internal sealed class ModelState
     public void DownloadPage(int page, HostBuffer<byte> buffer, long offset)
     {
         Require.Below("download_page", "page", [page], Capacity.Pages);
-        foreach (LayerPages? layer in AttentionLayers)
+        foreach (ArrayView<byte> part in PageParts(page))
         {
-            if (layer is null)
-                continue;
-            buffer.Download(layer.KeysOf(page), device.Stream, offset);
-            buffer.Download(layer.ValuesOf(page), device.Stream, offset + layer.KeyBytes);
-            offset += 2 * layer.KeyBytes;
+            buffer.Download(part, device.Stream, offset);
+            offset += part.Length;
         }
     }
 
@@ -144,13 +133,29 @@ internal sealed class ModelState
     public void UploadPage(int page, HostBuffer<byte> buffer, long offset)
     {
         Require.Below("upload_page", "page", [page], Capacity.Pages);
-        foreach (LayerPages? layer in AttentionLayers)
+        foreach (ArrayView<byte> part in PageParts(page))
         {
-            if (layer is null)
-                continue;
-            buffer.Upload(layer.KeysOf(page), device.Stream, offset);
-            buffer.Upload(layer.ValuesOf(page), device.Stream, offset + layer.KeyBytes);
-            offset += 2 * layer.KeyBytes;
+            buffer.Upload(part, device.Stream, offset);
+            offset += part.Length;
+        }
+    }
+
+    // In the order in which they lie on the host.
+    private IEnumerable<ArrayView<byte>> StateParts(int slot)
+    {
+        foreach (DeltaSlots layer in DeltaLayers.OfType<DeltaSlots>())
+        {
+            yield return layer.States.Slot<byte>(slot);
+            yield return Ring(layer, slot);
+        }
+    }
+
+    private IEnumerable<ArrayView<byte>> PageParts(int page)
+    {
+        foreach (LayerPages layer in AttentionLayers.OfType<LayerPages>())
+        {
+            yield return layer.KeysOf(page);
+            yield return layer.ValuesOf(page);
         }
     }
 
