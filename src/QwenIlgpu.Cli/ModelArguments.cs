@@ -165,7 +165,7 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
     {
         string? name = parse.GetValue(ChatTemplate);
         return name is not null && ChatTemplateSource.Refusal(directory, name) is { } refusal
-            ? throw new UsageException($"--chat-template is {refusal}")
+            ? throw new UsageException($"--chat-template: {refusal}")
             : name;
     }
 }

@@ -42,7 +42,7 @@ internal sealed class TemplateCommandTests
         Assert.That(Rendered("--model", model.Path, "--chat-template", "qwen3.6"), Does.EndWith("assistant\n<think>\n"));
         Assert.That(
             CommandLine.Run("render", "hi", "--model", model.Path, "--chat-template", "llama").Expect(ExitCode.WrongUsage).Error,
-            Does.Contain($"--chat-template is \"llama\" is no chat template: there is no such file, {model.Path} names default, short, built in is qwen3.6"));
+            Does.Contain($"--chat-template: \"llama\" is no chat template: there is no such file, {model.Path} names default, short, built in is qwen3.6"));
     }
 
     // What an item says itself counts before the command line.
