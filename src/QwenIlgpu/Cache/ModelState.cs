@@ -100,40 +100,42 @@ internal sealed class ModelState
     public void DownloadState(int slot, HostBuffer<byte> buffer, long offset)
     {
         Require.Below("download_state", "slot", [slot], Capacity.StateSlots);
-        foreach (ArrayView<byte> part in StateParts(slot))
-        {
-            buffer.Download(part, device.Stream, offset);
-            offset += part.Length;
-        }
+        Download(StateParts(slot), buffer, offset);
     }
 
     /// <summary>Queues the copying of what <see cref="DownloadState"/> has put on the host to a slot; the buffer must stay as it is until then.</summary>
     public void UploadState(int slot, HostBuffer<byte> buffer, long offset)
     {
         Require.Below("upload_state", "slot", [slot], Capacity.StateSlots);
-        foreach (ArrayView<byte> part in StateParts(slot))
-        {
-            buffer.Upload(part, device.Stream, offset);
-            offset += part.Length;
-        }
+        Upload(StateParts(slot), buffer, offset);
     }
 
     /// <summary>Queues the copying of one page of every attention layer to the host: <see cref="PageBytes"/> bytes from an offset on.</summary>
     public void DownloadPage(int page, HostBuffer<byte> buffer, long offset)
     {
         Require.Below("download_page", "page", [page], Capacity.Pages);
-        foreach (ArrayView<byte> part in PageParts(page))
-        {
-            buffer.Download(part, device.Stream, offset);
-            offset += part.Length;
-        }
+        Download(PageParts(page), buffer, offset);
     }
 
     /// <summary>Queues the copying of what <see cref="DownloadPage"/> has put on the host to a page; the buffer must stay as it is until then.</summary>
     public void UploadPage(int page, HostBuffer<byte> buffer, long offset)
     {
         Require.Below("upload_page", "page", [page], Capacity.Pages);
-        foreach (ArrayView<byte> part in PageParts(page))
+        Upload(PageParts(page), buffer, offset);
+    }
+
+    private void Download(IEnumerable<ArrayView<byte>> parts, HostBuffer<byte> buffer, long offset)
+    {
+        foreach (ArrayView<byte> part in parts)
+        {
+            buffer.Download(part, device.Stream, offset);
+            offset += part.Length;
+        }
+    }
+
+    private void Upload(IEnumerable<ArrayView<byte>> parts, HostBuffer<byte> buffer, long offset)
+    {
+        foreach (ArrayView<byte> part in parts)
         {
             buffer.Upload(part, device.Stream, offset);
             offset += part.Length;

@@ -142,7 +142,7 @@ internal sealed class EngineLoop : IAsyncDisposable
         try
         {
             PrefixCache prefixes = scheduler.Prefixes;
-            using var archive = new PrefixArchive(prefixes.Tree, prefixes.Store, prefixes.Pool, runner!.State, model.Device);
+            using var archive = new PrefixArchive(prefixes.Tree, prefixes.Store, scheduler.Live.Pages, runner!.State, model.Device);
             errand.Visit(archive);
             errand.Done.SetResult();
         }

@@ -28,8 +28,6 @@ internal sealed class PrefixCache
 
     public PrefixTree Tree { get; }
 
-    public PagePool Pool => pool;
-
     public SnapshotStore Store => store;
 
     /// <summary>What has been saved so far.</summary>

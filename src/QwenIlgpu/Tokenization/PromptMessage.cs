@@ -72,15 +72,7 @@ public sealed record PromptMessage(string Role, string Content)
     }
 
     /// <summary>The message as a template sees it.</summary>
-    internal JinjaDict ToJinja()
-    {
-        JinjaDict message = new();
-        message.Items[JinjaText.Data("role")] = JinjaJson.ToText(Role);
-        message.Items[JinjaText.Data("content")] = JinjaJson.ToText(Content);
-        if (ReasoningContent is not null) message.Items[JinjaText.Data("reasoning_content")] = JinjaJson.ToText(ReasoningContent);
-        if (ToolCalls.Count > 0) message.Items[JinjaText.Data("tool_calls")] = JinjaJson.ToValue(new JsonArray([.. ToolCalls.Select(call => call.ToJson())]));
-        return message;
-    }
+    internal object ToJinja() => JinjaJson.ToValue(ToJson());
 
     internal JsonObject ToJson()
     {

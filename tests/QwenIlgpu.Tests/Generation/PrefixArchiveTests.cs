@@ -90,7 +90,7 @@ internal sealed class PrefixArchiveTests
     private static PrefixArchive ArchiveOf(PrefixRuns runs)
     {
         PrefixCache prefixes = runs.Scheduler.Prefixes;
-        return new PrefixArchive(prefixes.Tree, prefixes.Store, prefixes.Pool, runs.Runner.State, TestModels.Tiny.Device);
+        return new PrefixArchive(prefixes.Tree, prefixes.Store, runs.Scheduler.Live.Pages, runs.Runner.State, TestModels.Tiny.Device);
     }
 
     private static int[] Ids(int count, int kind) => [.. Enumerable.Range(0, count).Select(i => ((i * 131) + 7 + kind) % 2000)];
