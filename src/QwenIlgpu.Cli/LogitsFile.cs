@@ -3,7 +3,7 @@ using System.Globalization;
 namespace QwenIlgpu.Cli;
 
 /// <summary>Computes logits chunk by chunk and writes each chunk as it is done, so that memory does not grow with the prompts.</summary>
-internal sealed class LogitsFile(QwenModel model, PageType pageType, DeltaStateType stateType)
+internal sealed class LogitsFile(QwenModel model, KvType kvType, DeltaStateType stateType)
 {
     private const int Slot = 1;
 
@@ -27,7 +27,7 @@ internal sealed class LogitsFile(QwenModel model, PageType pageType, DeltaStateT
             MaxSequences = 1,
             ContextTokens = prompts.Max(p => p.Length),
             PrefillChunkTokens = Math.Min(Ops.MostLogitRows(model.Config.VocabSize), 512),
-            PageType = pageType,
+            KvType = kvType,
             PrefixCache = PrefixCacheMode.Off,
             DeltaStateType = stateType,
         }.Resolve(model.Config);

@@ -6,13 +6,13 @@ namespace QwenIlgpu.Cli;
 /// Options of the commands that run a model: how its weights are loaded and how much state it gets. A command for which a context is
 /// something else than the longest conversation brings its own option.
 /// </summary>
-internal sealed class ModelArguments(PageType defaultPageType, Option<int>? context = null)
+internal sealed class ModelArguments(KvType defaultKvType, Option<int>? context = null)
 {
     public Option<WeightQuantization> Quantize { get; } = QuantizeOption();
 
     public Option<HeadQuantization> QuantizeHead { get; } = QuantizeHeadOption();
 
-    public Option<PageType?> Pages { get; } = PageTypeOption(defaultPageType);
+    public Option<KvType?> Pages { get; } = KvTypeOption(defaultKvType);
 
     public Option<DeltaStateType?> States { get; } = StateTypeOption();
 
@@ -48,10 +48,10 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
         "--quantize-head", "Pack a 16- or 32-bit embedding table and head on load: round to nearest, groups of 128. [default: none]",
         ("none", HeadQuantization.None), ("int8", HeadQuantization.Int8));
 
-    /// <summary>The option --page-type, null where it is not given.</summary>
-    public static Option<PageType?> PageTypeOption(PageType value) => ChoiceOption.Of<PageType?>(
-        "--page-type", $"Element type of the attention cache. [default: {WordOf(value)}]",
-        [.. Enum.GetValues<PageType>().Select(type => (WordOf(type), (PageType?)type))]);
+    /// <summary>The option --kv-type, null where it is not given.</summary>
+    public static Option<KvType?> KvTypeOption(KvType value) => ChoiceOption.Of<KvType?>(
+        "--kv-type", $"Element type of the attention cache. [default: {WordOf(value)}]",
+        [.. Enum.GetValues<KvType>().Select(type => (WordOf(type), (KvType?)type))]);
 
     /// <summary>The option --state-type, null where it is not given.</summary>
     public static Option<DeltaStateType?> StateTypeOption() => ChoiceOption.Of<DeltaStateType?>(
@@ -79,7 +79,7 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
         where T : struct, Enum => type.ToString().ToLowerInvariant();
 
     /// <summary>The element type of the cache that is asked for, or this command's own.</summary>
-    public PageType PageTypeOf(ParseResult parse) => parse.GetValue(Pages) ?? defaultPageType;
+    public KvType KvTypeOf(ParseResult parse) => parse.GetValue(Pages) ?? defaultKvType;
 
     /// <summary>The element type of recurrent states that is asked for, or floats.</summary>
     public DeltaStateType StateTypeOf(ParseResult parse) => parse.GetValue(States) ?? DeltaStateType.F32;
@@ -154,7 +154,7 @@ internal sealed class ModelArguments(PageType defaultPageType, Option<int>? cont
     public EngineOptions CapacityOf(ParseResult parse) => new()
     {
         PrefillChunkTokens = parse.GetValue(PrefillChunk),
-        PageType = PageTypeOf(parse),
+        KvType = KvTypeOf(parse),
         DeltaStateType = StateTypeOf(parse),
         PrefixCache = PrefixCacheMode.Off,
     };

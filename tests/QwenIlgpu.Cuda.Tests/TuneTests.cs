@@ -14,7 +14,7 @@ internal sealed class TuneTests
         await using QwenModel model = await TinyModel.LoadAsync(TinyModel.GptqFolder);
         int[] tokens = [64, 17];
 
-        IReadOnlyList<TileTime> times = PrefillTuner.Measure(model, PageType.Bf16, tokens, runs: 3, CancellationToken.None);
+        IReadOnlyList<TileTime> times = PrefillTuner.Measure(model, KvType.Bf16, tokens, runs: 3, CancellationToken.None);
 
         PrefillShape[] shapes = [.. times.Select(t => t.Shape).Distinct()];
         Assert.That(shapes.Select(s => s.Format).Distinct(), Is.EquivalentTo(new[] { PrefillFormat.Int4, PrefillFormat.Dense }));
@@ -35,7 +35,7 @@ internal sealed class TuneTests
     public async Task StepsTakeTheTilesOfTheTableUnlessOneIsForced(object? forced)
     {
         await using QwenModel model = await TinyModel.LoadAsync();
-        EngineCapacity capacity = new EngineOptions { MaxSequences = 1, ContextTokens = 512, PageType = PageType.Bf16 }.Resolve(model.Config);
+        EngineCapacity capacity = new EngineOptions { MaxSequences = 1, ContextTokens = 512, KvType = KvType.Bf16 }.Resolve(model.Config);
         using var runner = new StepRunner(model, capacity, new StepRunnerOptions(Tile: (PrefillTile?)forced));
         var device = (CudaAccelerator)model.Device.Accelerator;
         OpGraph graph = runner.GraphOf(new StepShape(StepKind.Prefill, 100, 1, 1, 2, false)).Graph;

@@ -16,7 +16,7 @@ internal sealed class Prediction
     {
         await using QwenModel model = SyntheticModel.CreateUnfilled(
             Shape, SyntheticShape.Of(Shape), ComputeDevice.OpenCpu(recordsWarpKernels: true), HeadQuantization.Int8);
-        return new Prediction(StepPlan.RecordDecode(model, PageType.Bf16), bytesPerSecond);
+        return new Prediction(StepPlan.RecordDecode(model, KvType.Bf16), bytesPerSecond);
     }
 
     public NodePlan At(int contextTokens) => NodePlan.Of(graph, contextTokens, BytesPerSecond);

@@ -65,7 +65,7 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
         double bandwidth = parse.GetValue(arguments.Bandwidth) * 1e9 ?? H100.BytesPerSecond;
         HeadQuantization head = parse.GetValue(model.QuantizeHead);
         await using QwenModel unfilled = SyntheticModel.CreateUnfilled($"synthetic {name}", config, ComputeDevice.OpenCpu(recordsWarpKernels: true), head);
-        OpGraph graph = StepPlan.RecordDecode(unfilled, model.PageTypeOf(parse), model.StateTypeOf(parse));
+        OpGraph graph = StepPlan.RecordDecode(unfilled, model.KvTypeOf(parse), model.StateTypeOf(parse));
         NodePlan[] plans = [.. (arguments.ContextsOf(parse) ?? [1024]).Select(c => NodePlan.Of(graph, c, bandwidth))];
         string described = Described(name, config, head);
         if (parse.GetValue(common.Json))
@@ -78,7 +78,7 @@ internal sealed class SyntheticCommand(SyntheticArguments arguments, ModelArgume
     {
         HeadQuantization head = parse.GetValue(model.QuantizeHead);
         await using QwenModel unfilled = SyntheticModel.CreateUnfilled($"synthetic {name}", config, ComputeDevice.OpenCpu(recordsWarpKernels: true), head);
-        var plan = new PromptPlan(unfilled, model.PageTypeOf(parse), PrefillRates.All[^1], model.StateTypeOf(parse));
+        var plan = new PromptPlan(unfilled, model.KvTypeOf(parse), PrefillRates.All[^1], model.StateTypeOf(parse));
         string described = Described(name, config, head);
         if (parse.GetValue(common.Json))
             terminal.WriteJson(PromptPage.ToJson(described, plan, tokens));

@@ -85,7 +85,7 @@ internal sealed class TuneCommand(
         await using QwenModel made = SyntheticModel.Create($"synthetic {name}", config, device, parse.GetValue(model.QuantizeHead), Seed);
         using var progress = new ProgressLine(terminal, everywhere: true);
         int[] tokens = synthetic.PrefillOf(parse) ?? [.. PrefillTuner.TableTokens];
-        IReadOnlyList<TileTime> times = PrefillTuner.Measure(made, model.PageTypeOf(parse), tokens, Runs, cancellation, progress.Show);
+        IReadOnlyList<TileTime> times = PrefillTuner.Measure(made, model.KvTypeOf(parse), tokens, Runs, cancellation, progress.Show);
         progress.Clear();
         PrefillTileSet set = PrefillTuner.Fastest(times, cuda.Name, cuda.NumMultiprocessors, CommandLine(parse, name, tokens));
         string path = Write(folder, architecture, set);

@@ -30,7 +30,7 @@ internal static class BenchCommand
         var nodes = new Option<bool>("--nodes") { Description = "Also time every node of a decode step and of a prefill step." };
         Option<int> decoding = NumberOption.WithDefault(
             "--decoding", "Also time a prompt while so many other sequences decode, against each alone.", 0, NumberRange.Whole(0, 63));
-        var model = new ModelArguments(PageType.Bf16);
+        var model = new ModelArguments(KvType.Bf16);
         var synthetic = new SyntheticArguments();
         var tune = new TuneArguments();
         var command = new Command("bench", "Measure tokens per second: warm-up, then median and spread of several passes.")

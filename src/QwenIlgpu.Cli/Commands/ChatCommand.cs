@@ -34,7 +34,7 @@ internal static class ChatCommand
             Arity = ArgumentArity.ExactlyOne,
         };
         var template = new TemplateArguments();
-        var model = new ModelArguments(PageType.Bf16);
+        var model = new ModelArguments(KvType.Bf16);
         var sampling = new SamplingArguments();
         var command = new Command("chat", "Talk with the model. /help lists what can be typed, /exit leaves, Ctrl-C stops an answer.")
         {

@@ -29,7 +29,7 @@ internal static class GenerateCommand
         };
         var system = new Option<string?>("--system", "-s") { Description = "Instructions that stand before the prompt.", HelpName = "TEXT" };
         var template = new TemplateArguments();
-        var model = new ModelArguments(PageType.Bf16);
+        var model = new ModelArguments(KvType.Bf16);
         var sampling = new SamplingArguments();
         var command = new Command("generate", "Print the model's answer to one prompt.") { prompt, raw, system };
         template.AddTo(command);

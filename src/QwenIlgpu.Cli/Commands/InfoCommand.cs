@@ -19,7 +19,7 @@ internal static class InfoCommand
         Option<int> context = NumberOption.WithDefault(
             "--context", "Length in tokens that the cache is worked out for. 0: the model's own limit, at most 32768.",
             0, NumberRange.Whole(0));
-        Option<PageType?> pages = ModelArguments.PageTypeOption(PageType.Bf16);
+        Option<KvType?> pages = ModelArguments.KvTypeOption(KvType.Bf16);
         Option<DeltaStateType?> states = ModelArguments.StateTypeOption();
         Option<WeightQuantization> quantize = ModelArguments.QuantizeOption();
         Option<HeadQuantization> quantizeHead = ModelArguments.QuantizeHeadOption();
@@ -40,7 +40,7 @@ internal static class InfoCommand
                 throw new UsageException($"--context is {tokens}; this model was made for at most {most} tokens");
             var options = new ModelOptions { Quantization = parse.GetValue(quantize), HeadQuantization = parse.GetValue(quantizeHead) };
             JsonObject info = Describe(
-                checkpoint, options, tokens == 0 ? Math.Min(most, 32_768) : tokens, parse.GetValue(pages) ?? PageType.Bf16,
+                checkpoint, options, tokens == 0 ? Math.Min(most, 32_768) : tokens, parse.GetValue(pages) ?? KvType.Bf16,
                 parse.GetValue(states) ?? DeltaStateType.F32, terminal);
             if (parse.GetValue(common.Json))
                 terminal.WriteJson(info);
@@ -52,7 +52,7 @@ internal static class InfoCommand
     }
 
     private static JsonObject Describe(
-        Checkpoint checkpoint, ModelOptions options, int contextTokens, PageType pageType, DeltaStateType stateType, Terminal terminal)
+        Checkpoint checkpoint, ModelOptions options, int contextTokens, KvType kvType, DeltaStateType stateType, Terminal terminal)
     {
         string directory = checkpoint.DirectoryPath;
         IReadOnlyList<ModuleGroup> modules = ModuleInventory.Of(checkpoint);
@@ -65,7 +65,7 @@ internal static class InfoCommand
             ["answer"] = answer?.ToJson(),
             ["generation_config"] = Readable(() => Generation(GenerationConfig.Load(directory)), terminal),
             ["parameters"] = Parameters(checkpoint.Config.Parameters),
-            ["memory"] = Memory(checkpoint, options, modules, contextTokens, pageType, stateType),
+            ["memory"] = Memory(checkpoint, options, modules, contextTokens, kvType, stateType),
             ["mtp"] = checkpoint.MtpTensors == 0 ? null : new JsonObject
             {
                 ["tensors"] = checkpoint.MtpTensors,
@@ -178,7 +178,7 @@ internal static class InfoCommand
     };
 
     private static JsonObject Memory(
-        Checkpoint checkpoint, ModelOptions options, IReadOnlyList<ModuleGroup> modules, int contextTokens, PageType pageType,
+        Checkpoint checkpoint, ModelOptions options, IReadOnlyList<ModuleGroup> modules, int contextTokens, KvType kvType,
         DeltaStateType stateType)
     {
         QwenConfig c = checkpoint.Config;
@@ -187,8 +187,7 @@ internal static class InfoCommand
             weights[kind.Key] = kind.Sum(m => m.Bytes);
         weights["rest"] = checkpoint.WeightBytes - modules.Sum(m => m.Bytes);
         weights["total"] = checkpoint.WeightBytes;
-        int elementBytes = pageType.ElementBytes();
-        long cacheBytes = c.KvBytesPerToken(elementBytes) * contextTokens;
+        long cacheBytes = c.KvBytesPerToken(kvType) * contextTokens;
         long snapshotBytes = c.StateBytesPerSequence(stateType.ElementBytes());
         using ComputeDevice device = ComputeDevice.OpenCpu();
         long? loadedBytes = c.Experts is null ? CheckpointWeights.Measure(checkpoint, device, options).WeightBytes : null;
@@ -198,7 +197,7 @@ internal static class InfoCommand
             ["weight_bytes_loaded"] = loadedBytes,
             ["gpu_bytes_for_one_sequence"] = loadedBytes + cacheBytes + snapshotBytes,
             ["cpu_bytes_asked_for"] = loadedBytes is { } bytes ? bytes + CpuChoice.RoomBytes(bytes) : null,
-            ["cache_bytes_per_token"] = c.KvBytesPerToken(elementBytes),
+            ["cache_bytes_per_token"] = c.KvBytesPerToken(kvType),
             ["cache_context_tokens"] = contextTokens,
             ["cache_bytes_at_context"] = cacheBytes,
             ["delta_state_bytes_per_sequence"] = c.RecurrentBytesPerSequence(stateType.ElementBytes()),

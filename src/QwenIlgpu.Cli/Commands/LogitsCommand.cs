@@ -12,7 +12,7 @@ internal static class LogitsCommand
     public const string Examples =
         """
         echo '[{"ids": [1, 2, 3]}]' | qwen logits --input - --output logits.safetensors
-        qwen logits --model DIR --device cuda --page-type bf16 --input ids.json --output logits.safetensors
+        qwen logits --model DIR --device cuda --kv-type bf16 --input ids.json --output logits.safetensors
         """;
 
     public static Command Create(CommonOptions common, Terminal terminal)
@@ -25,7 +25,7 @@ internal static class LogitsCommand
             HelpName = "OUT.safetensors",
             Required = true,
         };
-        var model = new ModelArguments(PageType.F32);
+        var model = new ModelArguments(KvType.F32);
         var command = new Command("logits", "Write the logits of token ids at every position to a safetensors file.") { input, output };
         model.AddTo(command);
         command.SetAction(async (parse, cancellation) =>
@@ -41,7 +41,7 @@ internal static class LogitsCommand
             await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, ModelParts.None, cancellation).ConfigureAwait(false);
             Check(prompts, loaded.Config, parse.GetValue(model.Context));
             ControlTokenHint.ForIds(directory, prompts, terminal);
-            new LogitsFile(loaded, model.PageTypeOf(parse), model.StateTypeOf(parse)).Write(writer, prompts, cancellation);
+            new LogitsFile(loaded, model.KvTypeOf(parse), model.StateTypeOf(parse)).Write(writer, prompts, cancellation);
             if (parse.GetValue(common.Json))
                 terminal.WriteJson(Report(file, prompts, loaded.Config.VocabSize));
             else

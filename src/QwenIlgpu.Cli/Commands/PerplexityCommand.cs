@@ -35,7 +35,7 @@ internal static class PerplexityCommand
         {
             Description = "Control tokens written in the text, such as <|im_end|>, become their ids.",
         };
-        var model = new ModelArguments(PageType.Bf16, context);
+        var model = new ModelArguments(KvType.Bf16, context);
         var command = new Command("perplexity", "Measure how well the model foretells a text, window by window.") { file, stride, special };
         model.AddTo(command);
         command.SetAction((parse, cancellation) => RunAsync(parse, cancellation));
@@ -62,7 +62,7 @@ internal static class PerplexityCommand
                 MaxSequences = atOnce,
                 ContextTokens = tokens,
                 CacheTokens = checked(atOnce * EngineCapacity.WholePages(tokens)),
-                PageType = model.PageTypeOf(parse),
+                KvType = model.KvTypeOf(parse),
                 PrefixCache = PrefixCacheMode.Off,
                 DeltaStateType = model.StateTypeOf(parse),
             });

@@ -21,7 +21,7 @@ internal static class RenderCommand
             Arity = ArgumentArity.ZeroOrOne,
         };
         Option<string?> input = JsonInput.Create("{\"messages\": […], \"options\": {…}}");
-        var model = new ModelArguments(PageType.Bf16);
+        var model = new ModelArguments(KvType.Bf16);
         var template = new TemplateArguments();
         var command = new Command(
             "render", "Print conversations as the chat template renders them: [{\"rendered\": \"…\"} or {\"error\": \"…\"}].")

@@ -7,12 +7,12 @@ namespace QwenIlgpu;
 /// <param name="MaxSequences">Sequences that can be live at once.</param>
 /// <param name="MaxQueuedRequests">Requests that may wait beside them.</param>
 /// <param name="Pages">Pages of attention cache, the reserved one included.</param>
-/// <param name="PageType">Their elements.</param>
+/// <param name="KvType">Their elements.</param>
 /// <param name="DeltaStateType">Elements of the recurrent states.</param>
 /// <param name="PrefillChunkTokens">Most prompt tokens of a step; 0 until the memory left beside the caches has been measured.</param>
 /// <param name="ActivationBytes">Most memory of a step's activations; 0 for what that measurement allows.</param>
 internal sealed record EngineCapacity(
-    int ContextTokens, int MaxSequences, int MaxQueuedRequests, int Pages, PageType PageType, DeltaStateType DeltaStateType,
+    int ContextTokens, int MaxSequences, int MaxQueuedRequests, int Pages, KvType KvType, DeltaStateType DeltaStateType,
     int PrefillChunkTokens, long ActivationBytes)
 {
     /// <summary>Slots of sequences, the reserved one included.</summary>

@@ -29,7 +29,7 @@ internal sealed class ModelState
         {
             if (config.LayerTypes[layer] == LayerType.FullAttention)
             {
-                pages[layer] = capacity.PageType.Allocate(memory, capacity.Pages, config.NumKeyValueHeads, config.HeadDim);
+                pages[layer] = capacity.KvType.Allocate(memory, capacity.Pages, config.NumKeyValueHeads, config.HeadDim);
             }
             else
             {

@@ -66,6 +66,6 @@ internal sealed partial record QwenConfig
     /// <summary>Parameters of the language model, without vision and multi-token prediction.</summary>
     public long CountParameters() => Parameters.Total;
 
-    /// <summary>Bytes of keys and values that one token adds, for cache elements of <paramref name="elementBytes"/>.</summary>
-    public long KvBytesPerToken(int elementBytes) => 2L * NumFullAttentionLayers * KeyValueWidth * elementBytes;
+    /// <summary>Bytes of keys and values that one token adds to a cache of this type, scales included.</summary>
+    public long KvBytesPerToken(KvType type) => (long)NumFullAttentionLayers * NumKeyValueHeads * type.HeadBytes(HeadDim);
 }

@@ -120,7 +120,7 @@ public sealed class Engine : IAsyncDisposable
 
     /// <summary>What states in the engine's caches depend on, so that no other engine goes on with them.</summary>
     internal string StateFingerprint => model.Fingerprint(
-        $"{loop.Capacity.PageType}", $"{loop.Capacity.DeltaStateType}", $"{loop.Capacity.RingRows}", $"{Kernels.KvCache.PageTokens}");
+        $"{loop.Capacity.KvType}", $"{loop.Capacity.DeltaStateType}", $"{loop.Capacity.RingRows}", $"{Kernels.KvCache.PageTokens}");
 
     /// <summary>Has the engine's thread read or write the prefix cache, between two steps.</summary>
     internal Task VisitPrefixesAsync(Action<PrefixArchive> visit) => loop.VisitPrefixesAsync(visit);

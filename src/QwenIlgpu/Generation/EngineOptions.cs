@@ -50,7 +50,7 @@ public sealed record EngineOptions
     public long ActivationBytes { get; init; }
 
     /// <summary>Element type of the attention cache. Default bf16.</summary>
-    public PageType PageType { get; init; } = PageType.Bf16;
+    public KvType KvType { get; init; } = KvType.Bf16;
 
     /// <summary>Element type of the DeltaNet layers' recurrent states. Default f32.</summary>
     public DeltaStateType DeltaStateType { get; init; } = DeltaStateType.F32;
@@ -95,7 +95,7 @@ public sealed record EngineOptions
         Require(
             ContextTokens >= 0 && ContextTokens <= config.MaxPositionEmbeddings, nameof(ContextTokens), ContextTokens,
             $"from 1 to the model's {config.MaxPositionEmbeddings}, or 0 for the default");
-        Require(Enum.IsDefined(PageType), nameof(PageType), PageType, string.Join(" or ", Enum.GetNames<PageType>()));
+        Require(Enum.IsDefined(KvType), nameof(KvType), KvType, string.Join(" or ", Enum.GetNames<KvType>()));
         Require(Enum.IsDefined(DeltaStateType), nameof(DeltaStateType), DeltaStateType, string.Join(" or ", Enum.GetNames<DeltaStateType>()));
         Require(Enum.IsDefined(PrefixCache), nameof(PrefixCache), PrefixCache, string.Join(" or ", Enum.GetNames<PrefixCacheMode>()));
         Require(DeviceSnapshots is >= 1 and <= 256, nameof(DeviceSnapshots), DeviceSnapshots, $"from 1 to 256; {nameof(PrefixCache)} turns them off");
@@ -106,13 +106,13 @@ public sealed record EngineOptions
         long pages = EngineCapacity.PagesOf(CacheTokens);
         if (CacheTokens == 0)
         {
-            long pageBytes = PageTokens * Math.Max(1, config.KvBytesPerToken(PageType.ElementBytes()));
+            long pageBytes = PageTokens * Math.Max(1, config.KvBytesPerToken(KvType));
             pages = Math.Min(MaxSequences * pagesPerSequence, Math.Max(pagesPerSequence, cacheBudgetBytes / pageBytes));
         }
 
         long hostBytes = Math.Min(DefaultHostBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4);
         return new EngineCapacity(
-            context, MaxSequences, MaxQueuedRequests, (int)Math.Min(pages + 1, int.MaxValue), PageType, DeltaStateType, PrefillChunkTokens,
+            context, MaxSequences, MaxQueuedRequests, (int)Math.Min(pages + 1, int.MaxValue), KvType, DeltaStateType, PrefillChunkTokens,
             ActivationBytes)
         {
             PrefixCache = PrefixCache,

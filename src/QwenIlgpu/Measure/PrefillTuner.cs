@@ -22,7 +22,7 @@ internal static class PrefillTuner
                 QwenConfig config = SyntheticShape.Of(name);
                 await using QwenModel model = SyntheticModel.CreateUnfilled(
                     name, SyntheticShape.Cut(config, CutLayers, config.VocabSize), ComputeDevice.OpenCpu(recordsWarpKernels: true), head);
-                shapes.AddRange(StepPlan.RecordPrefill(model, PageType.Bf16, TableTokens[0]).Nodes.Select(n => n.MatMul).OfType<PrefillShape>());
+                shapes.AddRange(StepPlan.RecordPrefill(model, KvType.Bf16, TableTokens[0]).Nodes.Select(n => n.MatMul).OfType<PrefillShape>());
             }
         }
 
@@ -38,13 +38,13 @@ internal static class PrefillTuner
 
     /// <summary>Medians of so many runs of prefill steps of these numbers of tokens, with each tile.</summary>
     public static IReadOnlyList<TileTime> Measure(
-        QwenModel model, PageType pageType, IReadOnlyList<int> tokens, int runs, CancellationToken cancellation,
+        QwenModel model, KvType kvType, IReadOnlyList<int> tokens, int runs, CancellationToken cancellation,
         Action<string>? progress = null)
     {
         int most = EngineCapacity.WholePages(tokens.Max());
         EngineCapacity capacity = new EngineOptions
         {
-            MaxSequences = 1, ContextTokens = most, PrefillChunkTokens = most, PageType = pageType, PrefixCache = PrefixCacheMode.Off,
+            MaxSequences = 1, ContextTokens = most, PrefillChunkTokens = most, KvType = kvType, PrefixCache = PrefixCacheMode.Off,
         }.Resolve(model.Config);
         int[] ids = [.. Enumerable.Range(0, most).Select(i => (int)(i * 7919L % model.VocabularySize))];
         var times = new List<(PrefillShape Shape, int Tokens, PrefillTile Tile, double Microseconds)>();

@@ -7,7 +7,7 @@ namespace QwenIlgpu;
 /// attention and the delta rule by what their designs state, all else by bytes, and a launch at least its own time.
 /// </summary>
 internal sealed class PromptPlan(
-    QwenModel model, PageType pageType, PrefillRates rates, DeltaStateType stateType = DeltaStateType.F32)
+    QwenModel model, KvType kvType, PrefillRates rates, DeltaStateType stateType = DeltaStateType.F32)
 {
     private readonly Dictionary<int, OpGraph> graphs = [];
 
@@ -83,7 +83,7 @@ internal sealed class PromptPlan(
     private OpGraph GraphOf(int tokens)
     {
         if (!graphs.TryGetValue(tokens, out OpGraph? graph))
-            graphs.Add(tokens, graph = StepPlan.RecordPrefill(model, pageType, tokens, stateType));
+            graphs.Add(tokens, graph = StepPlan.RecordPrefill(model, kvType, tokens, stateType));
         return graph;
     }
 }

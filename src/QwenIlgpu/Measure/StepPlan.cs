@@ -10,21 +10,21 @@ namespace QwenIlgpu;
 internal static class StepPlan
 {
     /// <summary>The nodes of one decode step of one sequence, that feeds back and samples.</summary>
-    public static OpGraph RecordDecode(QwenModel model, PageType pageType, DeltaStateType stateType = DeltaStateType.F32) =>
-        Record(model, pageType, StepShape.Decode(1), contextTokens: 64, stateType);
+    public static OpGraph RecordDecode(QwenModel model, KvType kvType, DeltaStateType stateType = DeltaStateType.F32) =>
+        Record(model, kvType, StepShape.Decode(1), contextTokens: 64, stateType);
 
     /// <summary>The nodes of a step of so many tokens of one prompt, its last row's logits among them.</summary>
-    public static OpGraph RecordPrefill(QwenModel model, PageType pageType, int tokens, DeltaStateType stateType = DeltaStateType.F32) => Record(
-        model, pageType, new StepShape(StepKind.Prefill, tokens, 1, 1, (tokens + ChunkList.ChunkRows - 1) / ChunkList.ChunkRows, true), tokens, stateType);
+    public static OpGraph RecordPrefill(QwenModel model, KvType kvType, int tokens, DeltaStateType stateType = DeltaStateType.F32) => Record(
+        model, kvType, new StepShape(StepKind.Prefill, tokens, 1, 1, (tokens + ChunkList.ChunkRows - 1) / ChunkList.ChunkRows, true), tokens, stateType);
 
     /// <summary>The nodes of a step of one sequence.</summary>
     public static OpGraph Record(
-        QwenModel model, PageType pageType, StepShape shape, int contextTokens, DeltaStateType stateType = DeltaStateType.F32)
+        QwenModel model, KvType kvType, StepShape shape, int contextTokens, DeltaStateType stateType = DeltaStateType.F32)
     {
         EngineCapacity capacity =
             new EngineOptions
             {
-                MaxSequences = 1, ContextTokens = contextTokens, PageType = pageType, DeltaStateType = stateType, PrefixCache = PrefixCacheMode.Off,
+                MaxSequences = 1, ContextTokens = contextTokens, KvType = kvType, DeltaStateType = stateType, PrefixCache = PrefixCacheMode.Off,
             }.Resolve(model.Config);
         model.Borrow();
         try

@@ -32,7 +32,7 @@ internal sealed class GoldenTests(int seed) : EngineFixture(seed)
     {
         using GoldenData golden = GoldenData.Open(checkpoint);
         using var portable = new SequenceRunner(PortableOf(checkpoint));
-        using var warps = new SequenceRunner(ModelOf(checkpoint), PageType.Bf16);
+        using var warps = new SequenceRunner(ModelOf(checkpoint), KvType.Bf16);
         int told = 0;
         foreach (GoldenPrompt prompt in golden.Prompts)
         {
@@ -76,7 +76,7 @@ internal sealed class GoldenTests(int seed) : EngineFixture(seed)
         using GoldenData golden = GoldenData.Open(checkpoint);
         int prompt = Enumerable.Range(0, golden.Prompts.Count).Where(p => golden.Has($"{p}.logits")).MaxBy(p => golden.Prompts[p].Ids.Length);
         float[] expected = golden.Floats($"{prompt}.logits");
-        using var sequences = new SequenceRunner(model, PageType.Bf16);
+        using var sequences = new SequenceRunner(model, KvType.Bf16);
 
         float[] actual = sequences.Prefill(golden.Prompts[prompt].Ids);
 

@@ -7,17 +7,17 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
     private const double OperandBound = 6e-2;
 
     [Category("Exhaustive")]
-    [TestCase(PageType.F32)]
-    [TestCase(PageType.Bf16)]
-    public void DecodeStaysCloseToThePortableKernels(PageType pageType)
+    [TestCase(KvType.F32)]
+    [TestCase(KvType.Bf16)]
+    public void DecodeStaysCloseToThePortableKernels(KvType kvType)
     {
         int[] ids = Prompt(24);
-        using var portable = new SequenceRunner(PortableOf("tiny-qwen3.6"), pageType);
-        using var warps = new SequenceRunner(Tiny, pageType);
+        using var portable = new SequenceRunner(PortableOf("tiny-qwen3.6"), kvType);
+        using var warps = new SequenceRunner(Tiny, kvType);
 
         double worst = Largest(warps.Decode(ids), portable.Decode(ids));
 
-        TestContext.Out.WriteLine($"{pageType}: max |Δlogit| = {worst:E2}");
+        TestContext.Out.WriteLine($"{kvType}: max |Δlogit| = {worst:E2}");
         Assert.That(worst, Is.LessThanOrEqualTo(OperandBound));
     }
 
@@ -29,8 +29,8 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
         (TinyCopy copy, _) = Int4Dialect.ActOrder.Write();
         using TinyCopy written = copy;
         await using QwenModel model = Load(copy.Path, DeviceSelection.Cuda());
-        using var portable = new SequenceRunner(PortableOf("tiny-qwen3.6-gptq-int4"), PageType.F32);
-        using var warps = new SequenceRunner(model, PageType.F32);
+        using var portable = new SequenceRunner(PortableOf("tiny-qwen3.6-gptq-int4"), KvType.F32);
+        using var warps = new SequenceRunner(model, KvType.F32);
 
         double worst = Largest(
             [.. warps.Prefill(ids[..5]), .. warps.Decode(ids[5..], firstPosition: 5)],
@@ -46,8 +46,8 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
     public void CapturedStepsArePlainOnes(string checkpoint)
     {
         int[] ids = Prompt(5);
-        using var plain = new SequenceRunner(ModelOf(checkpoint), PageType.Bf16, options: new StepRunnerOptions(Graphs: false));
-        using var captured = new SequenceRunner(ModelOf(checkpoint), PageType.Bf16, options: new StepRunnerOptions(Graphs: true));
+        using var plain = new SequenceRunner(ModelOf(checkpoint), KvType.Bf16, options: new StepRunnerOptions(Graphs: false));
+        using var captured = new SequenceRunner(ModelOf(checkpoint), KvType.Bf16, options: new StepRunnerOptions(Graphs: true));
 
         Assert.That(captured.Decode(ids), Is.EqualTo(plain.Decode(ids)));
     }
@@ -57,7 +57,7 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
     [TestCase(64, new[] { 0, 13, 63 }, Category = "Exhaustive")]
     public void BatchEqualsEachAlone(int sequences, int[] compared)
     {
-        using var runner = new SequenceRunner(Tiny, PageType.Bf16, maxSequences: sequences, contextTokens: 128);
+        using var runner = new SequenceRunner(Tiny, KvType.Bf16, maxSequences: sequences, contextTokens: 128);
         int[] ids = Prompt(sequences + 4);
         float[][] alone = Array.ConvertAll(compared, s => Step(runner, [s], ids)[0]);
 
@@ -72,7 +72,7 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
     public void PromptInPiecesOf64IsTheWholePrompt()
     {
         int[] ids = Prompt(150);
-        using var sequences = new SequenceRunner(Tiny, PageType.Bf16);
+        using var sequences = new SequenceRunner(Tiny, KvType.Bf16);
 
         float[] whole = sequences.Prefill(ids);
         float[] pieces = sequences.Prefill(ids, chunkTokens: 64, slot: 2);
@@ -86,7 +86,7 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
     public void SequencesThatShareAStepAreEachAlone()
     {
         int[] ids = Prompt(150);
-        using var sequences = new SequenceRunner(Tiny, PageType.Bf16);
+        using var sequences = new SequenceRunner(Tiny, KvType.Bf16);
         (int Position, int Count)[] parts = [(0, 40), (64, 86), (0, 1)];
         float[][] alone = [sequences.Prefill(ids[..40]), sequences.Prefill(ids)[(64 * sequences.Vocabulary)..], sequences.Prefill(ids[..1])];
         sequences.Prefill(ids[..64], slot: 2);
@@ -104,7 +104,7 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
     public void ScoresInBlocksAreThoseOfTheLogits()
     {
         int[] ids = Prompt(151);
-        using var sequences = new SequenceRunner(Tiny, PageType.Bf16, options: new StepRunnerOptions(ScoreBlockRows: 64));
+        using var sequences = new SequenceRunner(Tiny, KvType.Bf16, options: new StepRunnerOptions(ScoreBlockRows: 64));
 
         float[] logits = sequences.Prefill(ids[..150]);
         BoundStep step = sequences.Runner.Run(
@@ -121,7 +121,7 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
         const int Prefix = 128;
         int[] first = Ids(150);
         int[] second = [.. first[..Prefix], .. Ids(60).Select(i => i / 2)];
-        using var sequences = new SequenceRunner(Tiny, PageType.Bf16);
+        using var sequences = new SequenceRunner(Tiny, KvType.Bf16);
         sequences.Runner.Run(
             StepKind.Prefill, [new StepSequence(1, 0, first, LogitsWanted.None, Snapshots: [new StateSnapshot(64, 4), new StateSnapshot(Prefix, 3)])],
             samples: false);

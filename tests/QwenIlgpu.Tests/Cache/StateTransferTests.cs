@@ -20,11 +20,11 @@ internal sealed class StateTransferTests
     }
 
     [Test]
-    public void ASequenceGoesOnInAnotherSlotAndOtherPagesFromWhatTheHostKept([Values] PageType pageType, [Values] DeltaStateType stateType)
+    public void ASequenceGoesOnInAnotherSlotAndOtherPagesFromWhatTheHostKept([Values] KvType kvType, [Values] DeltaStateType stateType)
     {
         int[] ids = Ids(150);
         const int Offset = 3;
-        using var sequences = new SequenceRunner(TestModels.Tiny, pageType, stateType: stateType);
+        using var sequences = new SequenceRunner(TestModels.Tiny, kvType, stateType: stateType);
         ModelState state = sequences.Runner.State;
         using var host = new HostBuffer<byte>(TestModels.Tiny.Device, Offset + state.StateBytesPerSlot + (3 * state.PageBytes));
         sequences.Prefill(ids[..140], slot: 1);
@@ -44,11 +44,11 @@ internal sealed class StateTransferTests
     }
 
     // 2 attention layers · (keys + values) · 2 heads · 64 · 64 tokens; 6 delta layers of 6 heads of 64 · 64 and a ring of 4 rows of 640 floats.
-    [TestCase(PageType.Bf16, DeltaStateType.F32, 65_536, 6 * (98_304 + 10_240))]
-    [TestCase(PageType.F32, DeltaStateType.F16, 131_072, 6 * (49_152 + 10_240))]
-    public void BytesOfASlotAndOfAPage(PageType pageType, DeltaStateType stateType, long pageBytes, long stateBytes)
+    [TestCase(KvType.Bf16, DeltaStateType.F32, 65_536, 6 * (98_304 + 10_240))]
+    [TestCase(KvType.F32, DeltaStateType.F16, 131_072, 6 * (49_152 + 10_240))]
+    public void BytesOfASlotAndOfAPage(KvType kvType, DeltaStateType stateType, long pageBytes, long stateBytes)
     {
-        using var sequences = new SequenceRunner(TestModels.Tiny, pageType, stateType: stateType);
+        using var sequences = new SequenceRunner(TestModels.Tiny, kvType, stateType: stateType);
 
         Assert.That((sequences.Runner.State.PageBytes, sequences.Runner.State.StateBytesPerSlot), Is.EqualTo((pageBytes, stateBytes)));
     }

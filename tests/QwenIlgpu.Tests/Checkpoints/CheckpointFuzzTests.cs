@@ -84,7 +84,7 @@ internal sealed class CheckpointFuzzTests
             using Checkpoint checkpoint = Checkpoint.Open(directory.Path);
             QwenConfig config = checkpoint.Config;
             Assert.That(config.CountParameters(), Is.Positive);
-            Assert.That(config.KvBytesPerToken(4), Is.Not.Negative);
+            Assert.That(config.KvBytesPerToken(KvType.F32), Is.Not.Negative);
             Assert.That(config.StateBytesPerSequence(sizeof(float)), Is.Not.Negative);
             checkpoint.Get("embed_tokens.weight", config.VocabSize, config.HiddenSize);
             checkpoint.Get("norm.weight", config.HiddenSize);

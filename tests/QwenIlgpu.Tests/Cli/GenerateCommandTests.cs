@@ -62,7 +62,7 @@ internal sealed class GenerateCommandTests
     {
         JsonElement json = CommandLine.RunModel(
             "generate", Question, "--no-thinking", "--greedy", "--stop", "Oslo", "--stop", "Bergen", "--top-logprobs", "2", "--logit-bias", "0=-inf",
-            "--quantize", "int4", "--page-type", "f32", "--state-type", "bf16", "--context", "128", "--chat-template", "qwen3.6", "--json").Expect(ExitCode.Done).Json;
+            "--quantize", "int4", "--kv-type", "f32", "--state-type", "bf16", "--context", "128", "--chat-template", "qwen3.6", "--json").Expect(ExitCode.Done).Json;
 
         Assert.That(json.GetProperty("text").GetString(), Is.EqualTo("The capital of Norway is "));
         Assert.That(json.GetProperty("finish_reason").GetString(), Is.EqualTo("stop"));

@@ -9,7 +9,7 @@ internal sealed class ReportCommandTests
     [Test]
     public void InfoCountsParametersAndMemory()
     {
-        JsonElement info = CommandLine.Run("info", "--json", "--context", "1000", "--page-type", "f32").Expect(ExitCode.Done).Json;
+        JsonElement info = CommandLine.Run("info", "--json", "--context", "1000", "--kv-type", "f32").Expect(ExitCode.Done).Json;
 
         JsonElement parameters = info.GetProperty("parameters");
         long parts = parameters.EnumerateObject().Where(p => p.Name != "total").Sum(p => p.Value.GetInt64());

@@ -22,7 +22,7 @@ internal sealed class UsageTests
     [TestCase("generate", "hello", "--threads", "-1")]
     [TestCase("generate", "hello", "--threads", "257")]
     [TestCase("generate", "hello", "--quantize", "int8")]
-    [TestCase("generate", "hello", "--page-type", "int8")]
+    [TestCase("generate", "hello", "--kv-type", "int8")]
     [TestCase("generate", "hello", "--state-type", "int8")]
     [TestCase("generate", "hello", "--context", "-1")]
     [TestCase("generate", "hello", "--prefill-chunk", "100")]

@@ -44,7 +44,7 @@ internal sealed class AdmissionTests
     [Test]
     public void CachesThatDoNotFitAreRefusedWithBothSizes()
     {
-        var options = new EngineOptions { CacheTokens = int.MaxValue, PageType = PageType.F32 };
+        var options = new EngineOptions { CacheTokens = int.MaxValue, KvType = KvType.F32 };
 
         InsufficientMemoryException error = Assert.Throws<InsufficientMemoryException>(() => new Engine(TestModels.Tiny, options))!;
 

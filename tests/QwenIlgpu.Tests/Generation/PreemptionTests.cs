@@ -280,7 +280,7 @@ internal sealed class PreemptionTests
     {
         var options = new EngineOptions
         {
-            MaxSequences = MostRequests, ContextTokens = ContextTokens, CacheTokens = pages * 64, PrefillChunkTokens = chunkTokens, PageType = PageType.F32,
+            MaxSequences = MostRequests, ContextTokens = ContextTokens, CacheTokens = pages * 64, PrefillChunkTokens = chunkTokens, KvType = KvType.F32,
             SpillBytes = spillBytes, PrefixCache = prefixCache,
         };
         return new StepRunner(TestModels.Tiny, options.Resolve(TestModels.Tiny.Config), new StepRunnerOptions(StepsInFlight: stepsInFlight));

@@ -47,10 +47,10 @@ internal sealed class PrefillBudgetTests
     public async Task EngineKeepsToTheBudgetAndAnswersAlike()
     {
         int[] prompt = [.. Enumerable.Range(0, 500).Select(i => (i * 37) % 2000)];
-        await using var whole = new Engine(TestModels.Tiny, new EngineOptions { PageType = PageType.F32 });
+        await using var whole = new Engine(TestModels.Tiny, new EngineOptions { KvType = KvType.F32 });
         long wholeBytes = ActivationBytes(whole.PrefillChunkTokens);
 
-        await using var halved = new Engine(TestModels.Tiny, new EngineOptions { PageType = PageType.F32, ActivationBytes = wholeBytes - 1 });
+        await using var halved = new Engine(TestModels.Tiny, new EngineOptions { KvType = KvType.F32, ActivationBytes = wholeBytes - 1 });
 
         if (TestModels.Device == DeviceSelection.Cpu)
             Assert.That(whole.PrefillChunkTokens, Is.EqualTo(512));
@@ -63,7 +63,7 @@ internal sealed class PrefillBudgetTests
 
     private static long ActivationBytes(int chunkTokens)
     {
-        EngineCapacity capacity = new EngineOptions { PageType = PageType.F32, PrefillChunkTokens = chunkTokens }.Resolve(TestModels.Tiny.Config);
+        EngineCapacity capacity = new EngineOptions { KvType = KvType.F32, PrefillChunkTokens = chunkTokens }.Resolve(TestModels.Tiny.Config);
         using var runner = new StepRunner(TestModels.Tiny, capacity);
         return runner.ArenaBytes;
     }

@@ -5,7 +5,7 @@ namespace QwenIlgpu.Tests;
 internal sealed class PrefixArchiveTests
 {
     private static EngineOptions Capacity { get; } =
-        new() { MaxSequences = 2, ContextTokens = 512, CacheTokens = 1536, PrefillChunkTokens = 128, PageType = PageType.F32, DeviceSnapshots = 2 };
+        new() { MaxSequences = 2, ContextTokens = 512, CacheTokens = 1536, PrefillChunkTokens = 128, KvType = KvType.F32, DeviceSnapshots = 2 };
 
     // Three prompts of which two part: a node without a state, and a state that has left for the host.
     [Test]

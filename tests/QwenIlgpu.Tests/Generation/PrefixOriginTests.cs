@@ -10,7 +10,7 @@ internal sealed class PrefixOriginTests
     private const double Bound = 1e-4;
 
     private static EngineOptions Capacity { get; } =
-        new() { MaxSequences = 2, ContextTokens = 512, CacheTokens = 1536, PrefillChunkTokens = 128, PageType = PageType.F32 };
+        new() { MaxSequences = 2, ContextTokens = 512, CacheTokens = 1536, PrefillChunkTokens = 128, KvType = KvType.F32 };
 
     [Test]
     public void AnAnswerIsGoneOnFromInReuseAndNotInExact()

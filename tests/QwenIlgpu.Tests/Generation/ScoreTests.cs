@@ -15,7 +15,7 @@ internal sealed class ScoreTests
     public async Task ScoresAreTheLogSoftmaxOfTheGoldenLogits(string checkpoint)
     {
         using GoldenData golden = GoldenData.Open(checkpoint);
-        await using var engine = new Engine(GoldenLogitsTests.ModelOf(checkpoint), new EngineOptions { PageType = PageType.F32 });
+        await using var engine = new Engine(GoldenLogitsTests.ModelOf(checkpoint), new EngineOptions { KvType = KvType.F32 });
         int[] whole = [.. Enumerable.Range(0, golden.Prompts.Count).Where(p => golden.Has($"{p}.logits") && golden.Prompts[p].Ids.Length > 1)];
 
         float[][] scores = await Task.WhenAll(whole.Select(p => engine.ScoreAsync(golden.Prompts[p].Ids)));
@@ -81,7 +81,7 @@ internal sealed class ScoreTests
     public async Task DrawnTokensHaveTheLogProbabilitiesTheyWereDrawnWith()
     {
         int[] ids = Prompt(40);
-        await using var engine = new Engine(TestModels.Tiny, new EngineOptions { PageType = PageType.F32 });
+        await using var engine = new Engine(TestModels.Tiny, new EngineOptions { KvType = KvType.F32 });
         var options = new GenerationOptions { MaxTokens = 30, IgnoreEos = true, Sampling = new SamplingOptions { Temperature = 1, Seed = 9, TopLogProbs = 0 } };
         var drawn = new List<TokenLogProbs>();
         await foreach (GenerationUpdate update in engine.GenerateAsync(ids, options))
@@ -181,7 +181,7 @@ internal sealed class ScoreTests
     {
         await using QwenModel model = SyntheticModel.CreateUnfilled(
             "27b", SyntheticShape.Of("27b"), ComputeDevice.OpenCpu(recordsWarpKernels: true), HeadQuantization.Int8);
-        long Arena(int scoredRows) => StepPlan.Record(model, PageType.Bf16, new StepShape(StepKind.Prefill, 512, 1, 0, 8, false, scoredRows), contextTokens: 512).ArenaBytes;
+        long Arena(int scoredRows) => StepPlan.Record(model, KvType.Bf16, new StepShape(StepKind.Prefill, 512, 1, 0, 8, false, scoredRows), contextTokens: 512).ArenaBytes;
 
         (long few, long many) = (Arena(64), Arena(512));
 

@@ -6,20 +6,20 @@ internal sealed class StateSnapshotTests
 {
     private const int Prefix = 128;
 
-    [TestCase(PageType.F32, DeltaPrefillForm.Chunked, DeltaStateType.F32)]
-    [TestCase(PageType.Bf16, DeltaPrefillForm.Chunked, DeltaStateType.F32)]
-    [TestCase(PageType.F32, DeltaPrefillForm.Recurrent, DeltaStateType.F32)]
-    [TestCase(PageType.Bf16, DeltaPrefillForm.Recurrent, DeltaStateType.F32)]
-    [TestCase(PageType.Bf16, DeltaPrefillForm.Chunked, DeltaStateType.F16)]
-    [TestCase(PageType.Bf16, DeltaPrefillForm.Recurrent, DeltaStateType.F16)]
-    [TestCase(PageType.F32, DeltaPrefillForm.Chunked, DeltaStateType.Bf16)]
-    [TestCase(PageType.F32, DeltaPrefillForm.Recurrent, DeltaStateType.Bf16)]
-    public void PrefixIsReusedBitForBit(PageType pageType, DeltaPrefillForm form, DeltaStateType stateType)
+    [TestCase(KvType.F32, DeltaPrefillForm.Chunked, DeltaStateType.F32)]
+    [TestCase(KvType.Bf16, DeltaPrefillForm.Chunked, DeltaStateType.F32)]
+    [TestCase(KvType.F32, DeltaPrefillForm.Recurrent, DeltaStateType.F32)]
+    [TestCase(KvType.Bf16, DeltaPrefillForm.Recurrent, DeltaStateType.F32)]
+    [TestCase(KvType.Bf16, DeltaPrefillForm.Chunked, DeltaStateType.F16)]
+    [TestCase(KvType.Bf16, DeltaPrefillForm.Recurrent, DeltaStateType.F16)]
+    [TestCase(KvType.F32, DeltaPrefillForm.Chunked, DeltaStateType.Bf16)]
+    [TestCase(KvType.F32, DeltaPrefillForm.Recurrent, DeltaStateType.Bf16)]
+    public void PrefixIsReusedBitForBit(KvType kvType, DeltaPrefillForm form, DeltaStateType stateType)
     {
         int[] first = Ids(150);
         int[] second = [.. first[..Prefix], .. Ids(60).Select(i => i / 2)];
         using var sequences = new SequenceRunner(
-            TestModels.Tiny, pageType, options: new StepRunnerOptions(DeltaForm: form), stateType: stateType);
+            TestModels.Tiny, kvType, options: new StepRunnerOptions(DeltaForm: form), stateType: stateType);
         sequences.Runner.Run(
             StepKind.Prefill, [new StepSequence(1, 0, first, LogitsWanted.None, Snapshots: [new StateSnapshot(64, 4), new StateSnapshot(Prefix, 3)])],
             samples: false);

@@ -21,7 +21,7 @@ internal sealed class GoldenLogitsTests
     [TestCase("tiny-qwen3.6-gptq-int4", TestName = "LogitsMatchGolden(gptq-int4)")]
     public void LogitsMatchGolden(string checkpoint)
     {
-        double worst = WorstLogitError(checkpoint, PageType.F32);
+        double worst = WorstLogitError(checkpoint, KvType.F32);
         TestContext.Out.WriteLine($"{checkpoint}: max |Δlogit| = {worst:E2}");
         Assert.That(worst, Is.LessThanOrEqualTo(F32Bound));
     }
@@ -29,7 +29,7 @@ internal sealed class GoldenLogitsTests
     [Test]
     public void Bf16PagesStayWithinTheirBound()
     {
-        double worst = WorstLogitError("tiny-qwen3.6", PageType.Bf16);
+        double worst = WorstLogitError("tiny-qwen3.6", KvType.Bf16);
         TestContext.Out.WriteLine($"bf16 pages: max |Δlogit| = {worst:E2}");
         Assert.That(worst, Is.InRange(F32Bound, Bf16PagesBound), "below the f32 bound the pages would not have been bf16");
     }
@@ -38,7 +38,7 @@ internal sealed class GoldenLogitsTests
     [TestCase(DeltaStateType.Bf16, Bf16StatesBound)]
     public void StatesOf16BitsStayWithinTheirBound(DeltaStateType stateType, double bound)
     {
-        double worst = WorstLogitError("tiny-qwen3.6", PageType.F32, stateType);
+        double worst = WorstLogitError("tiny-qwen3.6", KvType.F32, stateType);
         TestContext.Out.WriteLine($"{stateType} states: max |Δlogit| = {worst:E2}");
         Assert.That(worst, Is.InRange(bound / 20, bound), "far below its bound a state would not have been of this type");
     }
@@ -50,7 +50,7 @@ internal sealed class GoldenLogitsTests
     public async Task GreedyContinuationsWithStatesOf16Bits(DeltaStateType stateType)
     {
         using GoldenData golden = GoldenData.Open("tiny-qwen3.6");
-        await using var engine = new Engine(TestModels.Tiny, new EngineOptions { PageType = PageType.F32, DeltaStateType = stateType });
+        await using var engine = new Engine(TestModels.Tiny, new EngineOptions { KvType = KvType.F32, DeltaStateType = stateType });
         var options = new GenerationOptions { MaxTokens = 64, IgnoreEos = true, Sampling = new SamplingOptions { Temperature = 0 } };
 
         int[][] drawn = await Task.WhenAll(golden.Prompts.Select(p => engine.GenerateAsync(p.Ids, options).IdsAsync()));
@@ -65,7 +65,7 @@ internal sealed class GoldenLogitsTests
     public async Task GreedyContinuationsAreIdentical(string checkpoint)
     {
         using GoldenData golden = GoldenData.Open(checkpoint);
-        await using var engine = new Engine(ModelOf(checkpoint), new EngineOptions { PageType = PageType.F32 });
+        await using var engine = new Engine(ModelOf(checkpoint), new EngineOptions { KvType = KvType.F32 });
         var options = new GenerationOptions { MaxTokens = 64, IgnoreEos = true, Sampling = new SamplingOptions { Temperature = 0 } };
 
         int[][] drawn = await Task.WhenAll(golden.Prompts.Select(p => engine.GenerateAsync(p.Ids, options).IdsAsync()));
@@ -96,10 +96,10 @@ internal sealed class GoldenLogitsTests
 
     public static QwenModel ModelOf(string checkpoint) => checkpoint == "tiny-qwen3.6" ? TestModels.Tiny : TestModels.TinyGptq;
 
-    private static double WorstLogitError(string checkpoint, PageType pageType, DeltaStateType stateType = DeltaStateType.F32)
+    private static double WorstLogitError(string checkpoint, KvType kvType, DeltaStateType stateType = DeltaStateType.F32)
     {
         using GoldenData golden = GoldenData.Open(checkpoint);
-        using var sequences = new SequenceRunner(ModelOf(checkpoint), pageType, stateType: stateType);
+        using var sequences = new SequenceRunner(ModelOf(checkpoint), kvType, stateType: stateType);
         double worst = 0;
         for (int p = 0; p < golden.Prompts.Count; p++)
         {

@@ -8,9 +8,9 @@ internal sealed class CpuReplayTests
 {
     private static readonly int[] Prompt = [.. Enumerable.Range(0, 70).Select(i => (i * 37) % 2048)];
 
-    [TestCase(PageType.F32, false)]
-    [TestCase(PageType.Bf16, true)]
-    public void ReplayEqualsLaunches(PageType pages, bool gptq)
+    [TestCase(KvType.F32, false)]
+    [TestCase(KvType.Bf16, true)]
+    public void ReplayEqualsLaunches(KvType pages, bool gptq)
     {
         QwenModel model = CpuModel(gptq);
 
@@ -60,7 +60,7 @@ internal sealed class CpuReplayTests
     }
 
     // Of a prompt in two chunks and of tokens decoded after it.
-    private static float[] Logits(QwenModel model, PageType pages, bool replays)
+    private static float[] Logits(QwenModel model, KvType pages, bool replays)
     {
         using var sequences = new SequenceRunner(model, pages, options: new StepRunnerOptions(Graphs: replays));
         return [.. sequences.Prefill(Prompt, chunkTokens: 41), .. sequences.Decode([3, 1, 4, 1, 5], firstPosition: Prompt.Length)];

@@ -5,16 +5,16 @@ internal sealed class StepPlanTests
 {
     private const int MostLaunchesOf27B = 360;
 
-    [TestCase(PageType.Bf16)]
-    [TestCase(PageType.F32)]
-    public async Task APlanHasTheNodesOfTheBoundStep(PageType pageType)
+    [TestCase(KvType.Bf16)]
+    [TestCase(KvType.F32)]
+    public async Task APlanHasTheNodesOfTheBoundStep(KvType kvType)
     {
         QwenConfig config = SyntheticShape.Cut(SyntheticShape.Of("0.8b"), 4, 1024);
         await using QwenModel model = SyntheticModel.Create("synthetic", config, ComputeDevice.OpenCpu(), HeadQuantization.None, seed: 1);
-        using var sequences = new SequenceRunner(model, pageType, maxSequences: 1, contextTokens: 64);
+        using var sequences = new SequenceRunner(model, kvType, maxSequences: 1, contextTokens: 64);
 
         OpGraph bound = sequences.Runner.GraphOf(StepShape.Decode(1)).Graph;
-        OpGraph planned = StepPlan.RecordDecode(model, pageType);
+        OpGraph planned = StepPlan.RecordDecode(model, kvType);
 
         Assert.That(planned.Nodes.Select(n => (n.ToString(), n.MovedBytes, n.BytesPerContextToken, n.LaunchCount)), Is.EqualTo(bound.Nodes.Select(n => (n.ToString(), n.MovedBytes, n.BytesPerContextToken, n.LaunchCount))));
         Assert.That(planned.ArenaBytes, Is.EqualTo(bound.ArenaBytes));
@@ -34,15 +34,15 @@ internal sealed class StepPlanTests
     [Test]
     public void AttentionAloneReadsMoreWithMoreContext()
     {
-        using var sequences = new SequenceRunner(TestModels.Tiny, PageType.Bf16);
+        using var sequences = new SequenceRunner(TestModels.Tiny, KvType.Bf16);
         QwenConfig config = TestModels.Tiny.Config;
 
         OpGraph graph = sequences.Runner.GraphOf(StepShape.Decode(1)).Graph;
 
-        Assert.That(graph.Nodes.Sum(n => n.BytesPerContextToken), Is.EqualTo(config.KvBytesPerToken(sizeof(ushort))));
+        Assert.That(graph.Nodes.Sum(n => n.BytesPerContextToken), Is.EqualTo(config.KvBytesPerToken(KvType.Bf16)));
         Assert.That(graph.Nodes.Where(n => n.BytesPerContextToken > 0).Select(n => n.Op).Distinct(), Is.All.EndsWith("attention"));
         Assert.That(
-            graph.Nodes.Sum(n => n.MovedBytesAt(1000)) - graph.Nodes.Sum(n => n.MovedBytesAt(0)), Is.EqualTo(1000 * config.KvBytesPerToken(sizeof(ushort))));
+            graph.Nodes.Sum(n => n.MovedBytesAt(1000)) - graph.Nodes.Sum(n => n.MovedBytesAt(0)), Is.EqualTo(1000 * config.KvBytesPerToken(KvType.Bf16)));
     }
 
     [Test]
@@ -51,7 +51,7 @@ internal sealed class StepPlanTests
         await using QwenModel model = SyntheticModel.CreateUnfilled(
             "27b", SyntheticShape.Of("27b"), ComputeDevice.OpenCpu(recordsWarpKernels: true), HeadQuantization.Int8);
 
-        var plan = NodePlan.Of(StepPlan.RecordDecode(model, PageType.Bf16), 1024, H100.BytesPerSecond);
+        var plan = NodePlan.Of(StepPlan.RecordDecode(model, KvType.Bf16), 1024, H100.BytesPerSecond);
 
         Assert.That(plan.Launches, Is.LessThanOrEqualTo(MostLaunchesOf27B));
         Assert.That(plan.Bytes / 1e9, Is.InRange(13.9, 14.6), "13.9 GB of weights with an INT8 head, then state and cache");

@@ -101,12 +101,12 @@ internal sealed class QwenConfigTests
         Assert.That((counts.FeedForward, counts.DeltaNet), Is.EqualTo((17_112_760_320L, 5_536_481_280L + 23_592_960)));
         Assert.That((counts.Attention, counts.Embedding), Is.EqualTo((1_677_721_600L, 1_271_398_400L)));
         Assert.That((counts.LmHead, counts.Rest), Is.EqualTo((1_271_398_400L, 2_645_504L)));
-        Assert.That((large.KvBytesPerToken(2), large.RecurrentBytesPerSequence(4)), Is.EqualTo((65_536L, 144L << 20)));
+        Assert.That((large.KvBytesPerToken(KvType.Bf16), large.RecurrentBytesPerSequence(4)), Is.EqualTo((65_536L, 144L << 20)));
         Assert.That((large.RecurrentBytesPerSequence(4), large.RecurrentBytesPerSequence(2)), Is.EqualTo((150_994_944L, 75_497_472L)));
         Assert.That(large.StateBytesPerSequence(4), Is.EqualTo((144L << 20) + (48L * 4 * 10240 * 4)));
 
         QwenConfig small = Published(1024, 24, 3584, 8, 2, 16, 16, tied: true);
-        Assert.That((small.KvBytesPerToken(2), small.RecurrentBytesPerSequence(4)), Is.EqualTo((12_288L, 18L << 20)));
+        Assert.That((small.KvBytesPerToken(KvType.Bf16), small.RecurrentBytesPerSequence(4)), Is.EqualTo((12_288L, 18L << 20)));
         Assert.That(small.Parameters.LmHead, Is.Zero);
     }
 

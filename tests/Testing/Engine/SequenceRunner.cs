@@ -7,7 +7,7 @@ internal sealed class SequenceRunner : IDisposable
     private readonly int[][] pagesOf;
 
     public SequenceRunner(
-        QwenModel model, PageType pageType = PageType.F32, int maxSequences = 4, int contextTokens = 1024, StepRunnerOptions? options = null,
+        QwenModel model, KvType kvType = KvType.F32, int maxSequences = 4, int contextTokens = 1024, StepRunnerOptions? options = null,
         DeltaStateType stateType = DeltaStateType.F32)
     {
         EngineCapacity capacity = new EngineOptions
@@ -16,7 +16,7 @@ internal sealed class SequenceRunner : IDisposable
             ContextTokens = contextTokens,
             CacheTokens = contextTokens * maxSequences,
             PrefillChunkTokens = 512,
-            PageType = pageType,
+            KvType = kvType,
             DeltaStateType = stateType,
         }.Resolve(model.Config);
         Runner = new StepRunner(model, capacity, options);

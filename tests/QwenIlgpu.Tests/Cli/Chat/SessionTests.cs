@@ -57,7 +57,7 @@ internal sealed class SessionTests
     {
         CommandLine.RunWithInput(First, [.. Chat, "--session", FilePath]).Expect(ExitCode.Done);
 
-        CommandLine run = CommandLine.RunWithInput(Second, [.. Chat, "--page-type", "f32", "--session", FilePath]);
+        CommandLine run = CommandLine.RunWithInput(Second, [.. Chat, "--kv-type", "f32", "--session", FilePath]);
         JsonElement[] turns = Turns(run);
 
         Assert.That(run.Error, Does.Contain("fox.session: its cache is of another model, format or build of qwen, and is left out"));
