@@ -103,7 +103,7 @@ internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
         // An empty buffer is not a thing on every accelerator.
         MemoryBuffer1D<T, Stride1D.Dense> buffer = device.Accelerator.Allocate1D<T>(Math.Max(length, 1));
         owned.Add(buffer);
-        AllocatedBytes += buffer.LengthInBytes;
+        AllocatedBytes += bytes;
         return buffer.View.AsContiguous().SubView(0, length);
     }
 

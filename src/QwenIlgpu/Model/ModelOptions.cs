@@ -40,6 +40,12 @@ public sealed record ModelOptions
     /// </summary>
     public string? ChatTemplate { get; init; }
 
+    /// <summary>
+    /// An engine that is to be made of the model: where weights and engine do not fit the device together, loading refuses before it
+    /// allocates anything. Null, the default, asks only for the weights; an engine that does not fit is then refused when it is made.
+    /// </summary>
+    public EngineOptions? PlannedEngine { get; init; }
+
     /// <summary>Where loading and the engine write what they do; null writes nothing.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
