@@ -8,23 +8,23 @@ internal static class QkNormRotaryAppend
 {
     /// <summary>Whether heads of this size are served; else the two ops do it one after the other.</summary>
     public static bool Supports(int headDim) =>
-        headDim % 32 == 0 && headDim is > 0 and <= QkNormRotaryAppendKernel<float, F32PageFormat>.MostHeadDim;
+        headDim % 32 == 0 && headDim is > 0 and <= QkNormRotaryAppendKernel<F32PageFormat, F32PageFormat>.MostHeadDim;
 
     /// <summary>
     /// q: [T, H · 2 · Hd], per head Hd query values, then Hd gate values that stay as they are; k, v: [T, Hkv · Hd], which stay as
     /// they are; positions of the rows: below those of the rotary table. Rows may share a place only where nobody needs what is written.
     /// </summary>
-    public static Launch Bind<TStorage, TFormat>(
+    public static Launch Bind<TKeys, TValues>(
         KernelLoader loader,
         Matrix<float> q,
         Matrix<float> k,
         Matrix<float> v,
         int heads,
         QkNormWeights norms,
-        KvPages<TStorage> pages,
+        KvPages<TKeys, TValues> pages,
         PagedRows rows)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
     {
         const string Op = "qk_norm_rotary_append";
         pages.Check(Op);
@@ -40,7 +40,7 @@ internal static class QkNormRotaryAppend
         Require.Equal(Op, "rows of v", v.Rows, "rows of q", q.Rows);
         norms.Check(Op, headDim);
         rows.Check(Op, "rows of q", q.Rows);
-        var kernel = new QkNormRotaryAppendKernel<TStorage, TFormat>(q, k, v, norms, pages, rows);
-        return loader.Bind(QkNormRotaryAppendKernel<TStorage, TFormat>.QkNormRotaryAppend, kernel.Config, kernel);
+        var kernel = new QkNormRotaryAppendKernel<TKeys, TValues>(q, k, Float4.Words(Op, "v", v), norms, pages, rows);
+        return loader.Bind(QkNormRotaryAppendKernel<TKeys, TValues>.QkNormRotaryAppend, kernel.Config, kernel);
     }
 }

@@ -1,4 +1,5 @@
 using ILGPU;
+using ILGPU.Algorithms;
 using ILGPU.Runtime;
 
 namespace QwenIlgpu.Kernels;
@@ -8,10 +9,15 @@ namespace QwenIlgpu.Kernels;
 /// page. q: [T, H · 2 · Hd], k, v: [T, Hkv · Hd], all float. Hd is a multiple of 32, at most 256.
 /// </summary>
 [LaunchBounds(128)]
-internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
-    Matrix<float> q, Matrix<float> k, Matrix<float> v, QkNormWeights norms, KvPages<TStorage> pages, PagedRows rows) : IGroupKernel
-    where TStorage : unmanaged
-    where TFormat : struct, IPageFormat<TStorage>
+[Instantiation(typeof(F32PageFormat), typeof(F32PageFormat))]
+[Instantiation(typeof(Bf16PageFormat), typeof(Bf16PageFormat))]
+[Instantiation(typeof(Int8PageFormat), typeof(Int8PageFormat))]
+[Instantiation(typeof(Int4PageFormat), typeof(Int4PageFormat))]
+[Instantiation(typeof(Int8PageFormat), typeof(Int4PageFormat))]
+internal readonly struct QkNormRotaryAppendKernel<TKeys, TValues>(
+    Matrix<float> q, Matrix<float> k, Matrix<Float4> v, QkNormWeights norms, KvPages<TKeys, TValues> pages, PagedRows rows) : IGroupKernel
+    where TKeys : struct, IPageFormat
+    where TValues : struct, IPageFormat
 {
     /// <summary>Threads of a group.</summary>
     public const int GroupSize = 32 * Warps;
@@ -26,11 +32,12 @@ internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
     public KernelConfig Config =>
         new(new Index3D(q.Rows, (QueryHeads + pages.KvHeads + Warps - 1) / Warps, 1), new Index3D(GroupSize, 1, 1));
 
-    public static void QkNormRotaryAppend(QkNormRotaryAppendKernel<TStorage, TFormat> kernel) => kernel.Execute();
+    public static void QkNormRotaryAppend(QkNormRotaryAppendKernel<TKeys, TValues> kernel) => kernel.Execute();
 
     public void Execute()
     {
         ArrayView<float> shared = SharedMemory.Allocate<float>(Warps * MostHeadDim);
+        ArrayView<Float4> sharedKeys = SharedMemory.Allocate<Float4>(Warps * MostHeadDim / 4);
         int lane = Group.IdxX & 31;
         int warp = Group.IdxX >> 5;
         int row = Grid.IdxX;
@@ -57,31 +64,59 @@ internal readonly struct QkNormRotaryAppendKernel<TStorage, TFormat>(
         for (int d = lane; d < headDim; d += 32)
             values[d] = values[d] * scale * (1 + weight[d]);
         Group.Barrier();                                        // a pair's halves lie in two lanes
-        if (isQuery)
+        ArrayView<Float4> keyWords = sharedKeys.SubView(warp * MostHeadDim / 4, MostHeadDim / 4);
+        ArrayView<float> turned = isQuery ? x : keyWords.Cast<float>();
+        for (int d = lane; d < headDim; d += 32)
         {
-            for (int d = lane; d < headDim; d += 32)
-                x[d] = Turned(values, d, position);
+            if (present)
+                turned[d] = Turned(values, d, position);
         }
-        else if (present)
-        {
-            Append(values, v.Row(row).SubView(kvHead * headDim, headDim), row, kvHead, position);
-        }
+
+        Group.Barrier();                                        // a lane takes eight neighbours from now on
+        if (present && !isQuery)
+            Append(keyWords, v.Row(row).SubView(kvHead * headDim / 4, headDim / 4), row, kvHead, position);
     }
 
-    private void Append(ArrayView<float> key, ArrayView<float> value, int row, int kvHead, int position)
+    private void Append(ArrayView<Float4> key, ArrayView<Float4> value, int row, int kvHead, int position)
     {
-        int headDim = pages.HeadDim;
         int block = (int)((uint)position / KvCache.PageTokens);
         int page = rows.PageTable[rows.RowSlot[row], block];
         int token = position - (block * KvCache.PageTokens);
-        ArrayView<TStorage> keys = pages.KeyBlock(page, kvHead).SubView(token * headDim, headDim);
-        ArrayView<TStorage> values = pages.ValueBlock(page, kvHead).SubView(token * headDim, headDim);
-        for (int d = Group.IdxX & 31; d < headDim; d += 32)
-        {
-            keys[d] = TFormat.Store(Turned(key, d, position));
-            values[d] = TFormat.Store(value[d]);
-        }
+        Append<TKeys>(key, pages.KeyBlock(page, kvHead), token);
+        Append<TValues>(value, pages.ValueBlock(page, kvHead), token);
     }
+
+    // Lanes past the head's last eight dimensions stand in with its last.
+    private void Append<TFormat>(ArrayView<Float4> values, ArrayView<UInt4> block, int token)
+        where TFormat : struct, IPageFormat
+    {
+        int lane = Group.IdxX & 31;
+        int last = (pages.HeadDim / 8) - 1;
+        int eight = XMath.Min(lane, last);
+        var x = new Float8(values[2 * eight], values[(2 * eight) + 1]);
+        PageScale scale = default;
+        if (TFormat.IsQuantized)
+        {
+            x = Hadamard.OfWarp(x, pages.HeadDim);
+            bool isOwn = lane <= last;
+            float none = isOwn ? Differences(x.Low) + Differences(x.High) : 0;          // NaN where any element is or is infinite
+            none = WarpReduce.Sum(none);
+            float least = -WarpReduce.Max(isOwn ? -XMath.Min(Least(x.Low), Least(x.High)) : float.NegativeInfinity);
+            float most = WarpReduce.Max(isOwn ? XMath.Max(Most(x.Low), Most(x.High)) : float.NegativeInfinity);
+            scale = TFormat.ScaleOf(least + none, most + none);
+            if (lane == 0)
+                TFormat.StoreScale(PageBlock.Scales<TFormat>(block, pages.HeadDim), token, scale);
+        }
+
+        if (lane <= last)
+            TFormat.Store(PageBlock.Row<TFormat>(block, pages.HeadDim, token), eight, x, scale);
+    }
+
+    private static float Differences(Float4 x) => ((x.X - x.X) + (x.Y - x.Y)) + ((x.Z - x.Z) + (x.W - x.W));
+
+    private static float Least(Float4 x) => XMath.Min(XMath.Min(x.X, x.Y), XMath.Min(x.Z, x.W));
+
+    private static float Most(Float4 x) => XMath.Max(XMath.Max(x.X, x.Y), XMath.Max(x.Z, x.W));
 
     // Dimensions i and i + Frequencies make a pair; those from 2 · Frequencies on are not turned.
     private float Turned(ArrayView<float> values, int d, int position)

@@ -41,7 +41,7 @@ internal static class DecodeAttention
     public static Launch Bind(
         KernelLoader loader,
         Matrix<float> q,
-        KvPages<ushort> pages,
+        KvPages<Bf16PageFormat, Bf16PageFormat> pages,
         PagedRows rows,
         int heads,
         Matrix<float> scratch,
@@ -60,7 +60,7 @@ internal static class DecodeAttention
     private static Launch BindHead<THead>(
         KernelLoader loader,
         Matrix<float> q,
-        KvPages<ushort> pages,
+        KvPages<Bf16PageFormat, Bf16PageFormat> pages,
         PagedRows rows,
         int heads,
         Matrix<float> scratch,
@@ -71,7 +71,7 @@ internal static class DecodeAttention
         // Scores are taken in powers of two: log2(e) / sqrt(Hd) goes into the query.
         double scale = Math.Log2(Math.E) / Math.Sqrt(pages.HeadDim);
         var kernel = new DecodeAttentionKernel<THead>(
-            Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rows, heads / pages.KvHeads, (float)scale,
+            Float4.Words(Op, "q", q), pages, rows, heads / pages.KvHeads, (float)scale,
             new SplitScratch(SplitPlan.MostOf(rows.PageTable.Columns), Float4.Words(Op, "scratch", scratch).Data, tickets),
             Float4.Words(Op, "y", y));
         return loader.Bind(DecodeAttentionKernel<THead>.DecodeAttention, kernel.Config, kernel);
@@ -79,7 +79,7 @@ internal static class DecodeAttention
 
     private static void Check(
         Matrix<float> q,
-        KvPages<ushort> pages,
+        KvPages<Bf16PageFormat, Bf16PageFormat> pages,
         PagedRows rows,
         int heads,
         Matrix<float> scratch,

@@ -20,7 +20,7 @@ namespace QwenIlgpu.Kernels;
 [Instantiation(typeof(Head64))]
 internal readonly struct DecodeAttentionKernel<THead>(
     Matrix<Float4> q,
-    KvPages<UInt4> pages,
+    KvPages<Bf16PageFormat, Bf16PageFormat> pages,
     PagedRows rows,
     int groupHeads,
     float scale,

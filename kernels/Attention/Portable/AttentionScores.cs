@@ -15,9 +15,8 @@ internal static unsafe class AttentionScores
 
     /// <summary>Leaves the scores of a page's keys, those past a query's end −∞. The page's values are fetched meanwhile.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Score<TStorage, TFormat>(in AttentionQueries queries, byte* keys, long tokenBytes, byte* values)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+    public static void Score<TFormat>(in AttentionQueries queries, byte* keys, long tokenBytes, byte* values)
+        where TFormat : struct, IPageFormat
     {
         float scale = 1 / MathF.Sqrt(queries.HeadDim);
         for (int i = 0; i < queries.Count; i += Tile)
@@ -32,16 +31,16 @@ internal static unsafe class AttentionScores
                 if (tile < Tile)
                 {
                     for (int n = i; n < i + tile; n++)
-                        OneByFour<TStorage, TFormat>(queries, n, keys + (j * tokenBytes), tokenBytes, j, scale, n == i ? ahead : 0);
+                        OneByFour<TFormat>(queries, n, keys + (j * tokenBytes), tokenBytes, j, scale, n == i ? ahead : 0);
                 }
                 else if (Avx512F.IsSupported)
                 {
-                    FourByFour<TStorage, TFormat>(queries, i, keys + (j * tokenBytes), tokenBytes, j, scale, ahead);
+                    FourByFour<TFormat>(queries, i, keys + (j * tokenBytes), tokenBytes, j, scale, ahead);
                 }
                 else
                 {
                     for (int k = j; k < j + Tile; k++)
-                        FourByOne<TStorage, TFormat>(queries, i, keys + (k * tokenBytes), k, scale, ahead);
+                        FourByOne<TFormat>(queries, i, keys + (k * tokenBytes), k, scale, ahead);
                 }
             }
         }
@@ -94,10 +93,9 @@ internal static unsafe class AttentionScores
     private static float Exp(float x) => CpuVectors.Exp(Vector512.Create(x)).ToScalar();
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void FourByFour<TStorage, TFormat>(
+    private static void FourByFour<TFormat>(
         in AttentionQueries queries, int i, byte* k0, long tokenBytes, int j, float scale, nint ahead)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+        where TFormat : struct, IPageFormat
     {
         int headDim = queries.HeadDim;
         float* q0 = queries.Values + ((long)i * headDim);
@@ -113,17 +111,17 @@ internal static unsafe class AttentionScores
         Vector512<float> s30 = default, s31 = default, s32 = default, s33 = default;
         for (int d = 0; d < headDim; d += AttentionShare.PairDims)
         {
-            int bytes = d * sizeof(TStorage);
+            int bytes = TFormat.RowBytes(d);
             Vector512<float> a0 = TFormat.First(k0 + bytes), b0 = TFormat.Second(k0 + bytes);
             Vector512<float> a1 = TFormat.First(k1 + bytes), b1 = TFormat.Second(k1 + bytes);
             Vector512<float> a2 = TFormat.First(k2 + bytes), b2 = TFormat.Second(k2 + bytes);
             Vector512<float> a3 = TFormat.First(k3 + bytes), b3 = TFormat.Second(k3 + bytes);
             if (ahead != 0)
             {
-                Fetch<TStorage, TFormat>(k0 + bytes + ahead);
-                Fetch<TStorage, TFormat>(k1 + bytes + ahead);
-                Fetch<TStorage, TFormat>(k2 + bytes + ahead);
-                Fetch<TStorage, TFormat>(k3 + bytes + ahead);
+                Fetch<TFormat>(k0 + bytes + ahead);
+                Fetch<TFormat>(k1 + bytes + ahead);
+                Fetch<TFormat>(k2 + bytes + ahead);
+                Fetch<TFormat>(k3 + bytes + ahead);
             }
 
             Vector512<float> x0 = Vector512.Load(q0 + d);
@@ -177,9 +175,8 @@ internal static unsafe class AttentionScores
 
     // With half the registers of half the width.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void FourByOne<TStorage, TFormat>(in AttentionQueries queries, int i, byte* key, int j, float scale, nint ahead)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+    private static void FourByOne<TFormat>(in AttentionQueries queries, int i, byte* key, int j, float scale, nint ahead)
+        where TFormat : struct, IPageFormat
     {
         int headDim = queries.HeadDim;
         float* q0 = queries.Values + ((long)i * headDim);
@@ -189,9 +186,9 @@ internal static unsafe class AttentionScores
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         for (int d = 0; d < headDim; d += AttentionShare.PairDims)
         {
-            Vector512<float> a = TFormat.First(key + (d * sizeof(TStorage))), b = TFormat.Second(key + (d * sizeof(TStorage)));
+            Vector512<float> a = TFormat.First(key + TFormat.RowBytes(d)), b = TFormat.Second(key + TFormat.RowBytes(d));
             if (ahead != 0)
-                Fetch<TStorage, TFormat>(key + (d * sizeof(TStorage)) + ahead);
+                Fetch<TFormat>(key + TFormat.RowBytes(d) + ahead);
             s0 = Vector512.FusedMultiplyAdd(Vector512.Load(q0 + d), a, s0);
             s1 = Vector512.FusedMultiplyAdd(Vector512.Load(q1 + d), a, s1);
             s2 = Vector512.FusedMultiplyAdd(Vector512.Load(q2 + d), a, s2);
@@ -211,10 +208,9 @@ internal static unsafe class AttentionScores
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneByFour<TStorage, TFormat>(
+    private static void OneByFour<TFormat>(
         in AttentionQueries queries, int i, byte* k0, long tokenBytes, int j, float scale, nint ahead)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+        where TFormat : struct, IPageFormat
     {
         int headDim = queries.HeadDim;
         float* q = queries.Values + ((long)i * headDim);
@@ -224,17 +220,17 @@ internal static unsafe class AttentionScores
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         for (int d = 0; d < headDim; d += AttentionShare.PairDims)
         {
-            int bytes = d * sizeof(TStorage);
+            int bytes = TFormat.RowBytes(d);
             Vector512<float> a0 = TFormat.First(k0 + bytes), b0 = TFormat.Second(k0 + bytes);
             Vector512<float> a1 = TFormat.First(k1 + bytes), b1 = TFormat.Second(k1 + bytes);
             Vector512<float> a2 = TFormat.First(k2 + bytes), b2 = TFormat.Second(k2 + bytes);
             Vector512<float> a3 = TFormat.First(k3 + bytes), b3 = TFormat.Second(k3 + bytes);
             if (ahead != 0)
             {
-                Fetch<TStorage, TFormat>(k0 + bytes + ahead);
-                Fetch<TStorage, TFormat>(k1 + bytes + ahead);
-                Fetch<TStorage, TFormat>(k2 + bytes + ahead);
-                Fetch<TStorage, TFormat>(k3 + bytes + ahead);
+                Fetch<TFormat>(k0 + bytes + ahead);
+                Fetch<TFormat>(k1 + bytes + ahead);
+                Fetch<TFormat>(k2 + bytes + ahead);
+                Fetch<TFormat>(k3 + bytes + ahead);
             }
 
             Vector512<float> x8 = Vector512.Load(q + d);
@@ -263,12 +259,11 @@ internal static unsafe class AttentionScores
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Fetch<TStorage, TFormat>(byte* elements)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+    private static void Fetch<TFormat>(byte* elements)
+        where TFormat : struct, IPageFormat
     {
         Sse.Prefetch1(elements);
-        if (sizeof(TStorage) > 2)
+        if (TFormat.RowBytes(AttentionShare.PairDims) > 64)
             Sse.Prefetch1(elements + 64);
     }
 }

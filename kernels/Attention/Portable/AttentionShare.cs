@@ -16,9 +16,9 @@ internal static unsafe class AttentionShare
     // Queries, a row's head each, that go through a page together: with their sums they and the page stay in the second-level cache.
     private const int MostQueries = 32;
 
-    public static void Run<TStorage, TFormat>(in AttentionOperands operands, int thread, int threads)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+    public static void Run<TKeys, TValues>(in AttentionOperands operands, int thread, int threads)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
     {
         int group = operands.Heads / operands.KvHeads;
         int blockRows = Math.Max(1, MostQueries / group);
@@ -37,7 +37,7 @@ internal static unsafe class AttentionShare
                 int rows = 1;
                 while (row + rows < end && operands.RowSlot[row + rows] == operands.RowSlot[row])
                     rows++;
-                Attend<TStorage, TFormat>(operands, row, rows, kvHead, (kvHead * group) + heads.From, heads.To - heads.From);
+                Attend<TKeys, TValues>(operands, row, rows, kvHead, (kvHead * group) + heads.From, heads.To - heads.From);
                 row += rows;
             }
         }
@@ -61,39 +61,48 @@ internal static unsafe class AttentionShare
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Attend<TStorage, TFormat>(
+    private static void Attend<TKeys, TValues>(
         in AttentionOperands operands, int firstRow, int rows, int kvHead, int firstHead, int heads)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
     {
         var queries = new AttentionQueries(operands.HeadDim, rows * heads);
         int longest = 0;
         for (int i = 0; i < queries.Count; i++)
         {
             int row = firstRow + (i / heads);
-            queries.Load<TStorage, TFormat>(i, Query(operands, row, firstHead + (i % heads)), operands.Positions[row] + 1);
+            queries.Load<TKeys>(i, Query(operands, row, firstHead + (i % heads)), operands.Positions[row] + 1);
             longest = Math.Max(longest, queries.Lengths[i]);
         }
 
         int* table = operands.Table(firstRow);
+        int keyRowBytes = TKeys.RowBytes(operands.HeadDim);
+        int valueRowBytes = TValues.RowBytes(operands.HeadDim);
+        float* memory = stackalloc float[PageScales<TKeys, TValues>.Floats];
+        var scales = new PageScales<TKeys, TValues>(operands.HeadDim, memory);
         for (int first = 0; first < longest; first += KvCache.PageTokens)
         {
-            long offset = operands.BlockOffset(table[first / KvCache.PageTokens], kvHead);
-            long next = first + KvCache.PageTokens < longest
-                ? operands.BlockOffset(table[(first / KvCache.PageTokens) + 1], kvHead)
-                : offset;
-            queries.BeginPage(first);
-            AttentionScores.Score<TStorage, TFormat>(queries, operands.Keys + offset, operands.TokenBytes, operands.Values + offset);
+            int block = first / KvCache.PageTokens;
+            byte* keys = operands.Block<TKeys>(operands.Keys, table[block], kvHead);
+            byte* values = operands.Block<TValues>(operands.Values, table[block], kvHead);
+            byte* next = first + KvCache.PageTokens < longest ? operands.Block<TKeys>(operands.Keys, table[block + 1], kvHead) : keys;
+            scales.Load(keys, values, queries.BeginPage(first));
+            AttentionScores.Score<TKeys>(queries, keys, keyRowBytes, values);
             for (int i = 0; i < queries.Count; i++)
+            {
+                scales.ToScores(queries, i);
                 AttentionScores.Weigh(queries, i);
-            AttentionValues.Add<TStorage, TFormat>(queries, operands.Values + offset, operands.TokenBytes, operands.Keys + next);
+                scales.ToWeights(queries, i);
+            }
+
+            AttentionValues.Add<TValues>(queries, values, valueRowBytes, next);
         }
 
         for (int i = 0; i < queries.Count; i++)
         {
             int row = firstRow + (i / heads);
             int head = firstHead + (i % heads);
-            queries.Gate<TStorage, TFormat>(
+            queries.Gate<TValues>(
                 i, Query(operands, row, head) + operands.HeadDim,
                 operands.Y + (row * operands.YStride) + ((long)head * operands.HeadDim));
         }

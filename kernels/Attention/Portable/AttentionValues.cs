@@ -14,9 +14,8 @@ internal static unsafe class AttentionValues
 
     /// <summary>Adds the page's values; the next page's keys are fetched meanwhile.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Add<TStorage, TFormat>(in AttentionQueries queries, byte* values, long tokenBytes, byte* next)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+    public static void Add<TFormat>(in AttentionQueries queries, byte* values, long tokenBytes, byte* next)
+        where TFormat : struct, IPageFormat
     {
         for (int i = 0; i < queries.Count; i += Tile)
         {
@@ -28,27 +27,26 @@ internal static unsafe class AttentionValues
             bool together = tile == Tile && common > 0;
             if (together && Avx512F.IsSupported)
             {
-                Four<TStorage, TFormat>(queries, i, values, tokenBytes, common, ahead);
+                Four<TFormat>(queries, i, values, tokenBytes, common, ahead);
             }
             else if (together)
             {
-                Two<TStorage, TFormat>(queries, i, values, tokenBytes, common, ahead);
-                Two<TStorage, TFormat>(queries, i + 2, values, tokenBytes, common, null);
+                Two<TFormat>(queries, i, values, tokenBytes, common, ahead);
+                Two<TFormat>(queries, i + 2, values, tokenBytes, common, null);
             }
 
             for (int n = i; n < i + tile; n++)
             {
                 int from = together ? common : 0;
                 if (from < queries.Keys[n])
-                    One<TStorage, TFormat>(queries, n, values, tokenBytes, from, queries.Keys[n], n == i && !together ? ahead : null);
+                    One<TFormat>(queries, n, values, tokenBytes, from, queries.Keys[n], n == i && !together ? ahead : null);
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four<TStorage, TFormat>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int keys, byte* ahead)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+    private static void Four<TFormat>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int keys, byte* ahead)
+        where TFormat : struct, IPageFormat
     {
         int headDim = queries.HeadDim;
         float* weights = queries.Weights + (i * KvCache.PageTokens);
@@ -63,13 +61,13 @@ internal static unsafe class AttentionValues
             Vector512<float> a1 = Vector512.Load(y1) * shrink[1], b1 = Vector512.Load(y1 + CpuVectors.Width) * shrink[1];
             Vector512<float> a2 = Vector512.Load(y2) * shrink[2], b2 = Vector512.Load(y2 + CpuVectors.Width) * shrink[2];
             Vector512<float> a3 = Vector512.Load(y3) * shrink[3], b3 = Vector512.Load(y3 + CpuVectors.Width) * shrink[3];
-            byte* value = values + (d * sizeof(TStorage));
+            byte* value = values + TFormat.RowBytes(d);
             for (int j = 0; j < keys; j++)
             {
                 Vector512<float> a = TFormat.First(value), b = TFormat.Second(value);
                 value += tokenBytes;
                 if (ahead != null)
-                    ahead = Fetch<TStorage, TFormat>(ahead);
+                    ahead = Fetch<TFormat>(ahead);
                 var w0 = Vector512.Create(weights[j]);
                 a0 = Vector512.FusedMultiplyAdd(w0, a, a0);
                 b0 = Vector512.FusedMultiplyAdd(w0, b, b0);
@@ -92,9 +90,8 @@ internal static unsafe class AttentionValues
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Two<TStorage, TFormat>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int keys, byte* ahead)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+    private static void Two<TFormat>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int keys, byte* ahead)
+        where TFormat : struct, IPageFormat
     {
         int headDim = queries.HeadDim;
         float* weights = queries.Weights + (i * KvCache.PageTokens);
@@ -105,13 +102,13 @@ internal static unsafe class AttentionValues
             float* y1 = y0 + headDim;
             Vector512<float> a0 = Vector512.Load(y0) * shrink[0], b0 = Vector512.Load(y0 + CpuVectors.Width) * shrink[0];
             Vector512<float> a1 = Vector512.Load(y1) * shrink[1], b1 = Vector512.Load(y1 + CpuVectors.Width) * shrink[1];
-            byte* value = values + (d * sizeof(TStorage));
+            byte* value = values + TFormat.RowBytes(d);
             for (int j = 0; j < keys; j++)
             {
                 Vector512<float> a = TFormat.First(value), b = TFormat.Second(value);
                 value += tokenBytes;
                 if (ahead != null)
-                    ahead = Fetch<TStorage, TFormat>(ahead);
+                    ahead = Fetch<TFormat>(ahead);
                 var w4 = Vector512.Create(weights[j]);
                 a0 = Vector512.FusedMultiplyAdd(w4, a, a0);
                 b0 = Vector512.FusedMultiplyAdd(w4, b, b0);
@@ -127,10 +124,9 @@ internal static unsafe class AttentionValues
 
     // Keys that are not the page's first find the sums shrunk.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One<TStorage, TFormat>(
+    private static void One<TFormat>(
         in AttentionQueries queries, int i, byte* values, long tokenBytes, int from, int to, byte* ahead)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+        where TFormat : struct, IPageFormat
     {
         int headDim = queries.HeadDim;
         float* weights = queries.Weights + (i * KvCache.PageTokens);
@@ -139,13 +135,13 @@ internal static unsafe class AttentionValues
         {
             float* y = queries.Sums + ((long)i * headDim) + d;
             Vector512<float> a0 = Vector512.Load(y) * shrink, b0 = Vector512.Load(y + CpuVectors.Width) * shrink;
-            byte* value = values + (from * tokenBytes) + (d * sizeof(TStorage));
+            byte* value = values + (from * tokenBytes) + TFormat.RowBytes(d);
             for (int j = from; j < to; j++)
             {
                 Vector512<float> a = TFormat.First(value), b = TFormat.Second(value);
                 value += tokenBytes;
                 if (ahead != null)
-                    ahead = Fetch<TStorage, TFormat>(ahead);
+                    ahead = Fetch<TFormat>(ahead);
                 var w6 = Vector512.Create(weights[j]);
                 a0 = Vector512.FusedMultiplyAdd(w6, a, a0);
                 b0 = Vector512.FusedMultiplyAdd(w6, b, b0);
@@ -163,13 +159,12 @@ internal static unsafe class AttentionValues
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static byte* Fetch<TStorage, TFormat>(byte* line)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage>
+    private static byte* Fetch<TFormat>(byte* line)
+        where TFormat : struct, IPageFormat
     {
         Sse.Prefetch1(line);
-        if (sizeof(TStorage) > 2)
+        if (TFormat.RowBytes(AttentionShare.PairDims) > 64)
             Sse.Prefetch1(line + 64);
-        return line + (AttentionShare.PairDims * sizeof(TStorage));
+        return line + TFormat.RowBytes(AttentionShare.PairDims);
     }
 }

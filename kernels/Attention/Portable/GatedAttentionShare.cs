@@ -1,9 +1,7 @@
-using System.Runtime.CompilerServices;
-
 namespace QwenIlgpu.Kernels;
 
 /// <summary>Heads of whole vectors' pairs, over pages of every type; the scratch stays as it is: a thread has memory of its own.</summary>
-internal readonly unsafe partial struct GatedAttentionKernel<TStorage, TFormat> : ICpuShare
+internal readonly unsafe partial struct GatedAttentionKernel<TKeys, TValues> : ICpuShare
 {
     public bool TakesShape => headEights % (AttentionShare.PairDims / 8) == 0;
 
@@ -15,7 +13,6 @@ internal readonly unsafe partial struct GatedAttentionKernel<TStorage, TFormat> 
             Heads = heads,
             KvHeads = pages.KvHeads,
             HeadDim = 8 * headEights,
-            TokenBytes = pages.HeadDim * Unsafe.SizeOf<UInt4>(),
             Q = (float*)CpuVectors.Pointer(q.Data),
             QStride = 4L * q.Stride,
             Y = (float*)CpuVectors.Pointer(y.Data),
@@ -27,13 +24,12 @@ internal readonly unsafe partial struct GatedAttentionKernel<TStorage, TFormat> 
             PageTable = CpuVectors.Pointer(rows.PageTable.Data),
             PageTableStride = rows.PageTable.Stride,
         };
-        AttentionShare.Run<TStorage, TFormat>(operands, thread, threads);
+        AttentionShare.Run<TKeys, TValues>(operands, thread, threads);
     }
 }
 
 /// <summary>
-/// Where the operands of <see cref="GatedAttentionKernel{TStorage, TFormat}"/> lie, strides in elements. A token of a kv head in a page
-/// has so many bytes, 64 tokens lie side by side.
+/// Where the operands of <see cref="GatedAttentionKernel{TKeys, TValues}"/> lie, strides in elements.
 /// </summary>
 internal unsafe struct AttentionOperands
 {
@@ -41,7 +37,6 @@ internal unsafe struct AttentionOperands
     public int Heads;
     public int KvHeads;
     public int HeadDim;
-    public long TokenBytes;
     public float* Q;
     public long QStride;
     public float* Y;
@@ -56,6 +51,7 @@ internal unsafe struct AttentionOperands
     /// <summary>The pages of a row's sequence.</summary>
     public readonly int* Table(int row) => PageTable + (RowSlot[row] * PageTableStride);
 
-    /// <summary>Bytes from the first page to a head's block in a page; 64 bits: a layer's pages may hold more than 2^31.</summary>
-    public readonly long BlockOffset(int page, int kvHead) => (((long)page * KvHeads) + kvHead) * KvCache.PageTokens * TokenBytes;
+    /// <summary>A head's block in a page.</summary>
+    public readonly byte* Block<TFormat>(byte* pages, int page, int kvHead)
+        where TFormat : struct, IPageFormat => pages + ((((long)page * KvHeads) + kvHead) * 16 * PageBlock.Words<TFormat>(HeadDim));
 }

@@ -25,7 +25,7 @@ internal static class PrefillAttention
     public static Launch Bind(
         KernelLoader loader,
         Matrix<float> q,
-        KvPages<ushort> pages,
+        KvPages<Bf16PageFormat, Bf16PageFormat> pages,
         PagedRows rows,
         ChunkList chunks,
         int heads,
@@ -38,7 +38,7 @@ internal static class PrefillAttention
     public static Launch Bind<THeads>(
         KernelLoader loader,
         Matrix<float> q,
-        KvPages<ushort> pages,
+        KvPages<Bf16PageFormat, Bf16PageFormat> pages,
         PagedRows rows,
         ChunkList chunks,
         int heads,
@@ -73,12 +73,12 @@ internal static class PrefillAttention
                 LaunchSize.Config<PrefillAttentionKernel<TOutputs, THeads>>(
                     new Index3D(heads / THeads.Value, (int)chunks.Rows.Length, 1)),
                 new PrefillAttentionKernel<TOutputs, THeads>(
-                    Float4.Words(Op, "q", q), pages.Words<UInt4>(Op), rows, chunks, (int)chunks.FirstChunk.Length - 1, heads,
+                    Float4.Words(Op, "q", q), pages, rows, chunks, (int)chunks.FirstChunk.Length - 1, heads,
                     (float)(Math.Log2(Math.E) / Math.Sqrt(headDim)), Float2.Words(Op, "y", y)));
     }
 
     // Two heads of 256 read each tile of keys and values once, in 128 KiB. GPUs made for graphics have 100 KiB a multiprocessor.
-    private static bool TakesTwoHeads(Accelerator accelerator, int heads, KvPages<ushort> pages) =>
+    private static bool TakesTwoHeads(Accelerator accelerator, int heads, KvPages<Bf16PageFormat, Bf16PageFormat> pages) =>
         pages.HeadDim == 256 && pages.KvHeads > 0 && heads / pages.KvHeads % 2 == 0
         && accelerator is CudaAccelerator { Architecture: not ({ Major: 8, Minor: 6 or 9 } or { Major: 12 }) };
 }

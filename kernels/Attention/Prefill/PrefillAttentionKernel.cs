@@ -22,7 +22,7 @@ namespace QwenIlgpu.Kernels;
 [Instantiation(typeof(Twice<Twice<OutputTile64>>), typeof(Two))]
 internal readonly struct PrefillAttentionKernel<TOutputs, THeads>(
     Matrix<Float4> q,
-    KvPages<UInt4> pages,
+    KvPages<Bf16PageFormat, Bf16PageFormat> pages,
     PagedRows rows,
     ChunkList chunks,
     int sequences,

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
@@ -15,6 +16,7 @@ public enum KvType
     F32,
 
     /// <summary>8-bit integers.</summary>
+    [SuppressMessage("Naming", "CA1720:Identifier contains type name", Justification = "It is the format's name, beside Int4.")]
     Int8,
 
     /// <summary>4-bit integers with a zero point: a quarter of <see cref="Bf16"/>.</summary>

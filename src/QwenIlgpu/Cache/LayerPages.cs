@@ -1,20 +1,22 @@
-using System.Runtime.CompilerServices;
 using ILGPU;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
 
-/// <summary>Pages of one attention layer, and the launches on them that are compiled for their element type.</summary>
+/// <summary>Pages of one attention layer, and the launches on them that are compiled for their format.</summary>
 internal abstract class LayerPages
 {
-    /// <summary>Bytes of an element.</summary>
-    public abstract int ElementBytes { get; }
+    /// <summary>Whether appending turns keys or values, in place where a kernel of its own does it.</summary>
+    public abstract bool AreQuantized { get; }
 
-    /// <summary>Bytes of the keys of one page; the values take as many.</summary>
-    public abstract long KeyBytes { get; }
+    /// <summary>Bytes of one page, keys and values.</summary>
+    public abstract long PageBytes { get; }
 
     /// <summary>The pages where they are of bf16, which alone the kernels of tensor cores read.</summary>
-    public KvPages<ushort>? Bf16 => (this as LayerPages<ushort, Bf16PageFormat>)?.Pages;
+    public KvPages<Bf16PageFormat, Bf16PageFormat>? Bf16 => (this as LayerPages<Bf16PageFormat, Bf16PageFormat>)?.Pages;
+
+    /// <summary>Shape of the scratch of <see cref="BindAttention"/>.</summary>
+    public abstract (int Rows, int Columns) ScratchShape(int rows, int heads);
 
     /// <summary>The keys of one page, all heads of 64 tokens.</summary>
     public abstract ArrayView<byte> KeysOf(int page);
@@ -34,40 +36,45 @@ internal abstract class LayerPages
         KernelLoader loader, Matrix<float> q, PagedRows rows, int heads, Matrix<float> scratch, Matrix<float> y);
 }
 
-/// <summary>Pages of elements as a format stores them.</summary>
-internal sealed class LayerPages<TStorage, TFormat>(KvPages<TStorage> pages) : LayerPages
-    where TStorage : unmanaged
-    where TFormat : struct, IPageFormat<TStorage>
+/// <summary>Pages of keys and of values as their formats store them.</summary>
+internal sealed class LayerPages<TKeys, TValues>(KvPages<TKeys, TValues> pages) : LayerPages
+    where TKeys : struct, IPageFormat
+    where TValues : struct, IPageFormat
 {
-    public KvPages<TStorage> Pages => pages;
+    public KvPages<TKeys, TValues> Pages => pages;
 
-    public override int ElementBytes => Unsafe.SizeOf<TStorage>();
+    public override bool AreQuantized => KvPages<TKeys, TValues>.AreQuantized;
 
-    public override long KeyBytes => PageElements * ElementBytes;
+    public override long PageBytes => 16 * (KeyWords + ValueWords);
 
-    private long PageElements => (long)pages.KvHeads * KvCache.PageTokens * pages.HeadDim;
+    private long KeyWords => (long)pages.KvHeads * PageBlock.Words<TKeys>(pages.HeadDim);
 
-    public override ArrayView<byte> KeysOf(int page) => pages.Keys.SubView(page * PageElements, PageElements).Cast<byte>();
+    private long ValueWords => (long)pages.KvHeads * PageBlock.Words<TValues>(pages.HeadDim);
 
-    public override ArrayView<byte> ValuesOf(int page) => pages.Values.SubView(page * PageElements, PageElements).Cast<byte>();
+    public override ArrayView<byte> KeysOf(int page) => pages.Keys.SubView(page * KeyWords, KeyWords).Cast<byte>();
+
+    public override ArrayView<byte> ValuesOf(int page) => pages.Values.SubView(page * ValueWords, ValueWords).Cast<byte>();
+
+    public override (int Rows, int Columns) ScratchShape(int rows, int heads) =>
+        Kernels.GatedAttention.ScratchShape<TKeys>(rows, heads, pages.HeadDim);
 
     /// <summary>Zeroed pages.</summary>
     public static LayerPages Allocate(DeviceMemory memory, int pages, int kvHeads, int headDim)
     {
-        long elements = (long)pages * kvHeads * KvCache.PageTokens * headDim;
-        ArrayView<TStorage> keys = memory.AllocateZeroed<TStorage>(elements);
-        return new LayerPages<TStorage, TFormat>(
-            new KvPages<TStorage>(keys, memory.AllocateZeroed<TStorage>(elements), pages, kvHeads, headDim));
+        long blocks = (long)pages * kvHeads;
+        ArrayView<UInt4> keys = memory.AllocateZeroed<UInt4>(blocks * PageBlock.Words<TKeys>(headDim));
+        ArrayView<UInt4> values = memory.AllocateZeroed<UInt4>(blocks * PageBlock.Words<TValues>(headDim));
+        return new LayerPages<TKeys, TValues>(new KvPages<TKeys, TValues>(keys, values, pages, kvHeads, headDim));
     }
 
     public override Launch BindAppend(KernelLoader loader, Matrix<float> k, Matrix<float> v, PagedRows rows) =>
-        KvAppend.Bind<TStorage, TFormat>(loader, k, v, pages, rows);
+        KvAppend.Bind<TKeys, TValues>(loader, k, v, pages, rows);
 
     public override Launch BindQkNormRotaryAppend(
         KernelLoader loader, Matrix<float> q, Matrix<float> k, Matrix<float> v, int heads, QkNormWeights norms, PagedRows rows) =>
-        QkNormRotaryAppend.Bind<TStorage, TFormat>(loader, q, k, v, heads, norms, pages, rows);
+        QkNormRotaryAppend.Bind<TKeys, TValues>(loader, q, k, v, heads, norms, pages, rows);
 
     public override Launch BindAttention(
         KernelLoader loader, Matrix<float> q, PagedRows rows, int heads, Matrix<float> scratch, Matrix<float> y) =>
-        Kernels.GatedAttention.Bind<TStorage, TFormat>(loader, q, pages, rows, heads, scratch, y);
+        Kernels.GatedAttention.Bind<TKeys, TValues>(loader, q, pages, rows, heads, scratch, y);
 }

@@ -56,7 +56,7 @@ internal sealed class ModelState
     public IReadOnlyList<DeltaSlots?> DeltaLayers { get; }
 
     /// <summary>Bytes of one page over all attention layers.</summary>
-    public long PageBytes => AttentionLayers.Sum(layer => 2 * (layer?.KeyBytes ?? 0));
+    public long PageBytes => AttentionLayers.Sum(layer => layer?.PageBytes ?? 0);
 
     /// <summary>Bytes of one slot's delta states and conv tails over all delta layers.</summary>
     public long StateBytesPerSlot => DeltaLayers.Sum(layer => layer is null ? 0 : layer.States.SlotBytes + RingBytes(layer));

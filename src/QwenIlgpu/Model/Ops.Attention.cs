@@ -28,15 +28,15 @@ internal sealed partial class Ops
         Add("qk_norm_rotary", [q, k], [q, k], 0, () => Kernels.QkNormRotary.Bind(
             loader, q.View, k.View, heads.Heads, heads.KvHeads, heads.HeadDim, norms, pagedRows.Positions));
 
-    /// <summary>Writes k and v [T, Hkv·Hd] into the layer's pages.</summary>
+    /// <summary>Writes k and v [T, Hkv·Hd] into the layer's pages; where these are quantised, k and v are turned on the way.</summary>
     private void KvAppend(Tensor k, Tensor v, LayerPages pages) =>
-        Add("kv_append", [k, v], [], k.SizeBytes, () => pages.BindAppend(loader, k.View, v.View, pagedRows));
+        Add("kv_append", [k, v], pages.AreQuantized ? [k, v] : [], k.SizeBytes, () => pages.BindAppend(loader, k.View, v.View, pagedRows));
 
     /// <summary>Causal attention over the pages, times the sigmoid of the gate inside q: [T, H·Hd].</summary>
     public Tensor GatedAttention(Tensor q, LayerPages pages, AttentionShape heads)
     {
         Tensor y = graph.NewTensor("attention", q.Rows, heads.Heads * heads.HeadDim);
-        long cacheBytes = 2L * Shape.Sequences * heads.KvHeads * heads.HeadDim * pages.ElementBytes;
+        long cacheBytes = Shape.Sequences * pages.PageBytes / Kernels.KvCache.PageTokens;
         if (fusesDecode && pages.Bf16 is { } bf16 && DecodeAttention.Supports(heads.Heads, heads.KvHeads, heads.HeadDim))
         {
             (int splitRows, int splitColumns) = DecodeAttention.ScratchShape(q.Rows, heads.Heads, heads.HeadDim, pagedRows.PageTable.Columns);
@@ -54,7 +54,7 @@ internal sealed partial class Ops
             return y;
         }
 
-        (int rows, int columns) = Kernels.GatedAttention.ScratchShape(q.Rows, heads.Heads);
+        (int rows, int columns) = pages.ScratchShape(q.Rows, heads.Heads);
         Tensor scores = graph.NewTensor("scores", rows, columns, TensorRole.Scratch);
         Add("gated_attention", [q], [scores, y], 0, () =>
             pages.BindAttention(loader, q.View, pagedRows, heads.Heads, scores.View, y.View), cacheBytes);

@@ -1,0 +1,205 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>Bytes −127 … 127 and an f16 scale a row, with zero at 0: the scale is rounded up, so that no element is cut off.</summary>
+internal readonly unsafe struct Int8PageFormat : IPageFormat
+{
+    private const int Most = 127;
+
+    public static bool IsQuantized => true;
+
+    public static int DimStep => 32;
+
+    public static int ScaleBytes => sizeof(ushort);
+
+    public static int RowBytes(int elements) => elements;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float8 Load(ArrayView<UInt4> row, int eight)
+    {
+        UInt2 bytes = row.Cast<UInt2>()[eight];
+        return new Float8(Floats(bytes.X), Floats(bytes.Y));
+    }
+
+    public static Float2 LoadScale(ArrayView<UInt4> scales, int token) => new(F16.ToFloat(scales.Cast<ushort>()[token]), 0);
+
+    public static PageScale ScaleOf(float least, float most) =>
+        new(PageCodes.F16Above((most > -least ? most : -least) * (1f / Most)), 0);
+
+    public static void Store(ArrayView<UInt4> row, int eight, Float8 values, PageScale scale) =>
+        row.Cast<UInt2>()[eight] = new UInt2(Bytes(values.Low, scale.Inverse), Bytes(values.High, scale.Inverse));
+
+    public static void StoreScale(ArrayView<UInt4> scales, int token, PageScale scale) => scales.Cast<ushort>()[token] = F16.FromFloat(scale.Scale);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Store(float* values, byte* row, int count, PageScale scale)
+    {
+        var inverse = Vector512.Create(scale.Inverse);
+        for (int i = 0; i < count; i += CpuVectors.Width)
+        {
+            Vector512<int> codes = PageCodes.Nearest(Vector512.Load(values + i) * inverse, -Most, Most);
+            Vector256<short> narrow = Vector256.Narrow(codes.GetLower(), codes.GetUpper());
+            Vector128.Narrow(narrow.GetLower(), narrow.GetUpper()).Store((sbyte*)row + i);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void LoadScales(byte* stored, int tokens, float* scales, float* zeros)
+    {
+        for (int i = 0; i < tokens; i++)
+        {
+            scales[i] = F16.ToFloat(((ushort*)stored)[i]);
+            zeros[i] = 0;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> First(byte* elements) => Vector512.ConvertToSingle(
+        Vector512.Create(Avx2.ConvertToVector256Int32((sbyte*)elements), Avx2.ConvertToVector256Int32((sbyte*)elements + 8)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Second(byte* elements) => First(elements + CpuVectors.Width);
+
+    public static int ElementOf(int i) => i;
+
+    private static Float4 Floats(uint bytes) => new((sbyte)bytes, (sbyte)(bytes >> 8), (sbyte)(bytes >> 16), (sbyte)(bytes >> 24));
+
+    private static uint Bytes(Float4 x, float inverse) =>
+        Byte(x.X, inverse) | (Byte(x.Y, inverse) << 8) | (Byte(x.Z, inverse) << 16) | (Byte(x.W, inverse) << 24);
+
+    private static uint Byte(float x, float inverse) => (uint)PageCodes.Nearest(x * inverse, -Most, Most) & 0xffu;
+}
+
+/// <summary>
+/// Nibbles 0 … 15, the first in a word's lowest bits, and an f16 scale and an f16 zero a row: zero is rounded down and the scale up, so
+/// that no element is cut off. On a CPU the even ones, then the odd.
+/// </summary>
+internal readonly unsafe struct Int4PageFormat : IPageFormat
+{
+    private const int Most = 15;
+
+    public static bool IsQuantized => true;
+
+    public static int DimStep => 32;
+
+    public static int ScaleBytes => 2 * sizeof(ushort);
+
+    public static int RowBytes(int elements) => elements / 2;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float8 Load(ArrayView<UInt4> row, int eight)
+    {
+        uint word = row.Cast<uint>()[eight];
+        return new Float8(Floats(word), Floats(word >> 16));
+    }
+
+    public static Float2 LoadScale(ArrayView<UInt4> scales, int token)
+    {
+        uint pair = scales.Cast<uint>()[token];
+        return new Float2(F16.ToFloat((ushort)pair), F16.ToFloat((ushort)(pair >> 16)));
+    }
+
+    public static PageScale ScaleOf(float least, float most)
+    {
+        float zero = PageCodes.F16Below(least);
+        return new PageScale(PageCodes.F16Above((most - zero) * (1f / Most)), zero);
+    }
+
+    public static void Store(ArrayView<UInt4> row, int eight, Float8 values, PageScale scale) =>
+        row.Cast<uint>()[eight] = Nibbles(values.Low, scale) | (Nibbles(values.High, scale) << 16);
+
+    public static void StoreScale(ArrayView<UInt4> scales, int token, PageScale scale) =>
+        scales.Cast<uint>()[token] = F16.FromFloat(scale.Scale) | ((uint)F16.FromFloat(scale.Zero) << 16);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Store(float* values, byte* row, int count, PageScale scale)
+    {
+        var inverse = Vector512.Create(scale.Inverse);
+        var zero = Vector512.Create(scale.Zero);
+        for (int i = 0; i < count; i += CpuVectors.Width)
+        {
+            Vector512<int> codes = PageCodes.Nearest((Vector512.Load(values + i) - zero) * inverse, 0, Most);
+
+            // Two neighbours become the lower byte of eight bytes.
+            Vector512<ulong> pairs = codes.AsUInt64() | (codes.AsUInt64() >> 28);
+            for (int byteIndex = 0; byteIndex < CpuVectors.Width / 2; byteIndex++)
+                row[(i / 2) + byteIndex] = (byte)pairs[byteIndex];
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void LoadScales(byte* stored, int tokens, float* scales, float* zeros)
+    {
+        for (int i = 0; i < tokens; i++)
+        {
+            scales[i] = F16.ToFloat(((ushort*)stored)[2 * i]);
+            zeros[i] = F16.ToFloat(((ushort*)stored)[(2 * i) + 1]);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> First(byte* elements) => Floats(Vector128.Load(elements) & Vector128.Create((byte)15));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Second(byte* elements) => Floats(Vector128.Load(elements) >> 4);
+
+    public static int ElementOf(int i) => (i % CpuVectors.Width * 2) + (i / CpuVectors.Width);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Floats(Vector128<byte> codes)
+    {
+        if (Avx512F.IsSupported)
+            return Avx512F.ConvertToVector512Single(Avx512F.ConvertToVector512Int32(codes));
+        Vector128<byte> upper = Vector128.Create(codes.GetUpper(), default);
+        return Vector512.ConvertToSingle(Vector512.Create(Avx2.ConvertToVector256Int32(codes), Avx2.ConvertToVector256Int32(upper)));
+    }
+
+    private static Float4 Floats(uint nibbles) =>
+        new(nibbles & 15u, (nibbles >> 4) & 15u, (nibbles >> 8) & 15u, (nibbles >> 12) & 15u);
+
+    private static uint Nibbles(Float4 x, PageScale scale) =>
+        Nibble(x.X, scale) | (Nibble(x.Y, scale) << 4) | (Nibble(x.Z, scale) << 8) | (Nibble(x.W, scale) << 12);
+
+    private static uint Nibble(float x, PageScale scale) => (uint)PageCodes.Nearest((x - scale.Zero) * scale.Inverse, 0, Most);
+}
+
+/// <summary>Rounding of elements to codes, and of their bounds to f16.</summary>
+internal static class PageCodes
+{
+    private const float Largest = 65504;
+
+    // 1.5 · 2^23: adding it rounds to an integer, which the last bits of the sum hold.
+    private const float Rounder = 12582912;
+    private const int RounderBits = 0x4b400000;
+
+    /// <summary>The least f16 that is no less than x, at most the largest; NaN stays NaN.</summary>
+    public static float F16Above(float x) => -F16Below(-x);
+
+    /// <summary>The largest f16 that is no more than x, at least the least; NaN stays NaN.</summary>
+    public static float F16Below(float x)
+    {
+        x = x < -Largest ? -Largest : x > Largest ? Largest : x;
+        ushort bits = F16.FromFloat(x);
+        float value = F16.ToFloat(bits);
+        return value > x ? F16.ToFloat((ushort)(value > 0 ? bits - 1 : bits + 1)) : value;
+    }
+
+    /// <summary>The nearest integer, ties to even, between two bounds.</summary>
+    public static int Nearest(float x, int least, int most)
+    {
+        x = x < least ? least : x > most ? most : x;
+        return (int)Interop.FloatAsInt(x + Rounder) - RounderBits;
+    }
+
+    /// <summary>The same sixteen times.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> Nearest(Vector512<float> x, int least, int most)
+    {
+        x = Vector512.Min(Vector512.Max(x, Vector512.Create((float)least)), Vector512.Create((float)most));
+        return (x + Vector512.Create(Rounder)).AsInt32() - Vector512.Create(RounderBits);
+    }
+}
