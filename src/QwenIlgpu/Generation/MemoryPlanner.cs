@@ -117,7 +117,7 @@ internal sealed class MemoryPlanner(QwenModel model, long weightBytes, DeviceRoo
     // Where the host is the device, what moves out of the device's slots and pages stays in the same memory.
     private EngineCapacity WithHostBudgets(MemoryPlan plan)
     {
-        if (!model.Device.IsCpu)
+        if (IsGpu)
             return plan.Capacity;
         long eachBytes = Math.Max(0, plan.MemoryBytes - plan.TotalBytes) / 3;
         return plan.Capacity with

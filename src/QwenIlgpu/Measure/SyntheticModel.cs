@@ -27,19 +27,22 @@ internal static class SyntheticModel
     }
 
     /// <summary>Weights for recording steps, of which only the vectors are there.</summary>
-    public static QwenModel CreateUnfilled(string name, QwenConfig config, ComputeDevice device, HeadQuantization headQuantization)
+    public static QwenModel CreateUnfilled(
+        string name, QwenConfig config, ComputeDevice device, HeadQuantization headQuantization,
+        WeightQuantization quantization = WeightQuantization.Int4)
     {
         var memory = new DeviceMemory(device);
         using var measuring = new DeviceMemory(device) { IsMeasuring = true };
-        QwenWeights weights = Build(config, new SyntheticWeights(device, measuring, memory, headQuantization, 0));
+        QwenWeights weights = Build(config, new SyntheticWeights(device, measuring, memory, headQuantization, 0, quantization));
         return new QwenModel(name, device, memory, weights, config, NullLoggerFactory.Instance);
     }
 
     /// <summary>What a shape takes of a device.</summary>
-    public static ModelFootprint Measure(QwenConfig config, ComputeDevice device, HeadQuantization headQuantization)
+    public static ModelFootprint Measure(
+        QwenConfig config, ComputeDevice device, HeadQuantization headQuantization, WeightQuantization quantization = WeightQuantization.Int4)
     {
         using var measuring = new DeviceMemory(device) { IsMeasuring = true };
-        QwenWeights weights = Build(config, new SyntheticWeights(device, measuring, measuring, headQuantization, 0));
+        QwenWeights weights = Build(config, new SyntheticWeights(device, measuring, measuring, headQuantization, 0, quantization));
         return new ModelFootprint(measuring.AllocatedBytes, weights.BytesPerToken);
     }
 
