@@ -8,6 +8,9 @@ namespace QwenIlgpu.Cli;
 /// </summary>
 internal sealed class ModelArguments(KvType defaultKvType, Option<int>? context = null)
 {
+    /// <summary>Whether the command has the option of a context; without it whatever it is given sets the length.</summary>
+    public bool TakesContext { get; init; } = true;
+
     public Option<WeightQuantization> Quantize { get; } = QuantizeOption();
 
     public Option<HeadQuantization> QuantizeHead { get; } = QuantizeHeadOption();
@@ -90,7 +93,8 @@ internal sealed class ModelArguments(KvType defaultKvType, Option<int>? context 
         command.Options.Add(QuantizeHead);
         command.Options.Add(Pages);
         command.Options.Add(States);
-        command.Options.Add(Context);
+        if (TakesContext)
+            command.Options.Add(Context);
         command.Options.Add(RopeScaling);
         command.Options.Add(ChatTemplate);
     }
@@ -139,7 +143,7 @@ internal sealed class ModelArguments(KvType defaultKvType, Option<int>? context 
         };
         QwenModel model = await LoadBar.RunAsync(
             terminal, progress => common.LoadModel(directory, options, progress, cancellation)).ConfigureAwait(false);
-        int context = parse.GetValue(Context);
+        int context = TakesContext ? parse.GetValue(Context) : 0;
         if (context <= model.MaxContextTokens)
             return model;
         await model.DisposeAsync().ConfigureAwait(false);
