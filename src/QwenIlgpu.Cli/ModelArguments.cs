@@ -137,7 +137,7 @@ internal sealed class ModelArguments(KvType defaultKvType, Option<int>? context 
             RopeScaling = parse.GetValue(RopeScaling),
             ChatTemplate = TemplateName(parse, directory),
             UsedParts = used,
-            PlannedEngine = engine,
+            RequireRoom = engine is null ? null : unfilled => MemoryPlanner.RequireRoom(unfilled, engine),
             LoggerFactory = new TerminalLoggerFactory(terminal, parse.GetValue(common.Verbose)),
             KernelCacheDirectory = KernelCache,
         };

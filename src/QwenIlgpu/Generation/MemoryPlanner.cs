@@ -30,6 +30,18 @@ internal sealed class MemoryPlanner(QwenModel model, long weightBytes, DeviceRoo
         return new MemoryPlanner(model, model.WeightBytes, free with { Bytes = free.Bytes + model.WeightBytes }, options);
     }
 
+    /// <summary>Refuses an engine for which there is no room beside a model that is about to be loaded.</summary>
+    /// <param name="unfilled">The model, its weights only measured.</param>
+    /// <param name="engine">The engine; a context beyond the model's own is its to refuse.</param>
+    /// <exception cref="InsufficientMemoryException">There is none; the message is that of <see cref="Require"/>.</exception>
+    public static void RequireRoom(QwenModel unfilled, EngineOptions engine)
+    {
+        EngineOptions asked = engine with { ContextTokens = Math.Min(engine.ContextTokens, unfilled.MaxContextTokens) };
+        EngineCapacity capacity = asked.Resolve(unfilled.Config, DeviceRoom.DefaultCacheBytes(unfilled.Device, unfilled.WeightBytes));
+        var options = new StepRunnerOptions(Graphs: engine.CudaGraphs);
+        new MemoryPlanner(unfilled, unfilled.WeightBytes, DeviceRoom.Of(unfilled.Device), options).Require(capacity);
+    }
+
     /// <summary>
     /// What an engine of this capacity takes, whether it fits or not. Where no length of a prefill step is asked for it is the longest whose
     /// activations take half of what is left on a GPU, or all of it elsewhere.

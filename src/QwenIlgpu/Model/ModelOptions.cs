@@ -40,17 +40,17 @@ public sealed record ModelOptions
     /// </summary>
     public string? ChatTemplate { get; init; }
 
-    /// <summary>
-    /// An engine that is to be made of the model: where weights and engine do not fit the device together, loading refuses before it
-    /// allocates anything. Null, the default, asks only for the weights; an engine that does not fit is then refused when it is made.
-    /// </summary>
-    public EngineOptions? PlannedEngine { get; init; }
-
     /// <summary>Where loading and the engine write what they do; null writes nothing.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
     /// <summary>What the caller uses of the checkpoint besides its weights, all of which must be right before they are loaded; null: it has not said.</summary>
     internal ModelParts? UsedParts { get; init; }
+
+    /// <summary>
+    /// Told of the model before anything is allocated, its weights only measured, by whoever knows what else will be: throws where there is no
+    /// room for all of it. Null asks for the weights alone.
+    /// </summary>
+    internal Action<QwenModel>? RequireRoom { get; init; }
 
     /// <summary>Where kernels compiled for a GPU are kept between runs; null keeps none.</summary>
     internal string? KernelCacheDirectory { get; init; } = QwenIlgpu.KernelCacheDirectory.OfPlatform();

@@ -103,9 +103,7 @@ public sealed class QwenModel : IAsyncDisposable
     /// <exception cref="FileNotFoundException">A file that a checkpoint must have is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or contradicts another; the message names it.</exception>
     /// <exception cref="NotSupportedException">The checkpoint's architecture or encoding is not one that is read here, or the device is not there.</exception>
-    /// <exception cref="InsufficientMemoryException">
-    /// The weights, or they and <see cref="ModelOptions.PlannedEngine"/>, do not fit the device's memory; nothing has been allocated.
-    /// </exception>
+    /// <exception cref="InsufficientMemoryException">The weights do not fit the device's memory; nothing has been allocated.</exception>
     /// <remarks>What only some callers use stops only them: a faulty chat template refuses messages, faulty end ids refuse generation.</remarks>
     public static Task<QwenModel> LoadAsync(
         string path, ModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
@@ -246,17 +244,10 @@ public sealed class QwenModel : IAsyncDisposable
         return new QwenModel(path, device, measuring, weights, checkpoint.Config, options.RopeScaling, text, loggers);
     }
 
-    // A context beyond the model's own is the engine's to refuse.
-    private void RequireRoom(EngineOptions? engine)
+    private void RequireRoomForWeights()
     {
         DeviceRoom room = DeviceRoom.Of(Device);
-        if (engine is not null)
-        {
-            EngineOptions asked = engine with { ContextTokens = Math.Min(engine.ContextTokens, Config.MaxPositionEmbeddings) };
-            EngineCapacity capacity = asked.Resolve(Config, DeviceRoom.DefaultCacheBytes(Device, WeightBytes));
-            new MemoryPlanner(this, WeightBytes, room, new StepRunnerOptions(Graphs: engine.CudaGraphs)).Require(capacity);
-        }
-        else if (WeightBytes > room.Bytes)
+        if (WeightBytes > room.Bytes)
         {
             throw new InsufficientMemoryException(
                 $"{Path}: the weights take {WeightBytes} bytes, {room.Name} has {room.Bytes} bytes for them; take a smaller model or INT4 weights");
@@ -309,7 +300,8 @@ public sealed class QwenModel : IAsyncDisposable
             deviceNotices.ForEach(Notice);
             using var upload = new StagedUpload(device);
             QwenModel unfilled = Unfilled(path, checkpoint, text, device, options, loggers);
-            unfilled.RequireRoom(options.PlannedEngine);
+            unfilled.RequireRoomForWeights();
+            options.RequireRoom?.Invoke(unfilled);
             memory.Reserve(unfilled.WeightBytes);
             var source = new CheckpointWeights(checkpoint, device, memory, upload, options, progress, cancellation);
             QwenWeights weights = new LayerBuilder(checkpoint.Config, source).Build();

@@ -105,7 +105,7 @@ internal sealed class PlanCommandTests
     public async Task LoadingRefusesAnEngineThatDoesNotFitBeforeItReadsAWeight()
     {
         var engine = new EngineOptions { CacheTokens = int.MaxValue, KvType = KvType.F32 };
-        var options = new ModelOptions { Device = TestModels.Device, PlannedEngine = engine };
+        var options = new ModelOptions { Device = TestModels.Device, RequireRoom = unfilled => MemoryPlanner.RequireRoom(unfilled, engine) };
         var told = new List<LoadProgress>();
 
         InsufficientMemoryException error = (await Assert.ThrowsAsync<InsufficientMemoryException>(

@@ -6,7 +6,7 @@ namespace QwenIlgpu.Tests.Cli;
 /// <summary>What the command line makes of its arguments before anything runs.</summary>
 internal sealed class UsageTests
 {
-    private static readonly string[] Commands = ["generate", "chat", "info", "doctor", "bench", "tokenize", "render", "logits", "perplexity", "completion"];
+    private static readonly string[] Commands = ["generate", "chat", "info", "doctor", "bench", "tokenize", "render", "logits", "perplexity", "eval", "completion"];
 
     [TestCase("frobnicate")]
     [TestCase("generate")]
@@ -82,6 +82,13 @@ internal sealed class UsageTests
     [TestCase("completion")]
     [TestCase("completion", "fish")]
     [TestCase("info", "--color", "blue")]
+    [TestCase("eval")]
+    [TestCase("eval", "kld", "--text", "x.txt")]
+    [TestCase("eval", "kld", "--text", "x.txt", "--save", "x", "--reference", "y")]
+    [TestCase("eval", "kld", "--save", "x")]
+    [TestCase("eval", "kld", "--text", "x.txt", "--save", "x", "--tokens", "1")]
+    [TestCase("eval", "recall", "--tokens", "10,0")]
+    [TestCase("eval", "recall", "--samples", "17")]
     [TestCase("perplexity", "x.txt", "--context", "1")]
     [TestCase("perplexity", "x.txt", "--stride", "0")]
     [TestCase("perplexity", "x.txt", "--stride", "513")]
@@ -108,6 +115,7 @@ internal sealed class UsageTests
 
     [TestCase("unknown command 'genrate' (did you mean generate?)", "genrate", "hi")]
     [TestCase("unknown command 'perp' (did you mean perplexity?)", "perp")]
+    [TestCase("unknown command 'recal' (did you mean recall?)", "eval", "recal")]
     [TestCase("unknown command 'frobnicate'", "frobnicate", "--json=false")]
     [TestCase("a command is missing", "--device", "cpu")]
     [TestCase("unknown option --gredy (did you mean --greedy?)", "generate", "--gredy")]
