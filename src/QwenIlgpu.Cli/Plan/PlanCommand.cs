@@ -11,6 +11,8 @@ internal sealed class PlanCommand(PlanArguments arguments, CommonOptions common,
     /// <param name="engine">The engine that would be made of it; its context and sequences are the plan's own.</param>
     public async Task RunAsync(ParseResult parse, ModelOptions load, EngineOptions engine)
     {
+        if (parse.GetValue(arguments.Picture) is { } picture && parse.GetValue(arguments.Synthetic) is null)
+            ProtectedInputs.Refuse("--plan-picture", picture, ModelDirectory.Resolve(parse, common, terminal));
         (ComputeDevice device, DeviceRoom memory) = Open(parse);
         (QwenModel model, long weightBytes) = OpenModel(parse, load, device);
         await using (model.ConfigureAwait(false))
