@@ -145,14 +145,12 @@ internal sealed class MemoryPlanner(QwenModel model, long weightBytes, DeviceRoo
         (KvType, int, StepShape) key = (capacity.KvType, capacity.PagesPerSequence, shape);
         if (recorded.TryGetValue(key, out OpGraph? known))
             return known;
-        using var host = new DeviceMemory(model.Device);
         using var measuring = new DeviceMemory(model.Device) { IsMeasuring = true };
         var state = new ModelState(model.Device, measuring, model.Config, capacity);
-        var inputs = new StepInputs(model.Device, host, StepInputs.CountFor(shape, state.DeltaLayerCount));
+        var inputs = new StepInputs(model.Device, measuring, StepInputs.CountFor(shape, state.DeltaLayerCount));
         var sampling = new SamplingState(
             model.Device, measuring, model.SamplingVocabulary, capacity.Slots, shape.Sequences, shape.ScoredRows, capacity.ContextTokens);
         OpGraph graph = StepRunner.Record(model, inputs, sampling, state, shape, options, tickets: default).Graph;
-        model.Device.Synchronize();
         recorded.Add(key, graph);
         return graph;
     }

@@ -39,11 +39,10 @@ internal sealed partial class Ops
 
     private void ScoreBlock(Tensor x, LinearWeight head, int first, int rows)
     {
-        ArrayView<int> targets = inputs.Device(fields.ScoredTarget).SubView(first, rows);
-        Tensor logits = Linear(Gather("scored", x, inputs.Device(fields.ScoredRow).SubView(first, rows)), head);  // [S′, Vocab]
+        Tensor logits = Linear(Gather("scored", x, fields.ScoredRow.Part(first, rows)), head);  // [S′, Vocab]
         ForbidIdsWithoutToken(logits);
         Add("target_log_probs", [logits], [], rows * (sizeof(int) + sizeof(float)), () => TargetLogProbs.Bind(
-            loader, logits.View, sampling.VocabularySize, targets, sampling.Scores.SubView(first, rows)));
+            loader, logits.View, sampling.VocabularySize, inputs.Device(fields.ScoredTarget.Part(first, rows)), sampling.Scores.SubView(first, rows)));
     }
 
     private void ForbidIdsWithoutToken(Tensor logits)
