@@ -37,7 +37,8 @@ internal static class SizeOption
         {
             if (!text.EndsWith(unit, StringComparison.OrdinalIgnoreCase))
                 continue;
-            if (!double.TryParse(text.AsSpan(0, text.Length - unit.Length), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number))
+            ReadOnlySpan<char> digits = text.AsSpan(0, text.Length - unit.Length);
+            if (!double.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number))
                 return false;
             double size = number * unitBytes;
             if (size is < 1 or >= long.MaxValue)

@@ -92,7 +92,11 @@ internal static class DivergenceCommand
     {
         int[] ids = model.Tokenize(text);
         if (ids.Length < 2)
-            throw new InvalidDataException($"{TextInput.NameOf(name)}: the number of tokens is {ids.Length}; at least 2 are needed, as nothing comes before the first");
+        {
+            throw new InvalidDataException(
+                $"{TextInput.NameOf(name)}: the number of tokens is {ids.Length}; at least 2 are needed, as nothing comes before the first");
+        }
+
         int count = Math.Min(ids.Length, most);
         return count <= model.MaxContextTokens
             ? ids[..count]
@@ -102,7 +106,11 @@ internal static class DivergenceCommand
     private static void Check(ReferenceFile reference, string file, int[] ids, int most, QwenModel model)
     {
         if (reference.Vocabulary != model.VocabularySize)
-            throw new InvalidDataException($"{file} has probabilities of {reference.Vocabulary} ids, {model.Path} has {model.VocabularySize}: the vocabularies differ");
+        {
+            throw new InvalidDataException(
+                $"{file} has probabilities of {reference.Vocabulary} ids, {model.Path} has {model.VocabularySize}: the vocabularies differ");
+        }
+
         if (ids.Length > reference.Ids.Length)
             throw new UsageException($"--tokens is {most}; {file} has {reference.Ids.Length}");
         int bad = ids.AsSpan().CommonPrefixLength(reference.Ids);

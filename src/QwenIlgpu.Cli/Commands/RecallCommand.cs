@@ -24,7 +24,8 @@ internal static class RecallCommand
             "--samples", "Words that are asked for in turn.", 4, NumberRange.Whole(1, RecallText.MostSamples));
         var text = new Option<string?>("--text")
         {
-            Description = "Text file in UTF-8 to fill the distance with, over and over where it is short; - is standard input. [default: built-in sentences]",
+            Description = "Text file in UTF-8 to fill the distance with, over and over where it is short; - is standard input. "
+                + "[default: built-in sentences]",
             HelpName = "FILE", Arity = ArgumentArity.ExactlyOne,
         };
         var model = new ModelArguments(KvType.Bf16) { TakesContext = false };
@@ -46,7 +47,12 @@ internal static class RecallCommand
             int around = parts.Max(p => p.Fact.Length + p.Question.Length + p.Answer.Length);
             long longest = (long)asked.Max() + around;
             if (longest > loaded.MaxContextTokens)
-                throw new UsageException($"--tokens {asked.Max()} and {around} of fact, question and answer reach {longest}; this model was made for at most {loaded.MaxContextTokens} tokens");
+            {
+                throw new UsageException(
+                    $"--tokens {asked.Max()} and {around} of fact, question and answer reach {longest}; "
+                    + $"this model was made for at most {loaded.MaxContextTokens} tokens");
+            }
+
             int[] filler = FillerOf(loaded, content, file, asked.Max());
             using var score = new AnswerScore(loaded, (int)longest, model.KvTypeOf(parse), model.StateTypeOf(parse));
             using var progress = new ProgressLine(terminal);

@@ -41,7 +41,8 @@ internal sealed class AnswerScore : IDisposable
         }
 
         int[] fed = [prompt[^1], .. answer[..^1]];
-        float[] scores = runner.ReadScores(runner.Run(StepKind.Prefill, [new StepSequence(Slot, before, fed, LogitsWanted.None, answer)], samples: false));
+        var last = new StepSequence(Slot, before, fed, LogitsWanted.None, answer);
+        float[] scores = runner.ReadScores(runner.Run(StepKind.Prefill, [last], samples: false));
         int bad = Array.FindIndex(scores, float.IsNaN);
         return bad < 0 ? scores : throw model.Explain(new NonFiniteLogitsException(prompt.Length + bad), cancellation);
     }

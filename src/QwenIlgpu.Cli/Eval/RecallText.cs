@@ -9,9 +9,14 @@ namespace QwenIlgpu.Cli.Eval;
 internal static class RecallText
 {
     private static readonly string[] CodeWords =
-        ["river", "garden", "silver", "window", "orange", "castle", "winter", "pepper", "island", "marble", "candle", "forest", "bottle", "anchor", "violin", "desert"];
+    [
+        "river", "garden", "silver", "window", "orange", "castle", "winter", "pepper",
+        "island", "marble", "candle", "forest", "bottle", "anchor", "violin", "desert",
+    ];
 
-    private static readonly string[] Openings = ["In the morning", "Long ago", "Every day", "After a while", "One evening", "Far away", "In the spring", "Later"];
+    private static readonly string[] Openings =
+        ["In the morning", "Long ago", "Every day", "After a while", "One evening", "Far away", "In the spring", "Later"];
+
     private static readonly string[] Persons = ["a fox", "the old man", "a girl", "the baker", "a small dog", "the teacher", "my friend", "a bird"];
     private static readonly string[] Verbs = ["looked at", "walked past", "talked about", "painted", "found", "carried", "dreamt of", "waited for"];
     private static readonly string[] Things = ["the house", "a red boat", "the bridge", "a long road", "the market", "some bread", "the green hill", "a letter"];

@@ -24,10 +24,12 @@ internal static class PlanPicture
         double scale = (Width - LabelWidth - FigureWidth) / (double)Math.Max(plan.TotalBytes, plan.MemoryBytes);
         int height = Top + ((parts.Count + 1) * RowHeight) + 16;
         var svg = new StringBuilder();
-        Add(svg, $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{height}\" viewBox=\"0 0 {Width} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n");
+        Add(svg, $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{height}\" viewBox=\"0 0 {Width} {height}\" ");
+        Add(svg, $"font-family=\"sans-serif\" font-size=\"13\">\n");
         Add(svg, $"<rect width=\"{Width}\" height=\"{height}\" fill=\"#ffffff\"/>\n");
         Add(svg, $"<text x=\"8\" y=\"20\" font-size=\"15\">{Escaped(title)}</text>\n");
-        Add(svg, $"<text x=\"8\" y=\"40\" fill=\"#555555\">{plan.TotalBytes / Gibibyte:F2} of {plan.MemoryBytes / Gibibyte:F2} GiB, {plan.SavedPercent:F1} % below an all-attention twin in bf16</text>\n");
+        Add(svg, $"<text x=\"8\" y=\"40\" fill=\"#555555\">{plan.TotalBytes / Gibibyte:F2} of {plan.MemoryBytes / Gibibyte:F2} GiB; ");
+        Add(svg, $"cache and states {plan.SavedPercent:F1} % below an all-attention twin in bf16</text>\n");
         double start = 0;
         for (int i = 0; i < parts.Count; i++)
         {
@@ -38,7 +40,8 @@ internal static class PlanPicture
 
         Bar(svg, parts.Count, new MemoryPart("total", plan.TotalBytes), 0, plan.TotalBytes * scale, plan.Fits ? "#333333" : "#b00020");
         double end = LabelWidth + (plan.MemoryBytes * scale);
-        Add(svg, $"<line class=\"memory\" x1=\"{end:F1}\" x2=\"{end:F1}\" y1=\"{Top - 6}\" y2=\"{height - 10}\" stroke=\"#b00020\" stroke-dasharray=\"4 3\"/>\n");
+        Add(svg, $"<line class=\"memory\" x1=\"{end:F1}\" x2=\"{end:F1}\" y1=\"{Top - 6}\" y2=\"{height - 10}\" ");
+        Add(svg, $"stroke=\"#b00020\" stroke-dasharray=\"4 3\"/>\n");
         svg.Append("</svg>\n");
         return svg.ToString();
     }
@@ -48,7 +51,8 @@ internal static class PlanPicture
         int y = Top + (row * RowHeight);
         int baseline = y + 14;
         Add(svg, $"<text x=\"8\" y=\"{baseline}\">{Escaped(part.Name)}</text>\n");
-        Add(svg, $"<rect class=\"part\" x=\"{LabelWidth + start:F1}\" y=\"{y}\" width=\"{Math.Max(length, 0.5):F1}\" height=\"{BarHeight}\" fill=\"{color}\"><title>{Escaped(part.Name)}: {part.Bytes} bytes</title></rect>\n");
+        Add(svg, $"<rect class=\"part\" x=\"{LabelWidth + start:F1}\" y=\"{y}\" width=\"{Math.Max(length, 0.5):F1}\" ");
+        Add(svg, $"height=\"{BarHeight}\" fill=\"{color}\"><title>{Escaped(part.Name)}: {part.Bytes} bytes</title></rect>\n");
         Add(svg, $"<text x=\"{Width - 8}\" y=\"{baseline}\" text-anchor=\"end\">{part.Bytes / Gibibyte:F2} GiB</text>\n");
     }
 

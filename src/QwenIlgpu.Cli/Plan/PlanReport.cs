@@ -62,7 +62,8 @@ internal sealed class PlanReport
     public void Write(TextWriter writer)
     {
         JsonObject report = Head();
-        report["parts"] = new JsonArray([.. plan.Parts.Where(p => p.Bytes > 0).Append(new MemoryPart("total", plan.TotalBytes)).Select(p => new JsonObject
+        IEnumerable<MemoryPart> rows = plan.Parts.Where(p => p.Bytes > 0).Append(new MemoryPart("total", plan.TotalBytes));
+        report["parts"] = new JsonArray([.. rows.Select(p => new JsonObject
         {
             ["part"] = p.Name,
             ["bytes"] = p.Bytes,

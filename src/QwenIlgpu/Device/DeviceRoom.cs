@@ -29,6 +29,17 @@ internal sealed record DeviceRoom(string Name, long Bytes, long DriverBytes = 0)
         return device.IsCuda ? halfBytes : Math.Min(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4, halfBytes);
     }
 
+    /// <summary>Refuses weights that do not fit.</summary>
+    /// <exception cref="InsufficientMemoryException">The message has both sizes.</exception>
+    public void RequireWeights(string model, long weightBytes)
+    {
+        if (weightBytes > Bytes)
+        {
+            throw new InsufficientMemoryException(
+                $"{model}: the weights take {weightBytes} bytes, {Name} has {Bytes} bytes for them; take a smaller model or INT4 weights");
+        }
+    }
+
     private static long FreeBytes(ComputeDevice device) => device.Accelerator switch
     {
         CudaAccelerator cuda => cuda.GetFreeMemory(),

@@ -19,7 +19,7 @@ internal sealed class MemoryPlanner(QwenModel model, long weightBytes, DeviceRoo
     private const int TwinElementBytes = 2;
 
     private readonly StepRunnerOptions options = options ?? new StepRunnerOptions();
-    private readonly Dictionary<(KvType Type, int Pages, StepShape Shape), OpGraph> recorded = [];
+    private readonly Dictionary<(KvType Type, int Splits, StepShape Shape), OpGraph> recorded = [];
 
     private bool IsGpu => model.Device.Loader.RunsWarpKernels;
 
@@ -139,10 +139,10 @@ internal sealed class MemoryPlanner(QwenModel model, long weightBytes, DeviceRoo
         };
     }
 
-    // Activations depend on the context too: the splits of a long one are merged from a scratch of their own.
+    // Activations depend on the context only by the splits of the longest row, which are merged from a scratch of their own.
     private OpGraph Record(StepShape shape, EngineCapacity capacity)
     {
-        (KvType, int, StepShape) key = (capacity.KvType, capacity.PagesPerSequence, shape);
+        (KvType, int, StepShape) key = (capacity.KvType, Kernels.SplitPlan.MostOf(capacity.PagesPerSequence), shape);
         if (recorded.TryGetValue(key, out OpGraph? known))
             return known;
         using var measuring = new DeviceMemory(model.Device) { IsMeasuring = true };

@@ -13,7 +13,9 @@ internal static class SyntheticModel
         var memory = new DeviceMemory(device);
         try
         {
-            memory.Reserve(Measure(config, device, headQuantization).WeightBytes);
+            long weightBytes = Measure(config, device, headQuantization).WeightBytes;
+            DeviceRoom.Of(device).RequireWeights(name, weightBytes);
+            memory.Reserve(weightBytes);
             QwenWeights weights = Build(config, new SyntheticWeights(device, memory, memory, headQuantization, seed));
             device.Synchronize();
             return new QwenModel(name, device, memory, weights, config, loggers ?? NullLoggerFactory.Instance);

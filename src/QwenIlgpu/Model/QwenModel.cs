@@ -244,16 +244,6 @@ public sealed class QwenModel : IAsyncDisposable
         return new QwenModel(path, device, measuring, weights, checkpoint.Config, options.RopeScaling, text, loggers);
     }
 
-    private void RequireRoomForWeights()
-    {
-        DeviceRoom room = DeviceRoom.Of(Device);
-        if (WeightBytes > room.Bytes)
-        {
-            throw new InsufficientMemoryException(
-                $"{Path}: the weights take {WeightBytes} bytes, {room.Name} has {room.Bytes} bytes for them; take a smaller model or INT4 weights");
-        }
-    }
-
     private static QwenModel Load(string path, ModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellation)
     {
         ILoggerFactory loggers = options.LoggerFactory is { } given ? new GuardedLoggerFactory(given) : NullLoggerFactory.Instance;
@@ -300,7 +290,7 @@ public sealed class QwenModel : IAsyncDisposable
             deviceNotices.ForEach(Notice);
             using var upload = new StagedUpload(device);
             QwenModel unfilled = Unfilled(path, checkpoint, text, device, options, loggers);
-            unfilled.RequireRoomForWeights();
+            DeviceRoom.Of(device).RequireWeights(path, unfilled.WeightBytes);
             options.RequireRoom?.Invoke(unfilled);
             memory.Reserve(unfilled.WeightBytes);
             var source = new CheckpointWeights(checkpoint, device, memory, upload, options, progress, cancellation);

@@ -93,6 +93,20 @@ internal sealed class MemoryPlanTests
         Assert.That(runner.AllocatedBytes, Is.EqualTo(before));
     }
 
+    // What a planner has recorded for one context serves others whose rows are split alike, and no others.
+    [Test]
+    public async Task PlansOfOnePlannerAreThoseOfTheirOwn([Values] KvType kvType)
+    {
+        await using QwenModel model = Unfilled27B();
+        MemoryPlanner shared = PlannerOf27B(model, 48L << 30);
+
+        foreach (int contextTokens in (int[])[64, 8192, 1000, 100_000, LongTokens, 8192 - 64])
+        {
+            EngineCapacity capacity = Capacity(model, 2, contextTokens, kvType);
+            Assert.That(shared.Plan(capacity), Is.EqualTo(PlannerOf27B(model, 48L << 30).Plan(capacity)), $"{contextTokens} tokens");
+        }
+    }
+
     [Test]
     public async Task LargestContextIsTheLastThatFits([Values(KvType.Bf16, KvType.Int4)] KvType kvType)
     {
