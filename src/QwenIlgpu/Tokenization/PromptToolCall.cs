@@ -7,9 +7,17 @@ namespace QwenIlgpu;
 /// <param name="Arguments">Its arguments by name.</param>
 public sealed record PromptToolCall(string Name, JsonObject Arguments)
 {
-    internal JsonObject ToJson() => new()
+    /// <summary>What tells it from other calls, for templates that write it; of a call of the model's, it is unique. Null for none.</summary>
+    public string? Id { get; init; }
+
+    internal JsonObject ToJson()
     {
-        ["type"] = "function",
-        ["function"] = new JsonObject { ["name"] = Name, ["arguments"] = Arguments.DeepClone() },
-    };
+        JsonObject call = new()
+        {
+            ["type"] = "function",
+            ["function"] = new JsonObject { ["name"] = Name, ["arguments"] = Arguments.DeepClone() },
+        };
+        if (Id is not null) call["id"] = Id;
+        return call;
+    }
 }
