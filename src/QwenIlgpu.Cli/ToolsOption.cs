@@ -48,7 +48,7 @@ internal static class ToolsOption
     public static string ToLine(this PromptToolCall call) => $"{call.Name}({JsonOutput.LineOf(call.Arguments)})";
 
     /// <summary>A call as an object.</summary>
-    public static JsonObject ToJson(this PromptToolCall call) => new()
+    public static JsonObject ToFlatJson(this PromptToolCall call) => new()
     {
         ["id"] = call.Id,
         ["name"] = call.Name,

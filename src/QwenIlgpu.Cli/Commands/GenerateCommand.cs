@@ -45,8 +45,12 @@ internal static class GenerateCommand
 
         async Task<int> RunAsync(ParseResult parse, CancellationToken cancellation)
         {
-            if (parse.GetValue(raw) && (template.AreGiven(parse) || parse.GetValue(system) is not null || parse.GetValue(tools) is not null))
-                throw new UsageException("--raw leaves the chat template out, so --no-thinking, --template-option, --system and --tools mean nothing with it");
+            if (parse.GetValue(raw) && (template.AreGiven(parse) || (parse.GetValue(system) ?? parse.GetValue(tools)) is not null))
+            {
+                throw new UsageException(
+                    "--raw leaves the chat template out, so --no-thinking, --template-option, --system and --tools mean nothing with it");
+            }
+
             if (parse.GetValue(tools) == "-" && parse.GetValue(prompt) is null or "-")
                 throw new UsageException("PROMPT and --tools cannot both come from standard input");
             ChatTemplateOptions rendering = template.Read(parse);
@@ -100,7 +104,7 @@ internal static class GenerateCommand
     {
         JsonObject json = answer.ToJson();
         if (hasTools)
-            json["tool_calls"] = new JsonArray([.. answer.ToolCalls.Select(static call => call.ToJson())]);
+            json["tool_calls"] = new JsonArray([.. answer.ToolCalls.Select(static call => call.ToFlatJson())]);
         if (answer.LogProbs.Count > 0)
             json["logprobs"] = new JsonArray([.. answer.LogProbs.Select(p => ToJson(p, model))]);
         return json;

@@ -64,7 +64,8 @@ internal sealed class OutputParser
     private static bool LeavesThoughtOpen(ReadOnlySpan<int> promptIds, QwenTokenizer tokenizer, ThinkMarkers thinking) =>
         tokenizer.FindToken(thinking.Start) is { } start && tokenizer.FindToken(thinking.End) is { } end
             ? promptIds.LastIndexOf(start) > promptIds.LastIndexOf(end)
-            : tokenizer.Decode(promptIds[^Math.Min(promptIds.Length, MostMarkerTokens)..]).TrimEnd().EndsWith(thinking.Start, StringComparison.Ordinal);
+            : tokenizer.Decode(promptIds[^Math.Min(promptIds.Length, MostMarkerTokens)..]).TrimEnd()
+                .EndsWith(thinking.Start, StringComparison.Ordinal);
 
     private IReadOnlyList<AnswerPiece> Search(IReadOnlyList<AnswerPiece> pieces)
     {

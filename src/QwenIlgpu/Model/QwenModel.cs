@@ -155,7 +155,7 @@ public sealed class QwenModel : IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>The tools that an answer may call; null where none are offered, or where the template writes calls in a way that is not read.</summary>
+    /// <summary>The tools that an answer may call; null where none are offered or the template writes calls in a way that is not read.</summary>
     internal ToolSchemas? ToolsOf(ChatTemplateOptions? template) =>
         template?.OfferedTools is { } tools && Template.Shape.HasReadableCalls ? ToolSchemas.Of(tools) : null;
 

@@ -231,7 +231,7 @@ internal sealed class ToolCallReader(ToolSchemas schemas, Func<string> createId)
     {
         try
         {
-            if (!ToolSchemas.TryParse(json, out JsonElement call))
+            if (ToolSchemas.Parse(json) is not { } call)
                 return false;
             Dictionary<string, JsonElement> members = new(PythonJson.Properties(call), StringComparer.Ordinal);
             if (!members.TryGetValue("name", out JsonElement called) || called.ValueKind != JsonValueKind.String)
@@ -239,7 +239,9 @@ internal sealed class ToolCallReader(ToolSchemas schemas, Func<string> createId)
             name = PythonJson.GetString(called);
             if (!members.TryGetValue("arguments", out JsonElement given) || given.ValueKind == JsonValueKind.Null)
                 return name.Length > 0;
-            if (given.ValueKind == JsonValueKind.String && !ToolSchemas.TryParse(PythonJson.GetString(given), out given) || given.ValueKind != JsonValueKind.Object)
+            if (given.ValueKind == JsonValueKind.String)
+                given = ToolSchemas.Parse(PythonJson.GetString(given)) ?? default;
+            if (given.ValueKind != JsonValueKind.Object)
                 return false;
             foreach ((string parameter, JsonElement value) in PythonJson.Properties(given))
                 arguments[parameter] = schemas.ValueOf(name, parameter, value);

@@ -22,7 +22,8 @@ internal sealed class ToolSchemas
             if (Member(function, "name") is not { ValueKind: JsonValueKind.String } name)
                 continue;
             Dictionary<string, ParameterType> types = new(StringComparer.Ordinal);
-            if (Member(function, "parameters") is { } parameters && Member(parameters, "properties") is { ValueKind: JsonValueKind.Object } properties)
+            if (Member(function, "parameters") is { } parameters
+                && Member(parameters, "properties") is { ValueKind: JsonValueKind.Object } properties)
             {
                 foreach (JsonProperty property in properties.EnumerateObject())
                     types[property.Name] = ParameterType.Of(property.Value);
@@ -45,18 +46,16 @@ internal sealed class ToolSchemas
             ? type.ValueOf(PythonJson.GetString(value)) : NodeOf(value);
     }
 
-    /// <summary>Parses a text if it is JSON.</summary>
-    public static bool TryParse(string text, out JsonElement value)
+    /// <summary>The JSON that a text is; null where it is none.</summary>
+    public static JsonElement? Parse(string text)
     {
         try
         {
-            value = JsonElement.Parse(text);
-            return true;
+            return JsonElement.Parse(text);
         }
         catch (Exception e) when (e is JsonException or ArgumentException)
         {
-            value = default;
-            return false;
+            return null;
         }
     }
 
@@ -106,7 +105,7 @@ internal sealed class ToolSchemas
                 return JsonValue.Create(text);
             try
             {
-                return TryParse(Literal(text.Trim()), out JsonElement value) && value.ValueKind != JsonValueKind.String && Allows(value)
+                return Parse(Literal(text.Trim())) is { ValueKind: not JsonValueKind.String } value && (Kinds & KindsOfValue(value)) != 0
                     ? NodeOf(value) : JsonValue.Create(text);
             }
             catch (InvalidOperationException)
@@ -123,8 +122,6 @@ internal sealed class ToolSchemas
             "None" when Kinds != JsonKinds.Any && Kinds.HasFlag(JsonKinds.Null) => "null",
             _ => text,
         };
-
-        private bool Allows(JsonElement value) => (Kinds & KindsOfValue(value)) != 0;
 
         private static JsonKinds KindsOf(JsonElement schema)
         {
