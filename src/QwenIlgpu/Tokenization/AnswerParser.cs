@@ -188,10 +188,10 @@ internal sealed class AnswerParser
         return true;
     }
 
-    // Line feeds are the template's behind a marker, and before one, which the next character tells.
+    // Line feeds are the template's behind a marker, as all blanks are behind a call, and before one, which the next character tells.
     private void Write(char c)
     {
-        if (trimsStart && c == '\n')
+        if (trimsStart && (c == '\n' || endsWithCall && char.IsWhiteSpace(c)))
             return;
         (trimsStart, endsWithCall) = (false, false);
         if (c == '\n' && (state == State.Thought || reader is not null))

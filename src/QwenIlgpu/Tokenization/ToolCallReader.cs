@@ -237,15 +237,21 @@ internal sealed class ToolCallReader(ToolSchemas schemas, Func<string> createId)
             if (!members.TryGetValue("name", out JsonElement called) || called.ValueKind != JsonValueKind.String)
                 return false;
             name = PythonJson.GetString(called);
-            if (!members.TryGetValue("arguments", out JsonElement given) || given.ValueKind == JsonValueKind.Null)
-                return name.Length > 0;
+            if (name.Length == 0)
+                return false;
+
+            // Arguments by another name must not get lost.
+            if (!members.TryGetValue("arguments", out JsonElement given))
+                return members.Count == 1;
+            if (given.ValueKind == JsonValueKind.Null)
+                return true;
             if (given.ValueKind == JsonValueKind.String)
                 given = ToolSchemas.Parse(PythonJson.GetString(given)) ?? default;
             if (given.ValueKind != JsonValueKind.Object)
                 return false;
             foreach ((string parameter, JsonElement value) in PythonJson.Properties(given))
                 arguments[parameter] = schemas.ValueOf(name, parameter, value);
-            return name.Length > 0;
+            return true;
         }
         catch (InvalidOperationException)
         {

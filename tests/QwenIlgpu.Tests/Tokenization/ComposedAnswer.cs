@@ -55,7 +55,8 @@ internal sealed partial record ComposedAnswer(string Output, bool BeginsInThough
         "<tool_call>\n{\"name\": \"f\", \"arguments\": }\n</tool_call>", "<tool_call>\n{\"name\": 5, \"arguments\": {}}\n</tool_call>",
         "<tool_call>\n{\"name\": \"\", \"arguments\": {}}\n</tool_call>", "<tool_call>\n{\"name\": \"f\", \"arguments\": \"[1]\"}\n</tool_call>",
         "<tool_call>\n{\"name\": \"f\n\"}\n</tool_call>", "<tool_call>\n{\"name\": \"f\"} {}\n</tool_call>", "<tool_call>\n[{\"name\": \"f\"}]\n</tool_call>",
-        "<tool_call>\n{\"name\": \"f\", </tool_call>", "<tool_call>\n<function=f></function></tool_call_>",
+        "<tool_call>\n{\"name\": \"f\", </tool_call>", "<tool_call>\n{\"name\": \"f\", \"parameters\": {\"k\": 1}}\n</tool_call>",
+        "<tool_call>\n<function=f></function></tool_call_>",
     ];
 
     // An answer may end within one.
@@ -171,7 +172,7 @@ internal sealed partial record ComposedAnswer(string Output, bool BeginsInThough
                 output.Append($"<tool_call>{blank}<function={name}>{blank}{markup}</function>{blank}</tool_call>");
             }
 
-            output.Append(Pick("", "\n", "\n\n\n"));
+            output.Append(Pick("", "\n", "\n\n\n", " \t\n"));
         }
 
         private string FileText()
