@@ -37,6 +37,9 @@ internal sealed class AnswerParserTests
     [TestCase("<tool_call><function=f><parameter=k></parameter></function></tool_call>", "[]\n[]\nf {\"k\":\"\"}")]
     [TestCase("<tool_call><function=f><parameter=k>\n</parameter></function></tool_call>", "[]\n[]\nf {\"k\":\"\"}")]
     [TestCase("<tool_call><function=f><parameter=k>{\"\\ud800\": 1}</parameter></function></tool_call>", "[]\n[]\nf {\"k\":\"{\\\"\\\\ud800\\\": 1}\"}")]
+    [TestCase("<tool_call><function=f><parameter=k>a</parameter>\n</parameter></function></tool_call>", "[]\n[]\nf {\"k\":\"a</parameter>\"}")]
+    [TestCase("<tool_call><function=f><parameter=k>a</parameter> b </</parameter></function></tool_call>", "[]\n[]\nf {\"k\":\"a</parameter> b </\"}")]
+    [TestCase("<tool_call><function=f><parameter=k>a</parameter><</parameter></function></tool_call>", "[]\n[]\nf {\"k\":\"a</parameter><\"}")]
     [TestCase("<tool_call>\n<tool_call><function=f></function></tool_call>", "[]\n[<tool_call>]\nf {}")]
     [TestCase("<tool_call><function=f><parameter=k>1</function></tool_call>", "[]\n[<tool_call><function=f><parameter=k>1</function></tool_call>]\n")]
     public void TellsThoughtsTextAndCallsApart(string output, string expected) =>

@@ -179,7 +179,7 @@ internal sealed partial record ComposedAnswer(string Output, bool BeginsInThough
         {
             string value;
             do
-                value = Join(ValueWords, 0, 9);
+                value = Join(ValueWords, 0, 9) + Pick("", "", "</parameter>", "<");
             while (EndOfValue().IsMatch(value));
             return value;
         }
