@@ -1,0 +1,147 @@
+using ILGPU;
+
+namespace QwenIlgpu.Kernels;
+
+/// <summary>
+/// A block of a page on its way to a tile of 64 bf16 rows in shared memory.
+/// </summary>
+/// <remarks>
+/// Rows of bf16 are copied to their place. Codes are copied beside the tile, and each thread expands those that it copied itself, which it
+/// may do without a barrier. Of a word of codes become N words of a tile: eight neighbouring threads copy 8 / N words of N rows, so that
+/// together they read whole sectors, and each of the words that they then store at once lies in banks of its own.
+/// </remarks>
+internal static class PageTile<TFormat, TOutputs, THeads>
+    where TFormat : struct, ITensorCoreFormat
+    where TOutputs : struct, IOutputTile<TOutputs>
+    where THeads : struct, IConstant
+{
+    private const int Keys = KvCache.PageTokens;
+
+    // Each has the scales of four keys.
+    private const int ScaleThreads = Keys / 4;
+
+    /// <summary>Words of the codes and scales of a block, which wait there until they are expanded.</summary>
+    public static int StagingWords => TFormat.IsQuantized ? (Keys * CodeWords) + ScaleThreads : 0;
+
+    private static int GroupSize => PrefillGroup<TOutputs, THeads>.Size;
+
+    private static int RowWords => PrefillGroup<TOutputs, THeads>.RowWords;
+
+    // Of a row, that a group copies at once of eight rows or a multiple: the smaller of two powers of two, in operations that fold.
+    private static int WordsAtOnce => ((RowWords - 1) & ((GroupSize / 8) - 1)) + 1;
+
+    // N above.
+    private static int Expansion => 16 / TFormat.RowBytes(8);
+
+    // Of a row in the page.
+    private static int CodeWords => RowWords / Expansion;
+
+    // Rows of codes that a group copies at once, a multiple of 8.
+    private static int RowsAtOnce => GroupSize / CodeWords;
+
+    // The thread's first row, and the first tile word of its word there.
+    private static int Row => ((int)((uint)Group.IdxX / (uint)RowWords) * Expansion) + (int)((uint)(Group.IdxX & 7) / (8u / (uint)Expansion));
+
+    private static int Word =>
+        (((int)((uint)Group.IdxX / 8u) & ((RowWords / 8) - 1)) * 8) + ((Group.IdxX & ((8 / Expansion) - 1)) * Expansion);
+
+    /// <summary>Starts the copies of a block as one group; zeros stand in for rows behind the last key, where pages hold anything.</summary>
+    public static void Copy(ArrayView<UInt4> tile, ArrayView<UInt4> staging, ArrayView<UInt4> block, int keys)
+    {
+        if (TFormat.IsQuantized)
+            CopyCodes(staging, block, keys);
+        else
+            CopyRows(tile, block, keys);
+        AsyncCopy.Commit();
+    }
+
+    /// <summary>
+    /// Expands what this thread copied and has waited for. scales: 64 scales, then 64 zeros, both 0 behind the last key; codes are finite
+    /// there whatever the page holds.
+    /// </summary>
+    public static void Expand(ArrayView<UInt4> tile, ArrayView<UInt4> staging, ArrayView<Float4> scales, int keys)
+    {
+        int row = Row;
+        int word = Word ^ (row & 7);
+        ArrayView<UInt4> source = staging.SubView(Group.IdxX);
+        ArrayView<UInt4> target = tile.SubView(row * RowWords);
+        for (int down = 0; down < Keys; down += RowsAtOnce)
+        {
+            UInt4 codes = source[down * CodeWords];
+            for (int eight = 0; eight < Expansion; eight++)
+                target.SubView(word ^ eight)[down * RowWords] = TFormat.ToBf16(codes, eight);
+        }
+
+        if (Group.IdxX < ScaleThreads)
+        {
+            int four = Group.IdxX;
+            Float8 expanded = TFormat.Scales(staging[(Keys * CodeWords) + four], four);
+            scales[four] = Present(expanded.Low, 4 * four, keys);
+            if (TFormat.HasZeros)
+                scales[ScaleThreads + four] = Present(expanded.High, 4 * four, keys);
+        }
+    }
+
+    private static void CopyCodes(ArrayView<UInt4> staging, ArrayView<UInt4> block, int keys)
+    {
+        int row = Row;
+        ArrayView<UInt4> target = staging.SubView(Group.IdxX);
+        ArrayView<UInt4> source = block.SubView((row * CodeWords) + (int)((uint)Word / (uint)Expansion));
+        for (int down = 0; down < Keys; down += RowsAtOnce)
+            AsyncCopy.Copy16OrZero(ref target[down * CodeWords], ref source[down * CodeWords], row + down < keys);
+
+        if (Group.IdxX < ScaleThreads)
+        {
+            int four = Group.IdxX;
+            AsyncCopy.Copy16OrZero(
+                ref staging[(Keys * CodeWords) + four],
+                ref block[(Keys * CodeWords) + (int)((uint)(four * TFormat.ScaleBytes) / 4u)],
+                4 * four < keys);
+        }
+    }
+
+    private static void CopyRows(ArrayView<UInt4> tile, ArrayView<UInt4> block, int keys)
+    {
+        int row = (int)((uint)Group.IdxX / (uint)WordsAtOnce);
+        int word = Group.IdxX & (WordsAtOnce - 1);
+        ArrayView<UInt4> target = tile.SubView(PrefillGroup<TOutputs, THeads>.Place(row, word));
+        ArrayView<UInt4> source = block.SubView((row * RowWords) + word);
+        for (int down = 0; down < Keys; down += GroupSize / WordsAtOnce)
+        {
+            for (int right = 0; right < RowWords; right += WordsAtOnce)
+            {
+                int place = (down * RowWords) + right;
+                AsyncCopy.Copy16OrZero(ref target[place], ref source[place], row + down < keys);
+            }
+        }
+    }
+
+    private static Float4 Present(Float4 x, int key, int keys) =>
+        new(key < keys ? x.X : 0, key + 1 < keys ? x.Y : 0, key + 2 < keys ? x.Z : 0, key + 3 < keys ? x.W : 0);
+}
+
+/// <summary>The threads of a group of prefill attention, and how its tiles lie in shared memory.</summary>
+internal static class PrefillGroup<TOutputs, THeads>
+    where TOutputs : struct, IOutputTile<TOutputs>
+    where THeads : struct, IConstant
+{
+    public static int Size => THeads.Value * PrefillGroup.HeadThreads;
+
+    /// <summary>Words of sixteen bytes of a tile's row.</summary>
+    public static int RowWords => TOutputs.Dim / 8;
+
+    /// <summary>Of a tile of 64 rows.</summary>
+    public static int TileWords => KvCache.PageTokens * RowWords;
+
+    /// <summary>
+    /// Where in its tile a word lies: at word ^ (row % 8) of its row, so that the eight rows of an ldmatrix phase lie in eight different sets
+    /// of banks.
+    /// </summary>
+    public static int Place(int row, int word) => (row * RowWords) + (word ^ (row & 7));
+}
+
+internal static class PrefillGroup
+{
+    /// <summary>Four warps have the 64 rows of a head.</summary>
+    public const int HeadThreads = 128;
+}
