@@ -11,26 +11,27 @@ internal interface ITensorCoreFormat : IPageFormat
     /// <summary>Whether zeros may be other than 0.</summary>
     static abstract bool HasZeros { get; }
 
+    static abstract float Centre { get; }
+
     /// <summary>Elements 8 · eight to 8 · eight + 7 of a word of a row, centred, as bf16 in pairs.</summary>
     static abstract UInt4 ToBf16(UInt4 word, int eight);
-
-    /// <summary>Scales of tokens 4 · four to 4 · four + 3, then their zeros. word: that of a block's scales which holds them.</summary>
-    static abstract Float8 Scales(UInt4 word, int four);
 }
 
 internal readonly unsafe partial struct Bf16PageFormat : ITensorCoreFormat
 {
     public static bool HasZeros => false;
 
+    public static float Centre => 0;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static UInt4 ToBf16(UInt4 word, int eight) => word;
-
-    public static Float8 Scales(UInt4 word, int four) => new(new Float4(1, 1, 1, 1), new Float4(0, 0, 0, 0));
 }
 
 internal readonly unsafe partial struct Int8PageFormat : ITensorCoreFormat
 {
     public static bool HasZeros => false;
+
+    public static float Centre => 0;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static UInt4 ToBf16(UInt4 word, int eight)
@@ -42,14 +43,6 @@ internal readonly unsafe partial struct Int8PageFormat : ITensorCoreFormat
             Pair(Bits.Permute(high, high, 0x1100)), Pair(Bits.Permute(high, high, 0x3322)));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Float8 Scales(UInt4 word, int four)
-    {
-        uint low = (four & 1) == 0 ? word.X : word.Z;
-        uint high = (four & 1) == 0 ? word.Y : word.W;
-        return new Float8(new Float4(F16x2.Low(low), F16x2.High(low), F16x2.Low(high), F16x2.High(high)), new Float4(0, 0, 0, 0));
-    }
-
     // A byte b ≥ 0 is (128 + b) − 128; of a negative one the lower seven bits are b + 128: (128 + b + 128) − 256.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static uint Pair(uint bytes) => Bf16x2.Subtract((bytes & 0x007f007fu) | 0x43004300u, (bytes & 0x00800080u) | 0x43004300u);
@@ -57,9 +50,9 @@ internal readonly unsafe partial struct Int8PageFormat : ITensorCoreFormat
 
 internal readonly unsafe partial struct Int4PageFormat : ITensorCoreFormat
 {
-    private const float Centre = 8;
-
     public static bool HasZeros => true;
+
+    public static float Centre => 8;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static UInt4 ToBf16(UInt4 word, int eight)
@@ -69,14 +62,6 @@ internal readonly unsafe partial struct Int4PageFormat : ITensorCoreFormat
         return new UInt4(
             Pair(Bits.Permute(even, odd, 0x4400)), Pair(Bits.Permute(even, odd, 0x5511)),
             Pair(Bits.Permute(even, odd, 0x6622)), Pair(Bits.Permute(even, odd, 0x7733)));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Float8 Scales(UInt4 word, int four)
-    {
-        var scales = new Float4(F16x2.Low(word.X), F16x2.Low(word.Y), F16x2.Low(word.Z), F16x2.Low(word.W));
-        var zeros = new Float4(F16x2.High(word.X), F16x2.High(word.Y), F16x2.High(word.Z), F16x2.High(word.W));
-        return new Float8(scales, Float32.Fma(scales, Centre, zeros));
     }
 
     // 128 + code, less 136.

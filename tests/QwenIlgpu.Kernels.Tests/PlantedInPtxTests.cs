@@ -179,7 +179,7 @@ internal sealed class PlantedInPtxTests
             [new Projection(weights.Upload(MachineDevice.Shared), y)], default, Operand16.Bf16, DecodeRun.Scratch(1, K, [33])));
     }
 
-    private static void PrefillAttentionOnce() => PrefillAttentionTests.RunOnce(MachineDevice.Shared);
+    private static void PrefillAttentionOnce() => PrefillAttentionTests<Bf16PageFormat, Bf16PageFormat>.RunOnce(MachineDevice.Shared);
 
     private static void DecodeAttentionOnce() => DecodeAttentionTests.RunOnce(MachineDevice.Shared, 30);
 

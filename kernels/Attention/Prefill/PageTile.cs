@@ -2,13 +2,12 @@ using ILGPU;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>
-/// A block of a page on its way to a tile of 64 bf16 rows in shared memory.
-/// </summary>
+/// <summary>A block of a page on its way to a tile of 64 bf16 rows in shared memory.</summary>
 /// <remarks>
-/// Rows of bf16 are copied to their place. Codes are copied beside the tile, and each thread expands those that it copied itself, which it
-/// may do without a barrier. Of a word of codes become N words of a tile: eight neighbouring threads copy 8 / N words of N rows, so that
-/// together they read whole sectors, and each of the words that they then store at once lies in banks of its own.
+/// Rows of bf16 are copied to their place. Codes and scales are copied beside the tile, and each thread expands the codes, each warp the
+/// scales that it copied itself to places that are its own: that wants no barrier of the group, nor does copying the next. Of a word of
+/// codes become N words of a tile. Eight neighbouring threads copy 8 / N words of N rows: together they read whole sectors, and the words
+/// that they store at once lie in eight different sets of banks.
 /// </remarks>
 internal static class PageTile<TFormat, TOutputs, THeads>
     where TFormat : struct, ITensorCoreFormat
@@ -17,11 +16,12 @@ internal static class PageTile<TFormat, TOutputs, THeads>
 {
     private const int Keys = KvCache.PageTokens;
 
-    // Each has the scales of four keys.
-    private const int ScaleThreads = Keys / 4;
+    // Of two warps, each 32 scales of four bytes or fewer.
+    private const int WarpScaleWords = 8;
+    private const int StagedScaleWords = 2 * WarpScaleWords;
 
     /// <summary>Words of the codes and scales of a block, which wait there until they are expanded.</summary>
-    public static int StagingWords => TFormat.IsQuantized ? (Keys * CodeWords) + ScaleThreads : 0;
+    public static int StagingWords => TFormat.IsQuantized ? StagedScaleWords + (Keys * CodeWords) : 0;
 
     private static int GroupSize => PrefillGroup<TOutputs, THeads>.Size;
 
@@ -59,11 +59,11 @@ internal static class PageTile<TFormat, TOutputs, THeads>
     /// Expands what this thread copied and has waited for. scales: 64 scales, then 64 zeros, both 0 behind the last key; codes are finite
     /// there whatever the page holds.
     /// </summary>
-    public static void Expand(ArrayView<UInt4> tile, ArrayView<UInt4> staging, ArrayView<Float4> scales, int keys)
+    public static void Expand(ArrayView<UInt4> tile, ArrayView<UInt4> staging, ArrayView<float> scales, int keys)
     {
         int row = Row;
         int word = Word ^ (row & 7);
-        ArrayView<UInt4> source = staging.SubView(Group.IdxX);
+        ArrayView<UInt4> source = staging.SubView(StagedScaleWords + Group.IdxX);
         ArrayView<UInt4> target = tile.SubView(row * RowWords);
         for (int down = 0; down < Keys; down += RowsAtOnce)
         {
@@ -72,32 +72,36 @@ internal static class PageTile<TFormat, TOutputs, THeads>
                 target.SubView(word ^ eight)[down * RowWords] = TFormat.ToBf16(codes, eight);
         }
 
-        if (Group.IdxX < ScaleThreads)
-        {
-            int four = Group.IdxX;
-            Float8 expanded = TFormat.Scales(staging[(Keys * CodeWords) + four], four);
-            scales[four] = Present(expanded.Low, 4 * four, keys);
-            if (TFormat.HasZeros)
-                scales[ScaleThreads + four] = Present(expanded.High, 4 * four, keys);
-        }
+        if (Group.IdxX < Keys)
+            ExpandScales(staging, scales, keys);
+    }
+
+    // One a lane.
+    private static void ExpandScales(ArrayView<UInt4> staging, ArrayView<float> scales, int keys)
+    {
+        int key = Group.IdxX;
+        Warp.Barrier();
+        Float2 scale = TFormat.LoadScale(staging.SubView((key >> 5) * WarpScaleWords, WarpScaleWords), key & 31);
+        scales[key] = key < keys ? scale.X : 0;
+        if (TFormat.HasZeros)
+            scales[Keys + key] = key < keys ? Float32.Fma(scale.X, TFormat.Centre, scale.Y) : 0;
+        Warp.Barrier();                                                 // the next may be copied
     }
 
     private static void CopyCodes(ArrayView<UInt4> staging, ArrayView<UInt4> block, int keys)
     {
         int row = Row;
-        ArrayView<UInt4> target = staging.SubView(Group.IdxX);
+        ArrayView<UInt4> target = staging.SubView(StagedScaleWords + Group.IdxX);
         ArrayView<UInt4> source = block.SubView((row * CodeWords) + (int)((uint)Word / (uint)Expansion));
         for (int down = 0; down < Keys; down += RowsAtOnce)
             AsyncCopy.Copy16OrZero(ref target[down * CodeWords], ref source[down * CodeWords], row + down < keys);
 
-        if (Group.IdxX < ScaleThreads)
-        {
-            int four = Group.IdxX;
-            AsyncCopy.Copy16OrZero(
-                ref staging[(Keys * CodeWords) + four],
-                ref block[(Keys * CodeWords) + (int)((uint)(four * TFormat.ScaleBytes) / 4u)],
-                4 * four < keys);
-        }
+        int warp = Group.IdxX >> 5;
+        int lane = Group.IdxX & 31;
+        int word = (warp * 2 * TFormat.ScaleBytes) + lane;
+        bool isPresent = (int)((uint)word * 16u / (uint)TFormat.ScaleBytes) < keys;
+        if (Group.IdxX < Keys && lane < 2 * TFormat.ScaleBytes)
+            AsyncCopy.Copy16OrZero(ref staging[(warp * WarpScaleWords) + lane], ref block[(Keys * CodeWords) + word], isPresent);
     }
 
     private static void CopyRows(ArrayView<UInt4> tile, ArrayView<UInt4> block, int keys)
@@ -115,9 +119,6 @@ internal static class PageTile<TFormat, TOutputs, THeads>
             }
         }
     }
-
-    private static Float4 Present(Float4 x, int key, int keys) =>
-        new(key < keys ? x.X : 0, key + 1 < keys ? x.Y : 0, key + 2 < keys ? x.Z : 0, key + 3 < keys ? x.W : 0);
 }
 
 /// <summary>The threads of a group of prefill attention, and how its tiles lie in shared memory.</summary>

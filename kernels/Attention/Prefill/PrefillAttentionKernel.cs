@@ -240,7 +240,7 @@ internal readonly struct PrefillAttentionKernel<TKeys, TValues, TOutputs, THeads
         if (AreQuantized)
         {
             PageTile<TFormat, TOutputs, THeads>.Expand(
-                tiles.SubView(tile), tiles.SubView(Staging), tiles.SubView(scales, ScaleWords).Cast<Float4>(), keys);
+                tiles.SubView(tile), tiles.SubView(Staging), tiles.SubView(scales, ScaleWords).Cast<float>(), keys);
         }
     }
 
