@@ -3,25 +3,20 @@ using System.Runtime.CompilerServices;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// A page format whose stored numbers, less a centre, are bf16 numbers that tensor cores multiply as they are: a centred number c stands
-/// for scale · c + zero, where zero takes the centre in.
+/// A page format whose numbers, as they are loaded, are bf16 numbers: tensor cores multiply them as they are.
 /// </summary>
 internal interface ITensorCoreFormat : IPageFormat
 {
     /// <summary>Whether zeros may be other than 0.</summary>
     static abstract bool HasZeros { get; }
 
-    static abstract float Centre { get; }
-
-    /// <summary>Elements 8 · eight to 8 · eight + 7 of a word of a row, centred, as bf16 in pairs.</summary>
+    /// <summary>Elements 8 · eight to 8 · eight + 7 of a word of a row, without scale and zero, as bf16 in pairs.</summary>
     static abstract UInt4 ToBf16(UInt4 word, int eight);
 }
 
 internal readonly unsafe partial struct Bf16PageFormat : ITensorCoreFormat
 {
     public static bool HasZeros => false;
-
-    public static float Centre => 0;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static UInt4 ToBf16(UInt4 word, int eight) => word;
@@ -30,8 +25,6 @@ internal readonly unsafe partial struct Bf16PageFormat : ITensorCoreFormat
 internal readonly unsafe partial struct Int8PageFormat : ITensorCoreFormat
 {
     public static bool HasZeros => false;
-
-    public static float Centre => 0;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static UInt4 ToBf16(UInt4 word, int eight)
@@ -52,8 +45,6 @@ internal readonly unsafe partial struct Int4PageFormat : ITensorCoreFormat
 {
     public static bool HasZeros => true;
 
-    public static float Centre => 8;
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static UInt4 ToBf16(UInt4 word, int eight)
     {
@@ -64,7 +55,7 @@ internal readonly unsafe partial struct Int4PageFormat : ITensorCoreFormat
             Pair(Bits.Permute(even, odd, 0x6622)), Pair(Bits.Permute(even, odd, 0x7733)));
     }
 
-    // 128 + code, less 136.
+    // 128 + nibble, less 136.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static uint Pair(uint nibbles) => Bf16x2.Subtract(Bits.LowNibblesToBf16x2(nibbles), 0x43084308u);
 }

@@ -39,6 +39,7 @@ internal sealed class PagedSequences<TKeys, TValues>
 
         Pages = Poisoned(device, ids.Length + 1, kvHeads, headDim);
         PageTable = device.Upload(Table.Cast<int>().ToArray(), Table.GetLength(0), Table.GetLength(1));
+        (Keys, Values) = (device.Download(Pages.Keys), device.Download(Pages.Values));
     }
 
     /// <summary>[slots, blocks]: page ids, 0 where there is none.</summary>
@@ -48,9 +49,11 @@ internal sealed class PagedSequences<TKeys, TValues>
 
     public KvPages<TKeys, TValues> Pages { get; }
 
-    public UInt4[] Keys => device.Download(Pages.Keys);
+    /// <summary>All key pages as the last append left them: what is expected is asked for when the device has let them go.</summary>
+    public UInt4[] Keys { get; private set; }
 
-    public UInt4[] Values => device.Download(Pages.Values);
+    /// <summary>The same of all value pages.</summary>
+    public UInt4[] Values { get; private set; }
 
     public int Length(int sequence) => sequences[sequence].K.Length / (kvHeads * headDim);
 
@@ -81,6 +84,7 @@ internal sealed class PagedSequences<TKeys, TValues>
         float[] v = [.. rows.SelectMany(r => r.Sequence < 0 ? new float[width] : sequences[r.Sequence].V[(r.Position * width)..((r.Position + 1) * width)])];
         device.Run(KvAppend.Bind<TKeys, TValues>(
             device.Loader, device.Upload(k, rows.Length, width), device.Upload(v, rows.Length, width), Pages, Rows(rows)));
+        (Keys, Values) = (device.Download(Pages.Keys), device.Download(Pages.Values));
     }
 
     /// <summary>Attention of rows in one launch. q: [T, H · 2 · Hd]; returns [T, H · Hd].</summary>
@@ -106,18 +110,15 @@ internal sealed class PagedSequences<TKeys, TValues>
     /// <summary>The same of something made of the stored values.</summary>
     public double[] Reference(double[] q, Func<double, double> ofValue, params (int Sequence, int Position)[] rows)
     {
-        UInt4[] values = Values;
-        return Reference(q, sequence => Array.ConvertAll(Stored<TValues>(values, sequence, StoredRow.Read<TValues>), x => ofValue(x)), rows);
+        double[] OfStored(int sequence) => Array.ConvertAll(Stored<TValues>(Values, sequence, StoredRow.Read<TValues>), x => ofValue(x));
+        return Reference(q, OfStored, rows);
     }
 
     /// <summary>
     /// Σ of a row's weights times |what tensor cores multiply them with|, times the gate: values, or codes less their centre with their scale.
     /// </summary>
-    public double[] ProductMagnitude(double[] q, params (int Sequence, int Position)[] rows)
-    {
-        UInt4[] values = Values;
-        return Reference(q, sequence => Array.ConvertAll(Stored<TValues>(values, sequence, StoredRow.ReadCentred<TValues>), Math.Abs), rows);
-    }
+    public double[] ProductMagnitude(double[] q, params (int Sequence, int Position)[] rows) =>
+        Reference(q, sequence => Array.ConvertAll(Stored<TValues>(Values, sequence, StoredRow.ReadCentred<TValues>), Math.Abs), rows);
 
     /// <summary>Σ of a row's weights times |value|, times the gate: what the errors of its outputs are shares of.</summary>
     public double[] Magnitude(float[] q, params (int Sequence, int Position)[] rows) => Reference(Seeded.ToDouble(q), Math.Abs, rows);
@@ -132,13 +133,12 @@ internal sealed class PagedSequences<TKeys, TValues>
     public double[] ScoreMagnitude(float[] q, params (int Sequence, int Position)[] rows)
     {
         var most = new double[rows.Length * heads];
-        UInt4[] keys = Keys;
         var stored = new Dictionary<int, double[]>();
         for (int i = 0; i < most.Length; i++)
         {
             int sequence = rows[i / heads].Sequence;
             if (!stored.TryGetValue(sequence, out double[]? k))
-                stored[sequence] = k = Stored<TKeys>(keys, sequence, StoredRow.ReadTurned<TKeys>);
+                stored[sequence] = k = Stored<TKeys>(Keys, sequence, StoredRow.ReadTurned<TKeys>);
             double[] query = [.. q.Skip(i * 2 * headDim).Take(headDim).Select(x => (double)x)];
             if (TKeys.IsQuantized)
                 query = StoredRow.Turned(query);
@@ -169,12 +169,11 @@ internal sealed class PagedSequences<TKeys, TValues>
     private double[] Reference(double[] q, Func<int, double[]> valuesOf, (int Sequence, int Position)[] rows)
     {
         int width = heads * 2 * headDim;
-        UInt4[] keys = Keys;
         var stored = new Dictionary<int, (double[] K, double[] V)>();
         return [.. rows.SelectMany((r, row) =>
         {
             if (!stored.TryGetValue(r.Sequence, out (double[] K, double[] V) of))
-                stored[r.Sequence] = of = (Stored<TKeys>(keys, r.Sequence, StoredRow.Read<TKeys>), valuesOf(r.Sequence));
+                stored[r.Sequence] = of = (Stored<TKeys>(Keys, r.Sequence, StoredRow.Read<TKeys>), valuesOf(r.Sequence));
             return AttentionReference.Run(q[(row * width)..((row + 1) * width)], of.K, of.V, [r.Position], heads, kvHeads, headDim);
         })];
     }

@@ -84,7 +84,7 @@ internal static class PageTile<TFormat, TOutputs, THeads>
         Float2 scale = TFormat.LoadScale(staging.SubView((key >> 5) * WarpScaleWords, WarpScaleWords), key & 31);
         scales[key] = key < keys ? scale.X : 0;
         if (TFormat.HasZeros)
-            scales[Keys + key] = key < keys ? Float32.Fma(scale.X, TFormat.Centre, scale.Y) : 0;
+            scales[Keys + key] = key < keys ? scale.Y : 0;
         Warp.Barrier();                                                 // the next may be copied
     }
 
