@@ -24,7 +24,8 @@ internal static class PrefillAttentionBench
     private static KernelBenchmark Of<TKeys, TValues>(string type, int history)
         where TKeys : struct, ITensorCoreFormat
         where TValues : struct, ITensorCoreFormat => new(
-            "prefill_attention", $"{Rows} rows, {Heads}/{KvHeads} heads · {HeadDim}, {(history == 0 ? "no history" : $"after {history} keys")}{type}",
+            "prefill_attention",
+            $"{Rows} rows, {Heads}/{KvHeads} heads · {HeadDim}, {(history == 0 ? "no history" : $"after {history} keys")}{type}",
             device => Prepare<TKeys, TValues>(device, history), NeedsWarps: true);
 
     private static PreparedKernel Prepare<TKeys, TValues>(BenchDevice device, int history)
@@ -47,7 +48,7 @@ internal static class PrefillAttentionBench
                 device.UploadChunks([0, Rows], positions, Rows / ChunkList.ChunkRows),
                 Heads,
                 y),
-            Bytes: (16L * pages * KvHeads * (PageBlock.Words<TKeys>(HeadDim) + PageBlock.Words<TValues>(HeadDim))) + (sizeof(float) * 3L * Rows * Heads * HeadDim),
+            Bytes: (16 * (filled.Keys.Length + filled.Values.Length)) + (sizeof(float) * 3L * Rows * Heads * HeadDim),
             Flops: 4L * Heads * HeadDim * positions.Sum(p => p + 1L),
             () =>
             {

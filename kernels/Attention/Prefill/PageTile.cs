@@ -56,7 +56,7 @@ internal static class PageTile<TFormat, TOutputs, THeads>
     }
 
     /// <summary>
-    /// Expands what this thread copied and has waited for. scales: 64 scales, then 64 zeros, both 0 behind the last key; codes are finite
+    /// Expands what this warp copied, behind a wait and a barrier of the warp. scales: 64 scales, then 64 zeros, both 0 behind the last key; codes are finite
     /// there whatever the page holds.
     /// </summary>
     public static void Expand(ArrayView<UInt4> tile, ArrayView<UInt4> staging, ArrayView<float> scales, int keys)
@@ -80,7 +80,6 @@ internal static class PageTile<TFormat, TOutputs, THeads>
     private static void ExpandScales(ArrayView<UInt4> staging, ArrayView<float> scales, int keys)
     {
         int key = Group.IdxX;
-        Warp.Barrier();
         Float2 scale = TFormat.LoadScale(staging.SubView((key >> 5) * WarpScaleWords, WarpScaleWords), key & 31);
         scales[key] = key < keys ? scale.X : 0;
         if (TFormat.HasZeros)

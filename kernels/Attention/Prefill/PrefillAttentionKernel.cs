@@ -237,6 +237,8 @@ internal readonly struct PrefillAttentionKernel<TKeys, TValues, TOutputs, THeads
         AsyncCopy.Wait0();
         if (!AreQuantized || SharesTile)
             Group.Barrier();
+        else
+            Warp.Barrier();
         if (AreQuantized)
         {
             PageTile<TFormat, TOutputs, THeads>.Expand(
