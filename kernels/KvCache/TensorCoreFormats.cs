@@ -2,9 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace QwenIlgpu.Kernels;
 
-/// <summary>
-/// A page format whose numbers, as they are loaded, are bf16 numbers: tensor cores multiply them as they are.
-/// </summary>
+/// <summary>A page format whose numbers, before scale and zero, are bf16 numbers: tensor cores multiply them as they are.</summary>
 internal interface ITensorCoreFormat : IPageFormat
 {
     /// <summary>Whether zeros may be other than 0.</summary>

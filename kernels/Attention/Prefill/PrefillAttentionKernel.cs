@@ -332,9 +332,14 @@ internal readonly struct PrefillAttentionKernel<TKeys, TValues, TOutputs, THeads
     // first: the step's row that has place 0, if it were there.
     private void Store(TOutputs outputs, float sumAbove, float sumBelow, int head, int first, int row, int place, int end)
     {
-        float turn = TValues.IsQuantized ? Hadamard.Scale(TOutputs.Dim) : 1;
-        float above = Float32.Reciprocal(sumAbove) * turn;
-        float below = Float32.Reciprocal(sumBelow) * turn;
+        float above = Float32.Reciprocal(sumAbove);
+        float below = Float32.Reciprocal(sumBelow);
+        if (TValues.IsQuantized)
+        {
+            above *= Hadamard.Scale(TOutputs.Dim);
+            below *= Hadamard.Scale(TOutputs.Dim);
+        }
+
         bool hasAbove = row >= place && row < end;
         bool hasBelow = row + 8 >= place && row + 8 < end;
         int rowAbove = first + (hasAbove ? row : place);
