@@ -142,7 +142,7 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
     [TestCase(KvType.Bf16)]
     [TestCase(KvType.Int8, Category = "Exhaustive")]
     [TestCase(KvType.Int4, Category = "Exhaustive")]
-    [TestCase(KvType.K8V4)]
+    [TestCase(KvType.K8V4, Category = "Exhaustive")]
     public void SnapshotsResume(KvType kvType)
     {
         const int Prefix = 128;
