@@ -39,7 +39,7 @@ internal unsafe interface IPageFormat
     /// <summary>By a thread of a CPU: a row of so many elements, which lie between two numbers.</summary>
     static abstract void Store(float* values, byte* row, int count, PageScale scale);
 
-    /// <summary>By a thread of a CPU: scales and zeros of the first tokens of a block.</summary>
+    /// <summary>By a thread of a CPU: scales and zeros of the first tokens of a block, and of as many behind them as fill a vector.</summary>
     static abstract void LoadScales(byte* stored, int tokens, float* scales, float* zeros);
 
     /// <summary>By a thread of a CPU: the first of the two vectors that 32 neighbouring elements become.</summary>
