@@ -129,7 +129,7 @@ internal readonly unsafe struct F32PageFormat : IPageFormat
 /// Eight bfloat16 a word, the earlier of two in the lower half; on a CPU the even ones, then the odd: a word of two becomes either by one
 /// instruction.
 /// </summary>
-internal readonly unsafe struct Bf16PageFormat : IPageFormat
+internal readonly unsafe partial struct Bf16PageFormat : IPageFormat
 {
     public static bool IsQuantized => false;
 
