@@ -175,7 +175,7 @@ internal sealed class EvalCommandTests
         using var quantized = new AnswerScore(TestModels.Tiny, 1200, kvType, DeltaStateType.F32);
         double sum = 0;
         int count = 0;
-        foreach (int words in new[] { 80, 500 })
+        foreach (int words in new[] { 80, 350 })
         {
             for (int sample = 0; sample < 8; sample++)
             {
