@@ -247,9 +247,12 @@ internal sealed class PrefillAttentionTests<TKeys, TValues>
                 PrefillAttentionBound.OfRoundedQueries(products) + PrefillAttentionBound.OfQueries(magnitude[i], scores[i / headDim]))];
             double worst = PrefillAttentionBound.Worst<TValues>(y, definition, allowed, q, headDim);
             double distance = y.Zip(definition, (a, e) => Math.Abs(a - e)).Max();
-            TestContext.Out.WriteLine($"{deviation:F2} and {worst:F2} of what is allowed, {distance:E2} from the definition");
+            double rootMeanSquare = Math.Sqrt(y.Zip(definition, (a, e) => (a - e) * (a - e)).Average());
+            TestContext.Out.WriteLine(
+                $"{deviation:F2} and {worst:F2} of what is allowed, at most {distance:E2} and by root mean square {rootMeanSquare:E2} from the definition");
             Assert.That(deviation, Is.LessThanOrEqualTo(1));
             Assert.That(worst, Is.LessThanOrEqualTo(1));
+            Assert.That(rootMeanSquare, Is.LessThanOrEqualTo(1e-3));
         }
 
         /// <summary>
