@@ -6,7 +6,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>Bytes −127 … 127 and an f16 scale a row, with zero at 0: the scale is rounded up, so that no element is cut off.</summary>
-internal readonly unsafe struct Int8PageFormat : IPageFormat
+internal readonly unsafe partial struct Int8PageFormat : ICodedPageFormat
 {
     private const int Most = 127;
 
@@ -78,7 +78,7 @@ internal readonly unsafe struct Int8PageFormat : IPageFormat
 /// Nibbles 0 … 15, the first in a word's lowest bits, and an f16 scale and an f16 zero a row: zero is rounded down and the scale up, so
 /// that no element is cut off. On a CPU the even ones, then the odd.
 /// </summary>
-internal readonly unsafe struct Int4PageFormat : IPageFormat
+internal readonly unsafe partial struct Int4PageFormat : ICodedPageFormat
 {
     private const int Most = 15;
 
