@@ -20,7 +20,7 @@ internal static unsafe class Hadamard
         int block = BlockOf(headDim);
         for (int step = 1; step < block; step <<= 1)
         {
-            for (int i = 0; i < headDim / 2; i++)
+            for (int i = 0; i < headDim >> 1; i++)
             {
                 int first = ((i & -step) << 1) | (i & (step - 1));
                 float a = values[first];
@@ -43,7 +43,7 @@ internal static unsafe class Hadamard
         Float4 high = OfPairs(OfNeighbours(x.High));
         (low, high) = (low + high, low - high);
         int lane = Group.IdxX & 31;
-        for (int step = 1; step < block / 8; step <<= 1)
+        for (int step = 1; 8 * step < block; step <<= 1)
         {
             Float4 otherLow = Xor(low, step);
             Float4 otherHigh = Xor(high, step);

@@ -26,7 +26,7 @@ internal readonly partial struct KvAppendKernel<TKeys, TValues>(
         int block = (int)((uint)position / KvCache.PageTokens);
         int page = rows.PageTable[rows.RowSlot[row], block];
         int token = position - (block * KvCache.PageTokens);
-        int headWords = pages.HeadDim / 4;
+        int headWords = pages.HeadDim >> 2;
         Write<TKeys>(k.Row(row).SubView(kvHead * headWords, headWords), pages.KeyBlock(page, kvHead), token);
         Write<TValues>(v.Row(row).SubView(kvHead * headWords, headWords), pages.ValueBlock(page, kvHead), token);
     }
@@ -55,7 +55,7 @@ internal readonly partial struct KvAppendKernel<TKeys, TValues>(
         }
 
         ArrayView<UInt4> row = PageBlock.Row<TFormat>(block, pages.HeadDim, token);
-        for (int eight = 0; eight < pages.HeadDim / 8; eight++)
+        for (int eight = 0; eight < pages.HeadDim >> 3; eight++)
             TFormat.Store(row, eight, new Float8(source[2 * eight], source[(2 * eight) + 1]), scale);
     }
 }

@@ -57,7 +57,7 @@ internal static class PageBlock
 {
     /// <summary>Words of a row.</summary>
     public static int RowWords<TFormat>(int headDim)
-        where TFormat : struct, IPageFormat => TFormat.RowBytes(headDim) / 16;
+        where TFormat : struct, IPageFormat => TFormat.RowBytes(headDim) >> 4;
 
     /// <summary>Words of the whole block.</summary>
     public static int Words<TFormat>(int headDim)
@@ -71,10 +71,11 @@ internal static class PageBlock
         return block.SubView(token * words, words);
     }
 
-    /// <summary>The scales of the tokens; empty where there are none.</summary>
+    /// <summary>The scales of the tokens, which only a quantised format has; else the block.</summary>
     public static ArrayView<UInt4> Scales<TFormat>(ArrayView<UInt4> block, int headDim)
-        where TFormat : struct, IPageFormat =>
-        block.SubView(KvCache.PageTokens * RowWords<TFormat>(headDim), KvCache.PageTokens / 16 * TFormat.ScaleBytes);
+        where TFormat : struct, IPageFormat => TFormat.IsQuantized
+            ? block.SubView(KvCache.PageTokens * RowWords<TFormat>(headDim), KvCache.PageTokens / 16 * TFormat.ScaleBytes)
+            : block;
 }
 
 /// <summary>Keys and values of past tokens lie in pages of this many tokens of one sequence; a page table names a sequence's pages.</summary>

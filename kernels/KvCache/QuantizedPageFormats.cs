@@ -66,7 +66,10 @@ internal readonly unsafe partial struct Int8PageFormat : ICodedPageFormat
 
     public static int ElementOf(int i) => i;
 
-    private static Float4 Floats(uint bytes) => new((sbyte)bytes, (sbyte)(bytes >> 8), (sbyte)(bytes >> 16), (sbyte)(bytes >> 24));
+    private static Float4 Floats(uint bytes) => new(Signed(bytes << 24), Signed(bytes << 16), Signed(bytes << 8), Signed(bytes));
+
+    // The uppermost byte.
+    private static float Signed(uint bytes) => (int)bytes >> 24;
 
     private static uint Bytes(Float4 x, float inverse) =>
         Byte(x.X, inverse) | (Byte(x.Y, inverse) << 8) | (Byte(x.Z, inverse) << 16) | (Byte(x.W, inverse) << 24);
@@ -88,7 +91,7 @@ internal readonly unsafe partial struct Int4PageFormat : ICodedPageFormat
 
     public static int ScaleBytes => 2 * sizeof(ushort);
 
-    public static int RowBytes(int elements) => elements / 2;
+    public static int RowBytes(int elements) => elements >> 1;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float8 Load(ArrayView<UInt4> row, int eight)

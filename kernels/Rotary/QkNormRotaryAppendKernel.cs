@@ -64,17 +64,20 @@ internal readonly struct QkNormRotaryAppendKernel<TKeys, TValues>(
         for (int d = lane; d < headDim; d += 32)
             values[d] = values[d] * scale * (1 + weight[d]);
         Group.Barrier();                                        // a pair's halves lie in two lanes
-        ArrayView<Float4> keyWords = sharedKeys.SubView(warp * MostHeadDim / 4, MostHeadDim / 4);
-        ArrayView<float> turned = isQuery ? x : keyWords.Cast<float>();
+        ArrayView<Float4> keyWords = sharedKeys.SubView(warp * (MostHeadDim / 4), MostHeadDim / 4);
+        ArrayView<float> keys = keyWords.Cast<float>();
         for (int d = lane; d < headDim; d += 32)
         {
-            if (present)
-                turned[d] = Turned(values, d, position);
+            float turned = Turned(values, d, position);
+            if (isQuery)
+                x[d] = turned;
+            else
+                keys[d] = turned;
         }
 
         Group.Barrier();                                        // a lane takes eight neighbours from now on
         if (present && !isQuery)
-            Append(keyWords, v.Row(row).SubView(kvHead * headDim / 4, headDim / 4), row, kvHead, position);
+            Append(keyWords, v.Row(row).SubView((kvHead * headDim) >> 2, headDim >> 2), row, kvHead, position);
     }
 
     private void Append(ArrayView<Float4> key, ArrayView<Float4> value, int row, int kvHead, int position)
@@ -91,7 +94,7 @@ internal readonly struct QkNormRotaryAppendKernel<TKeys, TValues>(
         where TFormat : struct, IPageFormat
     {
         int lane = Group.IdxX & 31;
-        int last = (pages.HeadDim / 8) - 1;
+        int last = (pages.HeadDim >> 3) - 1;
         int eight = XMath.Min(lane, last);
         var x = new Float8(values[2 * eight], values[(2 * eight) + 1]);
         PageScale scale = default;

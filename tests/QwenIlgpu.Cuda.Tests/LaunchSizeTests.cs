@@ -79,8 +79,8 @@ internal sealed class LaunchSizeTests : TinyModelTests
         where THeads : struct, IConstant
     {
         int heads = THeads.Value;
-        long pageElements = (long)KvCache.PageTokens * headDim;
-        var pages = new KvPages<ushort>(memory.Allocate<ushort>(pageElements), memory.Allocate<ushort>(pageElements), 1, 1, headDim);
+        int words = PageBlock.Words<Bf16PageFormat>(headDim);
+        var pages = new KvPages<Bf16PageFormat, Bf16PageFormat>(memory.Allocate<UInt4>(words), memory.Allocate<UInt4>(words), 1, 1, headDim);
         return PrefillAttention.Bind<THeads>(
             Model.Device.Loader, Matrix<float>(1, 2 * heads * headDim), pages,
             new PagedRows(Ints(1), Ints(1), new Matrix<int>(Ints(1), 1, 1)), new ChunkList(Ints(1), Ints(1), Ints(2)), heads,

@@ -7,17 +7,15 @@ namespace QwenIlgpu.Kernels.Tests;
 /// Sequences of seeded keys and values, and a pool of pages in scattered order, NaN wherever nothing was appended. Sequence s has
 /// slot s + 1; slot 0 and page 0 belong to padding rows.
 /// </summary>
-internal sealed class PagedSequences<TStorage, TFormat>
-    where TStorage : unmanaged
-    where TFormat : struct, IPageFormat<TStorage>
+internal sealed class PagedSequences<TKeys, TValues>
+    where TKeys : struct, IPageFormat
+    where TValues : struct, IPageFormat
 {
     private readonly TestDevice device;
     private readonly int heads;
     private readonly int kvHeads;
     private readonly int headDim;
     private readonly (float[] K, float[] V)[] sequences;
-    private readonly ArrayView<TStorage> keys;
-    private readonly ArrayView<TStorage> values;
 
     public PagedSequences(
         TestDevice device, int heads, int kvHeads, int headDim, (float[] K, float[] V)[] sequences, int seed)
@@ -39,10 +37,7 @@ internal sealed class PagedSequences<TStorage, TFormat>
                 Table[s + 1, block] = ids[next++];
         }
 
-        long elements = (long)(ids.Length + 1) * kvHeads * KvCache.PageTokens * headDim;
-        keys = device.Poisoned<TStorage>(elements);
-        values = device.Poisoned<TStorage>(elements);
-        Pages = new KvPages<TStorage>(keys, values, ids.Length + 1, kvHeads, headDim);
+        Pages = Poisoned(device, ids.Length + 1, kvHeads, headDim);
         PageTable = device.Upload(Table.Cast<int>().ToArray(), Table.GetLength(0), Table.GetLength(1));
     }
 
@@ -51,13 +46,18 @@ internal sealed class PagedSequences<TStorage, TFormat>
 
     public Matrix<int> PageTable { get; }
 
-    public KvPages<TStorage> Pages { get; }
+    public KvPages<TKeys, TValues> Pages { get; }
 
-    public TStorage[] Keys => device.Download(keys);
+    public UInt4[] Keys => device.Download(Pages.Keys);
 
-    public TStorage[] Values => device.Download(values);
+    public UInt4[] Values => device.Download(Pages.Values);
 
     public int Length(int sequence) => sequences[sequence].K.Length / (kvHeads * headDim);
+
+    /// <summary>Pages full of NaN.</summary>
+    public static KvPages<TKeys, TValues> Poisoned(TestDevice device, int pages, int kvHeads, int headDim) => new(
+        device.Poisoned<UInt4>((long)pages * kvHeads * PageBlock.Words<TKeys>(headDim)),
+        device.Poisoned<UInt4>((long)pages * kvHeads * PageBlock.Words<TValues>(headDim)), pages, kvHeads, headDim);
 
     /// <summary>Rows of a step, all of one sequence.</summary>
     public static (int Sequence, int Position)[] Rows(int sequence, int first, int count) =>
@@ -79,7 +79,7 @@ internal sealed class PagedSequences<TStorage, TFormat>
         int width = kvHeads * headDim;
         float[] k = [.. rows.SelectMany(r => r.Sequence < 0 ? new float[width] : sequences[r.Sequence].K[(r.Position * width)..((r.Position + 1) * width)])];
         float[] v = [.. rows.SelectMany(r => r.Sequence < 0 ? new float[width] : sequences[r.Sequence].V[(r.Position * width)..((r.Position + 1) * width)])];
-        device.Run(KvAppend.Bind<TStorage, TFormat>(
+        device.Run(KvAppend.Bind<TKeys, TValues>(
             device.Loader, device.Upload(k, rows.Length, width), device.Upload(v, rows.Length, width), Pages, Rows(rows)));
     }
 
@@ -105,7 +105,7 @@ internal sealed class PagedSequences<TStorage, TFormat>
     public float[] AttendChunks<THeads>(float[] q, params (int Sequence, int Position)[] rows)
         where THeads : struct, IConstant
     {
-        var bf16 = (KvPages<ushort>)(object)Pages;
+        var bf16 = (KvPages<Bf16PageFormat, Bf16PageFormat>)(object)Pages;
         int[] firstRow = [.. Enumerable.Range(0, rows.Length).Where(i => i == 0 || rows[i - 1].Sequence != rows[i].Sequence), rows.Length];
         ChunkList chunks = device.UploadChunks(
             firstRow, Array.ConvertAll(rows, r => r.Position), ChunkList.MaxChunks(rows.Length, firstRow.Length - 1));
@@ -115,36 +115,47 @@ internal sealed class PagedSequences<TStorage, TFormat>
         return device.Download(y);
     }
 
-    /// <summary>The definition, over keys and values rounded to the pages' element type.</summary>
-    public double[] Reference(float[] q, params (int Sequence, int Position)[] rows) => Reference(Seeded.ToDouble(q), value => value, rows);
+    /// <summary>The definition, over keys and values as the pages hold them.</summary>
+    public double[] Reference(float[] q, params (int Sequence, int Position)[] rows) =>
+        Reference(Seeded.ToDouble(q), value => value, rows);
 
     /// <summary>The same of something made of the stored values.</summary>
     public double[] Reference(double[] q, Func<double, double> ofValue, params (int Sequence, int Position)[] rows)
     {
         int width = heads * 2 * headDim;
-        return [.. rows.SelectMany((r, row) => AttentionReference.Run(
-            q[(row * width)..((row + 1) * width)],
-            Array.ConvertAll(sequences[r.Sequence].K, Stored),
-            Array.ConvertAll(sequences[r.Sequence].V, x => ofValue(Stored(x))),
-            [r.Position], heads, kvHeads, headDim))];
+        (UInt4[] keys, UInt4[] values) = (Keys, Values);
+        var stored = new Dictionary<int, (double[] K, double[] V)>();
+        return [.. rows.SelectMany((r, row) =>
+        {
+            if (!stored.TryGetValue(r.Sequence, out (double[] K, double[] V) of))
+                stored[r.Sequence] = of = (Stored<TKeys>(keys, r.Sequence), Array.ConvertAll(Stored<TValues>(values, r.Sequence), x => ofValue(x)));
+            return AttentionReference.Run(q[(row * width)..((row + 1) * width)], of.K, of.V, [r.Position], heads, kvHeads, headDim);
+        })];
     }
 
     /// <summary>Σ of a row's weights times |value|, times the gate: what the errors of its outputs are shares of.</summary>
     public double[] Magnitude(float[] q, params (int Sequence, int Position)[] rows) => Reference(Seeded.ToDouble(q), Math.Abs, rows);
 
+    /// <summary>What the pages hold of a sequence: keys and values [L, Hkv · Hd], NaN where nothing was appended.</summary>
+    public (double[] K, double[] V) StoredOf(int sequence) => (Stored<TKeys>(Keys, sequence), Stored<TValues>(Values, sequence));
+
     /// <summary>Of each row and head the largest Σ|q·k| / sqrt(Hd), over all keys of the row's sequence: [T, H].</summary>
     public double[] ScoreMagnitude(float[] q, params (int Sequence, int Position)[] rows)
     {
         var most = new double[rows.Length * heads];
+        UInt4[] keys = Keys;
+        var stored = new Dictionary<int, double[]>();
         for (int i = 0; i < most.Length; i++)
         {
-            float[] k = sequences[rows[i / heads].Sequence].K;
+            int sequence = rows[i / heads].Sequence;
+            if (!stored.TryGetValue(sequence, out double[]? k))
+                stored[sequence] = k = Stored<TKeys>(keys, sequence);
             int kvHead = i % heads / (heads / kvHeads);
             for (int key = 0; key <= rows[i / heads].Position; key++)
             {
                 double sum = 0;
                 for (int d = 0; d < headDim; d++)
-                    sum += Math.Abs((double)q[(i * 2 * headDim) + d] * Stored(k[(((key * kvHeads) + kvHead) * headDim) + d]));
+                    sum += Math.Abs((double)q[(i * 2 * headDim) + d] * k[(((key * kvHeads) + kvHead) * headDim) + d]);
                 most[i] = Math.Max(most[i], sum / Math.Sqrt(headDim));
             }
         }
@@ -157,11 +168,15 @@ internal sealed class PagedSequences<TStorage, TFormat>
 
     private Launch BindAttention(float[] q, (int Sequence, int Position)[] rows, Matrix<float> y)
     {
-        (int scratchRows, int scratchColumns) = GatedAttention.ScratchShape(rows.Length, heads);
-        return GatedAttention.Bind<TStorage, TFormat>(
+        (int scratchRows, int scratchColumns) = GatedAttention.ScratchShape<TKeys>(rows.Length, heads, headDim);
+        return GatedAttention.Bind<TKeys, TValues>(
             device.Loader, device.Upload(q, rows.Length, heads * 2 * headDim), Pages, Rows(rows), heads,
             device.Poisoned<float>(scratchRows, scratchColumns), y);
     }
 
-    private static double Stored(float value) => TFormat.Load(TFormat.Store(value));
+    private double[] Stored<TFormat>(UInt4[] pages, int sequence)
+        where TFormat : struct, IPageFormat =>
+        [.. Enumerable.Range(0, Length(sequence) * kvHeads).SelectMany(i => StoredRow.Read<TFormat>(
+            StoredRow.Block<TFormat>(pages, kvHeads, headDim, Table[sequence + 1, i / kvHeads / KvCache.PageTokens], i % kvHeads),
+            headDim, i / kvHeads % KvCache.PageTokens))];
 }

@@ -190,9 +190,9 @@ internal sealed class PlantedInPtxTests
     private static void AppendPaddingOnce()
     {
         TestDevice device = MachineDevice.Shared;
-        var pages = new KvPages<float>(device.Poisoned<float>(KvCache.PageTokens * 4), device.Poisoned<float>(KvCache.PageTokens * 4), 1, 1, 4);
-        device.Run(KvAppend.Bind<float, F32PageFormat>(
-            device.Loader, device.Upload(new float[8], 2, 4), device.Upload(new float[8], 2, 4), pages,
+        KvPages<F32PageFormat, F32PageFormat> pages = PagedSequences<F32PageFormat, F32PageFormat>.Poisoned(device, 1, 1, 8);
+        device.Run(KvAppend.Bind(
+            device.Loader, device.Upload(new float[16], 2, 8), device.Upload(new float[16], 2, 8), pages,
             new PagedRows(device.Upload(0, 0), device.Upload(0, 0), device.Upload([0], 1, 1))));
     }
 

@@ -35,7 +35,7 @@ internal sealed partial class PtxTests
     /// <summary>What must move 16 bytes at a time, and how often it does at least.</summary>
     [TestCase("QuantizedEmbeddingKernel<Int8EmbeddingTiles, Bf16Format>", "ld.global.v4.b32", 1)]
     [TestCase("EmbeddingKernel<Bf16Weights>", "ld.global.v4.b32", 1)]
-    [TestCase("GatedAttentionKernel<UInt16, Bf16PageFormat>", "ld.global.v4.b32", 4)]
+    [TestCase("GatedAttentionKernel<Bf16PageFormat, Bf16PageFormat>", "ld.global.v4.b32", 4)]
     [TestCase("RecurrentDeltaRuleKernel<Float4, F32State>", "ld.global.v4.f32", 4)]
     [TestCase("RecurrentDeltaRuleKernel<Float4, F32State>", "st.global.v4.f32", 4)]
     public void UsesWideAccess(string kernel, string mnemonic, int atLeast)

@@ -37,7 +37,8 @@ internal readonly partial struct GatedAttentionKernel<TKeys, TValues>(
         int headWords = 2 * headEights;
         ArrayView<Float4> query = q.Row(row).SubView(2 * head * headWords, headWords);
         ArrayView<Float4> output = y.Row(row).SubView(head * headWords, headWords);
-        ArrayView<float> own = scratch.Row(row).SubView(head * (scratch.Columns / heads), scratch.Columns / heads);
+        int ownColumns = KvCache.PageTokens + (TKeys.IsQuantized ? 4 * headWords : 0);
+        ArrayView<float> own = scratch.Row(row).SubView(head * ownColumns, ownColumns);
         ArrayView<float> scores = own.SubView(0, KvCache.PageTokens);
         if (TKeys.IsQuantized)
             query = Turned(query, own.SubView(KvCache.PageTokens, 4 * headWords));
@@ -61,7 +62,7 @@ internal readonly partial struct GatedAttentionKernel<TKeys, TValues>(
             sum = (sum * shrink) + Weigh(scores, keys, max);
             ArrayView<UInt4> values = pages.ValueBlock(page, kvHead);
             if (TValues.IsQuantized)
-                zeros = (zeros * shrink) + ScaleWeights(PageBlock.Scales<TValues>(values, pages.HeadDim), keys, scores);
+                zeros = ScaleWeights(PageBlock.Scales<TValues>(values, pages.HeadDim), keys, scores, zeros * shrink);
             for (int i = 0; i < headWords; i++)
                 output[i] *= shrink;
             AddValues(output, values, keys, scores);
@@ -202,10 +203,9 @@ internal readonly partial struct GatedAttentionKernel<TKeys, TValues>(
         return (product * scale.X) + (total * scale.Y);
     }
 
-    // Weights times the scales of their values; returns the sum of those times the zeros.
-    private static float ScaleWeights(ArrayView<UInt4> scales, int keys, ArrayView<float> weights)
+    // Weights times the scales of their values; returns the zeros so far and those of these values, weighted.
+    private static float ScaleWeights(ArrayView<UInt4> scales, int keys, ArrayView<float> weights, float zeros)
     {
-        float zeros = 0;
         for (int j = 0; j < keys; j++)
         {
             Float2 scale = TValues.LoadScale(scales, j);

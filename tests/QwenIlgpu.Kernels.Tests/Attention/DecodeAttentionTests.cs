@@ -39,7 +39,7 @@ internal sealed class DecodeAttentionTests
     public void MatchesReference(string deviceName, int heads, int kvHeads, int headDim, int[] lengths)
     {
         TestDevice device = WarpDevice.Named(deviceName);
-        PagedSequences<ushort, Bf16PageFormat> paged = Filled(device, heads, kvHeads, headDim, lengths);
+        PagedSequences<Bf16PageFormat, Bf16PageFormat> paged = Filled(device, heads, kvHeads, headDim, lengths);
         (int, int)[] rows =
             [.. lengths.SelectMany((n, s) => n > 1 && lengths.Length < 5 ? new[] { (s, n - 1), (s, n - 2) } : [(s, n - 1)])];
         float[] q = Queries(rows.Length, heads, headDim);
@@ -55,8 +55,8 @@ internal sealed class DecodeAttentionTests
     public void MatchesReferenceInRowsOfOneSequence(int count)
     {
         TestDevice device = WarpDevice.Named(Usual);
-        PagedSequences<ushort, Bf16PageFormat> paged = Filled(device, 6, 2, 64, [700, 131]);
-        (int, int)[] rows = PagedSequences<ushort, Bf16PageFormat>.Rows(1, 131 - count, count);
+        PagedSequences<Bf16PageFormat, Bf16PageFormat> paged = Filled(device, 6, 2, 64, [700, 131]);
+        (int, int)[] rows = PagedSequences<Bf16PageFormat, Bf16PageFormat>.Rows(1, 131 - count, count);
         float[] q = Queries(count, 6, 64);
 
         Assert.That(Deviation(device, paged, 6, 64, q, rows), Is.LessThanOrEqualTo(Allowed));
@@ -66,7 +66,7 @@ internal sealed class DecodeAttentionTests
     public void GivesABatchTheBitsOfItsMembers()
     {
         TestDevice device = WarpDevice.Named(Usual);
-        PagedSequences<ushort, Bf16PageFormat> paged = Filled(device, 6, 2, 64, [1, 64, 65, 1300]);
+        PagedSequences<Bf16PageFormat, Bf16PageFormat> paged = Filled(device, 6, 2, 64, [1, 64, 65, 1300]);
         paged.Append([(-1, 0)]);
         (int, int)[] rows = [(3, 1299), (0, 0), (2, 63), (-1, 0), (2, 64), (3, 1298), (1, 63), (3, 700)];
         float[] q = Queries(rows.Length, 6, 64);
@@ -85,7 +85,7 @@ internal sealed class DecodeAttentionTests
     public void KeepsARowsBitsUnderAWiderTable()
     {
         TestDevice device = WarpDevice.Named(Usual);
-        PagedSequences<ushort, Bf16PageFormat> paged = Filled(device, 6, 2, 64, [1300]);
+        PagedSequences<Bf16PageFormat, Bf16PageFormat> paged = Filled(device, 6, 2, 64, [1300]);
         float[] q = Queries(1, 6, 64);
         int[] blocks = [.. Enumerable.Range(0, 4096).Select(b => b < paged.Table.GetLength(1) ? paged.Table[1, b] : -1)];
 
@@ -100,7 +100,7 @@ internal sealed class DecodeAttentionTests
     public void LeavesItsTicketsAtZeroForTheNextLaunch()
     {
         TestDevice device = WarpDevice.Named(Usual);
-        PagedSequences<ushort, Bf16PageFormat> paged = Filled(device, 2, 2, 64, [1300, 200]);
+        PagedSequences<Bf16PageFormat, Bf16PageFormat> paged = Filled(device, 2, 2, 64, [1300, 200]);
         (int, int)[] rows = [(0, 1299), (1, 199)];
         Matrix<float> y = device.Poisoned<float>(2, 2 * 64);
         ArrayView<int> tickets = device.Upload(new int[DecodeAttention.Tickets(2, 2)]);
@@ -131,8 +131,8 @@ internal sealed class DecodeAttentionTests
         float[] q = [.. Enumerable.Range(0, 128).Select(d => d < 64 ? (d % 2 == 0 ? 4f : -4f) : 30f)];
         for (int d = 0; d < 64; d++)
             k[(place * 64) + d] = q[d];
-        var paged = new PagedSequences<ushort, Bf16PageFormat>(device, 1, 1, 64, [(k, v)], seed: 3);
-        paged.Append(PagedSequences<ushort, Bf16PageFormat>.Rows(0, 0, Length));
+        var paged = new PagedSequences<Bf16PageFormat, Bf16PageFormat>(device, 1, 1, 64, [(k, v)], seed: 3);
+        paged.Append(PagedSequences<Bf16PageFormat, Bf16PageFormat>.Rows(0, 0, Length));
 
         float[] y = Attend(device, paged, 1, 64, q, (0, Length - 1));
 
@@ -156,7 +156,7 @@ internal sealed class DecodeAttentionTests
             times[(table[token / KvCache.PageTokens] * KvCache.PageTokens) + (token % KvCache.PageTokens)]++;
 
         float[] y = Attend(
-            device, new KvPages<ushort>(device.Upload(keys), device.Upload(values), 3, 1, 64), device.Upload(table, 1, 4096),
+            device, new KvPages<Bf16PageFormat, Bf16PageFormat>(device.Upload(keys).Cast<UInt4>(), device.Upload(values).Cast<UInt4>(), 3, 1, 64), device.Upload(table, 1, 4096),
             2, 64, q, [0], [length - 1]);
 
         double worst = 0;
@@ -205,10 +205,9 @@ internal sealed class DecodeAttentionTests
         int heads, int kvHeads, int headDim, int qColumns, int scratchColumns, int tickets, string message)
     {
         TestDevice device = WarpDevice.Named(WarpDevice.Names[0]);
-        ArrayView<ushort> view = device.Poisoned<ushort>(kvHeads * KvCache.PageTokens * headDim);
 
         ArgumentException error = Assert.Throws<ArgumentException>(() => DecodeAttention.Bind(
-            device.Loader, device.Poisoned<float>(2, qColumns), new KvPages<ushort>(view, view, 1, kvHeads, headDim),
+            device.Loader, device.Poisoned<float>(2, qColumns), PagedSequences<Bf16PageFormat, Bf16PageFormat>.Poisoned(device, 1, kvHeads, headDim),
             new PagedRows(device.Poisoned<int>(2), device.Poisoned<int>(2), device.Poisoned<int>(1, 2)), heads,
             device.Poisoned<float>(2, scratchColumns), device.Poisoned<int>(tickets), device.Poisoned<float>(2, heads * headDim)))!;
 
@@ -227,7 +226,7 @@ internal sealed class DecodeAttentionTests
     /// <summary>Two heads on keys of one sequence: how far they are off.</summary>
     public static double RunOnce(TestDevice device, int length)
     {
-        PagedSequences<ushort, Bf16PageFormat> paged = Filled(device, 2, 1, 64, [length]);
+        PagedSequences<Bf16PageFormat, Bf16PageFormat> paged = Filled(device, 2, 1, 64, [length]);
         return Deviation(device, paged, 2, 64, Queries(1, 2, 64), (0, length - 1));
     }
 
@@ -235,12 +234,12 @@ internal sealed class DecodeAttentionTests
     /// The largest error in units of (1 + Σ|q·k| / sqrt(Hd)) · Σ|weight · value| · 2^-16; infinite where an output is NaN.
     /// </summary>
     private static double Deviation(
-        TestDevice device, PagedSequences<ushort, Bf16PageFormat> paged, int heads, int headDim, float[] q, params (int, int)[] rows) =>
+        TestDevice device, PagedSequences<Bf16PageFormat, Bf16PageFormat> paged, int heads, int headDim, float[] q, params (int, int)[] rows) =>
         Deviation(Attend(device, paged, heads, headDim, q, rows), paged, headDim, q, rows);
 
     /// <summary>The same of outputs that are there.</summary>
     internal static double Deviation(
-        float[] y, PagedSequences<ushort, Bf16PageFormat> paged, int headDim, float[] q, params (int, int)[] rows)
+        float[] y, PagedSequences<Bf16PageFormat, Bf16PageFormat> paged, int headDim, float[] q, params (int, int)[] rows)
     {
         double[] expected = paged.Reference(q, rows);
         double[] magnitude = paged.Magnitude(q, rows);
@@ -255,13 +254,13 @@ internal sealed class DecodeAttentionTests
         Math.Max(worst, double.IsNaN(deviation) ? double.PositiveInfinity : deviation);
 
     internal static float[] Attend(
-        TestDevice device, PagedSequences<ushort, Bf16PageFormat> paged, int heads, int headDim, float[] q,
+        TestDevice device, PagedSequences<Bf16PageFormat, Bf16PageFormat> paged, int heads, int headDim, float[] q,
         params (int Sequence, int Position)[] rows) => Attend(
             device, paged.Pages, paged.PageTable, heads, headDim, q,
             Array.ConvertAll(rows, r => r.Sequence + 1), Array.ConvertAll(rows, r => r.Position));
 
     private static float[] Attend(
-        TestDevice device, KvPages<ushort> pages, Matrix<int> table, int heads, int headDim, float[] q, int[] slots, int[] positions)
+        TestDevice device, KvPages<Bf16PageFormat, Bf16PageFormat> pages, Matrix<int> table, int heads, int headDim, float[] q, int[] slots, int[] positions)
     {
         Matrix<float> y = device.Poisoned<float>(slots.Length, heads * headDim);
         ArrayView<int> tickets = device.Upload(new int[DecodeAttention.Tickets(slots.Length, pages.KvHeads)]);
@@ -271,7 +270,7 @@ internal sealed class DecodeAttentionTests
     }
 
     private static Launch Bind(
-        TestDevice device, KvPages<ushort> pages, PagedRows rows, int heads, int headDim, float[] q, ArrayView<int> tickets, Matrix<float> y)
+        TestDevice device, KvPages<Bf16PageFormat, Bf16PageFormat> pages, PagedRows rows, int heads, int headDim, float[] q, ArrayView<int> tickets, Matrix<float> y)
     {
         (int scratchRows, int columns) = DecodeAttention.ScratchShape(y.Rows, heads, headDim, rows.PageTable.Columns);
         Matrix<float> queries = device.Upload(q, y.Rows, heads * 2 * headDim);
@@ -279,14 +278,14 @@ internal sealed class DecodeAttentionTests
         return DecodeAttention.Bind(device.Loader, queries, pages, rows, heads, scratch, tickets, y);
     }
 
-    internal static PagedSequences<ushort, Bf16PageFormat> Filled(TestDevice device, int heads, int kvHeads, int headDim, int[] lengths)
+    internal static PagedSequences<Bf16PageFormat, Bf16PageFormat> Filled(TestDevice device, int heads, int kvHeads, int headDim, int[] lengths)
     {
         int width = kvHeads * headDim;
-        var paged = new PagedSequences<ushort, Bf16PageFormat>(
+        var paged = new PagedSequences<Bf16PageFormat, Bf16PageFormat>(
             device, heads, kvHeads, headDim,
             [.. lengths.Select((n, s) => (Seeded.Floats((n * headDim) + s, n * width), Seeded.Floats(s - (n * headDim), n * width)))],
             seed: heads + headDim);
-        paged.Append([.. lengths.SelectMany((n, s) => PagedSequences<ushort, Bf16PageFormat>.Rows(s, 0, n))]);
+        paged.Append([.. lengths.SelectMany((n, s) => PagedSequences<Bf16PageFormat, Bf16PageFormat>.Rows(s, 0, n))]);
         return paged;
     }
 

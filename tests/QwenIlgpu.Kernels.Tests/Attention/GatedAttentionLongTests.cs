@@ -17,9 +17,9 @@ internal sealed class GatedAttentionLongTests(PortableTier tier) : PortableTests
     [TestCase(262_144, Category = MachineFixtures.Slow)]
     public void MatchesReferenceAtTheLastPosition(int length)
     {
-        var paged = new PagedSequences<ushort, Bf16PageFormat>(
+        var paged = new PagedSequences<Bf16PageFormat, Bf16PageFormat>(
             Device, 1, 1, HeadDim, [(Seeded.Floats(1, length * HeadDim), Seeded.Floats(2, length * HeadDim))], seed: 3);
-        paged.Append(PagedSequences<ushort, Bf16PageFormat>.Rows(0, 0, length));
+        paged.Append(PagedSequences<Bf16PageFormat, Bf16PageFormat>.Rows(0, 0, length));
         float[] q = Seeded.Floats(4, 2 * HeadDim, 6);
 
         AssertClose(paged.Attend(q, (0, length - 1)), paged.Reference(q, (0, length - 1)), Tolerance);
@@ -40,11 +40,11 @@ internal sealed class GatedAttentionLongTests(PortableTier tier) : PortableTests
     private static Launch BindAt(int position)
     {
         const int Heads = 4;
-        ArrayView<float> page = Device.Upload(Seeded.Floats(5, KvCache.PageTokens * HeadDim));
+        ArrayView<UInt4> page = Device.Upload(Seeded.Floats(5, KvCache.PageTokens * HeadDim)).Cast<UInt4>();
         int blocks = (position / KvCache.PageTokens) + 1;
-        (int rows, int columns) = GatedAttention.ScratchShape(1, Heads);
-        return GatedAttention.Bind<float, F32PageFormat>(
-            Device.Loader, Device.Upload(Seeded.Floats(6, Heads * 2 * HeadDim), 1, Heads * 2 * HeadDim), new KvPages<float>(page, page, 1, 1, HeadDim),
+        (int rows, int columns) = GatedAttention.ScratchShape<F32PageFormat>(1, Heads, HeadDim);
+        return GatedAttention.Bind<F32PageFormat, F32PageFormat>(
+            Device.Loader, Device.Upload(Seeded.Floats(6, Heads * 2 * HeadDim), 1, Heads * 2 * HeadDim), new KvPages<F32PageFormat, F32PageFormat>(page, page, 1, 1, HeadDim),
             new PagedRows(Device.Upload(0), Device.Upload(position), Device.Upload(new int[blocks], 1, blocks)), Heads,
             Device.Poisoned<float>(rows, columns), Device.Poisoned<float>(1, Heads * HeadDim));
     }

@@ -1,16 +1,20 @@
-using ILGPU;
+using System.Globalization;
 
 namespace QwenIlgpu.Kernels.Tests;
 
-[PortableTiers(TypeArgs = [typeof(float), typeof(F32PageFormat)])]
-[PortableTiers(TypeArgs = [typeof(ushort), typeof(Bf16PageFormat)])]
-internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) : PortableTests(tier)
-    where TStorage : unmanaged
-    where TFormat : struct, IPageFormat<TStorage>
+[PortableTiers(TypeArgs = [typeof(F32PageFormat), typeof(F32PageFormat)])]
+[PortableTiers(TypeArgs = [typeof(Bf16PageFormat), typeof(Bf16PageFormat)])]
+[PortableTiers(TypeArgs = [typeof(Int8PageFormat), typeof(Int8PageFormat)])]
+[PortableTiers(TypeArgs = [typeof(Int4PageFormat), typeof(Int4PageFormat)])]
+[PortableTiers(TypeArgs = [typeof(Int8PageFormat), typeof(Int4PageFormat)])]
+internal sealed class GatedAttentionTests<TKeys, TValues>(PortableTier tier) : PortableTests(tier)
+    where TKeys : struct, IPageFormat
+    where TValues : struct, IPageFormat
 {
     // Outputs are averages of values below 1. A score of up to Hd products in float is off by some 2^-22 of its size, about 10, and a
     // weight by that share of itself.
-    private const double Tolerance = 1e-5;
+    // Codes have a product with the query several times as large, from which that with the zero is taken.
+    private static readonly double Tolerance = KvPages<TKeys, TValues>.AreQuantized ? 2e-5 : 1e-5;
 
     private static readonly int[] Lengths = [1, 63, 64, 65, 257];
 
@@ -22,7 +26,8 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
     [TestCase(24, 4, 256)]
     public void MatchesReference(int heads, int kvHeads, int headDim)
     {
-        PagedSequences<TStorage, TFormat> paged = Filled(heads, kvHeads, headDim, Lengths);
+        headDim = Served(headDim);
+        PagedSequences<TKeys, TValues> paged = Filled(heads, kvHeads, headDim, Lengths);
         (int, int)[] rows = [.. Lengths.Select((length, s) => (s, length - 1)), (4, 0), (4, 130), (3, 2)];
         float[] q = Queries(rows.Length, heads, headDim);
 
@@ -36,15 +41,16 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
     {
         const int KvHeads = 2;
         const int Length = 131;
+        headDim = Served(headDim);
         (float[] K, float[] V)[] sequences = Sequences(KvHeads, headDim, [Length]);
-        (int, int)[] rows = PagedSequences<TStorage, TFormat>.Rows(0, 0, Length);
+        (int, int)[] rows = PagedSequences<TKeys, TValues>.Rows(0, 0, Length);
         float[] q = Queries(Length, heads, headDim);
-        var prefilled = new PagedSequences<TStorage, TFormat>(Device, heads, KvHeads, headDim, sequences, seed: 1);
+        var prefilled = new PagedSequences<TKeys, TValues>(Device, heads, KvHeads, headDim, sequences, seed: 1);
         prefilled.Append(rows);
         float[] expected = prefilled.Attend(q, rows);
         Device.Release();
 
-        var decoded = new PagedSequences<TStorage, TFormat>(Device, heads, KvHeads, headDim, sequences, seed: 2);
+        var decoded = new PagedSequences<TKeys, TValues>(Device, heads, KvHeads, headDim, sequences, seed: 2);
         for (int position = 0; position < Length; position++)
         {
             decoded.Append((0, position));
@@ -59,7 +65,7 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
         const int Heads = 8;
         const int KvHeads = 2;
         const int HeadDim = 64;
-        PagedSequences<TStorage, TFormat> paged = Filled(Heads, KvHeads, HeadDim, Lengths);
+        PagedSequences<TKeys, TValues> paged = Filled(Heads, KvHeads, HeadDim, Lengths);
         paged.Append([(-1, 0), (-1, 0)]);
         (int, int)[] rows = [(2, 63), (-1, 0), (4, 256), (0, 0), (3, 64), (4, 255), (1, 62), (-1, 0)];
         float[] q = Queries(rows.Length, Heads, HeadDim);
@@ -80,8 +86,8 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
     [TestCase(40, Category = MachineFixtures.Slow)]
     public void GivesPartsOfALaunchTheBitsOfTheWhole(int rowCount)
     {
-        PagedSequences<TStorage, TFormat> paged = Filled(8, 2, 64, Lengths);
-        (int, int)[] rows = PagedSequences<TStorage, TFormat>.Rows(4, 257 - rowCount, rowCount);
+        PagedSequences<TKeys, TValues> paged = Filled(8, 2, 64, Lengths);
+        (int, int)[] rows = PagedSequences<TKeys, TValues>.Rows(4, 257 - rowCount, rowCount);
         float[] q = Queries(rowCount, 8, 64);
 
         float[] y = paged.AttendInParts(RunInParts, q, rows);
@@ -97,11 +103,11 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
     {
         const int Length = 70;
         float[] v = Seeded.Floats(2, Length * 64);
-        var finite = new PagedSequences<TStorage, TFormat>(Device, 4, 1, 64, [(Seeded.Floats(1, Length * 64), v)], seed: 3);
+        var finite = new PagedSequences<TKeys, TValues>(Device, 4, 1, 64, [(Seeded.Floats(1, Length * 64), v)], seed: 3);
         float[] broken = [.. v];
         Array.Fill(broken, float.NaN, (Length - 1) * 64, 64);
-        var breaking = new PagedSequences<TStorage, TFormat>(Device, 4, 1, 64, [(Seeded.Floats(1, Length * 64), broken)], seed: 3);
-        (int, int)[] rows = PagedSequences<TStorage, TFormat>.Rows(0, 0, Length);
+        var breaking = new PagedSequences<TKeys, TValues>(Device, 4, 1, 64, [(Seeded.Floats(1, Length * 64), broken)], seed: 3);
+        (int, int)[] rows = PagedSequences<TKeys, TValues>.Rows(0, 0, Length);
         finite.Append(rows);
         breaking.Append(rows);
         float[] q = Queries(Length, 4, 64);
@@ -116,7 +122,7 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
     [Test]
     public void NoticesAWrongHeadKeyOrElement()
     {
-        PagedSequences<TStorage, TFormat> paged = Filled(8, 2, 64, Lengths);
+        PagedSequences<TKeys, TValues> paged = Filled(8, 2, 64, Lengths);
         (int, int)[] rows = [(4, 256)];
         float[] q = Queries(1, 8, 64);
         double[] expected = paged.Reference(q, rows);
@@ -143,10 +149,12 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
         float[] k = Whole(1, Length * HeadDim, 8);
         float[] v = Seeded.Floats(2, Length * HeadDim);
         float[] q = [.. Whole(3, HeadDim, 64), .. Seeded.Floats(4, HeadDim), .. Whole(5, HeadDim, 64), .. Seeded.Floats(6, HeadDim)];
-        var paged = new PagedSequences<TStorage, TFormat>(Device, 2, 1, HeadDim, [(k, v)], seed: 3);
-        paged.Append(PagedSequences<TStorage, TFormat>.Rows(0, 0, Length));
+        var paged = new PagedSequences<TKeys, TValues>(Device, 2, 1, HeadDim, [(k, v)], seed: 3);
+        paged.Append(PagedSequences<TKeys, TValues>.Rows(0, 0, Length));
 
-        AssertClose(paged.Attend(q, (0, Length - 1)), paged.Reference(q, (0, Length - 1)), Tolerance);
+        // Codes are not whole numbers times one scale: scores of thousands are off by 2^-22 of that, and weights with them.
+        AssertClose(
+            paged.Attend(q, (0, Length - 1)), paged.Reference(q, (0, Length - 1)), KvPages<TKeys, TValues>.AreQuantized ? 2e-3 : Tolerance);
 
         static float[] Whole(int seed, int length, int most) => Array.ConvertAll(Seeded.Floats(seed, length, most), MathF.Round);
     }
@@ -154,41 +162,49 @@ internal sealed class GatedAttentionTests<TStorage, TFormat>(PortableTier tier) 
     [Test]
     public void GatesWithTheSigmoid()
     {
-        float[] k = Seeded.Floats(1, 8);
-        float[] v = [1, 1, 1, 1, 1, 1, 1, 1];
-        float[] gate = [-200, -88, -1, 0, 1, 30, 88, 200];
-        var paged = new PagedSequences<TStorage, TFormat>(Device, 1, 1, 8, [(k, v)], seed: 4);
+        int headDim = Served(8);
+        float[] v = [.. Enumerable.Repeat(1f, headDim)];
+        float[] gate = [.. Enumerable.Range(0, headDim).Select(i => new[] { -200f, -88, -1, 0, 1, 30, 88, 200 }[i % 8])];
+        var paged = new PagedSequences<TKeys, TValues>(Device, 1, 1, headDim, [(Seeded.Floats(1, headDim), v)], seed: 4);
         paged.Append((0, 0));
 
-        float[] y = paged.Attend([.. Seeded.Floats(2, 8), .. gate], (0, 0));
+        float[] y = paged.Attend([.. Seeded.Floats(2, headDim), .. gate], (0, 0));
 
-        AssertClose(y, Array.ConvertAll(gate, g => 1 / (1 + Math.Exp(-g))), Tolerance);
+        // All ones turned are one number and zeros, which 4 bits with f16 scales hold to 2^-10.
+        AssertClose(y, Array.ConvertAll(gate, g => 1 / (1 + Math.Exp(-g))), KvPages<TKeys, TValues>.AreQuantized ? 1e-3 : Tolerance);
     }
 
-    [TestCase(3, 2, 8, 48, 192, 24, "gated_attention: 3 query heads are no multiple of 2 kv heads")]
-    [TestCase(4, 2, 12, 96, 256, 48, "gated_attention: head size is 12, it must be a multiple of 8")]
-    [TestCase(4, 2, 8, 32, 256, 32, "gated_attention: columns of q is 32, heads · 2 · head size is 64")]
-    [TestCase(4, 2, 8, 64, 64, 32, "gated_attention: columns of scratch is 64, heads · tokens of a page is 256")]
-    [TestCase(4, 2, 8, 64, 256, 64, "gated_attention: columns of y is 64, heads · head size is 32")]
+    [TestCase(3, 2, 32, 48, 192, 24, "gated_attention: 3 query heads are no multiple of 2 kv heads")]
+    [TestCase(4, 2, 12, 96, 256, 48, "gated_attention: head size is 12, it must be a multiple of {0}")]
+    [TestCase(4, 2, 32, 32, 256, 32, "gated_attention: columns of q is 32, heads · 2 · head size is 256")]
+    [TestCase(4, 2, 32, 256, 64, 32, "gated_attention: columns of scratch is 64, heads · tokens of a page, and a query where it is turned is {1}")]
+    [TestCase(4, 2, 32, 256, 0, 64, "gated_attention: columns of y is 64, heads · head size is 128")]
     public void RejectsOperandsThatDoNotFit(
         int heads, int kvHeads, int headDim, int qColumns, int scratchColumns, int yColumns, string message)
     {
-        ArrayView<TStorage> view = Device.Poisoned<TStorage>(kvHeads * KvCache.PageTokens * headDim);
-        var pages = new KvPages<TStorage>(view, view, 1, kvHeads, headDim);
+        KvPages<TKeys, TValues> pages = PagedSequences<TKeys, TValues>.Poisoned(Device, 1, kvHeads, headDim);
+        int rightColumns = GatedAttention.ScratchShape<TKeys>(2, heads, headDim).Columns;
 
-        ArgumentException error = Assert.Throws<ArgumentException>(() => GatedAttention.Bind<TStorage, TFormat>(
+        ArgumentException error = Assert.Throws<ArgumentException>(() => GatedAttention.Bind<TKeys, TValues>(
             Device.Loader, Device.Poisoned<float>(2, qColumns), pages,
             new PagedRows(Device.Poisoned<int>(2), Device.Poisoned<int>(2), Device.Poisoned<int>(1, 1)), heads,
-            Device.Poisoned<float>(2, scratchColumns), Device.Poisoned<float>(2, yColumns)))!;
+            Device.Poisoned<float>(2, scratchColumns == 0 ? rightColumns : scratchColumns), Device.Poisoned<float>(2, yColumns)))!;
 
-        Assert.That(error.Message, Is.EqualTo(message));
+        Assert.That(error.Message, Is.EqualTo(string.Format(CultureInfo.InvariantCulture, message, Math.Max(TKeys.DimStep, TValues.DimStep), rightColumns)));
     }
 
-    private static PagedSequences<TStorage, TFormat> Filled(int heads, int kvHeads, int headDim, int[] lengths)
+    // The next head size that the formats take.
+    private static int Served(int headDim)
     {
-        var paged = new PagedSequences<TStorage, TFormat>(
+        int step = Math.Max(TKeys.DimStep, TValues.DimStep);
+        return (headDim + step - 1) / step * step;
+    }
+
+    private static PagedSequences<TKeys, TValues> Filled(int heads, int kvHeads, int headDim, int[] lengths)
+    {
+        var paged = new PagedSequences<TKeys, TValues>(
             Device, heads, kvHeads, headDim, Sequences(kvHeads, headDim, lengths), seed: heads + headDim);
-        paged.Append([.. lengths.SelectMany((length, s) => PagedSequences<TStorage, TFormat>.Rows(s, 0, length))]);
+        paged.Append([.. lengths.SelectMany((length, s) => PagedSequences<TKeys, TValues>.Rows(s, 0, length))]);
         return paged;
     }
 

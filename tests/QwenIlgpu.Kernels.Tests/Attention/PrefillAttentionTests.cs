@@ -71,8 +71,8 @@ internal sealed class PrefillAttentionTests
     [Test]
     public void KeepsBitsWhenAPromptIsCut()
     {
-        PagedSequences<ushort, Bf16PageFormat> paged = Step.Filled(Device, 6, 2, 64, [200, 150]);
-        (int, int)[] whole = PagedSequences<ushort, Bf16PageFormat>.Rows(0, 0, 200);
+        PagedSequences<Bf16PageFormat, Bf16PageFormat> paged = Step.Filled(Device, 6, 2, 64, [200, 150]);
+        (int, int)[] whole = PagedSequences<Bf16PageFormat, Bf16PageFormat>.Rows(0, 0, 200);
         float[] q = Step.Queries(350, 6, 64);
         float[] First(int from, int count) => q[(from * 6 * 2 * 64)..((from + count) * 6 * 2 * 64)];
 
@@ -86,7 +86,7 @@ internal sealed class PrefillAttentionTests
         ];
         float[] packed = paged.AttendChunks<One>(
             [.. First(200, 150), .. First(70, 130)],
-            [.. PagedSequences<ushort, Bf16PageFormat>.Rows(1, 0, 150), .. whole[70..]]);
+            [.. PagedSequences<Bf16PageFormat, Bf16PageFormat>.Rows(1, 0, 150), .. whole[70..]]);
 
         Assert.That(cut, Is.EqualTo(y));
         Assert.That(packed[(150 * 6 * 64)..], Is.EqualTo(y[(70 * 6 * 64)..]));
@@ -96,8 +96,8 @@ internal sealed class PrefillAttentionTests
     [Test]
     public void KeepsBitsWhateverComesLater()
     {
-        PagedSequences<ushort, Bf16PageFormat> paged = Step.Sequences(Device, 2, 1, 64, [100]);
-        (int, int)[] rows = PagedSequences<ushort, Bf16PageFormat>.Rows(0, 0, 100);
+        PagedSequences<Bf16PageFormat, Bf16PageFormat> paged = Step.Sequences(Device, 2, 1, 64, [100]);
+        (int, int)[] rows = PagedSequences<Bf16PageFormat, Bf16PageFormat>.Rows(0, 0, 100);
         float[] q = Step.Queries(70, 2, 64);
         paged.Append(rows[..70]);
         float[] before = paged.AttendChunks<One>(q, rows[..70]);
@@ -118,8 +118,8 @@ internal sealed class PrefillAttentionTests
         float[] v = Seeded.Floats(2, Length * HeadDim);
         Array.Fill(k, 8f, place * HeadDim, HeadDim);
         float[] q = [.. Enumerable.Repeat(8f, HeadDim), .. Seeded.Floats(3, HeadDim)];
-        var paged = new PagedSequences<ushort, Bf16PageFormat>(Device, 1, 1, HeadDim, [(k, v)], seed: 5);
-        paged.Append(PagedSequences<ushort, Bf16PageFormat>.Rows(0, 0, Length));
+        var paged = new PagedSequences<Bf16PageFormat, Bf16PageFormat>(Device, 1, 1, HeadDim, [(k, v)], seed: 5);
+        paged.Append(PagedSequences<Bf16PageFormat, Bf16PageFormat>.Rows(0, 0, Length));
 
         float[] y = paged.AttendChunks<One>(q, (0, Length - 1));
 
@@ -155,8 +155,7 @@ internal sealed class PrefillAttentionTests
     public void RejectsOperandsThatDoNotFit(int heads, int kvHeads, int headDim, string message)
     {
         TestDevice device = WarpDevice.Shared;
-        ArrayView<ushort> view = device.Poisoned<ushort>(kvHeads * 64 * headDim);
-        var pages = new KvPages<ushort>(view, view, 1, kvHeads, headDim);
+        KvPages<Bf16PageFormat, Bf16PageFormat> pages = PagedSequences<Bf16PageFormat, Bf16PageFormat>.Poisoned(device, 1, kvHeads, headDim);
         var chunks = new ChunkList(device.Upload(0), device.Upload(1), device.Upload(0, 1));
 
         ArgumentException error = Assert.Throws<ArgumentException>(() => PrefillAttention.Bind<Two>(
@@ -172,7 +171,7 @@ internal sealed class PrefillAttentionTests
         private readonly int heads;
         private readonly int kvHeads;
         private readonly int headDim;
-        private readonly PagedSequences<ushort, Bf16PageFormat> paged;
+        private readonly PagedSequences<Bf16PageFormat, Bf16PageFormat> paged;
         private readonly (int Sequence, int Position)[] rows;
         private readonly float[] q;
 
@@ -182,11 +181,11 @@ internal sealed class PrefillAttentionTests
             this.kvHeads = kvHeads;
             this.headDim = headDim;
             paged = Filled(device, heads, kvHeads, headDim, [.. sequences.Select(s => s.History + s.Rows)]);
-            rows = [.. sequences.SelectMany((s, i) => PagedSequences<ushort, Bf16PageFormat>.Rows(i, s.History, s.Rows))];
+            rows = [.. sequences.SelectMany((s, i) => PagedSequences<Bf16PageFormat, Bf16PageFormat>.Rows(i, s.History, s.Rows))];
             q = Queries(rows.Length, heads, headDim);
         }
 
-        public static PagedSequences<ushort, Bf16PageFormat> Sequences(
+        public static PagedSequences<Bf16PageFormat, Bf16PageFormat> Sequences(
             TestDevice device, int heads, int kvHeads, int headDim, int[] lengths) => new(
             device, heads, kvHeads, headDim,
             [
@@ -196,10 +195,10 @@ internal sealed class PrefillAttentionTests
             ],
             seed: heads + headDim);
 
-        public static PagedSequences<ushort, Bf16PageFormat> Filled(TestDevice device, int heads, int kvHeads, int headDim, int[] lengths)
+        public static PagedSequences<Bf16PageFormat, Bf16PageFormat> Filled(TestDevice device, int heads, int kvHeads, int headDim, int[] lengths)
         {
-            PagedSequences<ushort, Bf16PageFormat> paged = Sequences(device, heads, kvHeads, headDim, lengths);
-            paged.Append([.. lengths.SelectMany((length, s) => PagedSequences<ushort, Bf16PageFormat>.Rows(s, 0, length))]);
+            PagedSequences<Bf16PageFormat, Bf16PageFormat> paged = Sequences(device, heads, kvHeads, headDim, lengths);
+            paged.Append([.. lengths.SelectMany((length, s) => PagedSequences<Bf16PageFormat, Bf16PageFormat>.Rows(s, 0, length))]);
             return paged;
         }
 

@@ -26,7 +26,7 @@ internal static class KernelCatalogue
             : Allowed(type.GetGenericArguments(), []).Select(arguments => type.MakeGenericType([.. arguments]));
     }
 
-    // A parameter has an interface, or is an argument of another one's: TStorage, TFormat : IPageFormat<TStorage>.
+    // A parameter has an interface, or is an argument of another one's: TWord, TState : IDeltaStateFormat<TWord>.
     private static IEnumerable<IEnumerable<Type>> Allowed(Type[] parameters, Dictionary<Type, Type> bound)
     {
         Type? open = parameters.FirstOrDefault(p => !bound.ContainsKey(p) && InterfaceOf(p) is not null);

@@ -25,7 +25,7 @@ internal sealed record HotKernel(string Name, params Type[] Fixtures)
         new("DecodeAttentionKernel<Head64>", typeof(DecodeAttentionTests)),
         new("DecodeAttentionKernel<Head256>", typeof(DecodeAttentionTests)),
         new("PrefillAttentionKernel<OutputTile64, One>", typeof(PrefillAttentionTests)),
-        new("QkNormRotaryAppendKernel<Single, F32PageFormat>", typeof(QkNormRotaryAppendTests<float, F32PageFormat>)),
+        new("QkNormRotaryAppendKernel<F32PageFormat, F32PageFormat>", typeof(QkNormRotaryAppendTests<F32PageFormat, F32PageFormat>)),
         new("DeltaStepKernel<Float4, F32State>", DeltaStep),
         new("DeltaInputsKernel<Dim64>", DeltaPrefill),
         new("ChunkPrepareKernel<Dim64>", DeltaPrefill),

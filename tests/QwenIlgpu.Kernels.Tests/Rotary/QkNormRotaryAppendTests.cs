@@ -1,14 +1,15 @@
-using ILGPU;
-
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Norm, rotation and append in one launch, held against the definitions and the two portable kernels.</summary>
-[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(float), typeof(F32PageFormat)])]
-[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(ushort), typeof(Bf16PageFormat)])]
+[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(F32PageFormat), typeof(F32PageFormat)])]
+[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(Bf16PageFormat), typeof(Bf16PageFormat)])]
+[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(Int8PageFormat), typeof(Int8PageFormat)])]
+[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(Int4PageFormat), typeof(Int4PageFormat)])]
+[UnderSchedules(UsesTensorCores = false, TypeArgs = [typeof(Int8PageFormat), typeof(Int4PageFormat)])]
 [NonParallelizable]
-internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
-    where TStorage : unmanaged
-    where TFormat : struct, IPageFormat<TStorage>
+internal sealed class QkNormRotaryAppendTests<TKeys, TValues>
+    where TKeys : struct, IPageFormat
+    where TValues : struct, IPageFormat
 {
     private const float Eps = 1e-6f;
     private const double Theta = 1e7;
@@ -37,12 +38,12 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
     {
         var step = new Step(WarpDevice.Named(deviceName), rows, heads, kvHeads, headDim, rotaryDim);
 
-        (float[] q, TStorage[] keys, TStorage[] values) = step.Run();
+        (float[] q, UInt4[] keys, UInt4[] values) = step.Run();
 
         Check(step, q, keys, values);
     }
 
-    internal static void Check(Step step, float[] q, TStorage[] keys, TStorage[] values)
+    internal static void Check(Step step, float[] q, UInt4[] keys, UInt4[] values)
     {
         (int headDim, int rotaryDim) = (step.QNorm.Length, step.RotaryDim);
         double[] expectedQ = QkNormRotaryReference.Run(
@@ -55,35 +56,52 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
             Assert.That(q[i], isGate ? Is.EqualTo(step.Q[i]) : Is.EqualTo(expectedQ[i]).Within(Tolerance), $"query element {i}");
         }
 
-        // bf16 rounds to 2^-8 of a value beside.
-        double unit = typeof(TStorage) == typeof(ushort) ? 1.0 / (1 << 8) : 0;
-        var written = new bool[keys.Length];
-        for (int i = 0; i < step.K.Length; i++)
+        (int Page, int Token)[] places = [.. Enumerable.Range(0, step.Positions.Length).Select(step.Place)];
+        StoredRow.AssertOnlyThese<TKeys>(keys, step.KvHeads, headDim, places);
+        StoredRow.AssertOnlyThese<TValues>(values, step.KvHeads, headDim, places);
+        for (int row = 0; row < places.Length; row++)
         {
-            int place = step.Place(i);
-            written[place] = true;
-            double bound = Tolerance + (unit * (Math.Abs(expectedK[i]) + Tolerance));
-            Assert.That(TFormat.Load(keys[place]), Is.EqualTo(expectedK[i]).Within(bound), $"key element {i}");
-            Assert.That(values[place], Is.EqualTo(TFormat.Store(step.V[i])), $"value element {i}");
+            for (int kvHead = 0; kvHead < step.KvHeads; kvHead++)
+            {
+                int start = ((row * step.KvHeads) + kvHead) * headDim;
+                AssertStored<TKeys>(expectedK[start..(start + headDim)], Tolerance, keys, step.KvHeads, places[row], kvHead);
+                AssertStored<TValues>(Seeded.ToDouble(step.V[start..(start + headDim)]), 0, values, step.KvHeads, places[row], kvHead);
+            }
         }
+    }
 
-        Assert.That(keys.Where((_, i) => !written[i]), Is.All.EqualTo(step.Unwritten));
-        Assert.That(values.Where((_, i) => !written[i]), Is.All.EqualTo(step.Unwritten));
+    private static void AssertStored<TFormat>(
+        double[] row, double error, UInt4[] pages, int kvHeads, (int Page, int Token) place, int kvHead)
+        where TFormat : struct, IPageFormat
+    {
+        double[] wanted = TFormat.IsQuantized ? StoredRow.Turned(row) : row;
+        double[] stored = StoredRow.ReadTurned<TFormat>(
+            StoredRow.Block<TFormat>(pages, kvHeads, row.Length, place.Page, kvHead), row.Length, place.Token);
+
+        // Errors of the elements add up as their roots do where rows are turned, and turning has its own.
+        double inputError = TFormat.IsQuantized ? (error * Math.Sqrt(row.Length)) + (1e-6 * wanted.Max(Math.Abs)) : error;
+        for (int d = 0; d < row.Length; d++)
+            Assert.That(stored[d], Is.EqualTo(wanted[d]).Within(StoredRow.Bound<TFormat>(wanted, d, inputError)), $"{place}, head {kvHead}, element {d}");
     }
 
     [Test]
     public void GivesABatchTheBitsOfItsMembers()
     {
         var step = new Step(WarpDevice.Named(WarpDevice.Usual), 5, 6, 2, 64, 16);
-        (float[] q, TStorage[] keys, _) = step.Run();
+        (float[] q, UInt4[] keys, _) = step.Run();
 
         for (int row = 0; row < 5; row++)
         {
-            (float[] oneQ, TStorage[] oneKeys, _) = step.Run(row);
+            (float[] oneQ, UInt4[] oneKeys, _) = step.Run(row);
             int width = 6 * 2 * 64;
             Assert.That(oneQ, Is.EqualTo(q[(row * width)..((row + 1) * width)]));
-            for (int i = row * 2 * 64; i < (row + 1) * 2 * 64; i++)
-                Assert.That(oneKeys[step.Place(i)], Is.EqualTo(keys[step.Place(i)]));
+            (int page, int token) = step.Place(row);
+            for (int kvHead = 0; kvHead < 2; kvHead++)
+            {
+                Assert.That(
+                    StoredRow.ReadTurned<TKeys>(StoredRow.Block<TKeys>(oneKeys, 2, 64, page, kvHead), 64, token),
+                    Is.EqualTo(StoredRow.ReadTurned<TKeys>(StoredRow.Block<TKeys>(keys, 2, 64, page, kvHead), 64, token)));
+            }
         }
     }
 
@@ -97,16 +115,19 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
     public void RejectsOperandsThatDoNotFit(int qColumns, int kColumns, int vColumns, int weights, int headDim, string message)
     {
         TestDevice device = WarpDevice.Named(WarpDevice.Names[0]);
-        ArrayView<TStorage> view = device.Poisoned<TStorage>(2 * KvCache.PageTokens * headDim);
+        KvPages<TKeys, TValues> pages = headDim == 48 && KvPages<TKeys, TValues>.AreQuantized
+            ? new KvPages<TKeys, TValues>(default, default, 1, 2, headDim)
+            : PagedSequences<TKeys, TValues>.Poisoned(device, 1, 2, headDim);
 
-        ArgumentException error = Assert.Throws<ArgumentException>(() => QkNormRotaryAppend.Bind<TStorage, TFormat>(
+        ArgumentException error = Assert.Throws<ArgumentException>(() => QkNormRotaryAppend.Bind<TKeys, TValues>(
             device.Loader, device.Poisoned<float>(2, qColumns), device.Poisoned<float>(2, kColumns), device.Poisoned<float>(2, vColumns), 1,
             new QkNormWeights(
                 device.Poisoned<float>(weights), device.Poisoned<float>(weights), RotaryTable.Build(8, 16, Theta).Upload(device.Upload), Eps),
-            new KvPages<TStorage>(view, view, 1, 2, headDim),
+            pages,
             new PagedRows(device.Poisoned<int>(2), device.Poisoned<int>(2), device.Poisoned<int>(1, 1))))!;
 
-        Assert.That(error.Message, Is.EqualTo(message));
+        bool isRefusedByPages = headDim == 48 && KvPages<TKeys, TValues>.AreQuantized;
+        Assert.That(error.Message, Is.EqualTo(isRefusedByPages ? "qk_norm_rotary_append: head size is 48, it must be a multiple of 32" : message));
     }
 
     /// <summary>Rows of seeded inputs, each at a place of its own in the pages.</summary>
@@ -149,37 +170,31 @@ internal sealed class QkNormRotaryAppendTests<TStorage, TFormat>
 
         public int RotaryDim => rotaryDim;
 
-        public TStorage Unwritten => device.Download(device.Poisoned<TStorage>(1))[0];
+        public int KvHeads => kvHeads;
 
-        /// <summary>Where element i of k lies in the pages.</summary>
-        public int Place(int i)
-        {
-            int row = i / (kvHeads * headDim);
-            int page = table[(Slot(row) * Blocks) + (Positions[row] / KvCache.PageTokens)];
-            int block = (page * kvHeads) + (i / headDim % kvHeads);
-            return (((block * KvCache.PageTokens) + (Positions[row] % KvCache.PageTokens)) * headDim) + (i % headDim);
-        }
+        /// <summary>The page and the place in it of a row.</summary>
+        public (int Page, int Token) Place(int row) =>
+            (table[(Slot(row) * Blocks) + (Positions[row] / KvCache.PageTokens)], Positions[row] % KvCache.PageTokens);
 
-        public (float[] Q, TStorage[] Keys, TStorage[] Values) Run() => Run(0, Positions.Length);
+        public (float[] Q, UInt4[] Keys, UInt4[] Values) Run() => Run(0, Positions.Length);
 
-        public (float[] Q, TStorage[] Keys, TStorage[] Values) Run(int row) => Run(row, 1);
+        public (float[] Q, UInt4[] Keys, UInt4[] Values) Run(int row) => Run(row, 1);
 
         private static int Slot(int row) => row % 2;
 
-        private (float[] Q, TStorage[] Keys, TStorage[] Values) Run(int first, int count)
+        private (float[] Q, UInt4[] Keys, UInt4[] Values) Run(int first, int count)
         {
-            ArrayView<TStorage> keys = device.Poisoned<TStorage>((long)Pages * kvHeads * KvCache.PageTokens * headDim);
-            ArrayView<TStorage> values = device.Poisoned<TStorage>(keys.Length);
+            KvPages<TKeys, TValues> pages = PagedSequences<TKeys, TValues>.Poisoned(device, Pages, kvHeads, headDim);
             Matrix<float> q = Rows(Q, heads * 2 * headDim);
-            device.Run(QkNormRotaryAppend.Bind<TStorage, TFormat>(
+            device.Run(QkNormRotaryAppend.Bind<TKeys, TValues>(
                 device.Loader, q, Rows(K, kvHeads * headDim), Rows(V, kvHeads * headDim), heads,
                 new QkNormWeights(
                     device.Upload(QNorm), device.Upload(KNorm), RotaryTable.Build(262144, rotaryDim, Theta).Upload(device.Upload), Eps),
-                new KvPages<TStorage>(keys, values, Pages, kvHeads, headDim),
+                pages,
                 new PagedRows(
                     device.Upload([.. Enumerable.Range(first, count).Select(Slot)]), device.Upload(Positions[first..(first + count)]),
                     device.Upload(table, 2, Blocks))));
-            return (device.Download(q), device.Download(keys), device.Download(values));
+            return (device.Download(q), device.Download(pages.Keys), device.Download(pages.Values));
 
             Matrix<float> Rows(float[] data, int width) => device.Upload(data[(first * width)..((first + count) * width)], count, width);
         }

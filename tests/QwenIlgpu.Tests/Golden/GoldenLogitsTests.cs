@@ -167,9 +167,9 @@ internal sealed class GoldenLogitsTests
     private static void AssertKeysAndValues(SequenceRunner sequences, GoldenData golden, int layer, int tokens)
     {
         QwenConfig config = TestModels.Tiny.Config;
-        KvPages<float> pages = ((LayerPages<float, F32PageFormat>)sequences.Runner.State.AttentionLayers[layer]!).Pages;
+        KvPages<F32PageFormat, F32PageFormat> pages = ((LayerPages<F32PageFormat, F32PageFormat>)sequences.Runner.State.AttentionLayers[layer]!).Pages;
         int page = Download(sequences.Runner.State.PageTable.Row(1))[0];
-        foreach ((string name, float[] values) in new[] { ("k", Download(pages.Keys)), ("v", Download(pages.Values)) })
+        foreach ((string name, float[] values) in new[] { ("k", Download(pages.Keys.Cast<float>())), ("v", Download(pages.Values.Cast<float>())) })
         {
             // Ours: [page, Hkv, 64, Hd]; golden: [T, Hkv, Hd].
             int heads = config.NumKeyValueHeads;
