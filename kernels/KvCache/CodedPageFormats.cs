@@ -60,9 +60,6 @@ internal readonly struct UShort4(ushort x, ushort y, ushort z, ushort w)
 
 internal readonly unsafe partial struct Int8PageFormat
 {
-    // A bf16 of this exponent has steps of 1: its last seven bits count.
-    private const uint Above128 = 0x43004300;
-
     public static int WordEights => 2;
 
     public static float Centre => 0;
@@ -101,7 +98,7 @@ internal readonly unsafe partial struct Int8PageFormat
 
     // Bytes 0 and 2: 128 + their last seven bits, less 128, or less 256 where the sign is set.
     private static uint EvenBytes(uint word) =>
-        Bf16x2.Subtract((word & 0x007f007fu) | Above128, (word & 0x00800080u) | Above128);
+        Bf16x2.Subtract(Bits.SevenBitsToBf16x2(word), Bits.SignsToBf16x2(word));
 }
 
 internal readonly unsafe partial struct Int4PageFormat
@@ -132,7 +129,7 @@ internal readonly unsafe partial struct Int4PageFormat
     public static float Middle(uint stored, float scale) => Float32.Fma(scale, Centre, F16x2.High(stored));
 
     // The four nibbles of the lower half, each beside that of the upper one.
-    private static UInt4 OfHalves(uint word) => new(Above16(word << 3), Above16(word >> 1), Above16(word >> 5), Above16(word >> 9));
-
-    private static uint Above16(uint word) => (word & 0x00780078u) | 0x41804180u;
+    private static UInt4 OfHalves(uint word) => new(
+        Bits.MiddleNibblesToBf16x2(word << 3), Bits.MiddleNibblesToBf16x2(word >> 1),
+        Bits.MiddleNibblesToBf16x2(word >> 5), Bits.MiddleNibblesToBf16x2(word >> 9));
 }

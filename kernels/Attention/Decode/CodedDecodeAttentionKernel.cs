@@ -16,7 +16,7 @@ namespace QwenIlgpu.Kernels;
 /// A lane's copies go to places that it alone reads; a place is filled again, with the same of the next page or the one after it, once it is
 /// read.
 /// </remarks>
-[LaunchBounds(128)]
+[LaunchBounds(128, MinGroups = 3)]
 [Instantiation(typeof(Head256), typeof(Int8PageFormat), typeof(Int8PageFormat))]
 [Instantiation(typeof(Head256), typeof(Int4PageFormat), typeof(Int4PageFormat))]
 [Instantiation(typeof(Head256), typeof(Int8PageFormat), typeof(Int4PageFormat))]
@@ -39,7 +39,8 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
     where TValues : struct, ICodedPageFormat
 {
     private const int RingWords = 16;                           // of a lane
-    private const int QueryWords = 2 * DecodeGroup.MostSlices * DecodeGroup.Size / 4;
+    private const int QueryWords = 2 * DecodeGroup.MostSlices * MostStepWords;
+    private const int MostStepWords = 64 + 4;
 
     private static int HeadDim => THead.Slices * DecodeGroup.SliceDims;
 
@@ -50,6 +51,9 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
     // Neighbouring eights of dimensions that a lane has of a word, and such words of a row that it has.
     private static int KeyEights => TKeys.WordEights < 2 * THead.Slices ? TKeys.WordEights : 2 * THead.Slices;
 
+    // Operands of the query for 32 dimensions, two a lane; what is between two steps keeps lanes that store neighbouring eights off one bank.
+    private static int StepWords => 64 + (8 / KeyEights);
+
     private static int KeyWords => 2 * THead.Slices / KeyEights;
 
     private static int ValueEights => TurnedOutput<THead, TValues>.LaneEights;
@@ -59,6 +63,10 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
     private static int KeyRowWords => HeadEights / TKeys.WordEights;
 
     private static int ValueRowWords => HeadEights / TValues.WordEights;
+
+    private static int KeyBlockWords => PageBlock.Words<TKeys>(HeadDim);
+
+    private static int ValueBlockWords => PageBlock.Words<TValues>(HeadDim);
 
     // Of two keys and of four values.
     private static int PageWords => (2 * KeyWords) + (4 * ValueWords);
@@ -77,7 +85,7 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
     public void Execute()
     {
         ArrayView<UInt4> ring = SharedMemory.Allocate<UInt4>(RingWords * DecodeGroup.Size);             // 32 KiB
-        ArrayView<UInt4> query = SharedMemory.Allocate<UInt4>(2 * QueryWords);                          // 8 KiB
+        ArrayView<UInt4> query = SharedMemory.Allocate<UInt4>(QueryWords);                              // 8.5 KiB
         ArrayView<Float4> stats = SharedMemory.Allocate<Float4>(DecodeGroup.Warps * DecodeGroup.MostHeads);
         ArrayView<float> totals = SharedMemory.Allocate<float>(DecodeGroup.MostHeads);
         ArrayView<int> flag = SharedMemory.Allocate<int>(1);
@@ -103,31 +111,36 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
         int four = (DecodeGroup.WarpKeys / 4 * warp) + t;
         int lastToken = rows.Positions[row];
         ArrayView<int> table = rows.Table(row);
+        ArrayView<UInt4> operands = query.SubView(lane);
         int block = Grid.IdxZ * plan.SplitBlocks;
         int end = XMath.Min(block + plan.SplitBlocks, plan.Blocks);
-        int next = table[XMath.Min(block + 1, end - 1)];
+        int keyPlace = LaneKey();
+        int valuePlace = LaneValue();
+        int first = BlockOf(table[block]);
+        int next = BlockOf(table[XMath.Min(block + 1, end - 1)]);
         for (int ahead = 0; ahead < Stages; ahead++)
         {
-            int page = ahead == 0 ? table[block] : next;
+            ArrayView<UInt4> words = LaneWords(ring, ahead);
+            int source = ahead == 0 ? first : next;
             if (block + ahead < end)
             {
                 for (int w = 0; w < KeyWords; w++)
-                    CopyKeys(ring, pages.KeyBlock(page, kvHead), ahead, w);
+                    CopyKeys(words, source, keyPlace, w);
             }
 
             AsyncCopy.Commit();
             if (block + ahead < end)
             {
                 for (int w = 0; w < ValueWords; w++)
-                    CopyValues(ring, pages.ValueBlock(page, kvHead), ahead, w, lastToken - ((block + ahead) * KvCache.PageTokens));
+                    CopyValues(words, source, valuePlace, w, lastToken - ((block + ahead) * KvCache.PageTokens));
             }
 
             AsyncCopy.Commit();
         }
 
-        int copied = table[XMath.Min(block + Stages, end - 1)];
-        UInt4 keyScales = KeyScales(table[block], kvHead, four);
-        UInt4 valueScales = ValueScales(table[block], kvHead, four);
+        int copied = BlockOf(table[XMath.Min(block + Stages, end - 1)]);
+        UInt4 keyScales = KeyScales(first, four);
+        UInt4 valueScales = ValueScales(first, four);
         StageQuery(query, totals, row, kvHead);
         Group.Barrier();
 
@@ -142,38 +155,35 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
             int last = lastToken - (block * KvCache.PageTokens);
             bool more = block + Stages < end;
             int following = table[XMath.Min(block + Stages + 1, end - 1)];
-            UInt4 nextKeyScales = KeyScales(next, kvHead, four);
-            UInt4 nextValueScales = ValueScales(next, kvHead, four);
-            ArrayView<UInt4> keys = pages.KeyBlock(copied, kvHead);
-            ArrayView<UInt4> values = pages.ValueBlock(copied, kvHead);
+            ArrayView<UInt4> words = LaneWords(ring, stage);
             Await();
             var scores = DecodeScores.From(-TKeys.Excess * total);
             for (int w = 0; w < KeyWords; w++)
             {
-                UInt4 k0 = LaneKeys(ring[Place(stage, 2 * w)], t);
-                UInt4 k8 = LaneKeys(ring[Place(stage, (2 * w) + 1)], t);
+                UInt4 k0 = LaneKeys(words[(2 * w) * DecodeGroup.Size], t);
+                UInt4 k8 = LaneKeys(words[((2 * w) + 1) * DecodeGroup.Size], t);
                 for (int i = 0; i < KeyEights; i++)
                 {
-                    int place = QueryPlace((w * KeyEights) + i, lane);
-                    scores = scores.Add(
-                        query[place], query[QueryWords + place],
-                        TKeys.OfRow(TKeys.FirstEight(k0)), TKeys.OfRow(TKeys.FirstEight(k8)));
+                    int place = ((w * KeyEights) + i) * StepWords;
+                    scores = scores.AddTo(
+                        operands[place], operands[place + 32], TKeys.OfRow(TKeys.FirstEight(k0)), TKeys.OfRow(TKeys.FirstEight(k8)));
                     k0 = TKeys.NextEight(k0);
                     k8 = TKeys.NextEight(k8);
                 }
 
                 if (more)
-                    CopyKeys(ring, keys, stage, w);
+                    CopyKeys(words, copied, keyPlace, w);
             }
 
             AsyncCopy.Commit();
             int key = 4 * four;
-            var weights = DecodeWeights.Of(
+            var weights = DecodeWeights.OfFewMaxima(
                 max,
                 key <= last ? Score(scores.Key0, keyScales.X, total) : float.NegativeInfinity,
                 key + 1 <= last ? Score(scores.Key1, keyScales.Y, total) : float.NegativeInfinity,
                 key + 2 <= last ? Score(scores.Key8, keyScales.Z, total) : float.NegativeInfinity,
                 key + 3 <= last ? Score(scores.Key9, keyScales.W, total) : float.NegativeInfinity);
+            keyScales = KeyScales(next, four);
             max = weights.Max;
             sum = (sum * weights.Shrink) + weights.Sum;
 
@@ -184,20 +194,23 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
             UInt2 upper = scaled.Upper;
             UInt2 lower = scaled.Lower(upper);
             shared = (shared * weights.Shrink) + scaled.Shared(upper, lower);
+            valueScales = ValueScales(next, four);
             float shrinkEven = WarpShuffle.From(weights.Shrink, 8 * t);             // head 2t is that of lanes 4 · 2t …
             float shrinkOdd = WarpShuffle.From(weights.Shrink, (8 * t) + 4);
+            if (shrinkEven != 1 || shrinkOdd != 1)
+                output = output.Scaled(shrinkEven, shrinkOdd);
 
             Await();
             for (int w = 0; w < ValueWords; w++)
             {
-                int place = (2 * KeyWords) + (4 * w);
-                UInt4 v0 = LaneValues(ring[Place(stage, place)], lane >> 2);
-                UInt4 v1 = LaneValues(ring[Place(stage, place + 1)], lane >> 2);
-                UInt4 v8 = LaneValues(ring[Place(stage, place + 2)], lane >> 2);
-                UInt4 v9 = LaneValues(ring[Place(stage, place + 3)], lane >> 2);
+                int place = ((2 * KeyWords) + (4 * w)) * DecodeGroup.Size;
+                UInt4 v0 = LaneValues(words[place], lane >> 2);
+                UInt4 v1 = LaneValues(words[place + DecodeGroup.Size], lane >> 2);
+                UInt4 v8 = LaneValues(words[place + (2 * DecodeGroup.Size)], lane >> 2);
+                UInt4 v9 = LaneValues(words[place + (3 * DecodeGroup.Size)], lane >> 2);
                 for (int i = 0; i < ValueEights; i++)
                 {
-                    output = THead.Turn(output, output.S0.Scaled(shrinkEven, shrinkOdd).Add(
+                    output = THead.Turn(output, output.S0.Add(
                         TValues.OfRows(TValues.FirstEight(v0), TValues.FirstEight(v1)),
                         TValues.OfRows(TValues.FirstEight(v8), TValues.FirstEight(v9)), upper, lower));
                     v0 = TValues.NextEight(v0);
@@ -207,14 +220,12 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
                 }
 
                 if (more)
-                    CopyValues(ring, values, stage, w, last - (Stages * KvCache.PageTokens));
+                    CopyValues(words, copied, valuePlace, w, last - (Stages * KvCache.PageTokens));
             }
 
             AsyncCopy.Commit();
-            keyScales = nextKeyScales;
-            valueScales = nextValueScales;
-            next = Stages == 1 ? following : copied;
-            copied = following;
+            next = Stages == 1 ? BlockOf(following) : copied;
+            copied = BlockOf(following);
             stage = Stages == 1 ? 0 : stage ^ 1;
         }
 
@@ -259,9 +270,9 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
                 DecodeWeights.Rest(right.X, right.Y, upper.Z), DecodeWeights.Rest(right.Z, right.W, upper.W));
             int word = (int)((uint)eight / (uint)KeyEights);
             int step = ((word >> 2) * KeyEights) + (eight - (word * KeyEights));
-            int place = QueryPlace(step, (4 * head) + (word & 3));
-            query[place] = upper;
-            query[QueryWords + place] = lower;
+            int place = (step * StepWords) + (4 * head) + (word & 3);
+            query[place] = new UInt4(upper.X, lower.X, upper.Y, lower.Y);
+            query[place + 32] = new UInt4(upper.Z, lower.Z, upper.W, lower.W);
             if (TKeys.Excess != 0)
             {
                 float total = SumOf(upper) + SumOf(lower);
@@ -273,41 +284,53 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
         }
     }
 
-    // Of the eights that a lane reads one after the other. The lanes of a step are exchanged within their eights, so that those that store
-    // neighbouring eights do not meet in one bank.
-    private static int QueryPlace(int step, int lane) => (32 * step) + (lane ^ (8 / KeyEights * (step & (KeyEights - 1))));
+    // The head's among all pages' blocks.
+    private int BlockOf(int page) => (page * pages.KvHeads) + Grid.IdxY;
 
-    private UInt4 KeyScales(int page, int kvHead, int four) =>
-        TKeys.LoadFour(PageBlock.Scales<TKeys>(pages.KeyBlock(page, kvHead), HeadDim), four);
+    private UInt4 KeyScales(int block, int four) =>
+        TKeys.LoadFour(pages.Keys.SubView((block * KeyBlockWords) + (KvCache.PageTokens * KeyRowWords)), four);
 
-    private UInt4 ValueScales(int page, int kvHead, int four) =>
-        TValues.LoadFour(PageBlock.Scales<TValues>(pages.ValueBlock(page, kvHead), HeadDim), four);
+    private UInt4 ValueScales(int block, int four) =>
+        TValues.LoadFour(pages.Values.SubView((block * ValueBlockWords) + (KvCache.PageTokens * ValueRowWords)), four);
 
-    // Of keys g and g + 8 of the warp's sixteen the lane's word w: of lanes t side by side. What lies behind the last token is read too,
-    // and its scores are not.
-    private static void CopyKeys(ArrayView<UInt4> ring, ArrayView<UInt4> keys, int stage, int w)
+    // What the lane has of one stage of the ring, a group's threads apart: of keys, then of values.
+    private static ArrayView<UInt4> LaneWords(ArrayView<UInt4> ring, int stage) =>
+        ring.SubView((stage * PageWords * DecodeGroup.Size) + Group.IdxX);
+
+    // Where in a block the lane's word of key g of its warp is; lanes t have words side by side.
+    private static int LaneKey()
     {
         int lane = Group.IdxX & 31;
         int g = lane >> 2;
         int token = (DecodeGroup.WarpKeys * (Group.IdxX >> 5)) + (4 * (g >> 1)) + (g & 1);
-        int source = (token * KeyRowWords) + (KeyEights * ((4 * w) + (lane & 3)) / TKeys.WordEights);
-        AsyncCopy.Copy16(ref ring[Place(stage, 2 * w)], ref keys[source]);
-        AsyncCopy.Copy16(ref ring[Place(stage, (2 * w) + 1)], ref keys[source + (2 * KeyRowWords)]);
+        return (token * KeyRowWords) + (KeyEights * (lane & 3) / TKeys.WordEights);
     }
 
-    // Of tokens 4t … 4t + 3 of the warp's sixteen the lane's word w: of lanes g side by side.
-    private static void CopyValues(ArrayView<UInt4> ring, ArrayView<UInt4> values, int stage, int w, int last)
+    // The lane's word of a value's row; lanes g have words side by side.
+    private static int LaneValue() => ValueEights * ((Group.IdxX & 31) >> 2) / TValues.WordEights;
+
+    // Of keys g and g + 8 of the warp's sixteen the lane's word w. What lies behind the last token is read too, and its scores are not.
+    private void CopyKeys(ArrayView<UInt4> words, int block, int place, int w)
     {
-        int token = (DecodeGroup.WarpKeys * (Group.IdxX >> 5)) + (4 * (Group.IdxX & 3));
-        int word = ValueEights * ((8 * w) + ((Group.IdxX & 31) >> 2)) / TValues.WordEights;
-        int place = (2 * KeyWords) + (4 * w);
-        AsyncCopy.Copy16(ref ring[Place(stage, place)], ref values[(XMath.Min(token, last) * ValueRowWords) + word]);
-        AsyncCopy.Copy16(ref ring[Place(stage, place + 1)], ref values[(XMath.Min(token + 1, last) * ValueRowWords) + word]);
-        AsyncCopy.Copy16(ref ring[Place(stage, place + 2)], ref values[(XMath.Min(token + 2, last) * ValueRowWords) + word]);
-        AsyncCopy.Copy16(ref ring[Place(stage, place + 3)], ref values[(XMath.Min(token + 3, last) * ValueRowWords) + word]);
+        ArrayView<UInt4> source = pages.Keys.SubView((block * KeyBlockWords) + place);
+        int word = 4 * KeyEights / TKeys.WordEights * w;
+        AsyncCopy.Copy16(ref words[(2 * w) * DecodeGroup.Size], ref source[word]);
+        AsyncCopy.Copy16(ref words[((2 * w) + 1) * DecodeGroup.Size], ref source[word + (2 * KeyRowWords)]);
     }
 
-    private static int Place(int stage, int word) => (((stage * PageWords) + word) * DecodeGroup.Size) + Group.IdxX;
+    // Of tokens 4t … 4t + 3 of the warp's sixteen the lane's word w.
+    private void CopyValues(ArrayView<UInt4> words, int block, int place, int w, int last)
+    {
+        ArrayView<UInt4> source = pages.Values.SubView((block * ValueBlockWords) + place);
+        int row = ((DecodeGroup.WarpKeys * (Group.IdxX >> 5)) + (4 * (Group.IdxX & 3))) * ValueRowWords;
+        int lastRow = last * ValueRowWords;
+        int word = 8 * ValueEights / TValues.WordEights * w;
+        int target = ((2 * KeyWords) + (4 * w)) * DecodeGroup.Size;
+        AsyncCopy.Copy16(ref words[target], ref source.SubView(XMath.Min(row, lastRow))[word]);
+        AsyncCopy.Copy16(ref words[target + DecodeGroup.Size], ref source.SubView(XMath.Min(row + ValueRowWords, lastRow))[word]);
+        AsyncCopy.Copy16(ref words[target + (2 * DecodeGroup.Size)], ref source.SubView(XMath.Min(row + (2 * ValueRowWords), lastRow))[word]);
+        AsyncCopy.Copy16(ref words[target + (3 * DecodeGroup.Size)], ref source.SubView(XMath.Min(row + (3 * ValueRowWords), lastRow))[word]);
+    }
 
     // Two copies a page: the older of all that are under way.
     private static void Await()

@@ -7,6 +7,9 @@ internal readonly struct DecodeOutput(DecodeOutputSlice s0, DecodeOutputSlice s1
     public readonly DecodeOutputSlice S1 = s1;
     public readonly DecodeOutputSlice S2 = s2;
     public readonly DecodeOutputSlice S3 = s3;
+
+    public DecodeOutput Scaled(float even, float odd) =>
+        new(S0.Scaled(even, odd), S1.Scaled(even, odd), S2.Scaled(even, odd), S3.Scaled(even, odd));
 }
 
 /// <summary>
@@ -131,6 +134,14 @@ internal readonly struct DecodeScores(Float4 low0, Float4 low1, Float4 high0, Fl
 
         return sums;
     }
+
+    /// <summary>
+    /// The same of queries that are operands already. q0, q1: of the first and the second two words of k0 and k8, a word of the upper
+    /// halves by one of the lower.
+    /// </summary>
+    public DecodeScores AddTo(UInt4 q0, UInt4 q1, UInt4 k0, UInt4 k8) => new(
+        Mma.Bf16(q0, new UInt2(k0.X, k0.Y), low0), Mma.Bf16(q1, new UInt2(k0.Z, k0.W), low1),
+        Mma.Bf16(q0, new UInt2(k8.X, k8.Y), high0), Mma.Bf16(q1, new UInt2(k8.Z, k8.W), high1));
 
     private static UInt4 Swapped(UInt4 word) => new(word.Z, word.W, word.X, word.Y);
 }

@@ -12,6 +12,8 @@ internal readonly struct DecodeWeights(float max, float shrink, float key0, floa
     /// <summary>Below every score and finite, so that differences of two maxima are numbers.</summary>
     public const float Lowest = -1e38f;
 
+    private const float Slack = 8;
+
     public readonly float Max = max;
     public readonly float Shrink = shrink;
     public readonly float Key0 = key0;
@@ -26,9 +28,17 @@ internal readonly struct DecodeWeights(float max, float shrink, float key0, floa
     public static DecodeWeights Of(float max, float s0, float s1, float s8, float s9)
     {
         float higher = Larger(max, MaxOfFour(Larger(Larger(s0, s1), Larger(s8, s9))));
-        float shrink = Float32.Exp2(max - higher);              // 0 at the first page
-        return new DecodeWeights(
-            higher, shrink, Float32.Exp2(s0 - higher), Float32.Exp2(s1 - higher), Float32.Exp2(s8 - higher), Float32.Exp2(s9 - higher));
+        return Of(max, higher, s0, s1, s8, s9);
+    }
+
+    /// <summary>
+    /// The same, but the maximum stays as it is where no score is above it by more than <see cref="Slack"/>: what was summed up so far then
+    /// need not shrink, and weights are no more than 2^Slack.
+    /// </summary>
+    public static DecodeWeights OfFewMaxima(float max, float s0, float s1, float s8, float s9)
+    {
+        float most = MaxOfFour(Larger(Larger(s0, s1), Larger(s8, s9)));
+        return Of(max, most > max + Slack ? most : max, s0, s1, s8, s9);
     }
 
     /// <summary>What is left of a pair when its bf16 are taken off, as bf16.</summary>
@@ -39,6 +49,13 @@ internal readonly struct DecodeWeights(float max, float shrink, float key0, floa
     public static float SumOf(uint pair) => Interop.IntAsFloat(pair << 16) + Interop.IntAsFloat(pair & 0xffff0000u);
 
     public static float Larger(float a, float b) => a > b ? a : b;
+
+    private static DecodeWeights Of(float max, float higher, float s0, float s1, float s8, float s9)
+    {
+        float shrink = Float32.Exp2(max - higher);              // 0 at the first page
+        return new DecodeWeights(
+            higher, shrink, Float32.Exp2(s0 - higher), Float32.Exp2(s1 - higher), Float32.Exp2(s8 - higher), Float32.Exp2(s9 - higher));
+    }
 
     private static float MaxOfFour(float value)
     {
