@@ -50,7 +50,7 @@ internal sealed class PlantedInPtxTests
     [Test]
     public void ADecodeAttentionThatReadsBehindTheLastToken() => Assert.That(
         KindsOf(
-            () => DecodeAttentionTests.RunOnce(MachineDevice.Shared, 67),
+            () => DecodeRuns<Bf16PageFormat, Bf16PageFormat>.RunOnce(MachineDevice.Shared, 2, 1, 64, 67),
             PtxEdit.Of("Kernel_DecodeAttention", SmallerOfTwo, "$1mov.b32 $5, $3;")),
         Has.Member(FaultKind.UnwrittenMemory));
 
@@ -181,7 +181,7 @@ internal sealed class PlantedInPtxTests
 
     private static void PrefillAttentionOnce() => PrefillAttentionTests.RunOnce(MachineDevice.Shared);
 
-    private static void DecodeAttentionOnce() => DecodeAttentionTests.RunOnce(MachineDevice.Shared, 30);
+    private static void DecodeAttentionOnce() => DecodeRuns<Bf16PageFormat, Bf16PageFormat>.RunOnce(MachineDevice.Shared, 2, 1, 64, 30);
 
     private static void ChunkScanOnce() => DeltaPrefillTests.RunOnce(MachineDevice.Shared);
 
