@@ -38,7 +38,8 @@ internal static class DecodeAttentionBench
             DecodeAttention.Bind(
                 device.Loader,
                 device.Upload(q, rows, Heads * 2 * HeadDim),
-                new KvPages<ushort>(device.Upload(k), device.Upload(v), pages, KvHeads, HeadDim),
+                new KvPages<Bf16PageFormat, Bf16PageFormat>(
+                    device.Upload(k).Cast<UInt4>(), device.Upload(v).Cast<UInt4>(), pages, KvHeads, HeadDim),
                 new PagedRows(device.Upload(new int[rows]), device.Upload(positions), device.Upload(table, 1, pages)),
                 Heads,
                 device.Poisoned<float>(scratchRows, scratchColumns),

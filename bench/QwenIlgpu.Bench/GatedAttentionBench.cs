@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using ILGPU;
 using QwenIlgpu.Kernels;
 
@@ -13,46 +12,55 @@ internal static class GatedAttentionBench
     private const int HeadDim = 256;
     private const long LeastBytes = 256L << 20;
 
-    public static KernelBenchmark DecodeBf16 { get; } = Decode<ushort, Bf16PageFormat>("bf16", 24, 4, 1024);
+    public static KernelBenchmark DecodeBf16 { get; } = Decode<Bf16PageFormat, Bf16PageFormat>("bf16", 24, 4, 1024);
 
-    public static KernelBenchmark DecodeF32 { get; } = Decode<float, F32PageFormat>("f32", 24, 4, 1024);
+    public static KernelBenchmark DecodeF32 { get; } = Decode<F32PageFormat, F32PageFormat>("f32", 24, 4, 1024);
 
-    public static KernelBenchmark SmallDecode { get; } = Decode<ushort, Bf16PageFormat>("bf16", 8, 2, 1024);
+    /// <summary>The heads of the smallest model, over a short context and a long one, a row per type of cache.</summary>
+    public static IReadOnlyList<KernelBenchmark> SmallDecode { get; } =
+    [
+        .. new[] { 1024, 16_384 }.SelectMany(length => new[]
+        {
+            Decode<F32PageFormat, F32PageFormat>("f32", 8, 2, length),
+            Decode<Bf16PageFormat, Bf16PageFormat>("bf16", 8, 2, length),
+            Decode<Int8PageFormat, Int8PageFormat>("int8", 8, 2, length),
+            Decode<Int8PageFormat, Int4PageFormat>("k8v4", 8, 2, length),
+            Decode<Int4PageFormat, Int4PageFormat>("int4", 8, 2, length),
+        }),
+    ];
 
-    public static KernelBenchmark SmallLongDecode { get; } = Decode<ushort, Bf16PageFormat>("bf16", 8, 2, 8192);
+    public static KernelBenchmark SmallPrefill { get; } = Of<Bf16PageFormat, Bf16PageFormat>("bf16", 8, 2, 512, 512);
 
-    public static KernelBenchmark SmallLongDecodeF32 { get; } = Decode<float, F32PageFormat>("f32", 8, 2, 8192);
+    public static KernelBenchmark SmallPrefillInt4 { get; } = Of<Int4PageFormat, Int4PageFormat>("int4", 8, 2, 512, 512);
 
-    public static KernelBenchmark SmallPrefill { get; } = Of<ushort, Bf16PageFormat>("bf16", 8, 2, 512, 512);
-
-    private static KernelBenchmark Decode<TStorage, TFormat>(string type, int heads, int kvHeads, int length)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage> => Of<TStorage, TFormat>(type, heads, kvHeads, length - 1, 1);
+    private static KernelBenchmark Decode<TKeys, TValues>(string type, int heads, int kvHeads, int length)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat => Of<TKeys, TValues>(type, heads, kvHeads, length - 1, 1);
 
     // Rows at positions first … first + rows − 1.
-    private static KernelBenchmark Of<TStorage, TFormat>(string type, int heads, int kvHeads, int first, int rows)
-        where TStorage : unmanaged
-        where TFormat : struct, IPageFormat<TStorage> =>
+    private static KernelBenchmark Of<TKeys, TValues>(string type, int heads, int kvHeads, int first, int rows)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat =>
         new("gated_attention", $"{rows} row{(rows == 1 ? "" : "s")}, {heads}/{kvHeads} heads · 256, {first + rows} keys {type}", device =>
         {
             int length = first + rows;
             int pages = (length + KvCache.PageTokens - 1) / KvCache.PageTokens;
-            int elements = pages * KvCache.PageTokens * kvHeads * HeadDim;
-            long bytes = 2L * elements * Unsafe.SizeOf<TStorage>();
+            long bytes = 16L * pages * kvHeads * (PageBlock.Words<TKeys>(HeadDim) + PageBlock.Words<TValues>(HeadDim));
             float[] q = Seeded.Floats(1, (long)rows * heads * 2 * HeadDim, 4);
-            TStorage[] k = Array.ConvertAll(Seeded.Floats(2, elements), TFormat.Store);
-            TStorage[] v = Array.ConvertAll(Seeded.Floats(3, elements), TFormat.Store);
             int[] positions = [.. Enumerable.Range(first, rows)];
-            (int scratchRows, int scratchColumns) = Kernels.GatedAttention.ScratchShape(rows, heads);
+            (int scratchRows, int scratchColumns) = Kernels.GatedAttention.ScratchShape<TKeys>(rows, heads, HeadDim);
             Matrix<float> qMatrix = device.Upload(q, rows, heads * 2 * HeadDim);
             Matrix<float> y = device.Poisoned<float>(rows, heads * HeadDim);
             Matrix<float> scratch = device.Poisoned<float>(scratchRows, scratchColumns);
             ArrayView<int> slots = device.Upload(new int[rows]);
             Matrix<int> table = device.Upload(Enumerable.Range(0, pages).ToArray(), 1, pages);
+            KvPages<TKeys, TValues> filled = FilledPages.Of<TKeys, TValues>(device, pages, kvHeads, HeadDim, table);
+            (UInt4[] keys, UInt4[] values) = (device.Download(filled.Keys), device.Download(filled.Values));
             Launch[] layers =
             [
-                .. Enumerable.Range(0, (int)Math.Max(1, LeastBytes / bytes)).Select(_ => Kernels.GatedAttention.Bind<TStorage, TFormat>(
-                    device.Loader, qMatrix, new KvPages<TStorage>(device.Upload(k), device.Upload(v), pages, kvHeads, HeadDim),
+                .. Enumerable.Range(0, (int)Math.Max(1, LeastBytes / bytes)).Select(_ => Kernels.GatedAttention.Bind(
+                    device.Loader, qMatrix,
+                    new KvPages<TKeys, TValues>(device.Upload(keys), device.Upload(values), pages, kvHeads, HeadDim),
                     new PagedRows(slots, device.Upload(positions), table), heads, scratch, y)),
             ];
             int next = 0;
@@ -60,25 +68,50 @@ internal static class GatedAttentionBench
                 new Launch("gated_attention", 1, stream => layers[next++ % layers.Length].Run(stream)),
                 Bytes: bytes,
                 Flops: positions.Sum(position => 4L * heads * HeadDim * (position + 1)),
-                () => Difference.Relative(
-                    device.Download(y.Data)[..(heads * HeadDim)],
-                    AttentionReference.Run(
-                        Array.ConvertAll(q[..(heads * 2 * HeadDim)], x => (double)x), InTokenOrder(k, kvHeads), InTokenOrder(v, kvHeads), [first],
-                        heads, kvHeads, HeadDim)),
-                Tolerance: 1e-5);
-
-            // [page, kv head, 64, Hd] to [token, kv head, Hd]
-            static double[] InTokenOrder(TStorage[] pages, int kvHeads)
-            {
-                var rows = new double[pages.Length];
-                for (int i = 0; i < pages.Length; i++)
+                () =>
                 {
-                    (int block, int inPage) = Math.DivRem(i / HeadDim, KvCache.PageTokens);
-                    (int page, int head) = Math.DivRem(block, kvHeads);
-                    rows[((((page * KvCache.PageTokens) + inPage) * kvHeads) + head) * HeadDim + (i % HeadDim)] = TFormat.Load(pages[i]);
-                }
-
-                return rows;
-            }
+                    (double[] k, double[] v) = FilledPages.Read(device, filled, table, length);
+                    return Difference.Relative(
+                        device.Download(y.Data)[..(heads * HeadDim)],
+                        AttentionReference.Run(
+                            Array.ConvertAll(q[..(heads * 2 * HeadDim)], x => (double)x), k, v, [first], heads, kvHeads, HeadDim));
+                },
+                Tolerance: 2e-5);
         });
+}
+
+/// <summary>Pages of seeded keys and values.</summary>
+internal static class FilledPages
+{
+    /// <summary>Pages of a table's first row, filled by appending.</summary>
+    public static KvPages<TKeys, TValues> Of<TKeys, TValues>(BenchDevice device, int pages, int kvHeads, int headDim, Matrix<int> table)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
+    {
+        var filled = new KvPages<TKeys, TValues>(
+            device.Poisoned<UInt4>((long)pages * kvHeads * PageBlock.Words<TKeys>(headDim)),
+            device.Poisoned<UInt4>((long)pages * kvHeads * PageBlock.Words<TValues>(headDim)), pages, kvHeads, headDim);
+        int rows = pages * KvCache.PageTokens;
+        int width = kvHeads * headDim;
+        KvAppend.Bind(
+            device.Loader, device.Upload(Seeded.Floats(2, (long)rows * width), rows, width), device.Upload(Seeded.Floats(3, (long)rows * width), rows, width),
+            filled, Rows(device, table, rows)).Run(device.Stream);
+        device.Stream.Synchronize();
+        return filled;
+    }
+
+    /// <summary>What they hold of the first tokens: keys and values [token, kv head, Hd].</summary>
+    public static (double[] K, double[] V) Read<TKeys, TValues>(
+        BenchDevice device, KvPages<TKeys, TValues> pages, Matrix<int> table, int tokens)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
+    {
+        Matrix<float> k = device.Poisoned<float>(tokens, pages.KvHeads * pages.HeadDim);
+        Matrix<float> v = device.Poisoned<float>(tokens, pages.KvHeads * pages.HeadDim);
+        KvGather.Bind(device.Loader, pages, Rows(device, table, tokens), k, v).Run(device.Stream);
+        return (Array.ConvertAll(device.Download(k.Data), x => (double)x), Array.ConvertAll(device.Download(v.Data), x => (double)x));
+    }
+
+    private static PagedRows Rows(BenchDevice device, Matrix<int> table, int rows) =>
+        new(device.Upload(new int[rows]), device.Upload([.. Enumerable.Range(0, rows)]), table);
 }

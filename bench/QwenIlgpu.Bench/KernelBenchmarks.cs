@@ -12,13 +12,18 @@ internal static class KernelBenchmarks
 
     public static JsonSerializerOptions JsonOptions { get; } = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
 
-    /// <summary>Every benchmark: the static properties of that type in this assembly.</summary>
+    /// <summary>Every benchmark: the static properties of that type, or a list of it, in this assembly.</summary>
     public static IReadOnlyList<KernelBenchmark> All { get; } =
     [
         .. Assembly.GetExecutingAssembly().GetTypes()
             .SelectMany(t => t.GetProperties(BindingFlags.Public | BindingFlags.Static))
-            .Where(p => p.PropertyType == typeof(KernelBenchmark))
-            .Select(p => (KernelBenchmark)p.GetValue(null)!)
+            .Where(p => p.DeclaringType != typeof(KernelBenchmarks))
+            .SelectMany(p => p.PropertyType switch
+            {
+                { } type when type == typeof(KernelBenchmark) => [(KernelBenchmark)p.GetValue(null)!],
+                { } type when type == typeof(IReadOnlyList<KernelBenchmark>) => (IReadOnlyList<KernelBenchmark>)p.GetValue(null)!,
+                _ => [],
+            })
             .OrderBy(b => b.Name, StringComparer.Ordinal).ThenBy(b => b.Shape, StringComparer.Ordinal),
     ];
 

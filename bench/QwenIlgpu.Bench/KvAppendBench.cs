@@ -17,11 +17,11 @@ internal static class KvAppendBench
         ArrayView<ushort> keys = device.Poisoned<ushort>(Elements);
         ArrayView<ushort> values = device.Poisoned<ushort>(Elements);
         return new PreparedKernel(
-            KvAppend.Bind<ushort, Bf16PageFormat>(
+            KvAppend.Bind(
                 device.Loader,
                 device.Upload(k, Rows, KvHeads * HeadDim),
                 device.Upload(v, Rows, KvHeads * HeadDim),
-                new KvPages<ushort>(keys, values, Pages, KvHeads, HeadDim),
+                new KvPages<Bf16PageFormat, Bf16PageFormat>(keys.Cast<UInt4>(), values.Cast<UInt4>(), Pages, KvHeads, HeadDim),
                 new PagedRows(
                     device.Upload(new int[Rows]),
                     device.Upload(Enumerable.Range(0, Rows).ToArray()),

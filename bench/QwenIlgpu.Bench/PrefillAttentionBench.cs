@@ -29,7 +29,8 @@ internal static class PrefillAttentionBench
             PrefillAttention.Bind(
                 device.Loader,
                 device.Upload(q, Rows, Heads * 2 * HeadDim),
-                new KvPages<ushort>(device.Upload(k), device.Upload(v), pages, KvHeads, HeadDim),
+                new KvPages<Bf16PageFormat, Bf16PageFormat>(
+                    device.Upload(k).Cast<UInt4>(), device.Upload(v).Cast<UInt4>(), pages, KvHeads, HeadDim),
                 new PagedRows(
                     device.Upload(new int[Rows]), device.Upload(positions), device.Upload(Enumerable.Range(0, pages).ToArray(), 1, pages)),
                 device.UploadChunks([0, Rows], positions, Rows / ChunkList.ChunkRows),

@@ -23,13 +23,13 @@ internal static class QkNormRotaryAppendBench
         int[] positions = [.. Enumerable.Range(1000, rows)];
         int pages = ((1000 + rows) / KvCache.PageTokens) + 1;
         Matrix<float> qOnDevice = device.Upload(q, rows, Heads * 2 * HeadDim);
-        ArrayView<ushort> keys = device.Poisoned<ushort>((long)pages * KvHeads * KvCache.PageTokens * HeadDim);
-        ArrayView<ushort> values = device.Poisoned<ushort>(keys.Length);
+        long words = (long)pages * KvHeads * PageBlock.Words<Bf16PageFormat>(HeadDim);
         return new PreparedKernel(
-            QkNormRotaryAppend.Bind<ushort, Bf16PageFormat>(
+            QkNormRotaryAppend.Bind(
                 device.Loader, qOnDevice, device.Upload(k, rows, KvHeads * HeadDim), device.Upload(k, rows, KvHeads * HeadDim), Heads,
                 new QkNormWeights(device.Upload(qNorm), kNorm, RotaryTable.Build(262144, RotaryDim, Theta).Upload(device.Upload), Eps),
-                new KvPages<ushort>(keys, values, pages, KvHeads, HeadDim),
+                new KvPages<Bf16PageFormat, Bf16PageFormat>(
+                    device.Poisoned<UInt4>(words), device.Poisoned<UInt4>(words), pages, KvHeads, HeadDim),
                 new PagedRows(
                     device.Upload(new int[rows]), device.Upload(positions), device.Upload(Enumerable.Range(0, pages).ToArray(), 1, pages))),
             Bytes: (long)rows * HeadDim * ((2 * Heads * sizeof(float)) + (2 * KvHeads * (sizeof(float) + sizeof(ushort)))),

@@ -59,7 +59,9 @@ internal readonly unsafe partial struct Int8PageFormat : ICodedPageFormat
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> First(byte* elements) => Vector512.ConvertToSingle(
-        Vector512.Create(Avx2.ConvertToVector256Int32((sbyte*)elements), Avx2.ConvertToVector256Int32((sbyte*)elements + 8)));
+        Avx512F.IsSupported
+            ? Avx512F.ConvertToVector512Int32(Vector128.Load((sbyte*)elements))
+            : Vector512.Create(Avx2.ConvertToVector256Int32((sbyte*)elements), Avx2.ConvertToVector256Int32((sbyte*)elements + 8)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Second(byte* elements) => First(elements + CpuVectors.Width);
@@ -79,11 +81,13 @@ internal readonly unsafe partial struct Int8PageFormat : ICodedPageFormat
 
 /// <summary>
 /// Nibbles 0 … 15, the first in a word's lowest bits, and an f16 scale and an f16 zero a row: zero is rounded down and the scale up, so
-/// that no element is cut off. On a CPU the even ones, then the odd.
+/// that no element is cut off. They are loaded as −8 … 7, with the zero that belongs to 8: sums of numbers around 0 lose nothing to each other.
+/// On a CPU the first, second, third and fourth of every eight, then the others.
 /// </summary>
 internal readonly unsafe partial struct Int4PageFormat : ICodedPageFormat
 {
     private const int Most = 15;
+    private const int Middle = 8;
 
     public static bool IsQuantized => true;
 
@@ -103,7 +107,8 @@ internal readonly unsafe partial struct Int4PageFormat : ICodedPageFormat
     public static Float2 LoadScale(ArrayView<UInt4> scales, int token)
     {
         uint pair = scales.Cast<uint>()[token];
-        return new Float2(F16.ToFloat((ushort)pair), F16.ToFloat((ushort)(pair >> 16)));
+        float scale = F16.ToFloat((ushort)pair);
+        return new Float2(scale, F16.ToFloat((ushort)(pair >> 16)) + (Middle * scale));
     }
 
     public static PageScale ScaleOf(float least, float most)
@@ -140,29 +145,42 @@ internal readonly unsafe partial struct Int4PageFormat : ICodedPageFormat
         for (int i = 0; i < tokens; i++)
         {
             scales[i] = F16.ToFloat(((ushort*)stored)[2 * i]);
-            zeros[i] = F16.ToFloat(((ushort*)stored)[(2 * i) + 1]);
+            zeros[i] = F16.ToFloat(((ushort*)stored)[(2 * i) + 1]) + (Middle * scales[i]);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> First(byte* elements) => Floats(Vector128.Load(elements) & Vector128.Create((byte)15));
+    public static Vector512<float> First(byte* elements) => Centred(
+        elements, Vector512.Create(0u, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Second(byte* elements) => Floats(Vector128.Load(elements) >> 4);
+    public static Vector512<float> Second(byte* elements) => Centred(
+        elements, Vector512.Create(16u, 16, 16, 16, 20, 20, 20, 20, 24, 24, 24, 24, 28, 28, 28, 28));
 
-    public static int ElementOf(int i) => (i % CpuVectors.Width * 2) + (i / CpuVectors.Width);
+    public static int ElementOf(int i) => (i % 4 * 8) + (i / 4);
 
+    // Four words of eight nibbles four times over, each time shifted to another nibble: with AVX-512 its value is looked up, whatever is above it.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Floats(Vector128<byte> codes)
+    private static Vector512<float> Centred(byte* elements, Vector512<uint> shifts)
     {
         if (Avx512F.IsSupported)
-            return Avx512F.ConvertToVector512Single(Avx512F.ConvertToVector512Int32(codes));
-        Vector128<byte> upper = Vector128.Create(codes.GetUpper(), default);
-        return Vector512.ConvertToSingle(Vector512.Create(Avx2.ConvertToVector256Int32(codes), Avx2.ConvertToVector256Int32(upper)));
+        {
+            Vector512<uint> shifted = Avx512F.ShiftRightLogicalVariable(Avx512F.BroadcastVector128ToVector512((uint*)elements), shifts);
+            return Avx512F.PermuteVar16x32(
+                Vector512.Create(-8f, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7), shifted.AsInt32());
+        }
+
+        var words = Vector128.Load((uint*)elements);
+        var twice = Vector256.Create(words, words);
+        var nibbles = Vector512.Create(
+            Avx2.ShiftRightLogicalVariable(twice, shifts.GetLower()), Avx2.ShiftRightLogicalVariable(twice, shifts.GetUpper()));
+        return Vector512.ConvertToSingle((nibbles & Vector512.Create(15u)).AsInt32() - Vector512.Create(Middle));
     }
 
     private static Float4 Floats(uint nibbles) =>
-        new(nibbles & 15u, (nibbles >> 4) & 15u, (nibbles >> 8) & 15u, (nibbles >> 12) & 15u);
+        new(Centred(nibbles), Centred(nibbles >> 4), Centred(nibbles >> 8), Centred(nibbles >> 12));
+
+    private static float Centred(uint nibble) => (int)(nibble & 15u) - Middle;
 
     private static uint Nibbles(Float4 x, PageScale scale) =>
         Nibble(x.X, scale) | (Nibble(x.Y, scale) << 4) | (Nibble(x.Z, scale) << 8) | (Nibble(x.W, scale) << 12);

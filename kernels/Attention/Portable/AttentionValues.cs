@@ -44,48 +44,104 @@ internal static unsafe class AttentionValues
         }
     }
 
+    // Two pairs of vectors at a time, then the last pair where there are an odd number.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Four<TFormat>(in AttentionQueries queries, int i, byte* values, long tokenBytes, int keys, byte* ahead)
         where TFormat : struct, IPageFormat
     {
-        int headDim = queries.HeadDim;
-        float* weights = queries.Weights + (i * KvCache.PageTokens);
-        float* shrink = queries.Shrink + i;
-        for (int d = 0; d < headDim; d += AttentionShare.PairDims)
+        int d = 0;
+        for (; d + (2 * AttentionShare.PairDims) <= queries.HeadDim; d += 2 * AttentionShare.PairDims)
         {
-            float* y0 = queries.Sums + ((long)i * headDim) + d;
-            float* y1 = y0 + headDim;
-            float* y2 = y1 + headDim;
-            float* y3 = y2 + headDim;
-            Vector512<float> a0 = Vector512.Load(y0) * shrink[0], b0 = Vector512.Load(y0 + CpuVectors.Width) * shrink[0];
-            Vector512<float> a1 = Vector512.Load(y1) * shrink[1], b1 = Vector512.Load(y1 + CpuVectors.Width) * shrink[1];
-            Vector512<float> a2 = Vector512.Load(y2) * shrink[2], b2 = Vector512.Load(y2 + CpuVectors.Width) * shrink[2];
-            Vector512<float> a3 = Vector512.Load(y3) * shrink[3], b3 = Vector512.Load(y3 + CpuVectors.Width) * shrink[3];
-            byte* value = values + TFormat.RowBytes(d);
-            for (int j = 0; j < keys; j++)
+            FourByTwoPairs<TFormat>(queries, i, d, values + TFormat.RowBytes(d), tokenBytes, keys, ahead);
+            if (ahead != null)
+                ahead += keys * TFormat.RowBytes(2 * AttentionShare.PairDims);
+        }
+
+        if (d < queries.HeadDim)
+            FourByAPair<TFormat>(queries, i, d, values + TFormat.RowBytes(d), tokenBytes, keys);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void FourByTwoPairs<TFormat>(in AttentionQueries queries, int i, int d, byte* value, long tokenBytes, int keys, byte* ahead)
+        where TFormat : struct, IPageFormat
+    {
+        const int Next = AttentionShare.PairDims;
+        float* y0 = queries.Sums + ((long)i * queries.HeadDim) + d;
+        float* y1 = y0 + queries.HeadDim;
+        float* y2 = y1 + queries.HeadDim;
+        float* y3 = y2 + queries.HeadDim;
+        float* shrink = queries.Shrink + i;
+        Vector512<float> a0 = Vector512.Load(y0) * shrink[0], b0 = Vector512.Load(y0 + CpuVectors.Width) * shrink[0];
+        Vector512<float> a1 = Vector512.Load(y1) * shrink[1], b1 = Vector512.Load(y1 + CpuVectors.Width) * shrink[1];
+        Vector512<float> a2 = Vector512.Load(y2) * shrink[2], b2 = Vector512.Load(y2 + CpuVectors.Width) * shrink[2];
+        Vector512<float> a3 = Vector512.Load(y3) * shrink[3], b3 = Vector512.Load(y3 + CpuVectors.Width) * shrink[3];
+        Vector512<float> c0 = Vector512.Load(y0 + Next) * shrink[0], d0 = Vector512.Load(y0 + Next + CpuVectors.Width) * shrink[0];
+        Vector512<float> c1 = Vector512.Load(y1 + Next) * shrink[1], d1 = Vector512.Load(y1 + Next + CpuVectors.Width) * shrink[1];
+        Vector512<float> c2 = Vector512.Load(y2 + Next) * shrink[2], d2 = Vector512.Load(y2 + Next + CpuVectors.Width) * shrink[2];
+        Vector512<float> c3 = Vector512.Load(y3 + Next) * shrink[3], d3 = Vector512.Load(y3 + Next + CpuVectors.Width) * shrink[3];
+        float* weight = queries.Weights + (i * KvCache.PageTokens);
+        for (float* end = weight + keys; weight < end; weight++)
+        {
+            Vector512<float> a = TFormat.First(value), b = TFormat.Second(value);
+            Vector512<float> c = TFormat.First(value + TFormat.RowBytes(Next)), e = TFormat.Second(value + TFormat.RowBytes(Next));
+            value += tokenBytes;
+            if (ahead != null)
             {
-                Vector512<float> a = TFormat.First(value), b = TFormat.Second(value);
-                value += tokenBytes;
-                if (ahead != null)
-                    ahead = Fetch<TFormat>(ahead);
-                var w0 = Vector512.Create(weights[j]);
-                a0 = Vector512.FusedMultiplyAdd(w0, a, a0);
-                b0 = Vector512.FusedMultiplyAdd(w0, b, b0);
-                var w1 = Vector512.Create(weights[j + KvCache.PageTokens]);
-                a1 = Vector512.FusedMultiplyAdd(w1, a, a1);
-                b1 = Vector512.FusedMultiplyAdd(w1, b, b1);
-                var w2 = Vector512.Create(weights[j + (2 * KvCache.PageTokens)]);
-                a2 = Vector512.FusedMultiplyAdd(w2, a, a2);
-                b2 = Vector512.FusedMultiplyAdd(w2, b, b2);
-                var w3 = Vector512.Create(weights[j + (3 * KvCache.PageTokens)]);
-                a3 = Vector512.FusedMultiplyAdd(w3, a, a3);
-                b3 = Vector512.FusedMultiplyAdd(w3, b, b3);
+                for (int line = 0; line < TFormat.RowBytes(2 * Next); line += 64)
+                    Sse.Prefetch1(ahead + line);
+                ahead += TFormat.RowBytes(2 * Next);
             }
 
-            Store(a0, b0, y0);
-            Store(a1, b1, y1);
-            Store(a2, b2, y2);
-            Store(a3, b3, y3);
+            var w0 = Vector512.Create(weight[0]);
+            a0 = Vector512.FusedMultiplyAdd(w0, a, a0);
+            b0 = Vector512.FusedMultiplyAdd(w0, b, b0);
+            c0 = Vector512.FusedMultiplyAdd(w0, c, c0);
+            d0 = Vector512.FusedMultiplyAdd(w0, e, d0);
+            var w1 = Vector512.Create(weight[KvCache.PageTokens]);
+            a1 = Vector512.FusedMultiplyAdd(w1, a, a1);
+            b1 = Vector512.FusedMultiplyAdd(w1, b, b1);
+            c1 = Vector512.FusedMultiplyAdd(w1, c, c1);
+            d1 = Vector512.FusedMultiplyAdd(w1, e, d1);
+            var w2 = Vector512.Create(weight[2 * KvCache.PageTokens]);
+            a2 = Vector512.FusedMultiplyAdd(w2, a, a2);
+            b2 = Vector512.FusedMultiplyAdd(w2, b, b2);
+            c2 = Vector512.FusedMultiplyAdd(w2, c, c2);
+            d2 = Vector512.FusedMultiplyAdd(w2, e, d2);
+            var w3 = Vector512.Create(weight[3 * KvCache.PageTokens]);
+            a3 = Vector512.FusedMultiplyAdd(w3, a, a3);
+            b3 = Vector512.FusedMultiplyAdd(w3, b, b3);
+            c3 = Vector512.FusedMultiplyAdd(w3, c, c3);
+            d3 = Vector512.FusedMultiplyAdd(w3, e, d3);
+        }
+
+        Store(a0, b0, y0);
+        Store(c0, d0, y0 + Next);
+        Store(a1, b1, y1);
+        Store(c1, d1, y1 + Next);
+        Store(a2, b2, y2);
+        Store(c2, d2, y2 + Next);
+        Store(a3, b3, y3);
+        Store(c3, d3, y3 + Next);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void FourByAPair<TFormat>(in AttentionQueries queries, int i, int d, byte* value, long tokenBytes, int keys)
+        where TFormat : struct, IPageFormat
+    {
+        for (int n = i; n < i + Tile; n++)
+        {
+            float* y = queries.Sums + ((long)n * queries.HeadDim) + d;
+            float* weights = queries.Weights + (n * KvCache.PageTokens);
+            Vector512<float> a0 = Vector512.Load(y) * queries.Shrink[n], b0 = Vector512.Load(y + CpuVectors.Width) * queries.Shrink[n];
+            byte* element = value;
+            for (int j = 0; j < keys; j++, element += tokenBytes)
+            {
+                var weight = Vector512.Create(weights[j]);
+                a0 = Vector512.FusedMultiplyAdd(weight, TFormat.First(element), a0);
+                b0 = Vector512.FusedMultiplyAdd(weight, TFormat.Second(element), b0);
+            }
+
+            Store(a0, b0, y);
         }
     }
 

@@ -209,8 +209,9 @@ internal readonly partial struct GatedAttentionKernel<TKeys, TValues>(
         for (int j = 0; j < keys; j++)
         {
             Float2 scale = TValues.LoadScale(scales, j);
-            zeros += weights[j] * scale.Y;
-            weights[j] *= scale.X;
+            float weight = weights[j];                      // once: ILGPU moves a second load behind the store
+            zeros += weight * scale.Y;
+            weights[j] = weight * scale.X;
         }
 
         return zeros;
