@@ -39,7 +39,7 @@ internal interface ICodedPageFormat : IPageFormat
     static abstract float Scale(uint stored);
 
     /// <summary>What the centre stands for: scale · centre + zero. stored: a token's word; scale: its scale.</summary>
-    static abstract float Middle(uint stored, float scale);
+    static abstract float AtCentre(uint stored, float scale);
 }
 
 /// <summary>Operands of eight elements, a word each.</summary>
@@ -85,7 +85,7 @@ internal readonly unsafe partial struct Int8PageFormat
 
     public static float Scale(uint stored) => F16x2.Low(stored);
 
-    public static float Middle(uint stored, float scale) => 0;
+    public static float AtCentre(uint stored, float scale) => 0;
 
     private static Float4 ByTwo(Float4 x) => new(x.X, x.Z, x.Y, x.W);
 
@@ -105,7 +105,7 @@ internal readonly unsafe partial struct Int4PageFormat
 {
     public static int WordEights => 4;
 
-    public static float Centre => 8;
+    public static float Centre => Middle;
 
     // A nibble in the upper four of a bf16's seven bits is what an exponent of 16 is raised by.
     public static float Excess => 16 + Centre;
@@ -126,7 +126,7 @@ internal readonly unsafe partial struct Int4PageFormat
 
     public static float Scale(uint stored) => F16x2.Low(stored);
 
-    public static float Middle(uint stored, float scale) => Float32.Fma(scale, Centre, F16x2.High(stored));
+    public static float AtCentre(uint stored, float scale) => Float32.Fma(scale, Centre, F16x2.High(stored));
 
     // The four nibbles of the lower half, each beside that of the upper one.
     private static UInt4 OfHalves(uint word) => new(

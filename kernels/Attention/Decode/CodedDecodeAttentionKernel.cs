@@ -358,7 +358,7 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
     private static float Score(float product, uint stored, float total)
     {
         float rowScale = TKeys.Scale(stored);
-        return TKeys.Excess != 0 ? Float32.Fma(rowScale, product, TKeys.Middle(stored, rowScale) * total) : rowScale * product;
+        return TKeys.Excess != 0 ? Float32.Fma(rowScale, product, TKeys.AtCentre(stored, rowScale) * total) : rowScale * product;
     }
 
     private static float SumOf(UInt4 pairs) =>

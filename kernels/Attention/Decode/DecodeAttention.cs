@@ -3,8 +3,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// <see cref="GatedAttention"/> for rows that each attend to a long past, over pages of bf16 or codes and on devices with warps and tensor cores: every
-/// key and value is read once for all query heads of its kv head, by as many groups as the row is long for.
+/// <see cref="GatedAttention"/> for rows that each attend to a long past, over pages of bf16 or codes and on devices with warps and
+/// tensor cores: every key and value is read once for all query heads of its kv head, by as many groups as the row is long for.
 /// </summary>
 internal static class DecodeAttention
 {
@@ -100,6 +100,9 @@ internal static class DecodeAttention
             where TKeyCodes : struct, ICodedPageFormat
             where TValueCodes : struct, ICodedPageFormat
         {
+            // The kernel counts their words in 32 bits.
+            long words = Math.Max(codes.Keys.Length, codes.Values.Length);
+            Require.That(Op, words <= int.MaxValue, $"a layer has {words} words of 16 bytes in its pages, at most {int.MaxValue} are read: use fewer pages");
             var kernel = new CodedDecodeAttentionKernel<THead, TKeyCodes, TValueCodes>(queries, codes, rows, groupHeads, scale, parts, outputs);
             return loader.Bind(CodedDecodeAttentionKernel<THead, TKeyCodes, TValueCodes>.DecodeAttention, kernel.Config, kernel);
         }

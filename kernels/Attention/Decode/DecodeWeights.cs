@@ -100,7 +100,7 @@ internal readonly struct ScaledWeights<TValues>(DecodeWeights weights, uint stor
         return Float32.Fma(-TValues.Excess, sum, middles);
     }
 
-    private static float Middle(uint stored) => TValues.Middle(stored, TValues.Scale(stored));
+    private static float Middle(uint stored) => TValues.AtCentre(stored, TValues.Scale(stored));
 
     private static float SumOf(uint pair) => DecodeWeights.SumOf(pair);
 }
