@@ -39,6 +39,7 @@ internal sealed class PagedSequences<TKeys, TValues>
 
         Pages = Poisoned(device, ids.Length + 1, kvHeads, headDim);
         PageTable = device.Upload(Table.Cast<int>().ToArray(), Table.GetLength(0), Table.GetLength(1));
+        (Keys, Values) = (device.Download(Pages.Keys), device.Download(Pages.Values));
     }
 
     /// <summary>[slots, blocks]: page ids, 0 where there is none.</summary>
@@ -48,9 +49,11 @@ internal sealed class PagedSequences<TKeys, TValues>
 
     public KvPages<TKeys, TValues> Pages { get; }
 
-    public UInt4[] Keys => device.Download(Pages.Keys);
+    /// <summary>All key pages as the last append left them: what is expected is asked for when the device has let them go.</summary>
+    public UInt4[] Keys { get; private set; }
 
-    public UInt4[] Values => device.Download(Pages.Values);
+    /// <summary>The same of all value pages.</summary>
+    public UInt4[] Values { get; private set; }
 
     public int Length(int sequence) => sequences[sequence].K.Length / (kvHeads * headDim);
 
@@ -81,6 +84,7 @@ internal sealed class PagedSequences<TKeys, TValues>
         float[] v = [.. rows.SelectMany(r => r.Sequence < 0 ? new float[width] : sequences[r.Sequence].V[(r.Position * width)..((r.Position + 1) * width)])];
         device.Run(KvAppend.Bind<TKeys, TValues>(
             device.Loader, device.Upload(k, rows.Length, width), device.Upload(v, rows.Length, width), Pages, Rows(rows)));
+        (Keys, Values) = (device.Download(Pages.Keys), device.Download(Pages.Values));
     }
 
     /// <summary>Attention of rows in one launch. q: [T, H · 2 · Hd]; returns [T, H · Hd].</summary>
