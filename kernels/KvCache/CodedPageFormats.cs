@@ -58,7 +58,7 @@ internal readonly struct UShort4(ushort x, ushort y, ushort z, ushort w)
     public readonly ushort W = w;
 }
 
-internal readonly unsafe partial struct Int8PageFormat
+internal readonly unsafe partial struct Int8PageFormat : ICodedPageFormat
 {
     public static int WordEights => 2;
 
@@ -101,7 +101,7 @@ internal readonly unsafe partial struct Int8PageFormat
         Bf16x2.Subtract(Bits.SevenBitsToBf16x2(word), Bits.SignsToBf16x2(word));
 }
 
-internal readonly unsafe partial struct Int4PageFormat
+internal readonly unsafe partial struct Int4PageFormat : ICodedPageFormat
 {
     public static int WordEights => 4;
 

@@ -6,7 +6,7 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>Bytes −127 … 127 and an f16 scale a row, with zero at 0: the scale is rounded up, so that no element is cut off.</summary>
-internal readonly unsafe partial struct Int8PageFormat : ICodedPageFormat
+internal readonly unsafe partial struct Int8PageFormat : IPageFormat
 {
     private const int Most = 127;
 
@@ -84,7 +84,7 @@ internal readonly unsafe partial struct Int8PageFormat : ICodedPageFormat
 /// that no element is cut off. They are loaded as −8 … 7, with the zero that belongs to 8: sums of numbers around 0 lose nothing to each other.
 /// On a CPU the first, second, third and fourth of every eight, then the others.
 /// </summary>
-internal readonly unsafe partial struct Int4PageFormat : ICodedPageFormat
+internal readonly unsafe partial struct Int4PageFormat : IPageFormat
 {
     private const int Most = 15;
     private const int Middle = 8;

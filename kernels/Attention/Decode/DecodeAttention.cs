@@ -102,7 +102,8 @@ internal static class DecodeAttention
         {
             // The kernel counts their words in 32 bits.
             long words = Math.Max(codes.Keys.Length, codes.Values.Length);
-            Require.That(Op, words <= int.MaxValue, $"a layer has {words} words of 16 bytes in its pages, at most {int.MaxValue} are read: use fewer pages");
+            Require.That(
+                Op, words <= int.MaxValue, $"{words} words of 16 bytes in a layer's key or value pages are more than {int.MaxValue}: take fewer pages");
             var kernel = new CodedDecodeAttentionKernel<THead, TKeyCodes, TValueCodes>(queries, codes, rows, groupHeads, scale, parts, outputs);
             return loader.Bind(CodedDecodeAttentionKernel<THead, TKeyCodes, TValueCodes>.DecodeAttention, kernel.Config, kernel);
         }

@@ -147,4 +147,33 @@ internal sealed class CodedDecodeAttentionTests<TKeys, TValues>
             }
         }
     }
+
+    // 64 splits of four pages and of two: what the first read more are the pages, each of its sectors once, and in each warp its name.
+    [Category("Exhaustive")]
+    [TestCase(64)]
+    [TestCase(256)]
+    public void ReadsEverySectorOfAPageOnce(int headDim)
+    {
+        const int MorePages = 128;
+        Assume.That(WarpDevice.Usual, Is.EqualTo("machine"), "the PTX machine counts sectors");
+        PagedSequences<TKeys, TValues> paged = DecodeRuns<TKeys, TValues>.Filled(MachineDevice.Shared, 6, 1, headDim, [64]);
+        float[] q = DecodeRuns<TKeys, TValues>.Queries(1, 6, headDim);
+        Matrix<int> table = MachineDevice.Shared.Upload([.. Enumerable.Repeat(paged.Table[1, 0], 2 * MorePages)], 1, 2 * MorePages);
+
+        PtxTraffic less = Traffic(MorePages * KvCache.PageTokens);
+        PtxTraffic more = Traffic(2 * MorePages * KvCache.PageTokens);
+
+        int pageSectors = (PageBlock.Words<TKeys>(headDim) + PageBlock.Words<TValues>(headDim)) / 2;
+        Assert.That(more.Sectors - less.Sectors, Is.EqualTo(MorePages * (pageSectors + 4)));
+        Assert.That(more.Conflicts, Is.Zero);
+
+        PtxTraffic Traffic(int length)
+        {
+            PtxTraffic traffic = PtxTraffic.None;
+            MachineDevice.Schedule(
+                1, (_, counts) => traffic = PtxTraffic.Of(counts),
+                () => DecodeRuns<TKeys, TValues>.Attend(MachineDevice.Shared, paged.Pages, table, 6, headDim, q, [0], [length - 1]));
+            return traffic;
+        }
+    }
 }

@@ -51,16 +51,17 @@ internal sealed record DecodeAttentionSlots(string Cache, int PageBytes, int Reg
         text.Append(CultureInfo.InvariantCulture, $"""
             # Decode attention over pages of codes: instructions beside bytes
 
-            Counted in the machine code that ptxas {release} makes for sm_90, of the loop over pages with heads of 256: what one warp issues for its
-            16 of a page's 64 tokens, the shrinking of sums included, which most pages skip. Nothing here was measured on a GPU. LOP3, SHF, PRMT
-            and HFMA2 make operands of the codes, but for a dozen or two. Time of a KiB: issue slots of four warps over {Multiprocessors} · {SchedulersEach}
-            schedulers at {ClockHz / 1e9:F1} GHz, of which {IssueShare:P0} are used; memory at {BytesPerSecond / 1e12:F2} TB/s, 92 % of an H200's.
+            Counted in the machine code that ptxas {release} makes for sm_90, of the loop over pages with heads of 256: what one warp issues
+            for its 16 of a page's 64 tokens, the shrinking of sums included (64), which most pages skip. Nothing here was measured on a
+            GPU. LOP3, SHF, PRMT and HFMA2 make operands of the codes, but for a dozen or two. Time of a KiB: issue slots of four warps over
+            {Multiprocessors} · {SchedulersEach} schedulers at {ClockHz / 1e9:F1} GHz, of which {IssueShare * 100:F0} % are used;
+            memory at {BytesPerSecond / 1e12:F2} TB/s, 92 % of an H200's.
 
             ```sh
             {Command}
             ```
 
-            | cache | KiB of a page and head | registers | instructions |{string.Concat(kinds.Select(k => $" {k} |"))} slots a KiB | ns of issue | ns of memory |
+            | cache | KiB of a page | registers | instructions |{string.Concat(kinds.Select(k => $" {k} |"))} slots a KiB | ns to issue | ns to read |
             |---|--:|--:|--:|{string.Concat(kinds.Select(_ => "--:|"))}--:|--:|--:|
 
             """);

@@ -152,7 +152,9 @@ internal sealed class DecodeAttentionTests
             times[(table[token / KvCache.PageTokens] * KvCache.PageTokens) + (token % KvCache.PageTokens)]++;
 
         float[] y = Attend(
-            device, new KvPages<Bf16PageFormat, Bf16PageFormat>(device.Upload(keys).Cast<UInt4>(), device.Upload(values).Cast<UInt4>(), 3, 1, 64), device.Upload(table, 1, 4096),
+            device,
+            new KvPages<Bf16PageFormat, Bf16PageFormat>(device.Upload(keys).Cast<UInt4>(), device.Upload(values).Cast<UInt4>(), 3, 1, 64),
+            device.Upload(table, 1, 4096),
             2, 64, q, [0], [length - 1]);
 
         double worst = 0;
@@ -191,6 +193,35 @@ internal sealed class DecodeAttentionTests
 
         Assert.That(deviation, Is.GreaterThan(Wrong));
     }
+
+    // Of four codes of a half the third in the place of the second.
+    [Test]
+    public void IsWrongWithANibbleOfAnotherDimension() => Assert.That(
+        DeviationOfInt4(PtxEdit.Of("Kernel_DecodeAttention", @"shr\.u32\s+(%r\d+), (%r\d+), 5;", "shr.u32 $1, $2, 1;")),
+        Is.GreaterThan(Wrong));
+
+    // An operand of a key or of a value taken for one that is 24 too large, where it is 23.
+    [Test]
+    public void IsWrongWithOperandsThatAreTooLargeByOneLess()
+    {
+        Assume.That(WarpDevice.Usual, Is.EqualTo("machine"), "another device is asked for");
+        const string Excess = "0fC1C00000";
+        Func<string, string>[] edits = PtxEdit.OneByOne("Kernel_DecodeAttention", Excess, "0fC1B80000", () => RunInt4Once());
+
+        Assert.That(edits, Has.Length.EqualTo(2));
+        foreach (Func<string, string> edit in edits)
+            Assert.That(DeviationOfInt4(edit), Is.GreaterThan(Wrong));
+    }
+
+    private static double DeviationOfInt4(Func<string, string>? edit)
+    {
+        Assume.That(WarpDevice.Usual, Is.EqualTo("machine"), "another device is asked for");
+        double deviation = 0;
+        MachineDevice.Edited(edit, () => deviation = RunInt4Once());
+        return deviation;
+    }
+
+    private static double RunInt4Once() => DecodeRuns<Int4PageFormat, Int4PageFormat>.RunOnce(MachineDevice.Shared, 2, 1, 64, 200);
 
     [TestCase(6, 2, 96, 1152, 3120, 18, "decode_attention: head size is 96, it must be 64, 128 or 256")]
     [TestCase(9, 1, 64, 1152, 1224, 18, "decode_attention: 9 query heads are not 1 to 8 for each of 1 kv heads")]
