@@ -194,6 +194,22 @@ internal sealed class DecodeAttentionTests
         Assert.That(deviation, Is.GreaterThan(Wrong));
     }
 
+    [Test]
+    public void LeavesPagesOfFloatToThePortableKernel()
+    {
+        TestDevice device = WarpDevice.Named(WarpDevice.Names[0]);
+        KvPages<F32PageFormat, F32PageFormat> pages = PagedSequences<F32PageFormat, F32PageFormat>.Poisoned(device, 1, 2, 64);
+
+        ArgumentException error = Assert.Throws<ArgumentException>(() => DecodeAttention.Bind(
+            device.Loader, device.Poisoned<float>(2, 768), pages,
+            new PagedRows(device.Poisoned<int>(2), device.Poisoned<int>(2), device.Poisoned<int>(1, 2)), 6,
+            device.Poisoned<float>(2, 816), device.Poisoned<int>(36), device.Poisoned<float>(2, 6 * 64)))!;
+
+        Assert.That(error.Message, Is.EqualTo("decode_attention: no kernel reads pages of F32PageFormat and F32PageFormat"));
+        Assert.That(DecodeAttention.Supports<F32PageFormat, F32PageFormat>(6, 2, 64), Is.False);
+        Assert.That(DecodeAttention.Supports<Int8PageFormat, Int4PageFormat>(6, 2, 64));
+    }
+
     // Of four codes of a half the third in the place of the second.
     [Test]
     public void IsWrongWithANibbleOfAnotherDimension() => Assert.That(
