@@ -49,6 +49,24 @@ internal unsafe interface IPageFormat
 
     /// <summary>Where in its 32 elements element i of the two vectors is; queries and sums lie in the same order.</summary>
     static abstract int ElementOf(int i);
+
+    /// <summary>What is taken from a code of <see cref="KeyCodes"/> and <see cref="ValueCodes"/> to make it a number of <see cref="Load"/>.</summary>
+    static virtual int CodeMiddle => throw NotQuantized;
+
+    /// <summary>By a thread of a CPU with AVX-512: 64 neighbouring codes of a row.</summary>
+    static virtual void KeyCodes(byte* elements, out Vector512<short> a, out Vector512<short> b) => throw NotQuantized;
+
+    /// <summary>Where in its 64 elements code i of those vectors is.</summary>
+    static virtual int KeyElementOf(int i) => throw NotQuantized;
+
+    /// <summary>By a thread of a CPU with AVX-512: 64 neighbouring codes of two rows, an element's two side by side.</summary>
+    static virtual void ValueCodes(
+        byte* first, byte* second, out Vector512<short> a, out Vector512<short> b, out Vector512<short> c, out Vector512<short> d) => throw NotQuantized;
+
+    /// <summary>Where in its 64 elements pair i of those vectors is.</summary>
+    static virtual int ValueElementOf(int i) => throw NotQuantized;
+
+    private static NotSupportedException NotQuantized => new("pages of floats hold no codes");
 }
 
 /// <summary>A row's scale and zero as they are stored, and 1 / scale, 0 where the scale is 0.</summary>

@@ -68,6 +68,31 @@ internal readonly unsafe partial struct Int8PageFormat : IPageFormat
 
     public static int ElementOf(int i) => i;
 
+    public static int CodeMiddle => 0;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void KeyCodes(byte* elements, out Vector512<short> a, out Vector512<short> b)
+    {
+        a = Avx512BW.ConvertToVector512Int16(Vector256.Load((sbyte*)elements));
+        b = Avx512BW.ConvertToVector512Int16(Vector256.Load((sbyte*)elements + 32));
+    }
+
+    public static int KeyElementOf(int i) => i;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void ValueCodes(
+        byte* first, byte* second, out Vector512<short> a, out Vector512<short> b, out Vector512<short> c, out Vector512<short> d)
+    {
+        (Vector256<sbyte> x, Vector256<sbyte> y) = (Vector256.Load((sbyte*)first), Vector256.Load((sbyte*)second));
+        a = Avx512BW.ConvertToVector512Int16(Avx2.UnpackLow(x, y));
+        b = Avx512BW.ConvertToVector512Int16(Avx2.UnpackHigh(x, y));
+        (x, y) = (Vector256.Load((sbyte*)first + 32), Vector256.Load((sbyte*)second + 32));
+        c = Avx512BW.ConvertToVector512Int16(Avx2.UnpackLow(x, y));
+        d = Avx512BW.ConvertToVector512Int16(Avx2.UnpackHigh(x, y));
+    }
+
+    public static int ValueElementOf(int i) => (32 * (i / 32)) + PageCodes.UnpackedByte(i % 16) + (8 * (i / 16 % 2));
+
     private static Float4 Floats(uint bytes) => new(Signed(bytes << 24), Signed(bytes << 16), Signed(bytes << 8), Signed(bytes));
 
     // The uppermost byte.
@@ -159,6 +184,33 @@ internal readonly unsafe partial struct Int4PageFormat : IPageFormat
 
     public static int ElementOf(int i) => (i % 4 * 8) + (i / 4);
 
+    public static int CodeMiddle => Middle;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void KeyCodes(byte* elements, out Vector512<short> a, out Vector512<short> b)
+    {
+        Vector512<short> bytes = Avx512BW.ConvertToVector512Int16(Vector256.Load(elements));
+        a = bytes & Vector512.Create((short)15);
+        b = bytes >>> 4;
+    }
+
+    public static int KeyElementOf(int i) => (2 * (i % 32)) + (i / 32);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void ValueCodes(
+        byte* first, byte* second, out Vector512<short> a, out Vector512<short> b, out Vector512<short> c, out Vector512<short> d)
+    {
+        (Vector256<byte> x, Vector256<byte> y) = (Vector256.Load(first), Vector256.Load(second));
+        Vector512<short> low = Avx512BW.ConvertToVector512Int16(Avx2.UnpackLow(x, y));
+        Vector512<short> high = Avx512BW.ConvertToVector512Int16(Avx2.UnpackHigh(x, y));
+        a = low & Vector512.Create((short)15);
+        b = low >>> 4;
+        c = high & Vector512.Create((short)15);
+        d = high >>> 4;
+    }
+
+    public static int ValueElementOf(int i) => (2 * (PageCodes.UnpackedByte(i % 16) + (8 * (i / 32)))) + (i / 16 % 2);
+
     // Four words of eight nibbles four times over, each time shifted to another nibble: with AVX-512 its value is looked up, whatever is above it.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Centred(byte* elements, Vector512<uint> shifts)
@@ -208,6 +260,9 @@ internal static class PageCodes
         float value = F16.ToFloat(bits);
         return value > x ? F16.ToFloat((ushort)(value > 0 ? bits - 1 : bits + 1)) : value;
     }
+
+    /// <summary>Which of 32 bytes pair i is of, where the lower halves of two sixteens of them have been unpacked.</summary>
+    public static int UnpackedByte(int i) => i < 8 ? i : i + 8;
 
     /// <summary>The nearest integer, ties to even, between two bounds.</summary>
     public static int Nearest(float x, int least, int most)

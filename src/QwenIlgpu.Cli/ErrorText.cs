@@ -15,7 +15,7 @@ internal static class ErrorText
         {
             // The runtime appends the parameter's name, which no user knows, and the value, which the message holds already.
             ArgumentException { ParamName: not null } => WithoutParameter(error.Message),
-            InsufficientMemoryException => $"{error.Message}; on the command line: --context and --prefill-chunk",
+            InsufficientMemoryException => $"{error.Message}; on the command line: --context, --kv-type and --prefill-chunk",
             OutOfMemoryException => "out of memory; try a smaller --context, or --quantize int4",
             _ => error.Message,
         };

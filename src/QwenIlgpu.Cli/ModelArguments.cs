@@ -8,6 +8,9 @@ namespace QwenIlgpu.Cli;
 /// </summary>
 internal sealed class ModelArguments(KvType defaultKvType, Option<int>? context = null)
 {
+    /// <summary>Whether the command has the option of a context; without it whatever it is given sets the length.</summary>
+    public bool TakesContext { get; init; } = true;
+
     public Option<WeightQuantization> Quantize { get; } = QuantizeOption();
 
     public Option<HeadQuantization> QuantizeHead { get; } = QuantizeHeadOption();
@@ -90,7 +93,8 @@ internal sealed class ModelArguments(KvType defaultKvType, Option<int>? context 
         command.Options.Add(QuantizeHead);
         command.Options.Add(Pages);
         command.Options.Add(States);
-        command.Options.Add(Context);
+        if (TakesContext)
+            command.Options.Add(Context);
         command.Options.Add(RopeScaling);
         command.Options.Add(ChatTemplate);
     }
@@ -103,22 +107,26 @@ internal sealed class ModelArguments(KvType defaultKvType, Option<int>? context 
     /// those that the command uses can stop it, and they do so before the weights are read.
     /// </summary>
     public Task<QwenModel> LoadAsync(ParseResult parse, CommonOptions common, Terminal terminal, ModelParts used, CancellationToken cancellation) =>
-        LoadAsync(ModelDirectory.Resolve(parse, common, terminal), parse, common, terminal, used, cancellation);
+        LoadAsync(ModelDirectory.Resolve(parse, common, terminal), parse, common, terminal, used, engine: null, cancellation);
 
-    /// <summary>Loads the model for a generation: sampling defaults that it would use are checked as well, before the weights are read.</summary>
+    /// <summary>
+    /// Loads the model for a generation in an engine of <see cref="CreateEngine"/>: sampling defaults that it would use, and whether there is
+    /// memory for both, are checked as well, before the weights are read.
+    /// </summary>
     public Task<QwenModel> LoadAsync(
         ParseResult parse, CommonOptions common, Terminal terminal, GenerationOptions generation, bool rendersMessages,
-        CancellationToken cancellation)
+        CancellationToken cancellation, int deviceSnapshots = 4)
     {
         string directory = ModelDirectory.Resolve(parse, common, terminal);
         _ = ResolvedSampling.Resolve(generation.Sampling, GenerationConfig.Load(directory), int.MaxValue, static _ => true, static () => 0);
         ModelParts used = ModelParts.Tokenizer | ModelParts.Generation
             | (generation.IgnoreEos ? ModelParts.None : ModelParts.EndIds) | (rendersMessages ? ModelParts.ChatTemplate : ModelParts.None);
-        return LoadAsync(directory, parse, common, terminal, used, cancellation);
+        return LoadAsync(directory, parse, common, terminal, used, EngineOptionsOf(parse, deviceSnapshots), cancellation);
     }
 
     private async Task<QwenModel> LoadAsync(
-        string directory, ParseResult parse, CommonOptions common, Terminal terminal, ModelParts used, CancellationToken cancellation)
+        string directory, ParseResult parse, CommonOptions common, Terminal terminal, ModelParts used, EngineOptions? engine,
+        CancellationToken cancellation)
     {
         var options = new ModelOptions
         {
@@ -129,12 +137,13 @@ internal sealed class ModelArguments(KvType defaultKvType, Option<int>? context 
             RopeScaling = parse.GetValue(RopeScaling),
             ChatTemplate = TemplateName(parse, directory),
             UsedParts = used,
+            RequireRoom = engine is null ? null : unfilled => MemoryPlanner.RequireRoom(unfilled, engine),
             LoggerFactory = new TerminalLoggerFactory(terminal, parse.GetValue(common.Verbose)),
             KernelCacheDirectory = KernelCache,
         };
         QwenModel model = await LoadBar.RunAsync(
             terminal, progress => common.LoadModel(directory, options, progress, cancellation)).ConfigureAwait(false);
-        int context = parse.GetValue(Context);
+        int context = TakesContext ? parse.GetValue(Context) : 0;
         if (context <= model.MaxContextTokens)
             return model;
         await model.DisposeAsync().ConfigureAwait(false);
@@ -142,13 +151,7 @@ internal sealed class ModelArguments(KvType defaultKvType, Option<int>? context 
     }
 
     /// <summary>An engine for one sequence with the asked context and prefix cache.</summary>
-    public Engine CreateEngine(ParseResult parse, QwenModel model, int deviceSnapshots = 4) => new(model, CapacityOf(parse) with
-    {
-        MaxSequences = 1,
-        DeviceSnapshots = deviceSnapshots,
-        ContextTokens = parse.GetValue(Context),
-        PrefixCache = parse.GetValue(PrefixCache),
-    });
+    public Engine CreateEngine(ParseResult parse, QwenModel model, int deviceSnapshots = 4) => new(model, EngineOptionsOf(parse, deviceSnapshots));
 
     /// <summary>What the arguments say of an engine's capacity besides its context; without a prefix cache, which measurements do without.</summary>
     public EngineOptions CapacityOf(ParseResult parse) => new()
@@ -157,6 +160,14 @@ internal sealed class ModelArguments(KvType defaultKvType, Option<int>? context 
         KvType = KvTypeOf(parse),
         DeltaStateType = StateTypeOf(parse),
         PrefixCache = PrefixCacheMode.Off,
+    };
+
+    private EngineOptions EngineOptionsOf(ParseResult parse, int deviceSnapshots) => CapacityOf(parse) with
+    {
+        MaxSequences = 1,
+        DeviceSnapshots = deviceSnapshots,
+        ContextTokens = parse.GetValue(Context),
+        PrefixCache = parse.GetValue(PrefixCache),
     };
 
     /// <summary>The template that --chat-template names, or null.</summary>

@@ -9,6 +9,8 @@ namespace QwenIlgpu.Cli;
 /// <summary>Options whose value is a number, written the same way in every culture.</summary>
 internal static class NumberOption
 {
+    private const int MaxListed = 16;
+
     /// <summary>A number that may be left out; <paramref name="unset"/> says in the help what holds then.</summary>
     public static Option<T?> Optional<T>(string name, string description, NumberRange<T> range, string? unset = null)
         where T : struct, INumber<T> => new(name)
@@ -29,6 +31,23 @@ internal static class NumberOption
             DefaultValueFactory = _ => value,
             CustomParser = result => Parse(result, name, range) ?? value,
         };
+
+    /// <summary>Up to 16 whole numbers from 1 on with commas between, null where the option is not given.</summary>
+    public static Option<int[]?> List(string name, string description, int most, string? unset = null) => new(name)
+    {
+        Description = $"{description} [1 to {MaxListed} numbers from 1 to {most}{(unset is null ? "" : $"; default: {unset}")}]",
+        HelpName = "N,N,…",
+        Arity = ArgumentArity.ExactlyOne,
+        CustomParser = result =>
+        {
+            string text = result.Tokens[^1].Value;
+            int?[] numbers = [.. text.Split(',').Select(Parse<int>)];
+            if (numbers.Length <= MaxListed && numbers.All(n => n >= 1 && n <= most))
+                return [.. numbers.Select(n => n!.Value)];
+            result.AddError($"{name} is '{text}'; it must be 1 to {MaxListed} whole numbers from 1 to {most} with commas between");
+            return null;
+        },
+    };
 
     /// <summary>A number in invariant notation, or null.</summary>
     public static T? Parse<T>(string text)

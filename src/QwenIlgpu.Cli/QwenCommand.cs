@@ -20,7 +20,7 @@ internal static class QwenCommand
         try
         {
             ParseResult parse = Create(common, terminal).Parse(args.Count == 0 ? ["--help"] : args, Configuration);
-            name = parse.CommandResult.Command is RootCommand ? name : $"{name} {parse.CommandResult.Command.Name}";
+            name = Help.PathOf(parse.CommandResult.Command);
             report.IsJson = common.IsJson(parse);
             if (terminal.Refusal is { } refusal)
                 throw new IOException(refusal);
@@ -92,11 +92,12 @@ internal static class QwenCommand
             (RenderCommand.Create(common, terminal), RenderCommand.Examples),
             (LogitsCommand.Create(common, terminal), LogitsCommand.Examples),
             (PerplexityCommand.Create(common, terminal), PerplexityCommand.Examples),
+            (EvalCommand.Create(common, terminal, out (Command, string)[] evaluations), EvalCommand.Examples),
             (CompletionCommand.Create(terminal), CompletionCommand.Examples),
         ];
         foreach ((Command command, _) in commands)
             root.Subcommands.Add(command);
-        Help.Configure(root, commands.ToDictionary(c => c.Command, c => c.Examples), terminal);
+        Help.Configure(root, commands, evaluations, terminal);
         return root;
     }
 }

@@ -47,7 +47,7 @@ internal static class WrongUsage
     {
         Command command = parse.CommandResult.Command;
         string? surplus = parse.UnmatchedTokens.Count > 0 ? parse.UnmatchedTokens[0] : null;
-        if (command is RootCommand)
+        if (command.Subcommands.Count > 0)
         {
             yield return surplus is null
                 ? "a command is missing"

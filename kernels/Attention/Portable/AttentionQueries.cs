@@ -38,12 +38,24 @@ internal readonly unsafe struct AttentionQueries
     /// <summary>Those of them in this page.</summary>
     public readonly int* Keys;
 
+    /// <summary>Of queries that <see cref="AttentionCodes"/> takes: [Count, Hd] whole numbers, and [Count, 64] of a page's weights.</summary>
+    public readonly short* Codes;
+    public readonly short* WeightCodes;
+
+    /// <summary>What one of a query's codes stands for, over sqrt(Hd), and what one of its weights' does.</summary>
+    public readonly float* Units;
+    public readonly float* WeightUnits;
+
+    /// <summary>Σ of a query's codes.</summary>
+    public readonly int* CodeSums;
+
     public AttentionQueries(int headDim, int count)
     {
         Count = count;
         HeadDim = headDim;
         int padded = (count + CpuVectors.Width - 1) / CpuVectors.Width * CpuVectors.Width;
-        Values = CpuVectors.Scratch(((long)count * ((2 * headDim) + KvCache.PageTokens)) + (7L * padded));
+        int codeFloats = (headDim + KvCache.PageTokens) / 2;
+        Values = CpuVectors.Scratch(((long)count * ((2 * headDim) + KvCache.PageTokens + codeFloats)) + (10L * padded));
         Sums = Values + ((long)count * headDim);
         Weights = Sums + ((long)count * headDim);
         Max = Weights + ((long)count * KvCache.PageTokens);
@@ -53,9 +65,15 @@ internal readonly unsafe struct AttentionQueries
         Zeros = Totals + padded;
         Lengths = (int*)(Zeros + padded);
         Keys = Lengths + padded;
+        Units = (float*)(Keys + padded);
+        WeightUnits = Units + padded;
+        CodeSums = (int*)(WeightUnits + padded);
+        Codes = (short*)(CodeSums + padded);
+        WeightCodes = Codes + ((long)count * headDim);
     }
 
     /// <summary>Takes query i over: [Hd] floats.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Load<TKeys>(int i, float* query, int length)
         where TKeys : struct, IPageFormat
     {
@@ -69,14 +87,17 @@ internal readonly unsafe struct AttentionQueries
         }
 
         float total = 0;
-        for (int pair = 0; pair < HeadDim; pair += AttentionShare.PairDims)
+        bool isCoded = TKeys.IsQuantized && AttentionCodes.Takes(HeadDim);
+        int step = isCoded ? AttentionCodes.UnitDims : AttentionShare.PairDims;
+        for (int d = 0; d < HeadDim; d++)
         {
-            for (int e = 0; e < AttentionShare.PairDims; e++)
-            {
-                values[pair + e] = query[pair + TKeys.ElementOf(e)];
-                total += values[pair + e];
-            }
+            int first = d / step * step;
+            values[d] = query[first + (isCoded ? TKeys.KeyElementOf(d - first) : TKeys.ElementOf(d - first))];
+            total += values[d];
         }
+
+        if (isCoded)
+            Units[i] = AttentionCodes.Encode(values, Codes + ((long)i * HeadDim), HeadDim, out CodeSums[i]) / MathF.Sqrt(HeadDim);
 
         new Span<float>(sums, HeadDim).Clear();
         Totals[i] = total;
@@ -105,10 +126,12 @@ internal readonly unsafe struct AttentionQueries
         where TValues : struct, IPageFormat
     {
         float* sums = Sums + ((long)i * HeadDim);
-        for (int pair = 0; pair < HeadDim; pair += AttentionShare.PairDims)
+        bool isCoded = TValues.IsQuantized && AttentionCodes.Takes(HeadDim);
+        int step = isCoded ? AttentionCodes.UnitDims : AttentionShare.PairDims;
+        for (int d = 0; d < HeadDim; d++)
         {
-            for (int e = 0; e < AttentionShare.PairDims; e++)
-                y[pair + TValues.ElementOf(e)] = sums[pair + e] + Zeros[i];
+            int first = d / step * step;
+            y[first + (isCoded ? TValues.ValueElementOf(d - first) : TValues.ElementOf(d - first))] = sums[d] + Zeros[i];
         }
 
         if (TValues.IsQuantized)

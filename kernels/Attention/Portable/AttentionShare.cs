@@ -78,6 +78,7 @@ internal static unsafe class AttentionShare
         int* table = operands.Table(firstRow);
         int keyRowBytes = TKeys.RowBytes(operands.HeadDim);
         int valueRowBytes = TValues.RowBytes(operands.HeadDim);
+        bool isCoded = TKeys.IsQuantized && TValues.IsQuantized && AttentionCodes.Takes(operands.HeadDim);
         float* memory = stackalloc float[PageScales<TKeys, TValues>.Floats];
         var scales = new PageScales<TKeys, TValues>(operands.HeadDim, memory);
         for (int first = 0; first < longest; first += KvCache.PageTokens)
@@ -86,8 +87,12 @@ internal static unsafe class AttentionShare
             byte* keys = operands.Block<TKeys>(operands.Keys, table[block], kvHead);
             byte* values = operands.Block<TValues>(operands.Values, table[block], kvHead);
             byte* next = first + KvCache.PageTokens < longest ? operands.Block<TKeys>(operands.Keys, table[block + 1], kvHead) : keys;
-            scales.Load(keys, values, queries.BeginPage(first));
-            AttentionScores.Score<TKeys>(queries, keys, keyRowBytes, values);
+            int tokens = queries.BeginPage(first);
+            scales.Load(keys, values, tokens);
+            if (isCoded)
+                AttentionCodes.Score<TKeys>(queries, keys, keyRowBytes, tokens, values);
+            else
+                AttentionScores.Score<TKeys>(queries, keys, keyRowBytes, values);
             for (int i = 0; i < queries.Count; i++)
             {
                 scales.ToScores(queries, i);
@@ -95,7 +100,10 @@ internal static unsafe class AttentionShare
                 scales.ToWeights(queries, i);
             }
 
-            AttentionValues.Add<TValues>(queries, values, valueRowBytes, next);
+            if (isCoded)
+                AttentionCodes.Add<TValues>(queries, values, valueRowBytes, tokens, next);
+            else
+                AttentionValues.Add<TValues>(queries, values, valueRowBytes, next);
         }
 
         for (int i = 0; i < queries.Count; i++)

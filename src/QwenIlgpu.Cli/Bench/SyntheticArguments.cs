@@ -5,7 +5,6 @@ namespace QwenIlgpu.Cli.Bench;
 /// <summary>Options of `qwen bench --synthetic`: a published shape with random weights, made on the device.</summary>
 internal sealed class SyntheticArguments
 {
-    private const int MaxLengths = 16;
     private const int MaxStepTokens = 8192;
 
     public Option<string?> Shape { get; } = ChoiceOption.Of<string?>(
@@ -20,7 +19,7 @@ internal sealed class SyntheticArguments
         "--vocabulary", "Of a synthetic model, only the first rows of the vocabulary.", NumberRange.Whole(256),
         "all; 8192 where a CPU's memory cannot hold them");
 
-    public Option<int[]?> Contexts { get; } = Lengths(
+    public Option<int[]?> Contexts { get; } = NumberOption.List(
         "--contexts", "Of a synthetic model, prompt lengths to measure.", int.MaxValue, "1024,8192,32768 on a GPU, else 64; --plan: 1024");
 
     public Option<bool> SkipPrefill { get; } = new("--skip-prefill")
@@ -37,7 +36,7 @@ internal sealed class SyntheticArguments
         Description = "Of a synthetic model, list the nodes of one decoded token on a GPU with their predicted times; runs nothing.",
     };
 
-    public Option<int[]?> Prefill { get; } = Lengths(
+    public Option<int[]?> Prefill { get; } = NumberOption.List(
         "--prefill", "Steps of so many tokens: with --plan their matmuls instead of a decoded token's, with --tune those to measure.", MaxStepTokens);
 
     public void AddTo(Command command)
@@ -74,20 +73,4 @@ internal sealed class SyntheticArguments
     public int[]? PrefillOf(ParseResult parse) => IsGiven(parse, Prefill) ? parse.GetValue(Prefill) : null;
 
     public static bool IsGiven(ParseResult parse, Option option) => parse.GetResult(option) is { Implicit: false };
-
-    private static Option<int[]?> Lengths(string name, string description, int most, string? unset = null) => new(name)
-    {
-        Description = $"{description} [1 to {MaxLengths} numbers from 1 to {most}{(unset is null ? "" : $"; default: {unset}")}]",
-        HelpName = "N,N,…",
-        Arity = ArgumentArity.ExactlyOne,
-        CustomParser = result =>
-        {
-            string text = result.Tokens[^1].Value;
-            int?[] lengths = [.. text.Split(',').Select(NumberOption.Parse<int>)];
-            if (lengths.Length <= MaxLengths && lengths.All(l => l >= 1 && l <= most))
-                return [.. lengths.Select(l => l!.Value)];
-            result.AddError($"{name} is '{text}'; it must be 1 to {MaxLengths} whole numbers from 1 to {most} with commas between");
-            return null;
-        },
-    };
 }

@@ -16,6 +16,9 @@ internal static class GenerateCommand
         echo "Summarise this: ..." | qwen generate
         """;
 
+    // One prompt has nobody to go on from it.
+    private const int DeviceSnapshots = 1;
+
     public static Command Create(CommonOptions common, Terminal terminal)
     {
         var prompt = new Argument<string?>("PROMPT")
@@ -51,9 +54,9 @@ internal static class GenerateCommand
             string text = await ReadPromptAsync(parse.GetValue(prompt), parse.GetValue(raw), terminal, cancellation).ConfigureAwait(false);
             GenerationOptions options = sampling.Read(parse);
             await using QwenModel loaded = await model.LoadAsync(
-                parse, common, terminal, options, rendersMessages: !parse.GetValue(raw), cancellation).ConfigureAwait(false);
+                parse, common, terminal, options, rendersMessages: !parse.GetValue(raw), cancellation, DeviceSnapshots).ConfigureAwait(false);
             LogitBiasOption.Check(options.Sampling?.LogitBias, loaded);
-            await using Engine engine = model.CreateEngine(parse, loaded, deviceSnapshots: 1);          // one prompt has nobody to go on from it
+            await using Engine engine = model.CreateEngine(parse, loaded, DeviceSnapshots);
             int[] ids = parse.GetValue(raw)
                 ? loaded.Tokenize(text, parseSpecial: true)
                 : loaded.IdsOf(Messages(text, parse.GetValue(system)), rendering);

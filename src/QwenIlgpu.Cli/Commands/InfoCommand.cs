@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using QwenIlgpu.Cli.Plan;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu.Cli.Commands;
@@ -11,6 +12,7 @@ internal static class InfoCommand
         """
         qwen info --model ~/models/Qwen3.6-27B-GPTQ-Int4
         qwen info --model Qwen/Qwen3.6-27B --quantize int4 --quantize-head int8
+        qwen info --plan --synthetic 27b --context 262144 --kv-type int4 --gpu-memory 24GiB --plan-picture plan.svg
         qwen info --json
         """;
 
@@ -28,8 +30,29 @@ internal static class InfoCommand
         {
             context, pages, states, quantize, quantizeHead, ropeScaling,
         };
-        command.SetAction(parse =>
+        var plan = new PlanArguments();
+        plan.AddTo(command);
+        command.SetAction(async (parse, _) =>
         {
+            plan.Check(parse, common.Model, ropeScaling);
+            var options = new ModelOptions
+            {
+                Quantization = parse.GetValue(quantize),
+                HeadQuantization = parse.GetValue(quantizeHead),
+                RopeScaling = parse.GetValue(ropeScaling),
+            };
+            KvType kvType = parse.GetValue(pages) ?? KvType.Bf16;
+            DeltaStateType stateType = parse.GetValue(states) ?? DeltaStateType.F32;
+            if (parse.GetValue(plan.Plan))
+            {
+                // Shapes are in INT4, as bench makes them, unless something else is said.
+                if (parse.GetValue(plan.Synthetic) is not null && !PlanArguments.IsGiven(parse, quantize))
+                    options = options with { Quantization = WeightQuantization.Int4 };
+                var engine = new EngineOptions { ContextTokens = parse.GetValue(context), KvType = kvType, DeltaStateType = stateType };
+                await new PlanCommand(plan, common, terminal).RunAsync(parse, options, engine).ConfigureAwait(false);
+                return ExitCode.Done;
+            }
+
             string directory = ModelDirectory.Resolve(parse, common, terminal);
             using Checkpoint checkpoint = Checkpoint.Open(directory, parse.GetValue(ropeScaling));
             foreach (string notice in checkpoint.Notices)
@@ -38,10 +61,7 @@ internal static class InfoCommand
             int tokens = parse.GetValue(context);
             if (tokens > most)
                 throw new UsageException($"--context is {tokens}; this model was made for at most {most} tokens");
-            var options = new ModelOptions { Quantization = parse.GetValue(quantize), HeadQuantization = parse.GetValue(quantizeHead) };
-            JsonObject info = Describe(
-                checkpoint, options, tokens == 0 ? Math.Min(most, 32_768) : tokens, parse.GetValue(pages) ?? KvType.Bf16,
-                parse.GetValue(states) ?? DeltaStateType.F32, terminal);
+            JsonObject info = Describe(checkpoint, options, tokens == 0 ? Math.Min(most, 32_768) : tokens, kvType, stateType, terminal);
             if (parse.GetValue(common.Json))
                 terminal.WriteJson(info);
             else

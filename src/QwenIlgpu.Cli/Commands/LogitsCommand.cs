@@ -34,7 +34,7 @@ internal static class LogitsCommand
             string file = parse.GetRequiredValue(output);
             int[][] prompts = Prompts(await JsonInput.ReadAsync(source, terminal, cancellation).ConfigureAwait(false));
             string directory = ModelDirectory.Resolve(parse, common, terminal);
-            RefuseToReplaceItsInputs(file, source, directory);
+            ProtectedInputs.Refuse("--output", file, directory, ("--input", source));
 
             // Before the model is loaded, so that a file that cannot be written costs nothing.
             using var writer = new SafetensorsWriter(file, await OutputFile.CreateAsync(file, cancellation).ConfigureAwait(false));
@@ -49,30 +49,6 @@ internal static class LogitsCommand
             return ExitCode.Done;
         });
         return command;
-    }
-
-    // They have been read or are kept open by then, but whoever names them by mistake wants them back.
-    private static void RefuseToReplaceItsInputs(string output, string input, string modelDirectory)
-    {
-        if (FileKinds.Of(output) is not (FileKind.Missing or FileKind.Regular) || OutputFile.TargetOf(output) is not { } target)
-            return;
-        if (input != "-" && OutputFile.TargetOf(input) == target)
-            throw new UsageException($"--output {output} is the file of --input; name another");
-        if (FilesOf(modelDirectory).Any(f => OutputFile.TargetOf(Path.Combine(modelDirectory, f)) == target))
-            throw new UsageException($"--output {output} is a file of the checkpoint {modelDirectory}; name another");
-    }
-
-    // What a loader would read, whether it is there or not.
-    private static IEnumerable<string> FilesOf(string modelDirectory)
-    {
-        const string Weights = "model.safetensors";
-        string index = Path.Combine(modelDirectory, Weights + ".index.json");
-        return
-        [
-            Weights,
-            .. Directory.EnumerateFiles(modelDirectory).Where(f => Path.GetExtension(f) is ".json" or ".jinja" or ".txt"),
-            .. FileKinds.Of(index) == FileKind.Regular ? ShardIndex.Load(index).Shards : [],
-        ];
     }
 
     private static int[][] Prompts(JsonElement[] items) => [.. items.Select(Ids)];

@@ -40,6 +40,10 @@ internal static class KvTypes
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "no type of cache"),
     };
 
+    /// <summary>Bytes of keys and values that one token adds to a cache of this type, scales included.</summary>
+    public static long KvBytesPerToken(this QwenConfig config, KvType type) =>
+        (long)config.NumFullAttentionLayers * config.NumKeyValueHeads * type.HeadBytes(config.HeadDim);
+
     /// <summary>One layer's pages, zeroed.</summary>
     public static LayerPages Allocate(this KvType type, DeviceMemory memory, int pages, int kvHeads, int headDim) => type switch
     {

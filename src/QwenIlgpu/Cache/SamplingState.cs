@@ -15,13 +15,22 @@ internal sealed class SamplingState
     private readonly ArrayView<int> ids;
     private readonly LogProbs logProbs;
 
-    /// <summary>For so many slots, the reserved one included, and steps of at most so many rows that draw and that are scored.</summary>
+    /// <summary>
+    /// For so many slots, the reserved one included, steps of at most so many rows that draw and that are scored, and lists of so many
+    /// tokens. Memory that only measures has views of none of it.
+    /// </summary>
     public SamplingState(
-        ComputeDevice device, DeviceMemory memory, SamplingVocabulary vocabulary, int slots, int rows, int scoredRows)
+        ComputeDevice device, DeviceMemory memory, SamplingVocabulary vocabulary, int slots, int rows, int scoredRows, int contextTokens)
     {
         VocabularySize = vocabulary.Size;
-        Slots = SamplingSlots.In(memory.AllocateZeroed<byte>(SamplingSlots.SizeInBytes(slots, VocabularySize)), slots, VocabularySize);
-        Scratch = SamplingScratch.In(memory.AllocateZeroed<byte>(SamplingScratch.SizeInBytes(rows)), rows);
+        ArrayView<byte> slotMemory = memory.AllocateZeroed<byte>(SamplingSlots.SizeInBytes(slots, VocabularySize));
+        ArrayView<byte> scratchMemory = memory.AllocateZeroed<byte>(SamplingScratch.SizeInBytes(rows));
+        if (!memory.IsMeasuring)
+        {
+            Slots = SamplingSlots.In(slotMemory, slots, VocabularySize);
+            Scratch = SamplingScratch.In(scratchMemory, rows);
+        }
+
         ids = memory.AllocateZeroed<int>(rows);
         logProbs = new LogProbs(
             memory.AllocateZeroed<float>(rows),
@@ -31,14 +40,18 @@ internal sealed class SamplingState
         DecodeSlots = new DecodeSlots(
             memory.AllocateZeroed<int>(slots), memory.AllocateZeroed<int>(slots),
             memory.AllocateZeroed<int>(slots), memory.AllocateZeroed<int>(slots));
-        EndIds = memory.Allocate<int>(vocabulary.EndIds.Count);
-        EndIds.CopyFromCPU(device.Stream, [.. vocabulary.EndIds]);
+        SlotRequest = memory.AllocateZeroed<int>(SlotRequestLength);
+        Request = memory.AllocateZeroed<int>(2);
+        int listTokens = Math.Max(VocabularySize, contextTokens);
+        ListIds = memory.AllocateZeroed<int>(listTokens);
+        ListValues = memory.AllocateZeroed<float>(listTokens);
+        EndIds = Upload(device, memory, [.. vocabulary.EndIds]);
         if (vocabulary.IdsWithoutToken.Count > 0)
-        {
-            IdsWithoutToken = memory.Allocate<int>(vocabulary.IdsWithoutToken.Count);
-            IdsWithoutToken.CopyFromCPU(device.Stream, [.. vocabulary.IdsWithoutToken]);
-        }
+            IdsWithoutToken = Upload(device, memory, [.. vocabulary.IdsWithoutToken]);
     }
+
+    /// <summary>Integers that prepare a slot for feeding back.</summary>
+    public static int SlotRequestLength => 1 + DecodeSlots.Fields;
 
     /// <summary>Ids below it can be drawn; columns of logits from there on pad the head.</summary>
     public int VocabularySize { get; }
@@ -56,6 +69,18 @@ internal sealed class SamplingState
     /// <summary>What the next decode step feeds.</summary>
     public DecodeSlots DecodeSlots { get; }
 
+    /// <summary>[<see cref="SlotRequestLength"/>] what prepares a slot for feeding back.</summary>
+    public ArrayView<int> SlotRequest { get; }
+
+    /// <summary>[2] the slot that a list is for, and the list's length.</summary>
+    public ArrayView<int> Request { get; }
+
+    /// <summary>Ids of a list: a prompt, or the ids that a bias or a mask names.</summary>
+    public ArrayView<int> ListIds { get; }
+
+    /// <summary>A value for each of <see cref="ListIds"/>.</summary>
+    public ArrayView<float> ListValues { get; }
+
     /// <summary>[S] log-probabilities of given tokens.</summary>
     public ArrayView<float> Scores { get; }
 
@@ -67,6 +92,14 @@ internal sealed class SamplingState
         logProbs.Drawn.SubView(0, rows),
         new Matrix<int>(logProbs.TopIds.Data.SubView(0, (long)rows * MaxTop), rows, MaxTop),
         new Matrix<float>(logProbs.Top.Data.SubView(0, (long)rows * MaxTop), rows, MaxTop));
+
+    private static ArrayView<int> Upload(ComputeDevice device, DeviceMemory memory, int[] values)
+    {
+        ArrayView<int> view = memory.Allocate<int>(values.Length);
+        if (!memory.IsMeasuring)
+            view.CopyFromCPU(device.Stream, values);
+        return view;
+    }
 }
 
 /// <summary>The ids that can be drawn.</summary>

@@ -25,7 +25,7 @@ internal readonly record struct ParameterCounts
     public long Total => Embedding + Attention + DeltaNet + FeedForward + LmHead + Rest;
 }
 
-/// <content>What the shape costs: parameters, cache and state.</content>
+/// <content>What the shape costs: parameters and state.</content>
 internal sealed partial record QwenConfig
 {
     /// <summary>Parameters by kind.</summary>
@@ -65,7 +65,4 @@ internal sealed partial record QwenConfig
 
     /// <summary>Parameters of the language model, without vision and multi-token prediction.</summary>
     public long CountParameters() => Parameters.Total;
-
-    /// <summary>Bytes of keys and values that one token adds to a cache of this type, scales included.</summary>
-    public long KvBytesPerToken(KvType type) => (long)NumFullAttentionLayers * NumKeyValueHeads * type.HeadBytes(HeadDim);
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 
 namespace QwenIlgpu;
@@ -62,6 +63,15 @@ internal sealed class SafetensorsFile : IDisposable
             throw new InvalidDataException(
                 $"{Path}: tensor {tensor.Name} ends at byte {offsetBytes + filled} of {tensor.LengthBytes}: the file is truncated");
         }
+    }
+
+    /// <summary>The text that the header holds beside the tensors, by name; read again from the file, which few ask for.</summary>
+    public IReadOnlyDictionary<string, string> ReadMetadata()
+    {
+        using var header = JsonDocument.Parse(ReadHeader(Path, handle, LengthBytes));
+        return header.RootElement.TryGetProperty("__metadata__", out JsonElement metadata) && metadata.ValueKind == JsonValueKind.Object
+            ? metadata.EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetString()!)
+            : [];
     }
 
     /// <summary>Closes the file.</summary>

@@ -16,6 +16,7 @@ internal sealed class SafetensorsWriter : IDisposable
     private readonly OutputFile file;
     private readonly List<TensorEntry> tensors = [];
     private readonly HashSet<string> names = [];
+    private readonly Dictionary<string, string> metadata = [];
     private long declaredBytes;
     private long writtenBytes;
     private bool headerWritten;
@@ -28,6 +29,14 @@ internal sealed class SafetensorsWriter : IDisposable
 
     /// <summary>Begins in a file that is open, and owns it.</summary>
     public SafetensorsWriter(string path, OutputFile file) => (this.path, this.file) = (path, file);
+
+    /// <summary>Adds a text to the header, to be read by <see cref="SafetensorsFile.ReadMetadata"/>.</summary>
+    public void Describe(string name, string text)
+    {
+        if (headerWritten)
+            throw new InvalidOperationException($"{path}: {name} is described after the first bytes were written");
+        metadata.Add(name, text);
+    }
 
     /// <summary>Announces the next tensor.</summary>
     public void Declare(string name, TensorType type, params ReadOnlySpan<long> shape)
@@ -94,6 +103,14 @@ internal sealed class SafetensorsWriter : IDisposable
     private void WriteEntries(Utf8JsonWriter json)
     {
         json.WriteStartObject();
+        if (metadata.Count > 0)
+        {
+            json.WriteStartObject("__metadata__");
+            foreach ((string name, string text) in metadata)
+                json.WriteString(name, text);
+            json.WriteEndObject();
+        }
+
         foreach (TensorEntry tensor in tensors)
         {
             json.WriteStartObject(tensor.Name);

@@ -75,9 +75,9 @@ internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
         return view;
     }
 
-    /// <summary>Host memory of zeros that the device copies from and to by itself.</summary>
+    /// <summary>Host memory of zeros that the device copies from and to by itself; none of it in memory that only measures.</summary>
     public HostBuffer<T> AllocateHost<T>(long length)
-        where T : unmanaged => Own(new HostBuffer<T>(device, length));
+        where T : unmanaged => Own(new HostBuffer<T>(device, IsMeasuring ? 0 : length));
 
     public DeviceEvent NewEvent() => Own(new DeviceEvent(device));
 
@@ -103,7 +103,7 @@ internal sealed class DeviceMemory(ComputeDevice device) : IDisposable
         // An empty buffer is not a thing on every accelerator.
         MemoryBuffer1D<T, Stride1D.Dense> buffer = device.Accelerator.Allocate1D<T>(Math.Max(length, 1));
         owned.Add(buffer);
-        AllocatedBytes += buffer.LengthInBytes;
+        AllocatedBytes += bytes;
         return buffer.View.AsContiguous().SubView(0, length);
     }
 

@@ -19,7 +19,9 @@ internal sealed unsafe class HostBuffer<T> : IDisposable
     public HostBuffer(ComputeDevice device, long length)
     {
         (this.device, Length) = (device, length);
-        nuint bytes = (nuint)Math.Max(length, 1) * (nuint)sizeof(T);
+        nuint bytes = (nuint)length * (nuint)sizeof(T);
+        if (bytes == 0)
+            return;
         if (device.IsCuda)
         {
             device.Bind();

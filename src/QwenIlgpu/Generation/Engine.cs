@@ -33,7 +33,7 @@ public sealed class Engine : IAsyncDisposable
     /// <param name="model">The model; it must not be disposed before the engine.</param>
     /// <param name="options">Capacity; null takes the defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it, its value and the range.</exception>
-    /// <exception cref="InsufficientMemoryException">The caches do not fit the device's memory; the message has both sizes.</exception>
+    /// <exception cref="InsufficientMemoryException">The engine does not fit the device's memory; the message has every part's size, the memory, and what would fit.</exception>
     public Engine(QwenModel model, EngineOptions? options = null)
         : this(model, options, new StepRunnerOptions(Graphs: options?.CudaGraphs ?? true))
     {
@@ -43,7 +43,7 @@ public sealed class Engine : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         this.model = model;
-        EngineCapacity wanted = (options ?? new EngineOptions()).Resolve(model.Config, CacheBudget.DefaultBytes(model.Device));
+        EngineCapacity wanted = (options ?? new EngineOptions()).Resolve(model.Config, DeviceRoom.DefaultCacheBytes(model.Device));
         loop = new EngineLoop(model, wanted, runnerOptions);
     }
 

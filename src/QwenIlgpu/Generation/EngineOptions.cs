@@ -44,7 +44,7 @@ public sealed record EngineOptions
     public int PrefillChunkTokens { get; init; }
 
     /// <summary>
-    /// Most memory for the activations of a step, in bytes. 0 takes half of what weights and caches leave free on a GPU, and sets no limit
+    /// Most memory for the activations of a step, in bytes. 0 takes half of what weights and caches leave free on a GPU, and all of it
     /// elsewhere.
     /// </summary>
     public long ActivationBytes { get; init; }

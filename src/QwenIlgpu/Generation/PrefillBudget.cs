@@ -1,4 +1,3 @@
-using ILGPU.Runtime.Cuda;
 using QwenIlgpu.Kernels;
 
 namespace QwenIlgpu;
@@ -15,18 +14,17 @@ internal sealed record PrefillBudget(int ChunkTokens, long ArenaBytes)
     private const int LeastTokens = ChunkList.ChunkRows;
 
     /// <summary>What is tried first where nobody asks for a length.</summary>
-    public static int MostTokens(ComputeDevice device) => device.IsCuda ? MostTokensOnGpu : MostTokensElsewhere;
+    public static int MostTokens(ComputeDevice device) => device.Loader.RunsWarpKernels ? MostTokensOnGpu : MostTokensElsewhere;
 
-    /// <summary>The budget where nobody names one: half of the memory that is free now; elsewhere than on a GPU no limit.</summary>
-    public static long Bytes(ComputeDevice device) =>
-        device.Accelerator is CudaAccelerator cuda ? cuda.GetFreeMemory() / 2 : long.MaxValue;
-
-    /// <summary>The length asked for, or the first of <paramref name="mostTokens"/> and its halves that fits.</summary>
+    /// <summary>
+    /// The length asked for, or the first of <paramref name="mostTokens"/> and its halves that fits. Where none does and nobody has named
+    /// the budget it is the shortest, or the one asked for: whether there is memory for it is the whole plan's to say.
+    /// </summary>
     /// <param name="capacity">With PrefillChunkTokens 0 where no length is asked for.</param>
     /// <param name="mostTokens">The longest.</param>
     /// <param name="budgetBytes">Memory that activations may take.</param>
     /// <param name="arenaBytesOf">Memory that those of a step take.</param>
-    /// <exception cref="InsufficientMemoryException">None fits; the message has both numbers of bytes and what to do.</exception>
+    /// <exception cref="InsufficientMemoryException">None fits a budget that was named; the message has both numbers of bytes and what to do.</exception>
     public static PrefillBudget Fit(EngineCapacity capacity, int mostTokens, long budgetBytes, Func<StepShape, long> arenaBytesOf)
     {
         int tokens = mostTokens;
@@ -36,7 +34,12 @@ internal sealed record PrefillBudget(int ChunkTokens, long ArenaBytes)
             if (bytes <= budgetBytes)
                 return new PrefillBudget(tokens, bytes);
             if (capacity.PrefillChunkTokens != 0 || tokens == LeastTokens)
-                throw new InsufficientMemoryException(Refusal(capacity, tokens, bytes, budgetBytes));
+            {
+                return capacity.ActivationBytes == 0
+                    ? new PrefillBudget(tokens, bytes)
+                    : throw new InsufficientMemoryException(Refusal(capacity, tokens, bytes, budgetBytes));
+            }
+
             tokens = Math.Max(LeastTokens, tokens / 2 / LeastTokens * LeastTokens);
         }
     }
@@ -50,9 +53,7 @@ internal sealed record PrefillBudget(int ChunkTokens, long ArenaBytes)
 
     private static string Refusal(EngineCapacity capacity, int tokens, long bytes, long budgetBytes)
     {
-        string limit = capacity.ActivationBytes != 0
-            ? $"{nameof(EngineOptions.ActivationBytes)} is {budgetBytes}: raise it"
-            : $"half of the device's free memory is {budgetBytes} bytes: lower {nameof(EngineOptions.CacheTokens)}, {nameof(EngineOptions.ContextTokens)} or {nameof(EngineOptions.MaxSequences)}";
+        string limit = $"{nameof(EngineOptions.ActivationBytes)} is {budgetBytes}: raise it";
         string chunk = capacity.PrefillChunkTokens != 0 ? $", or lower {nameof(EngineOptions.PrefillChunkTokens)}" : "";
         return $"the activations of a prefill step of {tokens} tokens take {bytes} bytes; {limit}{chunk}";
     }

@@ -10,8 +10,6 @@ namespace QwenIlgpu;
 /// </summary>
 internal sealed class Sampler
 {
-    private const int RequestLength = 1 + DecodeSlots.Fields;
-
     private readonly ComputeDevice device;
     private readonly SamplingState state;
     private readonly IReadOnlyList<int> idsWithoutToken;
@@ -27,16 +25,13 @@ internal sealed class Sampler
     private readonly Launch setMask;
     private bool anyLogProbs;
 
-    public Sampler(QwenModel model, DeviceMemory memory, SamplingState state, int contextTokens)
+    public Sampler(QwenModel model, DeviceMemory memory, SamplingState state)
     {
         (device, this.state, idsWithoutToken) = (model.Device, state, model.IdsWithoutToken);
-        slotRequest = memory.AllocateZeroed<int>(RequestLength);
-        slotRequests = memory.AllocateHost<int>(state.Slots.Slots * RequestLength);
+        (slotRequest, request, listIds, listValues) = (state.SlotRequest, state.Request, state.ListIds, state.ListValues);
+        slotRequests = memory.AllocateHost<int>(state.Slots.Slots * SamplingState.SlotRequestLength);
         slotRequestCopied = [.. Enumerable.Range(0, state.Slots.Slots).Select(_ => memory.NewEvent())];
         setSlot = DecodeFeedback.BindSet(device.Loader, state.DecodeSlots, slotRequest);
-        request = memory.AllocateZeroed<int>(2);
-        listIds = memory.AllocateZeroed<int>(Math.Max(state.VocabularySize, contextTokens));
-        listValues = memory.AllocateZeroed<float>(listIds.Length);
         admit = SlotAdmission.Bind(device.Loader, state.Slots, request, listIds);
         setBias = SlotAdmission.BindBias(device.Loader, state.Slots, request, listIds, listValues);
         setMask = SlotAdmission.BindMask(device.Loader, state.Slots, request, listIds);
@@ -96,8 +91,8 @@ internal sealed class Sampler
         if (!slotRequestCopied[slot].IsReached)
             slotRequestCopied[slot].Wait();
         ReadOnlySpan<int> fields = [slot, token, position, remaining, endsAtEndIds ? 1 : 0];
-        fields.CopyTo(slotRequests.Span[(slot * RequestLength)..]);
-        slotRequests.Upload(slotRequest, device.Stream, slot * RequestLength);
+        fields.CopyTo(slotRequests.Span[(slot * SamplingState.SlotRequestLength)..]);
+        slotRequests.Upload(slotRequest, device.Stream, slot * SamplingState.SlotRequestLength);
         slotRequestCopied[slot].Record(device.Stream);
         setSlot.Run(device.Stream);
     }

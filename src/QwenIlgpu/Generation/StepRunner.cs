@@ -17,11 +17,7 @@ internal sealed class StepRunner : IDisposable
 
     private readonly QwenModel model;
     private readonly DeviceMemory memory;
-    private readonly StepInputs inputs;
-    private readonly SamplingState sampling;
-
-    // Groups of one launch that gather each other's partial sums draw one each. Zero between launches, so all launches share them.
-    private readonly ArrayView<int> tickets;
+    private readonly StepBuffers buffers;
     private readonly Dictionary<StepShape, BoundStep> graphs = [];
     private readonly Queue<StepShape> prefillShapes = new();
     private readonly StepRunnerOptions options;
@@ -39,35 +35,17 @@ internal sealed class StepRunner : IDisposable
         arenaMemory = new DeviceMemory(model.Device);
         try
         {
-            long stateBytes = DeviceMemory.Measure(
-                model.Device, measuring => _ = new ModelState(model.Device, measuring, model.Config, capacity));
-            CacheBudget.Require(model.Device, capacity, stateBytes);
-            memory.Reserve(stateBytes);
-            State = new ModelState(model.Device, memory, model.Config, capacity);
-            SpillSpace = new SpillSpace(model.Device, State, capacity.SpillBytes);
-            uploadedSlots = new List<int>(capacity.MaxSequences);
-            int mostTokens = capacity.PrefillChunkTokens != 0 ? capacity.PrefillChunkTokens : PrefillBudget.MostTokens(model.Device);
-            int rows = Math.Max(mostTokens, capacity.MaxSequences);
-            int sequences = Math.Max(StepShape.BucketOf(capacity.MaxSequences), capacity.MaxSequences);
-            StepShape[] largest =
-            [
-                new StepShape(StepKind.Prefill, Math.Max(rows, sequences), sequences, Math.Max(rows, sequences), ChunkList.MaxChunks(rows, sequences), Samples: true, ScoredRows: rows, Snapshots: true),
-                StepShape.Decode(sequences),
-                StepShape.Decode(sequences, samples: false),
-            ];
-            inputs = new StepInputs(model.Device, memory, largest.Max(shape => StepInputs.CountFor(shape, State.DeltaLayerCount)));
-            int[] needs = [DecodePlan.MaxTickets, PrefillPlan.MaxTickets(rows), DecodeAttention.Tickets(sequences, model.Config.NumKeyValueHeads)];
-            tickets = memory.AllocateZeroed<int>(needs.Max());
+            Plan = MemoryPlanner.Of(model, this.options).Require(capacity);
+            Capacity = Plan.Capacity;
+            memory.Reserve(Plan.HeldBytes);
+            buffers = new StepBuffers(model, memory, Capacity, Capacity.PrefillChunkTokens);
+            SpillSpace = new SpillSpace(model.Device, State, Capacity.SpillBytes);
+            uploadedSlots = new List<int>(Capacity.MaxSequences);
             int stepsInFlight = this.options.StepsInFlight != 0 ? this.options.StepsInFlight : model.Device.IsCuda ? 2 : 1;
-            sampling = new SamplingState(model.Device, memory, model.SamplingVocabulary, capacity.Slots, sequences, rows);
-            Sampler = new Sampler(model, memory, sampling, capacity.ContextTokens);
-            Ring = new StepRing(memory, stepsInFlight, capacity.MaxSequences, sequences, rows);
-            long budgetBytes = capacity.ActivationBytes != 0 ? capacity.ActivationBytes : PrefillBudget.Bytes(model.Device);
-            PrefillBudget budget = PrefillBudget.Fit(
-                capacity, mostTokens, budgetBytes, shape => Record(shape).Graph.ArenaBytes);
-            Log.PrefillChunk(Logger, budget.ChunkTokens, budget.ArenaBytes, budgetBytes);
-            Capacity = capacity with { PrefillChunkTokens = budget.ChunkTokens };
-            GrowArena(budget.ArenaBytes);
+            Sampler = new Sampler(model, memory, buffers.Sampling);
+            Ring = new StepRing(memory, stepsInFlight, Capacity.MaxSequences, buffers.Sequences, buffers.Rows);
+            Log.PrefillChunk(Logger, Capacity.PrefillChunkTokens, Plan.ActivationBytes);
+            GrowArena(Plan.ActivationBytes);
         }
         catch
         {
@@ -83,7 +61,10 @@ internal sealed class StepRunner : IDisposable
 
     public ILogger Logger { get; }
 
-    public ModelState State { get; }
+    /// <summary>What the runner has taken of the device, and what it will yet.</summary>
+    public MemoryPlan Plan { get; }
+
+    public ModelState State => buffers.State;
 
     public Sampler Sampler { get; }
 
@@ -126,8 +107,8 @@ internal sealed class StepRunner : IDisposable
         StepShape shape = StepShape.Of(kind, sequences, samples && kind == StepKind.Prefill);
         BoundStep step = GraphOf(shape);
         model.Device.Bind();
-        inputs.Fill(step.Fields, shape, sequences, State.Capacity);
-        inputs.Upload(step.Fields);
+        buffers.Inputs.Fill(step.Fields, shape, sequences, State.Capacity);
+        buffers.Inputs.Upload(step.Fields);
         uploadedSlots.Clear();
         Run(step);
         return step;
@@ -141,8 +122,8 @@ internal sealed class StepRunner : IDisposable
         model.Device.Bind();
         if (!CollectionsMarshal.AsSpan(uploadedSlots).SequenceEqual(slots))
         {
-            inputs.FillSlots(step.Fields, shape, slots);
-            inputs.Upload(step.Fields);
+            buffers.Inputs.FillSlots(step.Fields, shape, slots);
+            buffers.Inputs.Upload(step.Fields);
             uploadedSlots.Clear();
             uploadedSlots.AddRange(slots);
         }
@@ -158,7 +139,7 @@ internal sealed class StepRunner : IDisposable
     public float[] ReadScores(BoundStep step)
     {
         var values = new float[step.Fields.ScoredRow.Length];
-        sampling.Scores.SubView(0, values.Length).CopyToCPU(model.Device.Stream, values);
+        buffers.Sampling.Scores.SubView(0, values.Length).CopyToCPU(model.Device.Stream, values);
         model.Device.Synchronize();
         return values;
     }
@@ -184,7 +165,7 @@ internal sealed class StepRunner : IDisposable
         (OpGraph graph, RecordedStep recorded) = Record(shape);
         GrowArena(graph.ArenaBytes);
         graph.Bind(arena);
-        tickets.MemSetToZero(model.Device.Stream);          // a launch that was cut short may have left some drawn
+        buffers.Tickets.MemSetToZero(model.Device.Stream);          // a launch that was cut short may have left some drawn
         var step = new BoundStep(graph, recorded, new StepFields(shape, State.DeltaLayerCount), RunnerOf(graph, shape));
         if (shape.Kind == StepKind.Prefill)
         {
@@ -229,7 +210,7 @@ internal sealed class StepRunner : IDisposable
     }
 
     private (OpGraph Graph, RecordedStep Recorded) Record(StepShape shape) =>
-        Record(model, inputs, sampling, State, shape, options, tickets);
+        Record(model, buffers.Inputs, buffers.Sampling, State, shape, options, buffers.Tickets);
 
     private void Run(BoundStep step)
     {

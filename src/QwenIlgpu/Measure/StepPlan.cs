@@ -34,7 +34,7 @@ internal static class StepPlan
             var state = new ModelState(model.Device, measuring, model.Config, capacity);
             var inputs = new StepInputs(model.Device, memory, StepInputs.CountFor(shape, state.DeltaLayerCount));
             var sampling = new SamplingState(
-                model.Device, memory, model.SamplingVocabulary, capacity.Slots, Math.Max(shape.LogitRows, 1), shape.ScoredRows);
+                model.Device, memory, model.SamplingVocabulary, capacity.Slots, Math.Max(shape.LogitRows, 1), shape.ScoredRows, contextTokens);
             OpGraph graph = StepRunner.Record(model, inputs, sampling, state, shape, new RecordOptions(), tickets: default).Graph;
             model.Device.Synchronize();
             return graph;

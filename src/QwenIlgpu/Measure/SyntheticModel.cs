@@ -13,7 +13,9 @@ internal static class SyntheticModel
         var memory = new DeviceMemory(device);
         try
         {
-            memory.Reserve(Measure(config, device, headQuantization).WeightBytes);
+            long weightBytes = Measure(config, device, headQuantization).WeightBytes;
+            DeviceRoom.Of(device).RequireWeights(name, weightBytes);
+            memory.Reserve(weightBytes);
             QwenWeights weights = Build(config, new SyntheticWeights(device, memory, memory, headQuantization, seed));
             device.Synchronize();
             return new QwenModel(name, device, memory, weights, config, loggers ?? NullLoggerFactory.Instance);
@@ -27,19 +29,22 @@ internal static class SyntheticModel
     }
 
     /// <summary>Weights for recording steps, of which only the vectors are there.</summary>
-    public static QwenModel CreateUnfilled(string name, QwenConfig config, ComputeDevice device, HeadQuantization headQuantization)
+    public static QwenModel CreateUnfilled(
+        string name, QwenConfig config, ComputeDevice device, HeadQuantization headQuantization,
+        WeightQuantization quantization = WeightQuantization.Int4)
     {
         var memory = new DeviceMemory(device);
         using var measuring = new DeviceMemory(device) { IsMeasuring = true };
-        QwenWeights weights = Build(config, new SyntheticWeights(device, measuring, memory, headQuantization, 0));
+        QwenWeights weights = Build(config, new SyntheticWeights(device, measuring, memory, headQuantization, 0, quantization));
         return new QwenModel(name, device, memory, weights, config, NullLoggerFactory.Instance);
     }
 
     /// <summary>What a shape takes of a device.</summary>
-    public static ModelFootprint Measure(QwenConfig config, ComputeDevice device, HeadQuantization headQuantization)
+    public static ModelFootprint Measure(
+        QwenConfig config, ComputeDevice device, HeadQuantization headQuantization, WeightQuantization quantization = WeightQuantization.Int4)
     {
         using var measuring = new DeviceMemory(device) { IsMeasuring = true };
-        QwenWeights weights = Build(config, new SyntheticWeights(device, measuring, measuring, headQuantization, 0));
+        QwenWeights weights = Build(config, new SyntheticWeights(device, measuring, measuring, headQuantization, 0, quantization));
         return new ModelFootprint(measuring.AllocatedBytes, weights.BytesPerToken);
     }
 

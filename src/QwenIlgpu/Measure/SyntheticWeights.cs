@@ -5,7 +5,7 @@ using QwenIlgpu.Kernels;
 namespace QwenIlgpu;
 
 /// <summary>
-/// Seeded random weights of a shape, made on the device: INT4 in groups of 128 for the linear layers inside the decoder layers, bf16 or
+/// Seeded random weights of a shape, made on the device: INT4 in groups of 128, or bf16, for the linear layers inside the decoder layers, bf16 or
 /// INT8 for embedding and head, bf16 for the delta gates' projections, floats for vectors. Deviations are 1/√K, so that every linear layer
 /// hands unit rows on as unit rows, but for the head, whose logits get <see cref="LogitDeviation"/>.
 /// </summary>
@@ -24,6 +24,7 @@ internal sealed class SyntheticWeights : IWeightSource
     private readonly DeviceMemory memory;
     private readonly DeviceMemory vectors;
     private readonly HeadQuantization headQuantization;
+    private readonly WeightQuantization quantization;
     private readonly uint seed;
     private uint tensor;
 
@@ -32,18 +33,19 @@ internal sealed class SyntheticWeights : IWeightSource
     /// matrices and real vectors a step can be recorded though the weights would fit nowhere.
     /// </summary>
     public SyntheticWeights(
-        ComputeDevice device, DeviceMemory memory, DeviceMemory vectors, HeadQuantization headQuantization, uint seed)
+        ComputeDevice device, DeviceMemory memory, DeviceMemory vectors, HeadQuantization headQuantization, uint seed,
+        WeightQuantization quantization = WeightQuantization.Int4)
     {
         (this.device, this.memory, this.vectors) = (device, memory, vectors);
-        (this.headQuantization, this.seed) = (headQuantization, seed);
+        (this.headQuantization, this.seed, this.quantization) = (headQuantization, seed, quantization);
     }
 
     // The embedding may be the head, so both have the head's deviation.
     public LinearWeight Matrix(MatrixModule module) => module.Use switch
     {
-        MatrixUse.Projection => Codes(
+        MatrixUse.Projection when quantization == WeightQuantization.Int4 => Codes(
             module, WeightMatrix.Int4(WeightType.Bf16, module.Rows, module.Columns, GroupSize), RandomFill.Int4Deviation, 1),
-        MatrixUse.Gate => Bf16(module, 1),
+        MatrixUse.Projection or MatrixUse.Gate => Bf16(module, 1),
         _ when headQuantization == HeadQuantization.Int8 => Codes(
             module, WeightMatrix.Int8(WeightType.Bf16, module.Rows, module.Columns, GroupSize), RandomFill.Int8Deviation,
             LogitDeviation),

@@ -15,8 +15,8 @@ internal static partial class Log
     [LoggerMessage(Level = LogLevel.Debug, Message = "Recorded {Shape}: {Nodes} nodes, {Launches} launches, arena {Bytes} bytes")]
     public static partial void Recorded(ILogger logger, string shape, int nodes, int launches, long bytes);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Prefill steps take up to {Tokens} tokens: activations of {Bytes} bytes, at most {BudgetBytes} allowed")]
-    public static partial void PrefillChunk(ILogger logger, int tokens, long bytes, long budgetBytes);
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Prefill steps take up to {Tokens} tokens: activations of {Bytes} bytes")]
+    public static partial void PrefillChunk(ILogger logger, int tokens, long bytes);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A request waits for {Needed} cache pages of {PageTokens} tokens: {Free} of {Pages} are free, {Left} are left for {Live} live requests to grow; raise CacheTokens, or lower MaxSequences")]
     public static partial void WaitsForPages(ILogger logger, int needed, int pageTokens, int free, int pages, int left, int live);

@@ -21,6 +21,21 @@ internal static class ModelFingerprint
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (string word in words.Append(Build(typeof(QwenModel))).Append(Build(typeof(Launch))))
             hash.AppendData(Encoding.UTF8.GetBytes($"{word}\n"));
+        Append(hash, directory);
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <summary>The fingerprint of the checkpoint alone, wherever and however it is loaded.</summary>
+    /// <param name="directory">The checkpoint.</param>
+    public static string OfCheckpoint(string directory)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Append(hash, directory);
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    private static void Append(IncrementalHash hash, string directory)
+    {
         byte[] end = new byte[EndBytes];
         foreach (string file in Directory.GetFiles(directory, "*.safetensors").Append(Path.Combine(directory, "config.json")).Order(StringComparer.Ordinal))
         {
@@ -30,8 +45,6 @@ internal static class ModelFingerprint
             hash.AppendData(end.AsSpan(0, CheckpointFile.ReadAt(handle, 0, end)));
             hash.AppendData(end.AsSpan(0, CheckpointFile.ReadAt(handle, Math.Max(0, length - EndBytes), end)));
         }
-
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     private static string Build(Type type) => type.Module.ModuleVersionId.ToString();

@@ -46,6 +46,12 @@ public sealed record ModelOptions
     /// <summary>What the caller uses of the checkpoint besides its weights, all of which must be right before they are loaded; null: it has not said.</summary>
     internal ModelParts? UsedParts { get; init; }
 
+    /// <summary>
+    /// Told of the model before anything is allocated, its weights only measured, by whoever knows what else will be: throws where there is no
+    /// room for all of it. Null asks for the weights alone.
+    /// </summary>
+    internal Action<QwenModel>? RequireRoom { get; init; }
+
     /// <summary>Where kernels compiled for a GPU are kept between runs; null keeps none.</summary>
     internal string? KernelCacheDirectory { get; init; } = QwenIlgpu.KernelCacheDirectory.OfPlatform();
 

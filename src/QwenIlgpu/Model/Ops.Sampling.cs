@@ -22,11 +22,11 @@ internal sealed partial class Ops
     public void Sample(Tensor logits)
     {
         ArrayView<int> rowSlot = inputs.Device(fields.LogitSlot);
-        ArrayView<int> ids = sampling.Ids(logits.Rows);
         ForbidIdsWithoutToken(logits);
         graph.Add("sample", [logits], [], 0, launches: Sampling.Launches(loader), bind: () => Sampling.Bind(
-            loader, logits.View, sampling.VocabularySize, rowSlot, sampling.Slots, sampling.Scratch, ids, sampling.LogProbs(logits.Rows)));
-        Add("advance_slots", [], [], 0, () => DecodeFeedback.BindAdvance(loader, sampling.DecodeSlots, rowSlot, ids, sampling.EndIds));
+            loader, logits.View, sampling.VocabularySize, rowSlot, sampling.Slots, sampling.Scratch, sampling.Ids(logits.Rows), sampling.LogProbs(logits.Rows)));
+        Add("advance_slots", [], [], 0, () => DecodeFeedback.BindAdvance(
+            loader, sampling.DecodeSlots, rowSlot, sampling.Ids(logits.Rows), sampling.EndIds));
     }
 
     /// <summary>Log-probabilities of the scored rows' targets, from block after block of logits that share their memory.</summary>
@@ -39,11 +39,10 @@ internal sealed partial class Ops
 
     private void ScoreBlock(Tensor x, LinearWeight head, int first, int rows)
     {
-        ArrayView<int> targets = inputs.Device(fields.ScoredTarget).SubView(first, rows);
-        Tensor logits = Linear(Gather("scored", x, inputs.Device(fields.ScoredRow).SubView(first, rows)), head);  // [S′, Vocab]
+        Tensor logits = Linear(Gather("scored", x, fields.ScoredRow.Part(first, rows)), head);  // [S′, Vocab]
         ForbidIdsWithoutToken(logits);
         Add("target_log_probs", [logits], [], rows * (sizeof(int) + sizeof(float)), () => TargetLogProbs.Bind(
-            loader, logits.View, sampling.VocabularySize, targets, sampling.Scores.SubView(first, rows)));
+            loader, logits.View, sampling.VocabularySize, inputs.Device(fields.ScoredTarget.Part(first, rows)), sampling.Scores.SubView(first, rows)));
     }
 
     private void ForbidIdsWithoutToken(Tensor logits)

@@ -68,13 +68,13 @@ internal sealed partial class Ops(
     {
         if (Shape.Kind == StepKind.Decode)
             return x;
-        return Gather("last", x, inputs.Device(fields.LogitRow));
+        return Gather("last", x, fields.LogitRow);
     }
 
-    private Tensor Gather(string name, Tensor x, ArrayView<int> rows)
+    private Tensor Gather(string name, Tensor x, StepField rows)
     {
-        Tensor y = graph.NewTensor(name, (int)rows.Length, x.Columns);
-        Add("gather_rows", [x], [y], 0, () => GatherRows.Bind(loader, x.View, rows, y.View));
+        Tensor y = graph.NewTensor(name, rows.Length, x.Columns);
+        Add("gather_rows", [x], [y], 0, () => GatherRows.Bind(loader, x.View, inputs.Device(rows), y.View));
         return y;
     }
 

@@ -103,6 +103,7 @@ public sealed class QwenModel : IAsyncDisposable
     /// <exception cref="FileNotFoundException">A file that a checkpoint must have is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or contradicts another; the message names it.</exception>
     /// <exception cref="NotSupportedException">The checkpoint's architecture or encoding is not one that is read here, or the device is not there.</exception>
+    /// <exception cref="InsufficientMemoryException">The weights do not fit the device's memory; nothing has been allocated.</exception>
     /// <remarks>What only some callers use stops only them: a faulty chat template refuses messages, faulty end ids refuse generation.</remarks>
     public static Task<QwenModel> LoadAsync(
         string path, ModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
@@ -153,6 +154,19 @@ public sealed class QwenModel : IAsyncDisposable
         memory.Dispose();
         Device.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>A model to plan with: its weights have their shapes, and <see cref="WeightBytes"/> what they would take, but they are not there.</summary>
+    /// <param name="path">The checkpoint's directory.</param>
+    /// <param name="options">How it would be loaded.</param>
+    /// <param name="device">A device like the one that it would be loaded onto; the model owns it from now on.</param>
+    /// <param name="notice">Told what loading would tell.</param>
+    internal static QwenModel OpenUnfilled(string path, ModelOptions options, ComputeDevice device, Action<string>? notice = null)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(path, options.RopeScaling);
+        checkpoint.RequireLoadable();
+        var text = TextParts.Load(path, checkpoint.Config.VocabSize, options.ChatTemplate, options.UsedParts, notice ?? (_ => { }));
+        return Unfilled(path, checkpoint, text, device, options, NullLoggerFactory.Instance);
     }
 
     /// <summary>Token ids of a conversation, as it is generated from.</summary>
@@ -221,6 +235,15 @@ public sealed class QwenModel : IAsyncDisposable
             borrowers--;
     }
 
+    private static QwenModel Unfilled(
+        string path, Checkpoint checkpoint, TextParts text, ComputeDevice device, ModelOptions options, ILoggerFactory loggers)
+    {
+        var measuring = new DeviceMemory(device) { IsMeasuring = true };
+        var source = new CheckpointWeights(checkpoint, device, measuring, upload: null, options, progress: null, CancellationToken.None);
+        QwenWeights weights = new LayerBuilder(checkpoint.Config, source).Build();
+        return new QwenModel(path, device, measuring, weights, checkpoint.Config, options.RopeScaling, text, loggers);
+    }
+
     private static QwenModel Load(string path, ModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellation)
     {
         ILoggerFactory loggers = options.LoggerFactory is { } given ? new GuardedLoggerFactory(given) : NullLoggerFactory.Instance;
@@ -266,7 +289,10 @@ public sealed class QwenModel : IAsyncDisposable
             TextParts text = Read();
             deviceNotices.ForEach(Notice);
             using var upload = new StagedUpload(device);
-            memory.Reserve(CheckpointWeights.Measure(checkpoint, device, options).WeightBytes);
+            QwenModel unfilled = Unfilled(path, checkpoint, text, device, options, loggers);
+            DeviceRoom.Of(device).RequireWeights(path, unfilled.WeightBytes);
+            options.RequireRoom?.Invoke(unfilled);
+            memory.Reserve(unfilled.WeightBytes);
             var source = new CheckpointWeights(checkpoint, device, memory, upload, options, progress, cancellation);
             QwenWeights weights = new LayerBuilder(checkpoint.Config, source).Build();
             var model = new QwenModel(path, device, memory, weights, checkpoint.Config, options.RopeScaling, text, loggers);

@@ -18,6 +18,7 @@ internal sealed class StepInputs
     private readonly DeviceEvent[] uploads = new DeviceEvent[Stagings];
     private int current;
 
+    /// <summary>For steps of up to so many integers. With memory that only measures steps can be recorded, and none be filled or bound.</summary>
     public StepInputs(ComputeDevice device, DeviceMemory memory, int capacity)
     {
         this.device = device;
@@ -31,7 +32,7 @@ internal sealed class StepInputs
 
     public Span<int> Host(StepField field) => stagings[current].Span.Slice(field.Offset, field.Length);
 
-    public ArrayView<int> Device(StepField field) => buffer.SubView(field.Offset, field.Length);
+    public ArrayView<int> Device(StepField field) => buffer.Length == 0 ? default : buffer.SubView(field.Offset, field.Length);
 
     /// <summary>The rows of a step, as operations on pages take them.</summary>
     public PagedRows PagedRows(StepFields fields, Matrix<int> pageTable) => new(Device(fields.RowSlot), Device(fields.Positions), pageTable);
@@ -47,7 +48,7 @@ internal sealed class StepInputs
     {
         int sequences = fields.SequenceSlot.Length;
         return new SlotRows(
-            Device(fields.FirstRow), Device(fields.Positions), Device(fields.PoolRow).SubView(deltaLayer * sequences, sequences));
+            Device(fields.FirstRow), Device(fields.Positions), Device(fields.PoolRow.Part(deltaLayer * sequences, sequences)));
     }
 
     // Host values may be written from now on.

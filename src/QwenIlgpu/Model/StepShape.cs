@@ -53,7 +53,11 @@ internal enum StepKind
 }
 
 /// <summary>A run of integers inside the step buffer.</summary>
-internal readonly record struct StepField(int Offset, int Length);
+internal readonly record struct StepField(int Offset, int Length)
+{
+    /// <summary>A run inside this one.</summary>
+    public StepField Part(int first, int length) => new(Offset + first, length);
+}
 
 /// <summary>Where each field of a step of one shape lies. T rows, B sequences, R logit rows, S scored rows, C chunks, L delta layers.</summary>
 internal readonly record struct StepFields

@@ -46,6 +46,8 @@ internal sealed class StateTransferTests
     // 2 attention layers · (keys + values) · 2 heads · 64 · 64 tokens; 6 delta layers of 6 heads of 64 · 64 and a ring of 4 rows of 640 floats.
     [TestCase(KvType.Bf16, DeltaStateType.F32, 65_536, 6 * (98_304 + 10_240))]
     [TestCase(KvType.F32, DeltaStateType.F16, 131_072, 6 * (49_152 + 10_240))]
+    [TestCase(KvType.Int4, DeltaStateType.F32, 2 * 2 * 2 * 64 * (32 + 4), 6 * (98_304 + 10_240))]
+    [TestCase(KvType.K8V4, DeltaStateType.F32, 2 * 2 * 64 * (64 + 2 + 32 + 4), 6 * (98_304 + 10_240))]
     public void BytesOfASlotAndOfAPage(KvType kvType, DeltaStateType stateType, long pageBytes, long stateBytes)
     {
         using var sequences = new SequenceRunner(TestModels.Tiny, kvType, stateType: stateType);

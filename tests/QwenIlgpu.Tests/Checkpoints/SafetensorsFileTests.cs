@@ -50,6 +50,25 @@ internal sealed class SafetensorsFileTests
     }
 
     [Test]
+    public void ReadsTheTextsThatTheWriterDescribed()
+    {
+        using (SafetensorsWriter writer = new(FilePath))
+        {
+            writer.Describe("ids", "[1,2]");
+            writer.Describe("model", "a \"b\" ä");
+            writer.Declare("x", TensorType.F32, 1);
+            writer.Write<float>([1]);
+            Assert.That(() => writer.Describe("late", ""), Throws.InvalidOperationException);
+            writer.Complete();
+        }
+
+        using var file = SafetensorsFile.Open(FilePath);
+
+        Assert.That(file.ReadMetadata(), Is.EqualTo(new Dictionary<string, string> { ["ids"] = "[1,2]", ["model"] = "a \"b\" ä" }));
+        Assert.That(file.Tensors.Keys, Is.EqualTo(new[] { "x" }));
+    }
+
+    [Test]
     public void WriterLeavesNothingBehindWhenAbandoned()
     {
         using (SafetensorsWriter writer = new(FilePath))

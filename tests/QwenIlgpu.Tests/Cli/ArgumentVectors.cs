@@ -60,7 +60,10 @@ internal sealed class ArgumentVectors
     {
         if (option.ValueType == typeof(bool))
             return [option.Name];
-        string value = GoodOrOdd(GoodOf(option.Name, option.HelpName ?? ""));
+        string[] good = GoodOf(option.Name, option.HelpName ?? "");
+
+        // A picture is written without a loader, over any file that is named.
+        string value = option.Name == "--plan-picture" ? One(good) : GoodOrOdd(good);
         return random.Next(20) switch
         {
             0 => [option.Name],
@@ -76,7 +79,8 @@ internal sealed class ArgumentVectors
         ("--model", _) => [TestData.TinyModel],
         ("--device", _) => ["cpu"],
         ("--input", _) => [Path.Combine(directory, "ids.json"), Path.Combine(directory, "texts.json"), Path.Combine(directory, "chats.json"), "-"],
-        ("--output", _) => [Path.Combine(directory, "out"), Path.Combine(directory, "link"), "/dev/null"],
+        ("--gpu-memory", _) => ["8GiB", "24GB"],
+        ("--output" or "--plan-picture", _) => [Path.Combine(directory, "out"), Path.Combine(directory, "link"), "/dev/null"],
         ("--chat-template", _) => ["qwen3.6"],
         ("--rope-scaling", _) => ["yarn,factor=2", "yarn,factor=4,original=256"],
         ("--runs" or "--layers", _) => ["8"],

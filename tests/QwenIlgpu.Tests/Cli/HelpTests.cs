@@ -11,13 +11,16 @@ internal sealed class HelpTests
 {
     private static readonly RootCommand Root = QwenCommand.Create(new CommonOptions(QwenModel.LoadAsync, CommandLine.EmptyCache), new Terminal(TextReader.Null, TextWriter.Null, TextWriter.Null));
 
+    // Each with those below it, as they are typed.
+    private static IEnumerable<string> Commands => Root.Subcommands.SelectMany(c => c.Subcommands.Select(s => $"{c.Name} {s.Name}").Prepend(c.Name));
+
     [TestCase(40)]
     [TestCase(80)]
     [TestCase(200)]
     public void PagesAreTheCommittedOnes(int width)
     {
         string committed = Path.Combine(AppContext.BaseDirectory, "data", "help", $"{width}.txt");
-        string pages = string.Join('\n', Root.Subcommands.Select(c => c.Name).Prepend("").Select(c => $"$ qwen {c}".TrimEnd() + $" --help\n{PageOf(c, width)}"));
+        string pages = string.Join('\n', Commands.Prepend("").Select(c => $"$ qwen {c}".TrimEnd() + $" --help\n{PageOf(c, width)}"));
         string expected = File.Exists(committed) ? File.ReadAllText(committed) : "";
 
         string anew = Path.ChangeExtension(committed, ".new.txt");
@@ -34,7 +37,7 @@ internal sealed class HelpTests
     [Test]
     public void NoLineIsTooLongAndNoWordIsCut()
     {
-        foreach (string command in Root.Subcommands.Select(c => c.Name).Prepend(""))
+        foreach (string command in Commands.Prepend(""))
         {
             string[] words = Words(PageOf(command, 200));
             for (int width = 40; width < 200; width++)
@@ -51,7 +54,7 @@ internal sealed class HelpTests
     [Test]
     public void EveryNumberTellsItsRange()
     {
-        Option[] numbers = [.. Root.Subcommands.SelectMany(c => c.Options).Concat(Root.Options).Where(o => o.HelpName is "N" or "N,N,…")];
+        Option[] numbers = [.. Root.Subcommands.SelectMany(c => c.Options.Concat(c.Subcommands.SelectMany(s => s.Options))).Concat(Root.Options).Where(o => o.HelpName is "N" or "N,N,…")];
 
         Assert.That(numbers, Has.Length.AtLeast(20));
         foreach (Option option in numbers)
@@ -61,7 +64,7 @@ internal sealed class HelpTests
     [Test]
     public void FiveOptionsHaveShortNames()
     {
-        string[] names = [.. Root.Subcommands.SelectMany(c => c.Options).Concat(Root.Options).Where(o => o.Name != "--help").SelectMany(o => o.Aliases).Distinct().Order(StringComparer.Ordinal)];
+        string[] names = [.. Root.Subcommands.SelectMany(c => c.Options.Concat(c.Subcommands.SelectMany(s => s.Options))).Concat(Root.Options).Where(o => o.Name != "--help").SelectMany(o => o.Aliases).Distinct().Order(StringComparer.Ordinal)];
 
         Assert.That(names, Is.EqualTo(new[] { "-d", "-j", "-m", "-n", "-s" }));
     }
@@ -85,7 +88,7 @@ internal sealed class HelpTests
     {
         using var output = new StringWriter();
         using var terminal = new Terminal(TextReader.Null, output, TextWriter.Null) { Width = width };
-        Assert.That(CommandLine.RunOn(terminal, command.Length == 0 ? ["--help"] : [command, "--help"]), Is.EqualTo(ExitCode.Done));
+        Assert.That(CommandLine.RunOn(terminal, [.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries), "--help"]), Is.EqualTo(ExitCode.Done));
         return output.ToString();
     }
 

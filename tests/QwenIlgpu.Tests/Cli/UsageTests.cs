@@ -6,7 +6,7 @@ namespace QwenIlgpu.Tests.Cli;
 /// <summary>What the command line makes of its arguments before anything runs.</summary>
 internal sealed class UsageTests
 {
-    private static readonly string[] Commands = ["generate", "chat", "info", "doctor", "bench", "tokenize", "render", "logits", "perplexity", "completion"];
+    private static readonly string[] Commands = ["generate", "chat", "info", "doctor", "bench", "tokenize", "render", "logits", "perplexity", "eval", "completion"];
 
     [TestCase("frobnicate")]
     [TestCase("generate")]
@@ -22,7 +22,7 @@ internal sealed class UsageTests
     [TestCase("generate", "hello", "--threads", "-1")]
     [TestCase("generate", "hello", "--threads", "257")]
     [TestCase("generate", "hello", "--quantize", "int8")]
-    [TestCase("generate", "hello", "--kv-type", "int8")]
+    [TestCase("generate", "hello", "--kv-type", "int3")]
     [TestCase("generate", "hello", "--state-type", "int8")]
     [TestCase("generate", "hello", "--context", "-1")]
     [TestCase("generate", "hello", "--prefill-chunk", "100")]
@@ -62,6 +62,17 @@ internal sealed class UsageTests
     [TestCase("chat", "--on-full", "ask")]
     [TestCase("chat", "--thoughts", "hide")]
     [TestCase("info", "--context", "5000")]
+    [TestCase("info", "--sequences", "2")]
+    [TestCase("info", "--gpu-memory", "24GiB")]
+    [TestCase("info", "--synthetic", "27b")]
+    [TestCase("info", "--plan-picture", "x.svg")]
+    [TestCase("info", "--plan", "--gpu-memory", "24")]
+    [TestCase("info", "--plan", "--gpu-memory", "0GiB")]
+    [TestCase("info", "--plan", "--gpu-memory", "-1GiB")]
+    [TestCase("info", "--plan", "--gpu-memory", "1e3GiB")]
+    [TestCase("info", "--plan", "--sequences", "65")]
+    [TestCase("info", "--plan", "--synthetic", "27b", "--model", "x")]
+    [TestCase("info", "--plan", "--synthetic", "0.8b", "--gpu-memory", "8GiB", "--context", "262145")]
     [TestCase("bench", "--runs", "4")]
     [TestCase("bench", "--decode-tokens", "0")]
     [TestCase("tokenize")]
@@ -71,6 +82,13 @@ internal sealed class UsageTests
     [TestCase("completion")]
     [TestCase("completion", "fish")]
     [TestCase("info", "--color", "blue")]
+    [TestCase("eval")]
+    [TestCase("eval", "kld", "--text", "x.txt")]
+    [TestCase("eval", "kld", "--text", "x.txt", "--save", "x", "--reference", "y")]
+    [TestCase("eval", "kld", "--save", "x")]
+    [TestCase("eval", "kld", "--text", "x.txt", "--save", "x", "--tokens", "1")]
+    [TestCase("eval", "recall", "--tokens", "10,0")]
+    [TestCase("eval", "recall", "--samples", "17")]
     [TestCase("perplexity", "x.txt", "--context", "1")]
     [TestCase("perplexity", "x.txt", "--stride", "0")]
     [TestCase("perplexity", "x.txt", "--stride", "513")]
@@ -97,6 +115,7 @@ internal sealed class UsageTests
 
     [TestCase("unknown command 'genrate' (did you mean generate?)", "genrate", "hi")]
     [TestCase("unknown command 'perp' (did you mean perplexity?)", "perp")]
+    [TestCase("unknown command 'recal' (did you mean recall?)", "eval", "recal")]
     [TestCase("unknown command 'frobnicate'", "frobnicate", "--json=false")]
     [TestCase("a command is missing", "--device", "cpu")]
     [TestCase("unknown option --gredy (did you mean --greedy?)", "generate", "--gredy")]

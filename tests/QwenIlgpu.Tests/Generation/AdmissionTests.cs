@@ -49,7 +49,7 @@ internal sealed class AdmissionTests
         InsufficientMemoryException error = Assert.Throws<InsufficientMemoryException>(() => new Engine(TestModels.Tiny, options))!;
 
         // 2^31 tokens of 2,048 bytes, and what four sequences have besides.
-        Assert.That(error.Message, Does.Match(@"tokens take 439[89]\d{9} bytes, .+ has \d+ bytes for them; lower CacheTokens, ContextTokens or MaxSequences"));
+        Assert.That(error.Message, Does.Match(@"cache of \d+ tokens in F32 takes 439[89]\d{9} bytes \(.+\); .+ has \d+ bytes for it\. .+ that fits is 4096 tokens; lower CacheTokens, ContextTokens or MaxSequences"));
     }
 
     [TestCase(0)]

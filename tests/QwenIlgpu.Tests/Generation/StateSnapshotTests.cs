@@ -14,6 +14,9 @@ internal sealed class StateSnapshotTests
     [TestCase(KvType.Bf16, DeltaPrefillForm.Recurrent, DeltaStateType.F16)]
     [TestCase(KvType.F32, DeltaPrefillForm.Chunked, DeltaStateType.Bf16)]
     [TestCase(KvType.F32, DeltaPrefillForm.Recurrent, DeltaStateType.Bf16)]
+    [TestCase(KvType.Int8, DeltaPrefillForm.Chunked, DeltaStateType.F32)]
+    [TestCase(KvType.K8V4, DeltaPrefillForm.Chunked, DeltaStateType.F32)]
+    [TestCase(KvType.Int4, DeltaPrefillForm.Chunked, DeltaStateType.F32)]
     public void PrefixIsReusedBitForBit(KvType kvType, DeltaPrefillForm form, DeltaStateType stateType)
     {
         int[] first = Ids(150);

@@ -10,6 +10,7 @@ internal sealed class CpuReplayTests
 
     [TestCase(KvType.F32, false)]
     [TestCase(KvType.Bf16, true)]
+    [TestCase(KvType.Int4, false)]
     public void ReplayEqualsLaunches(KvType pages, bool gptq)
     {
         QwenModel model = CpuModel(gptq);
