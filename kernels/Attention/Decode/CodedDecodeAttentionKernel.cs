@@ -60,6 +60,11 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
 
     private static int ValueWords => THead.Slices / ValueEights;
 
+    // From one such word of a row to the lane's next: those of all lanes t, or g.
+    private static int KeyTurnWords => KeyRowWords / KeyWords;
+
+    private static int ValueTurnWords => ValueRowWords / ValueWords;
+
     private static int KeyRowWords => HeadEights / TKeys.WordEights;
 
     private static int ValueRowWords => HeadEights / TValues.WordEights;
@@ -303,17 +308,17 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
         int lane = Group.IdxX & 31;
         int g = lane >> 2;
         int token = (DecodeGroup.WarpKeys * (Group.IdxX >> 5)) + (4 * (g >> 1)) + (g & 1);
-        return (token * KeyRowWords) + (KeyEights * (lane & 3) / TKeys.WordEights);
+        return (token * KeyRowWords) + (int)((uint)(KeyEights * (lane & 3)) / (uint)TKeys.WordEights);
     }
 
     // The lane's word of a value's row; lanes g have words side by side.
-    private static int LaneValue() => ValueEights * ((Group.IdxX & 31) >> 2) / TValues.WordEights;
+    private static int LaneValue() => (int)((uint)(ValueEights * ((Group.IdxX & 31) >> 2)) / (uint)TValues.WordEights);
 
     // Of keys g and g + 8 of the warp's sixteen the lane's word w. What lies behind the last token is read too, and its scores are not.
     private void CopyKeys(ArrayView<UInt4> words, int block, int place, int w)
     {
         ArrayView<UInt4> source = pages.Keys.SubView((block * KeyBlockWords) + place);
-        int word = 4 * KeyEights / TKeys.WordEights * w;
+        int word = KeyTurnWords * w;
         AsyncCopy.Copy16(ref words[(2 * w) * DecodeGroup.Size], ref source[word]);
         AsyncCopy.Copy16(ref words[((2 * w) + 1) * DecodeGroup.Size], ref source[word + (2 * KeyRowWords)]);
     }
@@ -324,7 +329,7 @@ internal readonly struct CodedDecodeAttentionKernel<THead, TKeys, TValues>(
         ArrayView<UInt4> source = pages.Values.SubView((block * ValueBlockWords) + place);
         int row = ((DecodeGroup.WarpKeys * (Group.IdxX >> 5)) + (4 * (Group.IdxX & 3))) * ValueRowWords;
         int lastRow = last * ValueRowWords;
-        int word = 8 * ValueEights / TValues.WordEights * w;
+        int word = ValueTurnWords * w;
         int target = ((2 * KeyWords) + (4 * w)) * DecodeGroup.Size;
         AsyncCopy.Copy16(ref words[target], ref source.SubView(XMath.Min(row, lastRow))[word]);
         AsyncCopy.Copy16(ref words[target + DecodeGroup.Size], ref source.SubView(XMath.Min(row + ValueRowWords, lastRow))[word]);
