@@ -3,10 +3,9 @@ using ILGPU;
 namespace QwenIlgpu.Kernels.Tests;
 
 /// <summary>Split-KV attention on pages of codes: a toy shape on the CPU accelerator, real heads on the PTX machine.</summary>
-[TestFixture(typeof(Int8PageFormat), typeof(Int8PageFormat))]
-[TestFixture(typeof(Int4PageFormat), typeof(Int4PageFormat))]
-[TestFixture(typeof(Int8PageFormat), typeof(Int4PageFormat))]
-[UnderSchedules]
+[UnderSchedules(TypeArgs = [typeof(Int8PageFormat), typeof(Int8PageFormat)])]
+[UnderSchedules(TypeArgs = [typeof(Int4PageFormat), typeof(Int4PageFormat)])]
+[UnderSchedules(TypeArgs = [typeof(Int8PageFormat), typeof(Int4PageFormat)])]
 [NonParallelizable]
 internal sealed class CodedDecodeAttentionTests<TKeys, TValues>
     where TKeys : struct, IPageFormat
