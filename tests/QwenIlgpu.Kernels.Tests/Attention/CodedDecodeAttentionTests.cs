@@ -108,9 +108,11 @@ internal sealed class CodedDecodeAttentionTests<TKeys, TValues>
 
         float[] y = DecodeRuns<TKeys, TValues>.Attend(device, paged, 4, 64, q, (0, Length - 1));
 
+        // A turned row has all 64 elements in one, up to 56 times the size, and sums of operands come to 90 sizes before their excess is
+        // taken off: cut at 2^-23 a few times, and that spread over the elements again.
         double[] expected = paged.Reference(q, (0, Length - 1));
         for (int i = 0; i < y.Length; i++)
-            Assert.That(y[i], Is.EqualTo(expected[i]).Within(2e-4 * size), $"element {i}");
+            Assert.That(y[i], Is.EqualTo(expected[i]).Within(1e-3 * size), $"element {i}");
     }
 
     // Three pages stand in for 4,096. A key's weight counts as often as its page is named.
