@@ -79,39 +79,3 @@ internal static class GatedAttentionBench
                 Tolerance: KvPages<TKeys, TValues>.AreQuantized ? 1e-3 : 1e-5);       // codes meet queries and weights of 15 bits
         });
 }
-
-/// <summary>Pages of seeded keys and values.</summary>
-internal static class FilledPages
-{
-    /// <summary>Pages of a table's first row, filled by appending.</summary>
-    public static KvPages<TKeys, TValues> Of<TKeys, TValues>(BenchDevice device, int pages, int kvHeads, int headDim, Matrix<int> table)
-        where TKeys : struct, IPageFormat
-        where TValues : struct, IPageFormat
-    {
-        var filled = new KvPages<TKeys, TValues>(
-            device.Poisoned<UInt4>((long)pages * kvHeads * PageBlock.Words<TKeys>(headDim)),
-            device.Poisoned<UInt4>((long)pages * kvHeads * PageBlock.Words<TValues>(headDim)), pages, kvHeads, headDim);
-        int rows = pages * KvCache.PageTokens;
-        int width = kvHeads * headDim;
-        KvAppend.Bind(
-            device.Loader, device.Upload(Seeded.Floats(2, (long)rows * width), rows, width), device.Upload(Seeded.Floats(3, (long)rows * width), rows, width),
-            filled, Rows(device, table, rows)).Run(device.Stream);
-        device.Stream.Synchronize();
-        return filled;
-    }
-
-    /// <summary>What they hold of the first tokens: keys and values [token, kv head, Hd].</summary>
-    public static (double[] K, double[] V) Read<TKeys, TValues>(
-        BenchDevice device, KvPages<TKeys, TValues> pages, Matrix<int> table, int tokens)
-        where TKeys : struct, IPageFormat
-        where TValues : struct, IPageFormat
-    {
-        Matrix<float> k = device.Poisoned<float>(tokens, pages.KvHeads * pages.HeadDim);
-        Matrix<float> v = device.Poisoned<float>(tokens, pages.KvHeads * pages.HeadDim);
-        KvGather.Bind(device.Loader, pages, Rows(device, table, tokens), k, v).Run(device.Stream);
-        return (Array.ConvertAll(device.Download(k.Data), x => (double)x), Array.ConvertAll(device.Download(v.Data), x => (double)x));
-    }
-
-    private static PagedRows Rows(BenchDevice device, Matrix<int> table, int rows) =>
-        new(device.Upload(new int[rows]), device.Upload([.. Enumerable.Range(0, rows)]), table);
-}

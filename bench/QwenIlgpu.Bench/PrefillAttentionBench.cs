@@ -8,58 +8,59 @@ internal static class PrefillAttentionBench
     private const int Heads = 24;
     private const int KvHeads = 4;
     private const int HeadDim = 256;
-    private const int Width = KvHeads * HeadDim;
 
-    public static KernelBenchmark Beginning { get; } = new(
-        "prefill_attention", "2048 rows, 24/4 heads · 256, no history", device => Prepare(device, 0), NeedsWarps: true);
+    /// <summary>The beginning of a prompt and a part behind a long one, a row per type of cache, bf16 where it is not named.</summary>
+    public static IReadOnlyList<KernelBenchmark> All { get; } =
+    [
+        .. new[] { 0, 30720 }.SelectMany(history => new[]
+        {
+            Of<Bf16PageFormat, Bf16PageFormat>("", history),
+            Of<Int8PageFormat, Int8PageFormat>(", int8", history),
+            Of<Int8PageFormat, Int4PageFormat>(", k8v4", history),
+            Of<Int4PageFormat, Int4PageFormat>(", int4", history),
+        }),
+    ];
 
-    public static KernelBenchmark Continued { get; } = new(
-        "prefill_attention", "2048 rows, 24/4 heads · 256, after 30720 keys", device => Prepare(device, 30720), NeedsWarps: true);
+    private static KernelBenchmark Of<TKeys, TValues>(string type, int history)
+        where TKeys : struct, ITensorCoreFormat
+        where TValues : struct, ITensorCoreFormat => new(
+            "prefill_attention",
+            $"{Rows} rows, {Heads}/{KvHeads} heads · {HeadDim}, {(history == 0 ? "no history" : $"after {history} keys")}{type}",
+            device => Prepare<TKeys, TValues>(device, history), NeedsWarps: true);
 
-    private static PreparedKernel Prepare(BenchDevice device, int history)
+    private static PreparedKernel Prepare<TKeys, TValues>(BenchDevice device, int history)
+        where TKeys : struct, ITensorCoreFormat
+        where TValues : struct, ITensorCoreFormat
     {
         int length = history + Rows;
         int pages = length / KvCache.PageTokens;
         float[] q = Seeded.Floats(1, Rows * Heads * 2 * HeadDim, 4);
-        ushort[] k = Array.ConvertAll(Seeded.Floats(2, length * Width), Bf16.FromFloat);
-        ushort[] v = Array.ConvertAll(Seeded.Floats(3, length * Width), Bf16.FromFloat);
         int[] positions = [.. Enumerable.Range(history, Rows)];
+        Matrix<int> table = device.Upload(Enumerable.Range(0, pages).ToArray(), 1, pages);
+        KvPages<TKeys, TValues> filled = FilledPages.Of<TKeys, TValues>(device, pages, KvHeads, HeadDim, table);
         Matrix<float> y = device.Poisoned<float>(Rows, Heads * HeadDim);
         return new PreparedKernel(
             PrefillAttention.Bind(
                 device.Loader,
                 device.Upload(q, Rows, Heads * 2 * HeadDim),
-                new KvPages<Bf16PageFormat, Bf16PageFormat>(
-                    device.Upload(k).Cast<UInt4>(), device.Upload(v).Cast<UInt4>(), pages, KvHeads, HeadDim),
-                new PagedRows(
-                    device.Upload(new int[Rows]), device.Upload(positions), device.Upload(Enumerable.Range(0, pages).ToArray(), 1, pages)),
+                filled,
+                new PagedRows(device.Upload(new int[Rows]), device.Upload(positions), table),
                 device.UploadChunks([0, Rows], positions, Rows / ChunkList.ChunkRows),
                 Heads,
                 y),
-            Bytes: (2L * sizeof(ushort) * length * Width) + (sizeof(float) * 3L * Rows * Heads * HeadDim),
+            Bytes: (16 * (filled.Keys.Length + filled.Values.Length)) + (sizeof(float) * 3L * Rows * Heads * HeadDim),
             Flops: 4L * Heads * HeadDim * positions.Sum(p => p + 1L),
-            () => new[] { 0, 777, Rows - 1 }.Max(row => RowError(row, history + row + 1)),
+            () =>
+            {
+                (double[] k, double[] v) = FilledPages.Read(device, filled, table, length);
+                return new[] { 0, 777, Rows - 1 }.Max(row => RowError(row, k, v));
+            },
             Tolerance: 3e-2);
 
-        double RowError(int row, int keys) => Difference.Relative(
+        double RowError(int row, double[] k, double[] v) => Difference.Relative(
             device.Download(y.Row(row)),
             AttentionReference.Run(
                 [.. q.Skip(row * Heads * 2 * HeadDim).Take(Heads * 2 * HeadDim).Select(x => (double)x)],
-                InTokenOrder(k, keys), InTokenOrder(v, keys), [keys - 1], Heads, KvHeads, HeadDim));
-    }
-
-    // [page, kv head, 64, Hd] to the first tokens of [token, kv head, Hd]
-    private static double[] InTokenOrder(ushort[] pages, int tokens)
-    {
-        double[] rows = new double[tokens * Width];
-        for (int i = 0; i < rows.Length; i++)
-        {
-            (int token, int column) = Math.DivRem(i, Width);
-            (int head, int d) = Math.DivRem(column, HeadDim);
-            (int page, int inPage) = Math.DivRem(token, KvCache.PageTokens);
-            rows[i] = Bf16.ToFloat(pages[(((((page * KvHeads) + head) * KvCache.PageTokens) + inPage) * HeadDim) + d]);
-        }
-
-        return rows;
+                k, v, [history + row], Heads, KvHeads, HeadDim));
     }
 }

@@ -89,8 +89,8 @@ internal static unsafe class Hadamard
             (Vector512.Load(values + i) * scale).Store(values + i);
     }
 
-    // 1 / √block. Half of all blocks have a power of two there; the others √½ times one.
-    private static float Scale(int block)
+    /// <summary>1 / √block: for half of all blocks a power of two, for the others √½ times one.</summary>
+    public static float Scale(int block)
     {
         float scale = 1;
         for (; block >= 4; block >>= 2)

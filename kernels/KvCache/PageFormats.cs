@@ -39,7 +39,7 @@ internal unsafe interface IPageFormat
     /// <summary>By a thread of a CPU: a row of so many elements, which lie between two numbers.</summary>
     static abstract void Store(float* values, byte* row, int count, PageScale scale);
 
-    /// <summary>By a thread of a CPU: scales and zeros of the first tokens of a block.</summary>
+    /// <summary>By a thread of a CPU: scales and zeros of the first tokens of a block, and of as many behind them as fill a vector.</summary>
     static abstract void LoadScales(byte* stored, int tokens, float* scales, float* zeros);
 
     /// <summary>By a thread of a CPU: the first of the two vectors that 32 neighbouring elements become.</summary>
@@ -129,7 +129,7 @@ internal readonly unsafe struct F32PageFormat : IPageFormat
 /// Eight bfloat16 a word, the earlier of two in the lower half; on a CPU the even ones, then the odd: a word of two becomes either by one
 /// instruction.
 /// </summary>
-internal readonly unsafe struct Bf16PageFormat : IPageFormat
+internal readonly unsafe partial struct Bf16PageFormat : IPageFormat
 {
     public static bool IsQuantized => false;
 

@@ -50,10 +50,10 @@ internal readonly unsafe partial struct Int8PageFormat : IPageFormat
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadScales(byte* stored, int tokens, float* scales, float* zeros)
     {
-        for (int i = 0; i < tokens; i++)
+        for (int i = 0; i < tokens; i += CpuVectors.Width)
         {
-            scales[i] = F16.ToFloat(((ushort*)stored)[i]);
-            zeros[i] = 0;
+            F16Vectors.Load((ushort*)stored + i).Store(scales + i);
+            Vector512<float>.Zero.Store(zeros + i);
         }
     }
 
@@ -167,10 +167,12 @@ internal readonly unsafe partial struct Int4PageFormat : IPageFormat
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadScales(byte* stored, int tokens, float* scales, float* zeros)
     {
-        for (int i = 0; i < tokens; i++)
+        for (int i = 0; i < tokens; i += CpuVectors.Width)
         {
-            scales[i] = F16.ToFloat(((ushort*)stored)[2 * i]);
-            zeros[i] = F16.ToFloat(((ushort*)stored)[(2 * i) + 1]) + (Middle * scales[i]);
+            var pairs = Vector512.Load((int*)stored + i);
+            Vector512<float> scale = F16Vectors.Load((pairs << 16) >> 16);
+            scale.Store(scales + i);
+            (F16Vectors.Load(pairs >> 16) + (scale * Middle)).Store(zeros + i);
         }
     }
 

@@ -16,9 +16,13 @@ internal static unsafe class F16Vectors
 
     /// <summary>Sixteen f16 as floats, exactly.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Load(ushort* from)
+    public static Vector512<float> Load(ushort* from) =>
+        Load(Vector512.Create(Avx2.ConvertToVector256Int32((short*)from), Avx2.ConvertToVector256Int32((short*)from + 8)));
+
+    /// <summary>The same of f16 that each are an integer with their sign extended.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Load(Vector512<int> bits)
     {
-        Vector512<int> bits = Vector512.Create(Avx2.ConvertToVector256Int32((short*)from), Avx2.ConvertToVector256Int32((short*)from + 8));
         Vector512<int> placed = (bits << 13) & Vector512.Create(0x0fffe000);
 
         // Below 2^-14 there is no leading one: it is put there and subtracted again. Products with subnormals would be slow.

@@ -6,7 +6,7 @@ namespace QwenIlgpu.Cli;
 
 /// <summary>
 /// Shows a generation as it comes and keeps it: the answer on standard output, thoughts on standard error, dimmed where that
-/// shows colours, or folded: not shown. A spinner turns until the first of what is shown.
+/// shows colours, or folded: not shown. Calls of tools are lines behind the answer. A spinner turns until the first of what is shown.
 /// </summary>
 internal sealed class AnswerWriter(Terminal terminal, bool silent, bool foldsThoughts = false, Spinner? spinner = null)
 {
@@ -27,6 +27,8 @@ internal sealed class AnswerWriter(Terminal terminal, bool silent, bool foldsTho
 
     public IReadOnlyList<TokenLogProbs> LogProbs => logProbs;
 
+    public IReadOnlyList<PromptToolCall> ToolCalls { get; private set; } = [];
+
     public FinishReason? FinishReason { get; private set; }
 
     public GenerationUsage? Usage { get; private set; }
@@ -45,6 +47,8 @@ internal sealed class AnswerWriter(Terminal terminal, bool silent, bool foldsTho
             EndThoughts();
             if (!silent && text.Length > 0)
                 terminal.Output.WriteLine();
+            foreach (PromptToolCall call in silent ? [] : ToolCalls)
+                terminal.Output.WriteLine(call.ToLine());
         }
     }
 
@@ -54,7 +58,13 @@ internal sealed class AnswerWriter(Terminal terminal, bool silent, bool foldsTho
         ["text"] = Text,
         ["reasoning"] = Reasoning,
         ["ids"] = ids.ToJson(),
-        ["finish_reason"] = FinishReason switch { null => "stopped", QwenIlgpu.FinishReason.Length => "length", _ => "stop" },
+        ["finish_reason"] = FinishReason switch
+        {
+            null => "stopped",
+            QwenIlgpu.FinishReason.Length => "length",
+            QwenIlgpu.FinishReason.ToolCalls => "tool_calls",
+            _ => "stop",
+        },
         ["usage"] = Usage?.ToJson(),
     };
 
@@ -63,7 +73,7 @@ internal sealed class AnswerWriter(Terminal terminal, bool silent, bool foldsTho
         terminal.ThrowIfReaderHasLeft();
         ids.AddRange(update.TokenIds);
         logProbs.AddRange(update.LogProbs ?? []);
-        (FinishReason, Usage) = (update.FinishReason, update.Usage);
+        (ToolCalls, FinishReason, Usage) = (update.ToolCalls, update.FinishReason, update.Usage);
         if (update.Text.Length == 0)
             return;
         if (update.Kind == TextKind.Reasoning)

@@ -18,21 +18,29 @@ internal sealed class LaunchSizeTests : TinyModelTests
     [TestCase(64, 24 << 10)]
     [TestCase(128, 48 << 10)]
     [TestCase(256, 96 << 10)]
-    public void PrefillAttentionOfOneHead(int headDim, int bytes)
-    {
-        KernelEntry told = headDim switch
-        {
-            64 => EntryOf<PrefillAttentionKernel<OutputTile64, One>>(),
-            128 => EntryOf<PrefillAttentionKernel<Twice<OutputTile64>, One>>(),
-            _ => EntryOf<PrefillAttentionKernel<Twice<Twice<OutputTile64>>, One>>(),
-        };
-
-        AssertAsked(told, bytes, Attention<One>(headDim));
-    }
+    public void PrefillAttentionOfOneHead(int headDim, int bytes) => AssertPrefill<Bf16PageFormat, Bf16PageFormat>(headDim, bytes);
 
     [Test]
     public void PrefillAttentionOfTwoHeads() => AssertAsked(
-        EntryOf<PrefillAttentionKernel<Twice<Twice<OutputTile64>>, Two>>(), 128 << 10, Attention<Two>(256));
+        EntryOf<PrefillAttentionKernel<Bf16PageFormat, Bf16PageFormat, Twice<Twice<OutputTile64>>, Two>>(), 128 << 10,
+        Attention<Bf16PageFormat, Bf16PageFormat, Two>(256));
+
+    // Queries and one tile, scales and zeros of 64 keys and values as floats, and a block's codes and scales: fewer than the 99 KiB of an sm_86.
+    [TestCase(64, (16 << 10) + (4 * 256) + (64 * 64) + 256)]
+    [TestCase(128, (32 << 10) + (4 * 256) + (64 * 128) + 256)]
+    [TestCase(256, (64 << 10) + (4 * 256) + (64 * 256) + 256)]
+    public void PrefillAttentionOverCodes(int headDim, int bytes)
+    {
+        AssertPrefill<Int8PageFormat, Int8PageFormat>(headDim, bytes);
+        AssertPrefill<Int8PageFormat, Int4PageFormat>(headDim, bytes);
+        AssertPrefill<Int4PageFormat, Int4PageFormat>(headDim, bytes - (32 * headDim));
+    }
+
+    [Test]
+    public void PrefillAttentionOfTwoHeadsOverCodes() => AssertAsked(
+        EntryOf<PrefillAttentionKernel<Int8PageFormat, Int4PageFormat, Twice<Twice<OutputTile64>>, Two>>(),
+        (128 << 10) + (4 * 256) + (64 * 256) + 256,
+        Attention<Int8PageFormat, Int4PageFormat, Two>(256));
 
     [TestCase(64, DeltaStateType.F32, 50_176)]
     [TestCase(128, DeltaStateType.F32, 74_752)]
@@ -75,13 +83,29 @@ internal sealed class LaunchSizeTests : TinyModelTests
         Assert.That(asked.Block, Is.EqualTo(((uint)told.UsualGroupThreads, 1u, 1u)));
     }
 
-    private Launch Attention<THeads>(int headDim)
+    private void AssertPrefill<TKeys, TValues>(int headDim, int bytes)
+        where TKeys : struct, ITensorCoreFormat
+        where TValues : struct, ITensorCoreFormat
+    {
+        KernelEntry told = headDim switch
+        {
+            64 => EntryOf<PrefillAttentionKernel<TKeys, TValues, OutputTile64, One>>(),
+            128 => EntryOf<PrefillAttentionKernel<TKeys, TValues, Twice<OutputTile64>, One>>(),
+            _ => EntryOf<PrefillAttentionKernel<TKeys, TValues, Twice<Twice<OutputTile64>>, One>>(),
+        };
+
+        AssertAsked(told, bytes, Attention<TKeys, TValues, One>(headDim));
+    }
+
+    private Launch Attention<TKeys, TValues, THeads>(int headDim)
+        where TKeys : struct, ITensorCoreFormat
+        where TValues : struct, ITensorCoreFormat
         where THeads : struct, IConstant
     {
         int heads = THeads.Value;
-        int words = PageBlock.Words<Bf16PageFormat>(headDim);
-        var pages = new KvPages<Bf16PageFormat, Bf16PageFormat>(memory.Allocate<UInt4>(words), memory.Allocate<UInt4>(words), 1, 1, headDim);
-        return PrefillAttention.Bind<THeads>(
+        var pages = new KvPages<TKeys, TValues>(
+            memory.Allocate<UInt4>(PageBlock.Words<TKeys>(headDim)), memory.Allocate<UInt4>(PageBlock.Words<TValues>(headDim)), 1, 1, headDim);
+        return PrefillAttention.Bind<TKeys, TValues, THeads>(
             Model.Device.Loader, Matrix<float>(1, 2 * heads * headDim), pages,
             new PagedRows(Ints(1), Ints(1), new Matrix<int>(Ints(1), 1, 1)), new ChunkList(Ints(1), Ints(1), Ints(2)), heads,
             Matrix<float>(1, heads * headDim));

@@ -103,22 +103,6 @@ internal sealed class PagedSequences<TKeys, TValues>
             () => [BindAttention(q, rows, y = device.Poisoned<float>(rows.Length, heads * headDim))], () => device.Download(y));
     }
 
-    /// <summary>
-    /// The same by <see cref="PrefillAttention"/>, of bf16 pages: rows of a sequence lie side by side in the order of their positions.
-    /// </summary>
-    public float[] AttendChunks<THeads>(float[] q, params (int Sequence, int Position)[] rows)
-        where THeads : struct, IConstant
-    {
-        var bf16 = (KvPages<Bf16PageFormat, Bf16PageFormat>)(object)Pages;
-        int[] firstRow = [.. Enumerable.Range(0, rows.Length).Where(i => i == 0 || rows[i - 1].Sequence != rows[i].Sequence), rows.Length];
-        ChunkList chunks = device.UploadChunks(
-            firstRow, Array.ConvertAll(rows, r => r.Position), ChunkList.MaxChunks(rows.Length, firstRow.Length - 1));
-        Matrix<float> y = device.Poisoned<float>(rows.Length, heads * headDim);
-        Matrix<float> queries = device.Upload(q, rows.Length, heads * 2 * headDim);
-        device.Run(PrefillAttention.Bind<THeads>(device.Loader, queries, bf16, Rows(rows), chunks, heads, y));
-        return device.Download(y);
-    }
-
     /// <summary>The definition, over keys and values as the pages hold them.</summary>
     public double[] Reference(float[] q, params (int Sequence, int Position)[] rows) =>
         Reference(Seeded.ToDouble(q), value => value, rows);
@@ -126,40 +110,44 @@ internal sealed class PagedSequences<TKeys, TValues>
     /// <summary>The same of something made of the stored values.</summary>
     public double[] Reference(double[] q, Func<double, double> ofValue, params (int Sequence, int Position)[] rows)
     {
-        int width = heads * 2 * headDim;
-        (UInt4[] keys, UInt4[] values) = (Keys, Values);
-        var stored = new Dictionary<int, (double[] K, double[] V)>();
-        return [.. rows.SelectMany((r, row) =>
-        {
-            if (!stored.TryGetValue(r.Sequence, out (double[] K, double[] V) of))
-                stored[r.Sequence] = of = (Stored<TKeys>(keys, r.Sequence), Array.ConvertAll(Stored<TValues>(values, r.Sequence), x => ofValue(x)));
-            return AttentionReference.Run(q[(row * width)..((row + 1) * width)], of.K, of.V, [r.Position], heads, kvHeads, headDim);
-        })];
+        double[] OfStored(int sequence) => Array.ConvertAll(Stored<TValues>(Values, sequence, StoredRow.Read<TValues>), x => ofValue(x));
+        return Reference(q, OfStored, rows);
     }
+
+    /// <summary>
+    /// Σ of a row's weights times |what tensor cores multiply them with|, times the gate: values, or codes less their centre with their scale.
+    /// </summary>
+    public double[] ProductMagnitude(double[] q, params (int Sequence, int Position)[] rows) =>
+        Reference(q, sequence => Array.ConvertAll(Stored<TValues>(Values, sequence, StoredRow.ReadCentred<TValues>), Math.Abs), rows);
 
     /// <summary>Σ of a row's weights times |value|, times the gate: what the errors of its outputs are shares of.</summary>
     public double[] Magnitude(float[] q, params (int Sequence, int Position)[] rows) => Reference(Seeded.ToDouble(q), Math.Abs, rows);
 
     /// <summary>What the pages hold of a sequence: keys and values [L, Hkv · Hd], NaN where nothing was appended.</summary>
-    public (double[] K, double[] V) StoredOf(int sequence) => (Stored<TKeys>(Keys, sequence), Stored<TValues>(Values, sequence));
+    public (double[] K, double[] V) StoredOf(int sequence) =>
+        (Stored<TKeys>(Keys, sequence, StoredRow.Read<TKeys>), Stored<TValues>(Values, sequence, StoredRow.Read<TValues>));
 
-    /// <summary>Of each row and head the largest Σ|q·k| / sqrt(Hd), over all keys of the row's sequence: [T, H].</summary>
+    /// <summary>
+    /// Of each row and head the largest Σ|q·k| / sqrt(Hd), over all keys of the row's sequence: [T, H]. Of keys that lie turned, q is turned too.
+    /// </summary>
     public double[] ScoreMagnitude(float[] q, params (int Sequence, int Position)[] rows)
     {
         var most = new double[rows.Length * heads];
-        UInt4[] keys = Keys;
         var stored = new Dictionary<int, double[]>();
         for (int i = 0; i < most.Length; i++)
         {
             int sequence = rows[i / heads].Sequence;
             if (!stored.TryGetValue(sequence, out double[]? k))
-                stored[sequence] = k = Stored<TKeys>(keys, sequence);
+                stored[sequence] = k = Stored<TKeys>(Keys, sequence, StoredRow.ReadTurned<TKeys>);
+            double[] query = [.. q.Skip(i * 2 * headDim).Take(headDim).Select(x => (double)x)];
+            if (TKeys.IsQuantized)
+                query = StoredRow.Turned(query);
             int kvHead = i % heads / (heads / kvHeads);
             for (int key = 0; key <= rows[i / heads].Position; key++)
             {
                 double sum = 0;
                 for (int d = 0; d < headDim; d++)
-                    sum += Math.Abs((double)q[(i * 2 * headDim) + d] * k[(((key * kvHeads) + kvHead) * headDim) + d]);
+                    sum += Math.Abs(query[d] * k[(((key * kvHeads) + kvHead) * headDim) + d]);
                 most[i] = Math.Max(most[i], sum / Math.Sqrt(headDim));
             }
         }
@@ -178,9 +166,21 @@ internal sealed class PagedSequences<TKeys, TValues>
             device.Poisoned<float>(scratchRows, scratchColumns), y);
     }
 
-    private double[] Stored<TFormat>(UInt4[] pages, int sequence)
+    private double[] Reference(double[] q, Func<int, double[]> valuesOf, (int Sequence, int Position)[] rows)
+    {
+        int width = heads * 2 * headDim;
+        var stored = new Dictionary<int, (double[] K, double[] V)>();
+        return [.. rows.SelectMany((r, row) =>
+        {
+            if (!stored.TryGetValue(r.Sequence, out (double[] K, double[] V) of))
+                stored[r.Sequence] = of = (Stored<TKeys>(Keys, r.Sequence, StoredRow.Read<TKeys>), valuesOf(r.Sequence));
+            return AttentionReference.Run(q[(row * width)..((row + 1) * width)], of.K, of.V, [r.Position], heads, kvHeads, headDim);
+        })];
+    }
+
+    private double[] Stored<TFormat>(UInt4[] pages, int sequence, StoredRow.Reader read)
         where TFormat : struct, IPageFormat =>
-        [.. Enumerable.Range(0, Length(sequence) * kvHeads).SelectMany(i => StoredRow.Read<TFormat>(
+        [.. Enumerable.Range(0, Length(sequence) * kvHeads).SelectMany(i => read(
             StoredRow.Block<TFormat>(pages, kvHeads, headDim, Table[sequence + 1, i / kvHeads / KvCache.PageTokens], i % kvHeads),
             headDim, i / kvHeads % KvCache.PageTokens))];
 }

@@ -14,6 +14,7 @@ internal sealed class PlantedInPtxTests
     private const string WaitForAllButThree = @"cp\.async\.wait_group 3;";
     private const string SmallerOfTwo = @"(setp\.lt\.s32\s+(%p\d+), (%r\d+), (%r\d+);\s+)selp\.b32\s+(%r\d+), \3, \4, \2;";
     private const string Barrier = @"bar\.sync\s+0;";
+    private const string WarpBarrier = @"bar\.warp\.sync\s+4294967295;";
 
     [OneTimeSetUp]
     public void NeedsTheMachine() => Assume.That(WarpDevice.Usual, Is.EqualTo("machine"), "another device is asked for");
@@ -70,6 +71,20 @@ internal sealed class PlantedInPtxTests
     public void AnAttentionWithoutBarriers() => Assert.That(
         KindsOf(PrefillAttentionOnce, PtxEdit.Of("Kernel_PrefillAttention", Barrier, "")), Has.Member(FaultKind.SharedRace));
 
+    // Codes wait in memory that is the thread's own; tiles are everybody's.
+    [Test]
+    public void AnAttentionOverCodesThatExpandsThemBeforeTheyCame() => Assert.That(
+        KindsOf(PrefillAttentionOverCodesOnce, PtxEdit.Of("Kernel_PrefillAttention", WaitForAll, "")), Has.Member(FaultKind.PendingCopy));
+
+    [Test]
+    public void AnAttentionOverCodesWithoutBarriers() => Assert.That(
+        KindsOf(PrefillAttentionOverCodesOnce, PtxEdit.Of("Kernel_PrefillAttention", Barrier, "")), Has.Member(FaultKind.SharedRace));
+
+    // A lane takes a scale that another one copied.
+    [Test]
+    public void AnAttentionOverCodesWithoutBarriersOfItsWarps() => Assert.That(
+        KindsOf(PrefillAttentionOverCodesOnce, PtxEdit.Of("Kernel_PrefillAttention", WarpBarrier, "")), Has.Member(FaultKind.WarpRace));
+
     // The barrier before a ticket makes the release of one thread that of its group.
     [Test]
     public void ASplitThatTakesItsTicketBeforeTheOthersHaveStored() => Assert.That(
@@ -86,6 +101,7 @@ internal sealed class PlantedInPtxTests
     {
         Assert.That(KindsOf(PrefillMatMulOnce), Is.Empty);
         Assert.That(KindsOf(PrefillAttentionOnce), Is.Empty);
+        Assert.That(KindsOf(PrefillAttentionOverCodesOnce), Is.Empty);
         Assert.That(KindsOf(SplitMatMulOnce), Is.Empty);
         Assert.That(KindsOf(DecodeAttentionOnce), Is.Empty);
         Assert.That(KindsOf(CodedDecodeAttentionOnce), Is.Empty);
@@ -192,7 +208,9 @@ internal sealed class PlantedInPtxTests
             [new Projection(weights.Upload(MachineDevice.Shared), y)], default, Operand16.Bf16, DecodeRun.Scratch(1, K, [33])));
     }
 
-    private static void PrefillAttentionOnce() => PrefillAttentionTests.RunOnce(MachineDevice.Shared);
+    private static void PrefillAttentionOverCodesOnce() => PrefillAttentionTests<Int8PageFormat, Int4PageFormat>.RunOnce(MachineDevice.Shared);
+
+    private static void PrefillAttentionOnce() => PrefillAttentionTests<Bf16PageFormat, Bf16PageFormat>.RunOnce(MachineDevice.Shared);
 
     private static void DecodeAttentionOnce() =>
         DecodeRuns<Bf16PageFormat, Bf16PageFormat>.RunOnce(MachineDevice.Shared, 2, 1, 64, 30);

@@ -52,31 +52,35 @@ internal static unsafe class AttentionCodes
 
     /// <summary>Leaves q · c / sqrt(Hd) of a page's first keys in the queries' weights. The page's values are fetched meanwhile.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Score<TFormat>(in AttentionQueries queries, byte* keys, int tokenBytes, int tokens, byte* values)
-        where TFormat : struct, IPageFormat
+    public static void Score<TKeys, TValues>(in AttentionQueries queries, byte* keys, int tokens, byte* values)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
     {
+        int keyBytes = TKeys.RowBytes(queries.HeadDim);
+        int valueBytes = TValues.RowBytes(queries.HeadDim);
         for (int i = 0; i < queries.Count; i += Tile)
         {
             int tile = Math.Min(Tile, queries.Count - i);
-            nint ahead = i == 0 ? (nint)(values - keys) : 0;
             for (int j = 0; j < tokens; j += Tile)
             {
+                byte* ahead = i == 0 ? values + (j * valueBytes) : null;
                 if (tile == Tile)
                 {
-                    ScoreFour<TFormat>(queries, i, keys + (j * tokenBytes), tokenBytes, j, ahead);
+                    ScoreFour<TKeys, TValues>(queries, i, keys + (j * keyBytes), j, ahead);
                     continue;
                 }
 
                 for (int n = i; n < i + tile; n++)
-                    ScoreOne<TFormat>(queries, n, keys + (j * tokenBytes), tokenBytes, j, n == i ? ahead : 0);
+                    ScoreOne<TKeys, TValues>(queries, n, keys + (j * keyBytes), j, n == i ? ahead : null);
             }
         }
     }
 
     /// <summary>sums = shrink · sums + Σ weight · c over a page's first keys. The next page's keys are fetched meanwhile.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Add<TFormat>(in AttentionQueries queries, byte* values, int tokenBytes, int tokens, byte* next)
-        where TFormat : struct, IPageFormat
+    public static void Add<TKeys, TValues>(in AttentionQueries queries, byte* values, int tokens, byte* next)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
     {
         for (int i = 0; i < queries.Count; i++)
         {
@@ -90,7 +94,7 @@ internal static unsafe class AttentionCodes
             }
 
             queries.WeightUnits[i] = Encode(queries.Weights + (i * KvCache.PageTokens), codes, KvCache.PageTokens, out int sum);
-            queries.Zeros[i] -= TFormat.CodeMiddle * queries.WeightUnits[i] * sum;
+            queries.Zeros[i] -= TValues.CodeMiddle * queries.WeightUnits[i] * sum;
         }
 
         for (int i = 0; i < queries.Count; i += Tile)
@@ -99,27 +103,29 @@ internal static unsafe class AttentionCodes
             byte* ahead = i == 0 ? next : null;
             for (int d = 0; d < queries.HeadDim; d += UnitDims)
             {
-                byte* value = values + TFormat.RowBytes(d);
+                byte* value = values + TValues.RowBytes(d);
                 if (tile == Tile)
                 {
-                    AddFour<TFormat>(queries, i, d, value, tokenBytes, tokens, ahead);
+                    AddFour<TKeys, TValues>(queries, i, d, value, tokens, ahead);
                 }
                 else
                 {
                     for (int n = i; n < i + tile; n++)
-                        AddOne<TFormat>(queries, n, d, value, tokenBytes, tokens, n == i ? ahead : null);
+                        AddOne<TKeys, TValues>(queries, n, d, value, tokens, n == i ? ahead : null);
                 }
 
                 if (ahead != null)
-                    ahead += (tokens + 1) / 2 * TFormat.RowBytes(2 * UnitDims);
+                    ahead += (tokens + 1) / 2 * TKeys.RowBytes(2 * UnitDims);
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void ScoreFour<TFormat>(in AttentionQueries queries, int i, byte* k0, int tokenBytes, int j, nint ahead)
-        where TFormat : struct, IPageFormat
+    private static void ScoreFour<TKeys, TValues>(in AttentionQueries queries, int i, byte* k0, int j, byte* ahead)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
     {
+        int tokenBytes = TKeys.RowBytes(queries.HeadDim);
         int headDim = queries.HeadDim;
         short* q0 = queries.Codes + ((long)i * headDim);
         short* q1 = q0 + headDim;
@@ -134,19 +140,14 @@ internal static unsafe class AttentionCodes
         Vector512<int> s30 = default, s31 = default, s32 = default, s33 = default;
         for (int d = 0; d < headDim; d += UnitDims)
         {
-            int bytes = TFormat.RowBytes(d);
-            if (ahead != 0)
-            {
-                Sse.Prefetch1(k0 + bytes + ahead);
-                Sse.Prefetch1(k1 + bytes + ahead);
-                Sse.Prefetch1(k2 + bytes + ahead);
-                Sse.Prefetch1(k3 + bytes + ahead);
-            }
+            int bytes = TKeys.RowBytes(d);
+            if (ahead != null)
+                ahead = Fetch(ahead, Tile * TValues.RowBytes(UnitDims));
 
-            TFormat.KeyCodes(k0 + bytes, out Vector512<short> a0, out Vector512<short> b0);
-            TFormat.KeyCodes(k1 + bytes, out Vector512<short> a1, out Vector512<short> b1);
-            TFormat.KeyCodes(k2 + bytes, out Vector512<short> a2, out Vector512<short> b2);
-            TFormat.KeyCodes(k3 + bytes, out Vector512<short> a3, out Vector512<short> b3);
+            TKeys.KeyCodes(k0 + bytes, out Vector512<short> a0, out Vector512<short> b0);
+            TKeys.KeyCodes(k1 + bytes, out Vector512<short> a1, out Vector512<short> b1);
+            TKeys.KeyCodes(k2 + bytes, out Vector512<short> a2, out Vector512<short> b2);
+            TKeys.KeyCodes(k3 + bytes, out Vector512<short> a3, out Vector512<short> b3);
             Vector512<short> x = Vector512.Load(q0 + d), y = Vector512.Load(q0 + d + (UnitDims / 2));
             s00 += Dot(x, a0) + Dot(y, b0);
             s01 += Dot(x, a1) + Dot(y, b1);
@@ -169,16 +170,18 @@ internal static unsafe class AttentionCodes
             s33 += Dot(x, a3) + Dot(y, b3);
         }
 
-        StoreScores<TFormat>(queries, i, j, SumsOf(s00, s01, s02, s03));
-        StoreScores<TFormat>(queries, i + 1, j, SumsOf(s10, s11, s12, s13));
-        StoreScores<TFormat>(queries, i + 2, j, SumsOf(s20, s21, s22, s23));
-        StoreScores<TFormat>(queries, i + 3, j, SumsOf(s30, s31, s32, s33));
+        StoreScores<TKeys>(queries, i, j, SumsOf(s00, s01, s02, s03));
+        StoreScores<TKeys>(queries, i + 1, j, SumsOf(s10, s11, s12, s13));
+        StoreScores<TKeys>(queries, i + 2, j, SumsOf(s20, s21, s22, s23));
+        StoreScores<TKeys>(queries, i + 3, j, SumsOf(s30, s31, s32, s33));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void ScoreOne<TFormat>(in AttentionQueries queries, int i, byte* k0, int tokenBytes, int j, nint ahead)
-        where TFormat : struct, IPageFormat
+    private static void ScoreOne<TKeys, TValues>(in AttentionQueries queries, int i, byte* k0, int j, byte* ahead)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
     {
+        int tokenBytes = TKeys.RowBytes(queries.HeadDim);
         short* q = queries.Codes + ((long)i * queries.HeadDim);
         byte* k1 = k0 + tokenBytes;
         byte* k2 = k1 + tokenBytes;
@@ -186,34 +189,31 @@ internal static unsafe class AttentionCodes
         Vector512<int> s0 = default, s1 = default, s2 = default, s3 = default;
         for (int d = 0; d < queries.HeadDim; d += UnitDims)
         {
-            int bytes = TFormat.RowBytes(d);
-            if (ahead != 0)
-            {
-                Sse.Prefetch1(k0 + bytes + ahead);
-                Sse.Prefetch1(k1 + bytes + ahead);
-                Sse.Prefetch1(k2 + bytes + ahead);
-                Sse.Prefetch1(k3 + bytes + ahead);
-            }
+            int bytes = TKeys.RowBytes(d);
+            if (ahead != null)
+                ahead = Fetch(ahead, Tile * TValues.RowBytes(UnitDims));
 
             Vector512<short> x = Vector512.Load(q + d), y = Vector512.Load(q + d + (UnitDims / 2));
-            TFormat.KeyCodes(k0 + bytes, out Vector512<short> a, out Vector512<short> b);
+            TKeys.KeyCodes(k0 + bytes, out Vector512<short> a, out Vector512<short> b);
             s0 += Dot(x, a) + Dot(y, b);
-            TFormat.KeyCodes(k1 + bytes, out a, out b);
+            TKeys.KeyCodes(k1 + bytes, out a, out b);
             s1 += Dot(x, a) + Dot(y, b);
-            TFormat.KeyCodes(k2 + bytes, out a, out b);
+            TKeys.KeyCodes(k2 + bytes, out a, out b);
             s2 += Dot(x, a) + Dot(y, b);
-            TFormat.KeyCodes(k3 + bytes, out a, out b);
+            TKeys.KeyCodes(k3 + bytes, out a, out b);
             s3 += Dot(x, a) + Dot(y, b);
         }
 
-        StoreScores<TFormat>(queries, i, j, SumsOf(s0, s1, s2, s3));
+        StoreScores<TKeys>(queries, i, j, SumsOf(s0, s1, s2, s3));
     }
 
     // Two keys a step, of which each query's weights are one lane's pair.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddFour<TFormat>(in AttentionQueries queries, int i, int d, byte* value, int tokenBytes, int tokens, byte* ahead)
-        where TFormat : struct, IPageFormat
+    private static void AddFour<TKeys, TValues>(in AttentionQueries queries, int i, int d, byte* value, int tokens, byte* ahead)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
     {
+        int tokenBytes = TValues.RowBytes(queries.HeadDim);
         int* weight = (int*)(queries.WeightCodes + (i * KvCache.PageTokens));
         Vector512<int> s00 = default, s01 = default, s02 = default, s03 = default;
         Vector512<int> s10 = default, s11 = default, s12 = default, s13 = default;
@@ -221,15 +221,11 @@ internal static unsafe class AttentionCodes
         Vector512<int> s30 = default, s31 = default, s32 = default, s33 = default;
         for (int* end = weight + ((tokens + 1) / 2); weight < end; weight++)
         {
-            TFormat.ValueCodes(
+            TValues.ValueCodes(
                 value, value + tokenBytes, out Vector512<short> c0, out Vector512<short> c1, out Vector512<short> c2, out Vector512<short> c3);
             value += 2 * tokenBytes;
             if (ahead != null)
-            {
-                for (int line = 0; line < TFormat.RowBytes(2 * UnitDims); line += 64)
-                    Sse.Prefetch1(ahead + line);
-                ahead += TFormat.RowBytes(2 * UnitDims);
-            }
+                ahead = Fetch(ahead, TKeys.RowBytes(2 * UnitDims));
 
             Vector512<short> w = Vector512.Create(weight[0]).AsInt16();
             s00 += Dot(w, c0);
@@ -260,22 +256,20 @@ internal static unsafe class AttentionCodes
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddOne<TFormat>(in AttentionQueries queries, int i, int d, byte* value, int tokenBytes, int tokens, byte* ahead)
-        where TFormat : struct, IPageFormat
+    private static void AddOne<TKeys, TValues>(in AttentionQueries queries, int i, int d, byte* value, int tokens, byte* ahead)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
     {
+        int tokenBytes = TValues.RowBytes(queries.HeadDim);
         int* weight = (int*)(queries.WeightCodes + (i * KvCache.PageTokens));
         Vector512<int> s0 = default, s1 = default, s2 = default, s3 = default;
         for (int* end = weight + ((tokens + 1) / 2); weight < end; weight++)
         {
-            TFormat.ValueCodes(
+            TValues.ValueCodes(
                 value, value + tokenBytes, out Vector512<short> c0, out Vector512<short> c1, out Vector512<short> c2, out Vector512<short> c3);
             value += 2 * tokenBytes;
             if (ahead != null)
-            {
-                for (int line = 0; line < TFormat.RowBytes(2 * UnitDims); line += 64)
-                    Sse.Prefetch1(ahead + line);
-                ahead += TFormat.RowBytes(2 * UnitDims);
-            }
+                ahead = Fetch(ahead, TKeys.RowBytes(2 * UnitDims));
 
             Vector512<short> w = Vector512.Create(*weight).AsInt16();
             s0 += Dot(w, c0);
@@ -285,6 +279,14 @@ internal static unsafe class AttentionCodes
         }
 
         StoreSums(queries, i, d, s0, s1, s2, s3);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static byte* Fetch(byte* lines, int bytes)
+    {
+        for (int line = 0; line < bytes; line += 64)
+            Sse.Prefetch1(lines + line);
+        return lines + bytes;
     }
 
     private static float Largest(Vector512<float> x)

@@ -89,11 +89,13 @@ internal readonly unsafe struct AttentionQueries
         float total = 0;
         bool isCoded = TKeys.IsQuantized && AttentionCodes.Takes(HeadDim);
         int step = isCoded ? AttentionCodes.UnitDims : AttentionShare.PairDims;
-        for (int d = 0; d < HeadDim; d++)
+        for (int first = 0; first < HeadDim; first += step)
         {
-            int first = d / step * step;
-            values[d] = query[first + (isCoded ? TKeys.KeyElementOf(d - first) : TKeys.ElementOf(d - first))];
-            total += values[d];
+            for (int e = 0; e < step; e++)
+            {
+                values[first + e] = query[first + (isCoded ? TKeys.KeyElementOf(e) : TKeys.ElementOf(e))];
+                total += values[first + e];
+            }
         }
 
         if (isCoded)
@@ -128,10 +130,10 @@ internal readonly unsafe struct AttentionQueries
         float* sums = Sums + ((long)i * HeadDim);
         bool isCoded = TValues.IsQuantized && AttentionCodes.Takes(HeadDim);
         int step = isCoded ? AttentionCodes.UnitDims : AttentionShare.PairDims;
-        for (int d = 0; d < HeadDim; d++)
+        for (int first = 0; first < HeadDim; first += step)
         {
-            int first = d / step * step;
-            y[first + (isCoded ? TValues.ValueElementOf(d - first) : TValues.ElementOf(d - first))] = sums[d] + Zeros[i];
+            for (int e = 0; e < step; e++)
+                y[first + (isCoded ? TValues.ValueElementOf(e) : TValues.ElementOf(e))] = sums[first + e] + Zeros[i];
         }
 
         if (TValues.IsQuantized)

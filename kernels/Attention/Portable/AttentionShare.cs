@@ -90,7 +90,7 @@ internal static unsafe class AttentionShare
             int tokens = queries.BeginPage(first);
             scales.Load(keys, values, tokens);
             if (isCoded)
-                AttentionCodes.Score<TKeys>(queries, keys, keyRowBytes, tokens, values);
+                AttentionCodes.Score<TKeys, TValues>(queries, keys, tokens, values);
             else
                 AttentionScores.Score<TKeys>(queries, keys, keyRowBytes, values);
             for (int i = 0; i < queries.Count; i++)
@@ -101,7 +101,7 @@ internal static unsafe class AttentionShare
             }
 
             if (isCoded)
-                AttentionCodes.Add<TValues>(queries, values, valueRowBytes, tokens, next);
+                AttentionCodes.Add<TKeys, TValues>(queries, values, tokens, next);
             else
                 AttentionValues.Add<TValues>(queries, values, valueRowBytes, next);
         }

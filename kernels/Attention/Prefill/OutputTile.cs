@@ -11,6 +11,12 @@ internal readonly struct OutputPair(Float4 left, Float4 right)
     public readonly Float4 Right = right;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputPair operator +(OutputPair a, OutputPair b) => new(a.Left + b.Left, a.Right + b.Right);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputPair operator -(OutputPair a, OutputPair b) => new(a.Left - b.Left, a.Right - b.Right);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static OutputPair MultiplyAdd(OutputPair pair, UInt4 weights, UInt4 values) => new(
         Mma.Bf16(weights, new UInt2(values.X, values.Y), pair.Left), Mma.Bf16(weights, new UInt2(values.Z, values.W), pair.Right));
 
@@ -19,6 +25,27 @@ internal readonly struct OutputPair(Float4 left, Float4 right)
     public static OutputPair Scaled(OutputPair pair, float above, float below) => new(
         new Float4(pair.Left.X * above, pair.Left.Y * above, pair.Left.Z * below, pair.Left.W * below),
         new Float4(pair.Right.X * above, pair.Right.Y * above, pair.Right.Z * below, pair.Right.W * below));
+
+    /// <summary>zeros: added to all, rows g and g + 8 as they lie in a fragment.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputPair Turned(OutputPair pair, Float4 zeros)
+    {
+        Float4 left = Turned(pair.Left + zeros);
+        Float4 right = Turned(pair.Right + zeros);
+        return new OutputPair(left + right, left - right);
+    }
+
+    // Of eight dimensions: a lane has two neighbours, the three lanes beside it the others.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Float4 Turned(Float4 x) =>
+        TurnedByLanes(TurnedByLanes(new Float4(x.X + x.Y, x.X - x.Y, x.Z + x.W, x.Z - x.W), 1), 2);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Float4 TurnedByLanes(Float4 x, int step)
+    {
+        var others = new Float4(WarpShuffle.Xor(x.X, step), WarpShuffle.Xor(x.Y, step), WarpShuffle.Xor(x.Z, step), WarpShuffle.Xor(x.W, step));
+        return Float32.Fma(x, (Group.IdxX & step) == 0 ? 1 : -1, others);
+    }
 }
 
 /// <summary>Accumulators of a warp's 16 rows by 64 dimensions.</summary>
@@ -30,6 +57,12 @@ internal readonly struct OutputTile64(OutputPair p0, OutputPair p16, OutputPair 
     public readonly OutputPair P48 = p48;
 
     public static int Dim => 64;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputTile64 operator +(OutputTile64 a, OutputTile64 b) => new(a.P0 + b.P0, a.P16 + b.P16, a.P32 + b.P32, a.P48 + b.P48);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputTile64 operator -(OutputTile64 a, OutputTile64 b) => new(a.P0 - b.P0, a.P16 - b.P16, a.P32 - b.P32, a.P48 - b.P48);
 
     /// <summary>weights: 16 × 16; values: 64 dimensions of 16 keys.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -51,6 +84,17 @@ internal readonly struct OutputTile64(OutputPair p0, OutputPair p16, OutputPair 
         OutputPair.Scaled(tile.P16, above, below),
         OutputPair.Scaled(tile.P32, above, below),
         OutputPair.Scaled(tile.P48, above, below));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static OutputTile64 Turned(OutputTile64 tile, Float4 zeros)
+    {
+        OutputPair p0 = OutputPair.Turned(tile.P0, zeros);
+        OutputPair p16 = OutputPair.Turned(tile.P16, zeros);
+        OutputPair p32 = OutputPair.Turned(tile.P32, zeros);
+        OutputPair p48 = OutputPair.Turned(tile.P48, zeros);
+        (p0, p16, p32, p48) = (p0 + p16, p0 - p16, p32 + p48, p32 - p48);
+        return new OutputTile64(p0 + p32, p16 + p48, p0 - p32, p16 - p48);
+    }
 }
 
 /// <summary>
@@ -68,6 +112,16 @@ internal interface IOutputTile<TSelf>
     static abstract TSelf Shift(TSelf tile, OutputTile64 last);
 
     static abstract TSelf Scaled(TSelf tile, float above, float below);
+
+    /// <summary>
+    /// The Hadamard transform of the head, times √Dim, after zeros were added to all its dimensions; zeros: of rows g and g + 8 as they lie
+    /// in a fragment.
+    /// </summary>
+    static abstract TSelf Turned(TSelf tile, Float4 zeros);
+
+    static abstract TSelf operator +(TSelf a, TSelf b);
+
+    static abstract TSelf operator -(TSelf a, TSelf b);
 }
 
 /// <summary>Twice as many dimensions.</summary>
@@ -80,6 +134,12 @@ internal readonly struct Twice<THalf>(THalf left, THalf right) : IOutputTile<Twi
     public static int Dim => 2 * THalf.Dim;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Twice<THalf> operator +(Twice<THalf> a, Twice<THalf> b) => new(a.Left + b.Left, a.Right + b.Right);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Twice<THalf> operator -(Twice<THalf> a, Twice<THalf> b) => new(a.Left - b.Left, a.Right - b.Right);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static OutputTile64 First(Twice<THalf> tile) => THalf.First(tile.Left);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -89,6 +149,14 @@ internal readonly struct Twice<THalf>(THalf left, THalf right) : IOutputTile<Twi
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Twice<THalf> Scaled(Twice<THalf> tile, float above, float below) =>
         new(THalf.Scaled(tile.Left, above, below), THalf.Scaled(tile.Right, above, below));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Twice<THalf> Turned(Twice<THalf> tile, Float4 zeros)
+    {
+        THalf left = THalf.Turned(tile.Left, zeros);
+        THalf right = THalf.Turned(tile.Right, zeros);
+        return new(left + right, left - right);
+    }
 }
 
 /// <summary>Gates of a lane's dimensions of 64: two of every eight. All are loaded before the first is needed.</summary>

@@ -6,7 +6,7 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// <see cref="GatedAttention"/> of a step's chunks of rows on the tensor cores: queries and the weights of the softmax rounded to bf16,
-/// all sums in float. bf16 pages alone.
+/// all sums in float. Pages of every format but f32.
 /// </summary>
 internal static class PrefillAttention
 {
@@ -22,27 +22,31 @@ internal static class PrefillAttention
     /// its sequence, its own among them, all read from the pages. A row's bits depend on its query, its position and its sequence's pages
     /// only. Rows of no chunk are not written.
     /// </summary>
-    public static Launch Bind(
+    public static Launch Bind<TKeys, TValues>(
         KernelLoader loader,
         Matrix<float> q,
-        KvPages<Bf16PageFormat, Bf16PageFormat> pages,
-        PagedRows rows,
-        ChunkList chunks,
-        int heads,
-        Matrix<float> y) =>
-        TakesTwoHeads(loader.Accelerator, heads, pages)
-            ? Bind<Two>(loader, q, pages, rows, chunks, heads, y)
-            : Bind<One>(loader, q, pages, rows, chunks, heads, y);
-
-    /// <summary>With so many heads a group.</summary>
-    public static Launch Bind<THeads>(
-        KernelLoader loader,
-        Matrix<float> q,
-        KvPages<Bf16PageFormat, Bf16PageFormat> pages,
+        KvPages<TKeys, TValues> pages,
         PagedRows rows,
         ChunkList chunks,
         int heads,
         Matrix<float> y)
+        where TKeys : struct, ITensorCoreFormat
+        where TValues : struct, ITensorCoreFormat =>
+        TakesTwoHeads(loader.Accelerator, heads, pages.KvHeads, pages.HeadDim)
+            ? Bind<TKeys, TValues, Two>(loader, q, pages, rows, chunks, heads, y)
+            : Bind<TKeys, TValues, One>(loader, q, pages, rows, chunks, heads, y);
+
+    /// <summary>With so many heads a group.</summary>
+    public static Launch Bind<TKeys, TValues, THeads>(
+        KernelLoader loader,
+        Matrix<float> q,
+        KvPages<TKeys, TValues> pages,
+        PagedRows rows,
+        ChunkList chunks,
+        int heads,
+        Matrix<float> y)
+        where TKeys : struct, ITensorCoreFormat
+        where TValues : struct, ITensorCoreFormat
         where THeads : struct, IConstant
     {
         pages.Check(Op);
@@ -69,16 +73,16 @@ internal static class PrefillAttention
 
         Launch BindHeads<TOutputs>()
             where TOutputs : struct, IOutputTile<TOutputs> => loader.Bind(
-                PrefillAttentionKernel<TOutputs, THeads>.PrefillAttention,
-                LaunchSize.Config<PrefillAttentionKernel<TOutputs, THeads>>(
+                PrefillAttentionKernel<TKeys, TValues, TOutputs, THeads>.PrefillAttention,
+                LaunchSize.Config<PrefillAttentionKernel<TKeys, TValues, TOutputs, THeads>>(
                     new Index3D(heads / THeads.Value, (int)chunks.Rows.Length, 1)),
-                new PrefillAttentionKernel<TOutputs, THeads>(
+                new PrefillAttentionKernel<TKeys, TValues, TOutputs, THeads>(
                     Float4.Words(Op, "q", q), pages, rows, chunks, (int)chunks.FirstChunk.Length - 1, heads,
                     (float)(Math.Log2(Math.E) / Math.Sqrt(headDim)), Float2.Words(Op, "y", y)));
     }
 
-    // Two heads of 256 read each tile of keys and values once, in 128 KiB. GPUs made for graphics have 100 KiB a multiprocessor.
-    private static bool TakesTwoHeads(Accelerator accelerator, int heads, KvPages<Bf16PageFormat, Bf16PageFormat> pages) =>
-        pages.HeadDim == 256 && pages.KvHeads > 0 && heads / pages.KvHeads % 2 == 0
+    // Two heads of 256 read each tile of keys and values once, in 128 KiB or more. GPUs made for graphics have 100 KiB a multiprocessor.
+    private static bool TakesTwoHeads(Accelerator accelerator, int heads, int kvHeads, int headDim) =>
+        headDim == 256 && kvHeads > 0 && heads / kvHeads % 2 == 0
         && accelerator is CudaAccelerator { Architecture: not ({ Major: 8, Minor: 6 or 9 } or { Major: 12 }) };
 }

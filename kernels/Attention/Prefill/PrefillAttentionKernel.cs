@@ -6,53 +6,90 @@ namespace QwenIlgpu.Kernels;
 
 /// <summary>
 /// One chunk's rows of one or two query heads of a kv head against all their keys, a page at a time. q: [T, H · 2 · Hd] and y: [T, H · Hd]
-/// float; pages: bf16 in words of eight; scale: log2(e) / sqrt(Hd).
+/// float; scale: log2(e) / sqrt(Hd).
 /// </summary>
 /// <remarks>
 /// A warp has 16 rows of a head, four warps the 64 positions of a chunk: a row's place is its position modulo 64, however many rows the
 /// step brought, and its maximum, its sum and its outputs never leave the warp's registers. Queries, rounded to bf16 with their scale,
 /// stay in shared memory beside one tile of keys and one of values: keys are multiplied while values arrive, and the other way round. The
-/// accumulators of the scores, turned into weights, are the A operand of the product with the values. A tile's row of W words lies at
-/// word ^ (row % 8), so that the eight rows of an ldmatrix phase lie in eight different sets of banks.
+/// accumulators of the scores, turned into weights, are the A operand of the product with the values.
+///
+/// Of quantised pages the codes arrive meanwhile, and are expanded to bf16 in the tile (<see cref="PageTile{TFormat, TOutputs, THeads}"/>):
+/// queries are turned as the keys are before they are rounded, products with codes become scores by the keys' scales and zeros, weights
+/// take the values' scales on, and outputs are turned back in registers after the last page.
 /// </remarks>
-[LaunchBounds(2 * HeadThreads)]
-[Instantiation(typeof(OutputTile64), typeof(One))]
-[Instantiation(typeof(Twice<OutputTile64>), typeof(One))]
-[Instantiation(typeof(Twice<Twice<OutputTile64>>), typeof(One))]
-[Instantiation(typeof(Twice<Twice<OutputTile64>>), typeof(Two))]
-internal readonly struct PrefillAttentionKernel<TOutputs, THeads>(
+[LaunchBounds(2 * PrefillGroup.HeadThreads)]
+[Instantiation(typeof(Bf16PageFormat), typeof(Bf16PageFormat), typeof(OutputTile64), typeof(One))]
+[Instantiation(typeof(Bf16PageFormat), typeof(Bf16PageFormat), typeof(Twice<OutputTile64>), typeof(One))]
+[Instantiation(typeof(Bf16PageFormat), typeof(Bf16PageFormat), typeof(Twice<Twice<OutputTile64>>), typeof(One))]
+[Instantiation(typeof(Bf16PageFormat), typeof(Bf16PageFormat), typeof(Twice<Twice<OutputTile64>>), typeof(Two))]
+[Instantiation(typeof(Int8PageFormat), typeof(Int8PageFormat), typeof(OutputTile64), typeof(One))]
+[Instantiation(typeof(Int8PageFormat), typeof(Int8PageFormat), typeof(Twice<OutputTile64>), typeof(One))]
+[Instantiation(typeof(Int8PageFormat), typeof(Int8PageFormat), typeof(Twice<Twice<OutputTile64>>), typeof(One))]
+[Instantiation(typeof(Int8PageFormat), typeof(Int8PageFormat), typeof(Twice<Twice<OutputTile64>>), typeof(Two))]
+[Instantiation(typeof(Int4PageFormat), typeof(Int4PageFormat), typeof(OutputTile64), typeof(One))]
+[Instantiation(typeof(Int4PageFormat), typeof(Int4PageFormat), typeof(Twice<OutputTile64>), typeof(One))]
+[Instantiation(typeof(Int4PageFormat), typeof(Int4PageFormat), typeof(Twice<Twice<OutputTile64>>), typeof(One))]
+[Instantiation(typeof(Int4PageFormat), typeof(Int4PageFormat), typeof(Twice<Twice<OutputTile64>>), typeof(Two))]
+[Instantiation(typeof(Int8PageFormat), typeof(Int4PageFormat), typeof(OutputTile64), typeof(One))]
+[Instantiation(typeof(Int8PageFormat), typeof(Int4PageFormat), typeof(Twice<OutputTile64>), typeof(One))]
+[Instantiation(typeof(Int8PageFormat), typeof(Int4PageFormat), typeof(Twice<Twice<OutputTile64>>), typeof(One))]
+[Instantiation(typeof(Int8PageFormat), typeof(Int4PageFormat), typeof(Twice<Twice<OutputTile64>>), typeof(Two))]
+internal readonly struct PrefillAttentionKernel<TKeys, TValues, TOutputs, THeads>(
     Matrix<Float4> q,
-    KvPages<Bf16PageFormat, Bf16PageFormat> pages,
+    KvPages<TKeys, TValues> pages,
     PagedRows rows,
     ChunkList chunks,
     int sequences,
     int heads,
     float scale,
     Matrix<Float2> y) : IGroupKernel, ILaunchSize
+    where TKeys : struct, ITensorCoreFormat
+    where TValues : struct, ITensorCoreFormat
     where TOutputs : struct, IOutputTile<TOutputs>
     where THeads : struct, IConstant
 {
-    private const int HeadThreads = 128;
     private const int Rows = ChunkList.ChunkRows;
     private const int Keys = KvCache.PageTokens;
 
-    public static int GroupSize => THeads.Value * HeadThreads;
+    // Two bf16 of 1.
+    private const uint Ones = 0x3f803f80;
 
-    /// <summary>Of a group's tiles: queries of each head, keys and values.</summary>
-    public static int DynamicSharedBytes => (ValueTile + TileWords) * 16;
+    public static int GroupSize => PrefillGroup<TOutputs, THeads>.Size;
 
-    private static int RowWords => TOutputs.Dim / 8;
+    /// <summary>Of a group's tiles, queries of each head, keys and values, and of what quantised pages want beside them.</summary>
+    public static int DynamicSharedBytes => (Staging + StagingWords) * 16;
 
-    private static int TileWords => Keys * RowWords;
+    private static bool AreQuantized => KvPages<TKeys, TValues>.AreQuantized;
 
-    // Of a row, that a group loads at once of eight rows or a multiple: the smaller of two powers of two, in operations that fold.
-    private static int LoadedWords => ((RowWords - 1) & ((GroupSize / 8) - 1)) + 1;
+    // Keys and values expanded into one tile in turn: groups of two heads run where there is room for two.
+    private static bool SharesTile => AreQuantized && THeads.Value == 1;
+
+    private static int RowWords => PrefillGroup<TOutputs, THeads>.RowWords;
+
+    private static int TileWords => PrefillGroup<TOutputs, THeads>.TileWords;
+
+    // Of a row of queries, that a group stages at once: all where a head is turned by neighbouring lanes.
+    private static int StagedWords => TKeys.IsQuantized ? RowWords : ((RowWords - 1) & ((GroupSize / 8) - 1)) + 1;
 
     private static int KeyTile => THeads.Value * TileWords;
 
-    private static int ValueTile => KeyTile + TileWords;
+    private static int ValueTile => SharesTile ? KeyTile : KeyTile + TileWords;
 
-    public static void PrefillAttention(PrefillAttentionKernel<TOutputs, THeads> kernel) => kernel.Execute();
+    // 64 scales and 64 zeros of keys, then of values.
+    private static int KeyScales => ValueTile + TileWords;
+
+    private static int ScaleWords => AreQuantized ? 2 * Keys / 4 : 0;
+
+    private static int ValueScales => KeyScales + ScaleWords;
+
+    private static int Staging => ValueScales + ScaleWords;
+
+    private static int StagingWords => PageTile<TKeys, TOutputs, THeads>.StagingWords > PageTile<TValues, TOutputs, THeads>.StagingWords
+        ? PageTile<TKeys, TOutputs, THeads>.StagingWords
+        : PageTile<TValues, TOutputs, THeads>.StagingWords;
+
+    public static void PrefillAttention(PrefillAttentionKernel<TKeys, TValues, TOutputs, THeads> kernel) => kernel.Execute();
 
     public void Execute()
     {
@@ -71,7 +108,7 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads>(
         ArrayView<int> table = rows.Table(firstRow);
 
         int page = table[0];
-        LoadTile(tiles, KeyTile, pages.KeyBlock(page, kvHead), lastBlock == 0 ? end : Keys);
+        Copy<TKeys>(tiles, KeyTile, pages.KeyBlock(page, kvHead), lastBlock == 0 ? end : Keys);
         StageQueries(tiles, firstHead, firstRow, place, end);
 
         // What the lane names to ldmatrix: 16 rows of the left 8 columns, then of the right; of keys left and right of 8 rows, twice.
@@ -84,22 +121,36 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads>(
         int keyWord = ((lane >> 3) & 1) ^ swizzle;
         int valueRow = ValueTile + ((lane & 15) * RowWords);
         int row = ((warp & 3) * 16) + (lane >> 2);
+        ArrayView<Float2> keyScales = LaneScales(tiles, KeyScales);
+        ArrayView<Float2> valueScales = LaneScales(tiles, ValueScales);
+
+        Float4 totals = default;                                        // Σq of rows g and g + 8
+        if (TKeys.HasZeros)
+        {
+            Group.Barrier();
+            totals = Totals(tiles, queryRow, queryWord);
+        }
 
         TOutputs outputs = default;
         float maxAbove = float.NegativeInfinity;
         float maxBelow = float.NegativeInfinity;
         float sumAbove = 0;
         float sumBelow = 0;
+        float zerosAbove = 0;                                           // Σ weight · zero: a part of every output
+        float zerosBelow = 0;
         for (int block = 0; block <= lastBlock; block++)
         {
             int keys = block == lastBlock ? end : Keys;
-            AsyncCopy.Wait0();
-            Group.Barrier();                                            // also: nobody still reads the values before
-            LoadTile(tiles, ValueTile, pages.ValueBlock(page, kvHead), keys);
+            Await<TKeys>(tiles, KeyTile, KeyScales, keys);              // also: nobody still reads the values before
+            Copy<TValues>(tiles, ValueTile, pages.ValueBlock(page, kvHead), keys);
+            if (AreQuantized)
+                Group.Barrier();
             int next = XMath.Min(block + 1, lastBlock);
             page = table[next];
 
             ScoreTile scores = Score(tiles, queryRow, queryWord, keyRow, keyWord);
+            if (TKeys.IsQuantized)
+                scores = ScoreTile.OfCodes<TKeys>(scores, keyScales, totals.X, totals.Z);
             if (block == lastBlock)
                 scores = ScoreTile.Masked(scores, 2 * (lane & 3), row, row + 8);
             float above = XMath.Max(maxAbove, MaxOfFour(ScoreTile.MaxAbove(scores)));
@@ -118,57 +169,99 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads>(
                 outputs = TOutputs.Scaled(outputs, shrinkAbove, shrinkBelow);
             _ = TOutputs.Dim;
 
-            AsyncCopy.Wait0();
-            Group.Barrier();                                            // also: nobody still reads the keys
+            Await<TValues>(tiles, ValueTile, ValueScales, keys);        // also: nobody still reads the keys
             if (block < lastBlock)
-                LoadTile(tiles, KeyTile, pages.KeyBlock(page, kvHead), next == lastBlock ? end : Keys);
+                Copy<TKeys>(tiles, KeyTile, pages.KeyBlock(page, kvHead), next == lastBlock ? end : Keys);
+            if (AreQuantized)
+                Group.Barrier();
+            if (TValues.HasZeros)
+            {
+                Float2 zeros = ScoreTile.Zeros(weights, valueScales);
+                zerosAbove = (zerosAbove * shrinkAbove) + zeros.X;
+                zerosBelow = (zerosBelow * shrinkBelow) + zeros.Y;
+            }
+
+            if (TValues.IsQuantized)
+                weights = ScoreTile.Scaled(weights, valueScales);
             outputs = AddValues(outputs, weights, tiles, valueRow, queryWord);
         }
 
         sumAbove = WarpReduce.SumOfFour(sumAbove);
         sumBelow = WarpReduce.SumOfFour(sumBelow);
+        if (TValues.IsQuantized)
+        {
+            float above = TValues.HasZeros ? WarpReduce.SumOfFour(zerosAbove) : 0;
+            float below = TValues.HasZeros ? WarpReduce.SumOfFour(zerosBelow) : 0;
+            outputs = TOutputs.Turned(outputs, new Float4(above, above, below, below));
+        }
+
         Store(outputs, sumAbove, sumBelow, firstHead + (warp >> 2), firstRow - place, row, place, end);
     }
 
     // In place of a row that the step did not bring stands one that it did: rows do not meet, and nobody stores this one.
     private void StageQueries(ArrayView<UInt4> tiles, int firstHead, int firstRow, int place, int end)
     {
-        int row = (int)((uint)Group.IdxX / (uint)LoadedWords);
-        int word = Group.IdxX & (LoadedWords - 1);
-        ArrayView<UInt4> target = tiles.SubView(Place(row, word));
-        for (int down = 0; down < THeads.Value * Rows; down += GroupSize / LoadedWords)
+        int row = (int)((uint)Group.IdxX / (uint)StagedWords);
+        int word = Group.IdxX & (StagedWords - 1);
+        ArrayView<UInt4> target = tiles.SubView(PrefillGroup<TOutputs, THeads>.Place(row, word));
+        for (int down = 0; down < THeads.Value * Rows; down += GroupSize / StagedWords)
         {
             int present = XMath.Max(place, XMath.Min(row + (down & (Rows - 1)), end - 1));
             ArrayView<Float4> source = q.Row(firstRow - place + present).SubView((firstHead + (int)((uint)down / Rows)) * 4 * RowWords);
-            for (int right = 0; right < RowWords; right += LoadedWords)
+            for (int right = 0; right < RowWords; right += StagedWords)
             {
                 Float4 low = source[2 * (word + right)] * scale;
                 Float4 high = source[(2 * (word + right)) + 1] * scale;
+                if (TKeys.IsQuantized)
+                {
+                    Float8 turned = Hadamard.OfWarp(new Float8(low, high), TOutputs.Dim);
+                    (low, high) = (turned.Low, turned.High);
+                    target = tiles.SubView(PrefillGroup<TOutputs, THeads>.Place(row + down, word) - (down * RowWords));
+                }
+
                 target[(down * RowWords) + right] = new UInt4(
                     Bf16x2.Pack(low.X, low.Y), Bf16x2.Pack(low.Z, low.W), Bf16x2.Pack(high.X, high.Y), Bf16x2.Pack(high.Z, high.W));
             }
         }
     }
 
-    private static int Place(int row, int word) => (row * RowWords) + (word ^ (row & 7));
+    private static void Copy<TFormat>(ArrayView<UInt4> tiles, int tile, ArrayView<UInt4> block, int keys)
+        where TFormat : struct, ITensorCoreFormat =>
+        PageTile<TFormat, TOutputs, THeads>.Copy(tiles.SubView(tile), tiles.SubView(Staging), block, keys);
 
-    // A block of a page; zeros behind the last key, where pages hold anything. A thread's rows are the same modulo 8.
-    private static void LoadTile(ArrayView<UInt4> tiles, int tile, ArrayView<UInt4> block, int keys)
+    // Until what was copied last is there, and in its tile as far as this thread goes; where keys and values lie in the same memory, until
+    // nobody reads the others.
+    private static void Await<TFormat>(ArrayView<UInt4> tiles, int tile, int scales, int keys)
+        where TFormat : struct, ITensorCoreFormat
     {
-        int row = (int)((uint)Group.IdxX / (uint)LoadedWords);
-        int word = Group.IdxX & (LoadedWords - 1);
-        ArrayView<UInt4> target = tiles.SubView(tile + Place(row, word));
-        ArrayView<UInt4> source = block.SubView((row * RowWords) + word);
-        for (int down = 0; down < Keys; down += GroupSize / LoadedWords)
+        AsyncCopy.Wait0();
+        if (!AreQuantized || SharesTile)
+            Group.Barrier();
+        else
+            Warp.Barrier();
+        if (AreQuantized)
         {
-            for (int right = 0; right < RowWords; right += LoadedWords)
-            {
-                int place = (down * RowWords) + right;
-                AsyncCopy.Copy16OrZero(ref target[place], ref source[place], row + down < keys);
-            }
+            PageTile<TFormat, TOutputs, THeads>.Expand(
+                tiles.SubView(tile), tiles.SubView(Staging), tiles.SubView(scales, ScaleWords).Cast<float>(), keys);
+        }
+    }
+
+    // Keys 2t and 2t + 1 of every eight.
+    private static ArrayView<Float2> LaneScales(ArrayView<UInt4> tiles, int scales) =>
+        tiles.SubView(scales, ScaleWords).Cast<Float2>().SubView(AreQuantized ? Group.IdxX & 3 : 0);
+
+    // Of queries as they were rounded: their product with ones.
+    private static Float4 Totals(ArrayView<UInt4> tiles, int queryRow, int queryWord)
+    {
+        Float4 totals = default;
+        for (int word = 0; word < 8; word += 2)
+        {
+            ArrayView<UInt4> queries = tiles.SubView(queryRow + (queryWord ^ word));
+            for (int eights = 0; eights < RowWords; eights += 8)
+                totals = Mma.Bf16(LoadMatrix.X4(ref queries[eights]), new UInt2(Ones, Ones), totals);
         }
 
-        AsyncCopy.Commit();
+        return totals;
     }
 
     // Of each eight words of a row a lane names four, at its own places: what is constant beyond them is part of the instruction.
@@ -241,6 +334,12 @@ internal readonly struct PrefillAttentionKernel<TOutputs, THeads>(
     {
         float above = Float32.Reciprocal(sumAbove);
         float below = Float32.Reciprocal(sumBelow);
+        if (TValues.IsQuantized)
+        {
+            above *= Hadamard.Scale(TOutputs.Dim);
+            below *= Hadamard.Scale(TOutputs.Dim);
+        }
+
         bool hasAbove = row >= place && row < end;
         bool hasBelow = row + 8 >= place && row + 8 < end;
         int rowAbove = first + (hasAbove ? row : place);

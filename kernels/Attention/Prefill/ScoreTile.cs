@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using ILGPU;
 using ILGPU.Algorithms;
 
 namespace QwenIlgpu.Kernels;
@@ -29,6 +30,40 @@ internal readonly struct ScoreTile(Float4 k0, Float4 k8, Float4 k16, Float4 k24,
         Mma.Bf16(queries, new UInt2(keys.N32.Z, keys.N32.W), s.K40),
         Mma.Bf16(queries, new UInt2(keys.N48.X, keys.N48.Y), s.K48),
         Mma.Bf16(queries, new UInt2(keys.N48.Z, keys.N48.W), s.K56));
+
+    /// <summary>
+    /// Scores of products with codes, s · scale + total · zero. scales: the lane's pairs of 32, then of as many zeros where there are any;
+    /// above, below: totals of the queries' rows g and g + 8.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ScoreTile OfCodes<TFormat>(ScoreTile s, ArrayView<Float2> scales, float above, float below)
+        where TFormat : struct, ITensorCoreFormat
+    {
+        s = Scaled(s, scales);
+        if (!TFormat.HasZeros)
+            return s;
+        return new ScoreTile(
+            Added(s.K0, scales[32], above, below),
+            Added(s.K8, scales[36], above, below),
+            Added(s.K16, scales[40], above, below),
+            Added(s.K24, scales[44], above, below),
+            Added(s.K32, scales[48], above, below),
+            Added(s.K40, scales[52], above, below),
+            Added(s.K48, scales[56], above, below),
+            Added(s.K56, scales[60], above, below));
+    }
+
+    /// <summary>Each key's column times its scale.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ScoreTile Scaled(ScoreTile s, ArrayView<Float2> scales) => new(
+        Scaled(s.K0, scales[0]),
+        Scaled(s.K8, scales[4]),
+        Scaled(s.K16, scales[8]),
+        Scaled(s.K24, scales[12]),
+        Scaled(s.K32, scales[16]),
+        Scaled(s.K40, scales[20]),
+        Scaled(s.K48, scales[24]),
+        Scaled(s.K56, scales[28]));
 
     /// <summary>−∞ for the keys behind a row's own; key: the lane's first of each eight; above, below: keys of rows g and g + 8.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -86,10 +121,37 @@ internal readonly struct ScoreTile(Float4 k0, Float4 k8, Float4 k16, Float4 k24,
         (((s.K0.Z + s.K0.W) + (s.K8.Z + s.K8.W)) + ((s.K16.Z + s.K16.W) + (s.K24.Z + s.K24.W))) +
         (((s.K32.Z + s.K32.W) + (s.K40.Z + s.K40.W)) + ((s.K48.Z + s.K48.W) + (s.K56.Z + s.K56.W)));
 
+    /// <summary>The lane's Σ weight · zero of row g (X) and of row g + 8 (Y). scales: as for <see cref="OfCodes"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float2 Zeros(ScoreTile s, ArrayView<Float2> scales)
+    {
+        Float2 sums = default;
+        sums = Zeros(s.K0, scales[32], sums);
+        sums = Zeros(s.K8, scales[36], sums);
+        sums = Zeros(s.K16, scales[40], sums);
+        sums = Zeros(s.K24, scales[44], sums);
+        sums = Zeros(s.K32, scales[48], sums);
+        sums = Zeros(s.K40, scales[52], sums);
+        sums = Zeros(s.K48, scales[56], sums);
+        return Zeros(s.K56, scales[60], sums);
+    }
+
     /// <summary>Two fragments side by side, rounded to bf16, are the A operand of their sixteen keys.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static UInt4 Operand(Float4 left, Float4 right) => new(
         Bf16x2.Pack(left.X, left.Y), Bf16x2.Pack(left.Z, left.W), Bf16x2.Pack(right.X, right.Y), Bf16x2.Pack(right.Z, right.W));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Float4 Scaled(Float4 s, Float2 scale) => new(s.X * scale.X, s.Y * scale.Y, s.Z * scale.X, s.W * scale.Y);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Float4 Added(Float4 s, Float2 zero, float above, float below) => new(
+        Float32.Fma(zero.X, above, s.X), Float32.Fma(zero.Y, above, s.Y), Float32.Fma(zero.X, below, s.Z), Float32.Fma(zero.Y, below, s.W));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Float2 Zeros(Float4 weights, Float2 zero, Float2 sums) => new(
+        Float32.Fma(weights.Y, zero.Y, Float32.Fma(weights.X, zero.X, sums.X)),
+        Float32.Fma(weights.W, zero.Y, Float32.Fma(weights.Z, zero.X, sums.Y)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Float4 Masked(Float4 s, int key, int above, int below) => new(

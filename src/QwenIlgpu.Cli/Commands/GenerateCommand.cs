@@ -12,6 +12,7 @@ internal static class GenerateCommand
         qwen generate --model ~/models/Qwen3.6-27B-GPTQ-Int4 --preset coding "Reverse a string in C#."
         qwen generate --no-thinking --greedy --max-tokens 64 --json "What is 7 + 5?"
         qwen generate --model Qwen/Qwen3.8-27B --template-option reasoning_effort=low "Reverse a string in C#."
+        qwen generate --tools tools.json "What is the weather in Oslo?"
         qwen generate --raw --ignore-eos --max-tokens 100 "Once upon a time"
         echo "Summarise this: ..." | qwen generate
         """;
@@ -31,10 +32,11 @@ internal static class GenerateCommand
             Description = "Continue the text as it is, without the chat template; control tokens in it count as such.",
         };
         var system = new Option<string?>("--system", "-s") { Description = "Instructions that stand before the prompt.", HelpName = "TEXT" };
+        Option<string?> tools = ToolsOption.Create();
         var template = new TemplateArguments();
         var model = new ModelArguments(KvType.Bf16);
         var sampling = new SamplingArguments();
-        var command = new Command("generate", "Print the model's answer to one prompt.") { prompt, raw, system };
+        var command = new Command("generate", "Print the model's answer to one prompt.") { prompt, raw, system, tools };
         template.AddTo(command);
         sampling.AddTo(command);
         command.Options.Add(sampling.TopLogProbs);
@@ -46,16 +48,25 @@ internal static class GenerateCommand
 
         async Task<int> RunAsync(ParseResult parse, CancellationToken cancellation)
         {
-            if (parse.GetValue(raw) && (template.AreGiven(parse) || parse.GetValue(system) is not null))
-                throw new UsageException("--raw leaves the chat template out, so --no-thinking, --template-option and --system mean nothing with it");
+            if (parse.GetValue(raw) && (template.AreGiven(parse) || (parse.GetValue(system) ?? parse.GetValue(tools)) is not null))
+            {
+                throw new UsageException(
+                    "--raw leaves the chat template out, so --no-thinking, --template-option, --system and --tools mean nothing with it");
+            }
+
+            if (parse.GetValue(tools) == "-" && parse.GetValue(prompt) is null or "-")
+                throw new UsageException("PROMPT and --tools cannot both come from standard input");
             ChatTemplateOptions rendering = template.Read(parse);
             if (parse.GetResult(sampling.TopLogProbs) is not null && !parse.GetValue(common.Json))
                 throw new UsageException("--top-logprobs has its place in the JSON: add --json");
             string text = await ReadPromptAsync(parse.GetValue(prompt), parse.GetValue(raw), terminal, cancellation).ConfigureAwait(false);
+            rendering = rendering with { Tools = await ToolsOption.ReadAsync(parse.GetValue(tools), terminal, cancellation).ConfigureAwait(false) };
             GenerationOptions options = sampling.Read(parse);
             await using QwenModel loaded = await model.LoadAsync(
                 parse, common, terminal, options, rendersMessages: !parse.GetValue(raw), cancellation, DeviceSnapshots).ConfigureAwait(false);
             LogitBiasOption.Check(options.Sampling?.LogitBias, loaded);
+            if (rendering.Tools is not null)
+                ToolsOption.Check(loaded.Template, terminal);
             await using Engine engine = model.CreateEngine(parse, loaded, DeviceSnapshots);
             int[] ids = parse.GetValue(raw)
                 ? loaded.Tokenize(text, parseSpecial: true)
@@ -70,10 +81,10 @@ internal static class GenerateCommand
             bool json = parse.GetValue(common.Json);
             var answer = new AnswerWriter(terminal, silent: json);
             using var line = new ProgressLine(terminal);
-            options = options with { PromptProgress = new PromptLine(line) };
+            options = options with { PromptProgress = new PromptLine(line), Tools = loaded.ToolsOf(rendering) };
             await answer.ReadAsync(engine.GenerateAsync(ids, options, cancellation)).ConfigureAwait(false);
             if (json)
-                terminal.WriteJson(ToJson(answer, loaded));
+                terminal.WriteJson(ToJson(answer, loaded, rendering.Tools is not null));
             terminal.Note(answer.Usage!.ToLine(answer.FinishReason));
             return ExitCode.Done;
         }
@@ -92,9 +103,11 @@ internal static class GenerateCommand
     private static PromptMessage[] Messages(string text, string? system) =>
         system is null ? [PromptMessage.User(text)] : [PromptMessage.System(system), PromptMessage.User(text)];
 
-    private static JsonObject ToJson(AnswerWriter answer, QwenModel model)
+    private static JsonObject ToJson(AnswerWriter answer, QwenModel model, bool hasTools)
     {
         JsonObject json = answer.ToJson();
+        if (hasTools)
+            json["tool_calls"] = new JsonArray([.. answer.ToolCalls.Select(static call => call.ToFlatJson())]);
         if (answer.LogProbs.Count > 0)
             json["logprobs"] = new JsonArray([.. answer.LogProbs.Select(p => ToJson(p, model))]);
         return json;

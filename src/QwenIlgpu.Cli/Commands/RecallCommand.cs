@@ -5,7 +5,7 @@ using static System.FormattableString;
 
 namespace QwenIlgpu.Cli.Commands;
 
-/// <summary>`qwen eval recall`: how likely a model finds a word again that stood far before.</summary>
+/// <summary>`qwen eval recall`: how likely a model finds a code again that stood far before.</summary>
 internal static class RecallCommand
 {
     public const string Examples =
@@ -21,7 +21,7 @@ internal static class RecallCommand
         Option<int[]?> distances = NumberOption.List(
             "--tokens", "Tokens between the fact and the question.", int.MaxValue, "1000");
         Option<int> samples = NumberOption.WithDefault(
-            "--samples", "Words that are asked for in turn.", 4, NumberRange.Whole(1, RecallText.MostSamples));
+            "--samples", "Codes that are asked for in turn.", 4, NumberRange.Whole(1, RecallText.MostSamples));
         var text = new Option<string?>("--text")
         {
             Description = "Text file in UTF-8 to fill the distance with, over and over where it is short; - is standard input. "
@@ -29,7 +29,7 @@ internal static class RecallCommand
             HelpName = "FILE", Arity = ArgumentArity.ExactlyOne,
         };
         var model = new ModelArguments(KvType.Bf16) { TakesContext = false };
-        var command = new Command("recall", "Measure how likely the model finds a word again that a text gave so many tokens before.")
+        var command = new Command("recall", "Measure how likely the model finds a code again that a text gave so many tokens before.")
         {
             distances, samples, text,
         };
@@ -42,9 +42,9 @@ internal static class RecallCommand
             int[] asked = parse.GetValue(distances) ?? [1000];
             string? file = parse.GetValue(text);
             string? content = file is null ? null : await TextInput.ReadAsync(file, "--text", terminal, cancellation).ConfigureAwait(false);
-            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, ModelParts.Tokenizer, cancellation).ConfigureAwait(false);
-            Sample[] parts = [.. Enumerable.Range(0, parse.GetValue(samples)).Select(s => Sample.Of(loaded, s))];
-            int around = parts.Max(p => p.Fact.Length + p.Question.Length + p.Answer.Length);
+            await using QwenModel loaded = await model.LoadAsync(parse, common, terminal, ModelParts.Tokenizer | ModelParts.ChatTemplate, cancellation).ConfigureAwait(false);
+            int count = parse.GetValue(samples);
+            int around = Enumerable.Range(0, count).Max(s => PromptOf(loaded, s, "").Length + AnswerOf(loaded, s).Length);
             long longest = (long)asked.Max() + around;
             if (longest > loaded.MaxContextTokens)
             {
@@ -54,14 +54,17 @@ internal static class RecallCommand
             }
 
             int[] filler = FillerOf(loaded, content, file, asked.Max());
-            using var score = new AnswerScore(loaded, (int)longest, model.KvTypeOf(parse), model.StateTypeOf(parse));
+
+            // Cut text may become a token or two more when it stands between others.
+            int most = (int)Math.Min(longest + 8, loaded.MaxContextTokens);
+            using var score = new AnswerScore(loaded, most, model.KvTypeOf(parse), model.StateTypeOf(parse));
             using var progress = new ProgressLine(terminal);
             bool json = parse.GetValue(common.Json);
             var rows = new JsonArray();
             foreach (int distance in asked)
             {
                 progress.Show(Invariant($"{distance} tokens: {rows.Count + 1} of {asked.Length} distances"));
-                rows.Add((JsonNode)Measure(score, parts, filler.AsSpan(0, distance).ToArray(), json, cancellation));
+                rows.Add((JsonNode)Measure(loaded, score, count, filler.AsSpan(0, distance), json, cancellation));
             }
 
             var report = new JsonObject
@@ -70,8 +73,7 @@ internal static class RecallCommand
                 ["device"] = loaded.DeviceName,
                 ["kv_type"] = ModelArguments.WordOf(model.KvTypeOf(parse)),
                 ["state_type"] = ModelArguments.WordOf(model.StateTypeOf(parse)),
-                ["question"] = RecallText.Question,
-                ["samples"] = parts.Length,
+                ["samples"] = count,
                 ["distances"] = rows,
             };
             progress.Clear();
@@ -83,13 +85,15 @@ internal static class RecallCommand
         }
     }
 
-    private static JsonObject Measure(AnswerScore score, Sample[] samples, int[] filler, bool json, CancellationToken cancellation)
+    private static JsonObject Measure(
+        QwenModel model, AnswerScore score, int samples, ReadOnlySpan<int> filler, bool json, CancellationToken cancellation)
     {
+        string text = model.Detokenize(filler);
         var sums = new List<double>();
         int answerTokens = 0;
-        foreach (Sample sample in samples)
+        for (int sample = 0; sample < samples; sample++)
         {
-            float[] scores = score.Of([.. sample.Fact, .. filler, .. sample.Question], sample.Answer, cancellation);
+            float[] scores = score.Of(PromptOf(model, sample, text), AnswerOf(model, sample), cancellation);
             sums.Add(scores.Sum(s => (double)s));
             answerTokens += scores.Length;
         }
@@ -114,10 +118,13 @@ internal static class RecallCommand
         return [.. Enumerable.Range(0, tokens).Select(i => ids[i % ids.Length])];
     }
 
-    /// <summary>The tokens of what is said, asked and to be answered.</summary>
-    private sealed record Sample(int[] Fact, int[] Question, int[] Answer)
+    /// <summary>A conversation by the model's chat template, thoughts left out, and the beginning of its answer.</summary>
+    internal static int[] PromptOf(QwenModel model, int sample, string filler)
     {
-        public static Sample Of(QwenModel model, int number) => new(
-            model.Tokenize(RecallText.Fact(number)), model.Tokenize($"\n{RecallText.Question}"), model.Tokenize(RecallText.Answer(number)));
+        PromptMessage asked = PromptMessage.User(RecallText.Fact(sample) + filler + RecallText.Question(sample));
+        return [.. model.IdsOf([asked], new ChatTemplateOptions { EnableThinking = false }), .. model.Tokenize(RecallText.AnswerStart(sample))];
     }
+
+    /// <summary>What it is to find.</summary>
+    internal static int[] AnswerOf(QwenModel model, int sample) => model.Tokenize(RecallText.Answer(sample));
 }

@@ -3,15 +3,14 @@ using System.Text;
 namespace QwenIlgpu.Cli.Eval;
 
 /// <summary>
-/// What recall is asked about: a word that a text gives at its start, much text that has nothing to do with it, and the beginning of the
-/// sentence that gave it. Everything is the same in every run.
+/// What recall is asked about: a code that a text gives at its start, much text that has nothing to do with it, and the question after the
+/// code. Everything is the same in every run.
 /// </summary>
 internal static class RecallText
 {
-    private static readonly string[] CodeWords =
+    private static readonly string[] Names =
     [
-        "river", "garden", "silver", "window", "orange", "castle", "winter", "pepper",
-        "island", "marble", "candle", "forest", "bottle", "anchor", "violin", "desert",
+        "Mia", "Anna", "Oscar", "Paul", "Ivy", "Noah", "Sara", "Leo", "Emma", "Lucy", "Jack", "Rosa", "Hugo", "Kate", "Finn", "Nora",
     ];
 
     private static readonly string[] Openings =
@@ -21,19 +20,26 @@ internal static class RecallText
     private static readonly string[] Verbs = ["looked at", "walked past", "talked about", "painted", "found", "carried", "dreamt of", "waited for"];
     private static readonly string[] Things = ["the house", "a red boat", "the bridge", "a long road", "the market", "some bread", "the green hill", "a letter"];
 
-    /// <summary>The most samples that have words of their own.</summary>
-    public static int MostSamples => CodeWords.Length;
+    /// <summary>The most samples that are about somebody else each.</summary>
+    public static int MostSamples => Names.Length;
 
-    /// <summary>The sentence that gives a sample's word.</summary>
-    public static string Fact(int sample) => $"{Question}{Answer(sample)}.\n";
+    /// <summary>What a sample's text is to remember.</summary>
+    public static string Fact(int sample) => $"Remember this. {AnswerStart(sample)}{Answer(sample)}.\n\n";
 
-    /// <summary>What the word is to follow.</summary>
-    public static string Question => "The code word is";
+    /// <summary>What is asked behind much text.</summary>
+    public static string Question(int sample) => $"\n\nWhat is the secret code of {Names[sample]}?";
 
-    /// <summary>A sample's word, with the blank before it.</summary>
-    public static string Answer(int sample) => $" {CodeWords[sample]}";
+    /// <summary>How the answer begins, which the model is given.</summary>
+    public static string AnswerStart(int sample) => $"The secret code of {Names[sample]} is";
 
-    /// <summary>Sentences with at least so many words, none of them a code word.</summary>
+    /// <summary>What it is to find: four digits, a blank before each.</summary>
+    public static string Answer(int sample)
+    {
+        var random = new Random(sample);
+        return string.Concat(Enumerable.Range(0, 4).Select(_ => $" {random.Next(10)}"));
+    }
+
+    /// <summary>Sentences with at least so many words, none of them a digit.</summary>
     public static string Filler(int words, int seed)
     {
         var random = new Random(seed);

@@ -12,9 +12,6 @@ internal abstract class LayerPages
     /// <summary>Bytes of one page, keys and values.</summary>
     public abstract long PageBytes { get; }
 
-    /// <summary>The pages where they are of bf16, which alone prefill attention reads on tensor cores.</summary>
-    public KvPages<Bf16PageFormat, Bf16PageFormat>? Bf16 => (this as LayerPages<Bf16PageFormat, Bf16PageFormat>)?.Pages;
-
     /// <summary>Shape of the scratch of <see cref="BindAttention"/>.</summary>
     public abstract (int Rows, int Columns) ScratchShape(int rows, int heads);
 
@@ -30,6 +27,20 @@ internal abstract class LayerPages
     /// <inheritdoc cref="QkNormRotaryAppend"/>
     public abstract Launch BindQkNormRotaryAppend(
         KernelLoader loader, Matrix<float> q, Matrix<float> k, Matrix<float> v, int heads, QkNormWeights norms, PagedRows rows);
+
+    /// <summary>Whether tensor cores multiply what the pages hold: <see cref="BindPrefillAttention"/> does it.</summary>
+    public bool SuitTensorCores => this is not LayerPages<F32PageFormat, F32PageFormat>;
+
+    /// <inheritdoc cref="PrefillAttention"/>
+    public Launch BindPrefillAttention(
+        KernelLoader loader, Matrix<float> q, PagedRows rows, ChunkList chunks, int heads, Matrix<float> y) => this switch
+        {
+            LayerPages<Bf16PageFormat, Bf16PageFormat> bf16 => PrefillAttention.Bind(loader, q, bf16.Pages, rows, chunks, heads, y),
+            LayerPages<Int8PageFormat, Int8PageFormat> int8 => PrefillAttention.Bind(loader, q, int8.Pages, rows, chunks, heads, y),
+            LayerPages<Int4PageFormat, Int4PageFormat> int4 => PrefillAttention.Bind(loader, q, int4.Pages, rows, chunks, heads, y),
+            LayerPages<Int8PageFormat, Int4PageFormat> k8v4 => PrefillAttention.Bind(loader, q, k8v4.Pages, rows, chunks, heads, y),
+            _ => throw new NotSupportedException($"prefill_attention: no kernel reads {GetType()}; GatedAttention does"),
+        };
 
     /// <inheritdoc cref="Kernels.GatedAttention"/>
     public abstract Launch BindAttention(

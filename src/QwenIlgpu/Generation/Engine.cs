@@ -87,7 +87,7 @@ public sealed class Engine : IAsyncDisposable
 
     /// <summary>Generates the next turn of a conversation, rendered with the model's chat template.</summary>
     /// <param name="messages">The conversation so far.</param>
-    /// <param name="template">Thinking, tools; null takes the template's defaults.</param>
+    /// <param name="template">Thinking, tools, which the last update then has the calls of; null takes the template's defaults.</param>
     /// <param name="options">Limits, sampling, stop strings; null takes the defaults.</param>
     /// <param name="cancellationToken">Ends the generation.</param>
     /// <exception cref="ArgumentException">The template refuses the messages, or as for token ids.</exception>
@@ -96,6 +96,7 @@ public sealed class Engine : IAsyncDisposable
         IReadOnlyList<PromptMessage> messages, ChatTemplateOptions? template = null, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
         int[] ids = model.IdsOf(messages, template);
+        options = (options ?? new GenerationOptions()) with { Tools = model.ToolsOf(template) };
         return Generate(ids, nameof(messages), options, cancellationToken);
     }
 
@@ -183,7 +184,7 @@ public sealed class Engine : IAsyncDisposable
         CancellationToken callToken, [EnumeratorCancellation] CancellationToken loopToken = default)
     {
         long start = Stopwatch.GetTimestamp();
-        var parser = new OutputParser(model.Tokenizer, options.StopStrings, model.Thinking, promptIds);
+        var parser = new OutputParser(model.Tokenizer, options.StopStrings, model.Thinking, options.Tools, promptIds);
         var stream = new TokenStream(maxTokens, sampling.TopLogProbs ?? -1);
         var request = new GenerationRequest(promptIds, maxTokens, endIds, sampling, stream) { PromptProgress = options.PromptProgress };
         callToken.ThrowIfCancellationRequested();

@@ -26,6 +26,9 @@ public sealed record GenerationOptions
     /// <summary>Whether generation goes on past the end-of-turn token.</summary>
     public bool IgnoreEos { get; init; }
 
+    /// <summary>The tools that the answer may call; null leaves calls in the text.</summary>
+    internal ToolSchemas? Tools { get; init; }
+
     /// <summary>Told on the engine's thread of each step that is queued with a part of the prompt.</summary>
     internal IProgress<PromptProgress>? PromptProgress { get; init; }
 

@@ -20,7 +20,7 @@ public sealed record GenerationUpdate
     /// <summary>Ids drawn since the last update, end-of-turn included.</summary>
     public required IReadOnlyList<int> TokenIds { get; init; }
 
-    /// <summary>Text that became final; empty while a character or a possible stop string is incomplete.</summary>
+    /// <summary>Text that became final; empty while a character, a possible stop string or what may be a call of a tool is incomplete.</summary>
     public required string Text { get; init; }
 
     /// <summary>Whether <see cref="Text"/> is reasoning or answer.</summary>
@@ -29,21 +29,17 @@ public sealed record GenerationUpdate
     /// <summary>Log-probabilities of <see cref="TokenIds"/>, one each, when <see cref="SamplingOptions.TopLogProbs"/> asked for them.</summary>
     public IReadOnlyList<TokenLogProbs>? LogProbs { get; init; }
 
+    /// <summary>
+    /// The tools the answer calls, in its order, with arguments of the types that their schemas say; only the last update has them, and only
+    /// where <see cref="ChatTemplateOptions.Tools"/> were given. A call that is not whole or not well-formed is text.
+    /// </summary>
+    public IReadOnlyList<PromptToolCall> ToolCalls { get; init; } = [];
+
     /// <summary>Why the generation ended; null in all updates but the last.</summary>
     public FinishReason? FinishReason { get; init; }
 
     /// <summary>Counts and times; null in all updates but the last.</summary>
     public GenerationUsage? Usage { get; init; }
-}
-
-/// <summary>What a piece of text belongs to.</summary>
-public enum TextKind
-{
-    /// <summary>The answer.</summary>
-    Answer,
-
-    /// <summary>Reasoning, inside <c>&lt;think&gt;</c> … <c>&lt;/think&gt;</c>.</summary>
-    Reasoning,
 }
 
 /// <summary>Why a generation ended.</summary>
@@ -54,6 +50,9 @@ public enum FinishReason
 
     /// <summary>MaxTokens or the context's end was reached.</summary>
     Length,
+
+    /// <summary>As <see cref="Stop"/>, and the answer calls tools, whose results it waits for.</summary>
+    ToolCalls,
 }
 
 /// <summary>Log-probability of a drawn token and of the likeliest ones, in the model's own distribution: before bias, penalties and temperature.</summary>

@@ -8,12 +8,13 @@ internal sealed class UpdateReader(QwenModel model, TokenStream stream, OutputPa
 {
     private readonly List<int> heldIds = [];
     private readonly List<TokenLogProbs> heldLogProbs = [];
+    private readonly Queue<AnswerPiece> pieces = new();
     private int read;
 
     /// <summary>The next update with text in it, or null at the end of the tokens or at a stop string.</summary>
     public async ValueTask<GenerationUpdate?> ReadAsync()
     {
-        while (!parser.Stopped)
+        while (pieces.Count == 0 && !parser.Stopped)
         {
             while (!stream.Has(read))
             {
@@ -29,28 +30,33 @@ internal sealed class UpdateReader(QwenModel model, TokenStream stream, OutputPa
             if (stream.LogProbsOf(read) is { } logProbs)
                 heldLogProbs.Add(logProbs);
             read++;
-            (string text, TextKind kind) = parser.Append(id);
-            if (text.Length > 0)
-                return Take(text, kind, null, null);
+            foreach (AnswerPiece piece in parser.Append(id))
+                pieces.Enqueue(piece);
         }
 
-        return null;
+        return pieces.TryDequeue(out AnswerPiece next) ? Take(next.Text, next.Kind) : null;
     }
 
-    /// <summary>The last update: the held text, the reason and the counts.</summary>
+    /// <summary>The last update: the held text, the calls, the reason and the counts.</summary>
     public GenerationUpdate End(int promptTokens, int cachedTokens, ResolvedSampling sampling, long startTimestamp)
     {
-        bool stopped = parser.Stopped;
         TextKind kind = parser.Kind;
+        string text = parser.Stopped ? "" : string.Concat(parser.Flush().Select(static piece => piece.Text));
+        FinishReason reason = parser.Stopped ? FinishReason.Stop : stream.FinishReason;
         var usage = new GenerationUsage(
             promptTokens, cachedTokens, read, parser.ReasoningTokens, sampling.Temperature == 0 ? null : sampling.Seed,
             Stopwatch.GetElapsedTime(startTimestamp, stream.AdmissionTimestamp),
             Stopwatch.GetElapsedTime(stream.AdmissionTimestamp, stream.FirstTokenTimestamp),
             Stopwatch.GetElapsedTime(stream.FirstTokenTimestamp, stream.LastTokenTimestamp));
-        return Take(stopped ? "" : parser.Flush(), kind, stopped ? FinishReason.Stop : stream.FinishReason, usage);
+        return Take(text, kind) with
+        {
+            ToolCalls = parser.ToolCalls,
+            FinishReason = reason == FinishReason.Stop && parser.ToolCalls.Count > 0 ? FinishReason.ToolCalls : reason,
+            Usage = usage,
+        };
     }
 
-    private GenerationUpdate Take(string text, TextKind kind, FinishReason? reason, GenerationUsage? usage)
+    private GenerationUpdate Take(string text, TextKind kind)
     {
         var update = new GenerationUpdate
         {
@@ -58,8 +64,6 @@ internal sealed class UpdateReader(QwenModel model, TokenStream stream, OutputPa
             Text = text,
             Kind = kind,
             LogProbs = stream.TopLogProbs < 0 ? null : [.. heldLogProbs],
-            FinishReason = reason,
-            Usage = usage,
         };
         heldIds.Clear();
         heldLogProbs.Clear();

@@ -47,10 +47,10 @@ internal sealed partial class Ops
             return y;
         }
 
-        if (fusesPrefill && pages.Bf16 is { } prefilled && PrefillAttention.Supports(heads.Heads, heads.KvHeads, heads.HeadDim))
+        if (fusesPrefill && pages.SuitTensorCores && PrefillAttention.Supports(heads.Heads, heads.KvHeads, heads.HeadDim))
         {
-            Add("prefill_attention", [q], [y], 0, () => PrefillAttention.Bind(
-                loader, q.View, prefilled, pagedRows, slotRows.Chunks, heads.Heads, y.View), cacheBytes, work: NodeWork.PrefillAttention);
+            Add("prefill_attention", [q], [y], 0, () => pages.BindPrefillAttention(
+                loader, q.View, pagedRows, slotRows.Chunks, heads.Heads, y.View), cacheBytes, work: NodeWork.PrefillAttention);
             return y;
         }
 

@@ -169,6 +169,10 @@ public sealed class QwenModel : IAsyncDisposable
         return Unfilled(path, checkpoint, text, device, options, NullLoggerFactory.Instance);
     }
 
+    /// <summary>The tools that an answer may call; null where none are offered or the template writes calls in a way that is not read.</summary>
+    internal ToolSchemas? ToolsOf(ChatTemplateOptions? template) =>
+        template?.OfferedTools is { } tools && Template.Shape.HasReadableCalls ? ToolSchemas.Of(tools) : null;
+
     /// <summary>Token ids of a conversation, as it is generated from.</summary>
     internal int[] IdsOf(IReadOnlyList<PromptMessage> messages, ChatTemplateOptions? template)
     {

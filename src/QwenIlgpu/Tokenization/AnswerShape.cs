@@ -37,6 +37,9 @@ internal sealed record ThinkMarkers(string Start, string End)
 internal sealed record AnswerShape(
     ThinkMarkers? Thinking, bool OpensThought, bool ThinkingCanBeOff, ToolCallDialect ToolCalls, string? EndOfTurn)
 {
+    /// <summary>Whether calls of tools can be told from text; their reader knows both ways, as models do not always keep to their own.</summary>
+    public bool HasReadableCalls => ToolCalls is ToolCallDialect.Xml or ToolCallDialect.Json;
+
     // Words that no template writes itself.
     private const string Question = "zq1qz";
     private const string Thought = "zt2tz";
@@ -101,6 +104,8 @@ internal sealed record AnswerShape(
         text = text[Math.Max(0, text.LastIndexOf(Question, StringComparison.Ordinal))..];
         if (!text.Contains(Function, StringComparison.Ordinal))
             return ToolCallDialect.None;
+        if (!text.Contains(ToolCallReader.Start, StringComparison.Ordinal) || !text.Contains(ToolCallReader.End, StringComparison.Ordinal))
+            return ToolCallDialect.Other;
         if (text.Contains($"<function={Function}>", StringComparison.Ordinal) && text.Contains($"<parameter={Parameter}>", StringComparison.Ordinal))
             return ToolCallDialect.Xml;
         string json = string.Concat(text.Where(static c => !char.IsWhiteSpace(c)));

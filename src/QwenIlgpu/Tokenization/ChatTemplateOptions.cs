@@ -36,6 +36,10 @@ public sealed record ChatTemplateOptions
     /// <summary>Further variables of the template by name; they count before the properties above. Texts in them are never control tokens.</summary>
     public JsonObject? Variables { get; init; }
 
+    /// <summary>The functions that the template is told of; null for none.</summary>
+    internal JsonArray? OfferedTools =>
+        (Variables?.TryGetPropertyValue("tools", out JsonNode? tools) == true ? tools : Tools) is JsonArray { Count: > 0 } offered ? offered : null;
+
     // The variables of a template: name → value.
     internal void AddTo(Dictionary<string, object> variables)
     {

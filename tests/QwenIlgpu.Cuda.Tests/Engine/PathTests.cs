@@ -21,6 +21,24 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
         Assert.That(worst, Is.LessThanOrEqualTo(OperandBound));
     }
 
+    /// <summary>Codes of keys and values that lie between two of them may be the other one: a step of the scale where bf16 operands moved them.</summary>
+    [Category("Exhaustive")]
+    [TestCase(KvType.Bf16)]
+    [TestCase(KvType.Int8)]
+    [TestCase(KvType.Int4)]
+    [TestCase(KvType.K8V4)]
+    public void PrefillStaysCloseToThePortableKernels(KvType kvType)
+    {
+        int[] ids = Prompt(150);
+        using var portable = new SequenceRunner(PortableOf("tiny-qwen3.6"), kvType);
+        using var warps = new SequenceRunner(Tiny, kvType);
+
+        double worst = Largest(warps.Prefill(ids), portable.Prefill(ids));
+
+        TestContext.Out.WriteLine($"{kvType}: max |Δlogit| = {worst:E2}");
+        Assert.That(worst, Is.LessThanOrEqualTo(OperandBound));
+    }
+
     /// <summary>Rows are gathered before matmuls of prompts and of tokens; the portable model has the same weights to the bit, in order.</summary>
     [Test]
     public async Task ActOrderStaysCloseToThePortableKernelsInOrder()
@@ -68,11 +86,14 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
     }
 
     [Category("Exhaustive")]
-    [Test]
-    public void PromptInPiecesOf64IsTheWholePrompt()
+    [TestCase(KvType.Bf16)]
+    [TestCase(KvType.Int8)]
+    [TestCase(KvType.Int4)]
+    [TestCase(KvType.K8V4)]
+    public void PromptInPiecesOf64IsTheWholePrompt(KvType kvType)
     {
         int[] ids = Prompt(150);
-        using var sequences = new SequenceRunner(Tiny, KvType.Bf16);
+        using var sequences = new SequenceRunner(Tiny, kvType);
 
         float[] whole = sequences.Prefill(ids);
         float[] pieces = sequences.Prefill(ids, chunkTokens: 64, slot: 2);
@@ -82,11 +103,14 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
 
     // A fresh sequence, one that goes on at 64 and another fresh one of a single token.
     [Category("Exhaustive")]
-    [Test]
-    public void SequencesThatShareAStepAreEachAlone()
+    [TestCase(KvType.Bf16)]
+    [TestCase(KvType.Int8)]
+    [TestCase(KvType.Int4)]
+    [TestCase(KvType.K8V4)]
+    public void SequencesThatShareAStepAreEachAlone(KvType kvType)
     {
         int[] ids = Prompt(150);
-        using var sequences = new SequenceRunner(Tiny, KvType.Bf16);
+        using var sequences = new SequenceRunner(Tiny, kvType);
         (int Position, int Count)[] parts = [(0, 40), (64, 86), (0, 1)];
         float[][] alone = [sequences.Prefill(ids[..40]), sequences.Prefill(ids)[(64 * sequences.Vocabulary)..], sequences.Prefill(ids[..1])];
         sequences.Prefill(ids[..64], slot: 2);
@@ -115,13 +139,16 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
     }
 
     /// <summary>A second prompt goes on from the first one's snapshots and pages, at 128 tokens and at 64.</summary>
-    [Test]
-    public void SnapshotsResume()
+    [TestCase(KvType.Bf16)]
+    [TestCase(KvType.Int8, Category = "Exhaustive")]
+    [TestCase(KvType.Int4, Category = "Exhaustive")]
+    [TestCase(KvType.K8V4, Category = "Exhaustive")]
+    public void SnapshotsResume(KvType kvType)
     {
         const int Prefix = 128;
         int[] first = Ids(150);
         int[] second = [.. first[..Prefix], .. Ids(60).Select(i => i / 2)];
-        using var sequences = new SequenceRunner(Tiny, KvType.Bf16);
+        using var sequences = new SequenceRunner(Tiny, kvType);
         sequences.Runner.Run(
             StepKind.Prefill, [new StepSequence(1, 0, first, LogitsWanted.None, Snapshots: [new StateSnapshot(64, 4), new StateSnapshot(Prefix, 3)])],
             samples: false);

@@ -8,6 +8,9 @@ internal static class StoredRow
     // Of f16, in either direction.
     private const double Unit = 1.0 / 1024;
 
+    /// <summary>One of the ways to read a row. block: of one head in one page.</summary>
+    public delegate double[] Reader(ReadOnlySpan<UInt4> block, int headDim, int token);
+
     /// <summary>As attention should see it: scaled, and turned back where the format turns. block: of one head in one page.</summary>
     public static double[] Read<TFormat>(ReadOnlySpan<UInt4> block, int headDim, int token)
         where TFormat : struct, IPageFormat
@@ -37,6 +40,15 @@ internal static class StoredRow
         }
 
         return values;
+    }
+
+    /// <summary>The same less what the middle of the codes, 8 of 4 bits, stands for.</summary>
+    public static double[] ReadCentred<TFormat>(ReadOnlySpan<UInt4> block, int headDim, int token)
+        where TFormat : struct, IPageFormat
+    {
+        ReadOnlySpan<byte> scale = MemoryMarshal.AsBytes(block)[((32 * headDim) + (4 * token))..];
+        double centre = default(TFormat) is Int4PageFormat ? (8 * F16At(scale, 0)) + F16At(scale, 2) : 0;
+        return Array.ConvertAll(ReadTurned<TFormat>(block, headDim, token), x => x - centre);
     }
 
     /// <summary>Hadamard's matrix by its definition, blocks as large a power of two as divides the head.</summary>

@@ -20,10 +20,10 @@ internal static class AttentionSlices
         .. CodedDecode<Int8PageFormat, Int8PageFormat>(),
         .. CodedDecode<Int4PageFormat, Int4PageFormat>(),
         .. CodedDecode<Int8PageFormat, Int4PageFormat>(),
-        Prefill<Two>("Twice<Twice<OutputTile64>>, Two", 6, 1, HeadDim),
-        Prefill<One>("Twice<Twice<OutputTile64>>, One", 6, 1, HeadDim),
-        Prefill<One>("Twice<OutputTile64>, One", 8, 1, 128),
-        Prefill<One>("OutputTile64, One", 6, 2, 64),
+        .. Prefill<Bf16PageFormat, Bf16PageFormat>(),
+        .. Prefill<Int8PageFormat, Int8PageFormat>(),
+        .. Prefill<Int4PageFormat, Int4PageFormat>(),
+        .. Prefill<Int8PageFormat, Int4PageFormat>(),
         Portable<F32PageFormat, F32PageFormat>(),
         Portable<Bf16PageFormat, Bf16PageFormat>(),
         Portable<Int8PageFormat, Int8PageFormat>(),
@@ -72,11 +72,23 @@ internal static class AttentionSlices
                 Is.LessThanOrEqualTo(DecodeRuns<TKeys, TValues>.Allowed))).Leaving(y);
         });
 
-    private static Slice Prefill<THeads>(string tile, int heads, int kvHeads, int headDim)
+    private static IEnumerable<Slice> Prefill<TKeys, TValues>()
+        where TKeys : struct, ITensorCoreFormat
+        where TValues : struct, ITensorCoreFormat =>
+    [
+        Prefill<TKeys, TValues, Two>("Twice<Twice<OutputTile64>>, Two", 6, 1, HeadDim),
+        Prefill<TKeys, TValues, One>("Twice<Twice<OutputTile64>>, One", 6, 1, HeadDim),
+        Prefill<TKeys, TValues, One>("Twice<OutputTile64>, One", 8, 1, 128),
+        Prefill<TKeys, TValues, One>("OutputTile64, One", 6, 2, 64),
+    ];
+
+    private static Slice Prefill<TKeys, TValues, THeads>(string tile, int heads, int kvHeads, int headDim)
+        where TKeys : struct, ITensorCoreFormat
+        where TValues : struct, ITensorCoreFormat
         where THeads : struct, IConstant =>
-        new($"PrefillAttentionKernel<{tile}>", device =>
+        new($"PrefillAttentionKernel<{typeof(TKeys).Name}, {typeof(TValues).Name}, {tile}>", device =>
         {
-            var step = new PrefillAttentionTests.Step(device, heads, kvHeads, headDim, (60, 70), (0, 3));
+            var step = new PrefillAttentionTests<TKeys, TValues>.Step(device, heads, kvHeads, headDim, (60, 70), (0, 3));
             float[] y = step.Run<THeads>();
             return new SliceResult(() => step.AssertClose(y)).Leaving(y);
         });

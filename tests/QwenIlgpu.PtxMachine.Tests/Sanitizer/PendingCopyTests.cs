@@ -70,6 +70,14 @@ internal sealed class PendingCopyTests
             Copy(read + 1, "") + Bench.Mark, Copy(read, ""), Bench.Line(1, 1), b => [b.AllocateWritten(32, read), b.Allocate<uint>(4)]);
     }
 
+    // Of 16 bytes nothing wrote the last ten: the third number of 16 bits is there, the fourth is not.
+    [Test]
+    public void ACopyCarriesOnWhichNumbersNothingWrote() => Planted.Check(
+        FaultKind.UnwrittenMemory, "what is stored depends on what nothing wrote; last so read: shared byte 6",
+        ".shared .align 16 .b8 s[16];\nmov.u32 %r20, s;\ncp.async.cg.shared.global [%r20], [%rd0], 16;\ncp.async.wait_all;\n@@\n" +
+        "cvt.u32.u16 %r2, %h1;\nst.global.b32 [%rd1], %r2; // here",
+        "ld.shared.b16 %h1, [%r20+6];", "ld.shared.b16 %h1, [%r20+4];", Bench.Line(1, 1), b => [b.AllocateWritten(16, 6), b.Upload(new uint[1])]);
+
     [Test]
     public void ASourceIsAlignedToWhatIsCopied() => Planted.Check(
         FaultKind.Misaligned, "is no multiple of the 16 bytes of the access$", Prologue + "@@\ncp.async.wait_all;",

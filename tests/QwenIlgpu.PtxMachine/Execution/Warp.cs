@@ -22,7 +22,7 @@ internal sealed unsafe class Warp : IDisposable
     private readonly Launch launch;
     private readonly uint* undefined;
     private readonly List<Waiting> waiting = [];
-    private readonly uint[] unwritten = new uint[4];
+    private readonly uint[] unwritten = new uint[16 / SharedShadow.CopiedBytes];
     private int block;
     private int next;
     private int reconverge;

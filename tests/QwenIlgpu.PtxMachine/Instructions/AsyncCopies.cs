@@ -19,15 +19,18 @@ internal sealed unsafe class AsyncCopy(
         warp.RequireDefined(sourceAddress.Register, reading, this, "the global address");
         uint lanes = warp.Group.Shadow.Check(warp, target, targets, warp.Active);
         uint good = Check(warp, sources, sizes, reading);
-        uint* unwritten = stackalloc uint[4];
-        for (int word = 0; word < source.Bytes / source.ElementBytes; word++)
-            unwritten[word] = warp.TakeUnwritten(word);
+        int pieces = source.Bytes / source.ElementBytes;
+        uint* unwritten = stackalloc uint[pieces];
+        for (int piece = 0; piece < pieces; piece++)
+            unwritten[piece] = warp.TakeUnwritten(piece);
         lanes &= good | ~reading;
         for (; lanes != 0; lanes &= lanes - 1)
         {
             int lane = BitOperations.TrailingZeroCount(lanes);
-            uint words = (unwritten[0] >> lane & 1) | (unwritten[1] >> lane & 1) << 1 | (unwritten[2] >> lane & 1) << 2 | (unwritten[3] >> lane & 1) << 3;
-            warp.Copies.Start(lane, (int)targets[lane], sources[lane], target.Bytes, sizes[lane], words);
+            uint unwrittenPieces = 0;
+            for (int piece = 0; piece < pieces; piece++)
+                unwrittenPieces |= (unwritten[piece] >> lane & 1) << piece;
+            warp.Copies.Start(lane, (int)targets[lane], sources[lane], target.Bytes, sizes[lane], unwrittenPieces);
         }
     }
 

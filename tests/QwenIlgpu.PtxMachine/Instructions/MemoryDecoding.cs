@@ -62,7 +62,7 @@ internal static class MemoryDecoding
         Slot? sourceBytes = r.Count > (hasPolicy ? 4 : 3) ? r.Source(3, SlotKind.Word) : null;
         return new AsyncCopy(
             r.Site(MemorySpace.Shared, AccessKind.Write, bytes, sizeof(uint)), r.Address(0),
-            r.Site(MemorySpace.Global, AccessKind.Read, bytes, sizeof(uint)), r.Address(1), sourceBytes);
+            r.Site(MemorySpace.Global, AccessKind.Read, bytes, SharedShadow.CopiedBytes), r.Address(1), sourceBytes);
     }
 
     private static Load Load(OperandReader r, MemorySpace space, int bytes, int count, bool isSigned)

@@ -17,10 +17,10 @@ internal sealed unsafe class PendingCopies(Warp warp)
     }
 
     /// <summary>Starts a copy of one lane; the bytes behind the source's are zero.</summary>
-    public void Start(int lane, int target, ulong source, int bytes, int sourceBytes, uint unwrittenWords)
+    public void Start(int lane, int target, ulong source, int bytes, int sourceBytes, uint unwrittenPieces)
     {
         bool landsNow = ((uint)HashCode.Combine(warp.Launch.Options.Seed, turn++) % 3) == 0;
-        var copy = new Copy(lane, target, source, bytes, sourceBytes, committed[lane], landsNow, unwrittenWords);
+        var copy = new Copy(lane, target, source, bytes, sourceBytes, committed[lane], landsNow, unwrittenPieces);
         if (landsNow)
             copy.Move(warp.Group.Shared);
         if (warp.Sanitizes)
@@ -61,10 +61,10 @@ internal sealed unsafe class PendingCopies(Warp warp)
         if (!warp.Sanitizes)
             return;
         warp.Group.Shadow.SetPending(copy.Target, copy.Bytes, isPending: false);
-        warp.Group.Shadow.Landed(warp, copy.Target, copy.Bytes, copy.Lane, copy.UnwrittenWords);
+        warp.Group.Shadow.Landed(warp, copy.Target, copy.Bytes, copy.Lane, copy.UnwrittenPieces);
     }
 
-    private readonly record struct Copy(int Lane, int Target, ulong Source, int Bytes, int SourceBytes, int Group, bool HasMoved, uint UnwrittenWords)
+    private readonly record struct Copy(int Lane, int Target, ulong Source, int Bytes, int SourceBytes, int Group, bool HasMoved, uint UnwrittenPieces)
     {
         public void Move(byte* shared)
         {

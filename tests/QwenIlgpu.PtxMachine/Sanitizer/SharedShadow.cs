@@ -30,6 +30,9 @@ internal sealed class SharedBounds
 /// </summary>
 internal sealed class SharedShadow(Launch launch)
 {
+    /// <summary>Pieces of so many bytes are written or not where a copy took them from: the smallest numbers that kernels compute with.</summary>
+    public const int CopiedBytes = sizeof(ushort);
+
     private readonly int pieceBytes = launch.SharedArrays.PieceBytes;
     private readonly Piece[] pieces = launch.Options.Sanitizes ? new Piece[(launch.SharedBytes / launch.SharedArrays.PieceBytes) + 1] : [];
     private readonly bool[] written = launch.Options.Sanitizes ? new bool[launch.SharedBytes] : [];
@@ -70,11 +73,11 @@ internal sealed class SharedShadow(Launch launch)
             written.AsSpan(address, bytes).Clear();
     }
 
-    /// <summary>A copy of this thread has landed: it wrote the bytes just now, but for the words whose source nothing wrote.</summary>
-    public void Landed(Warp warp, int address, int bytes, int lane, uint unwrittenWords)
+    /// <summary>A copy of this thread has landed: it wrote the bytes just now, but for the pieces whose source nothing wrote.</summary>
+    public void Landed(Warp warp, int address, int bytes, int lane, uint unwrittenPieces)
     {
         for (int i = 0; i < bytes; i++)
-            written[address + i] = (unwrittenWords >> (i / sizeof(uint)) & 1) == 0;
+            written[address + i] = (unwrittenPieces >> (i / CopiedBytes) & 1) == 0;
         Stamp now = Now(warp, lane);
         for (int piece = address / pieceBytes; piece <= (address + bytes - 1) / pieceBytes; piece++)
             pieces[piece].Write = now;

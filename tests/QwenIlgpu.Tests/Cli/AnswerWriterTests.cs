@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using QwenIlgpu.Cli;
 using QwenIlgpu.Cli.Chat;
 using QwenIlgpu.Tests.Cli.Chat;
@@ -21,6 +22,21 @@ internal sealed class AnswerWriterTests
         Assert.That((error.ToString(), output.ToString()), Is.EqualTo((expected, "yes\n")));
     }
 
+    [TestCase(false, "yes\nadd({\"city\":\"Tromsø <1>\"})\nnow({})\n")]
+    [TestCase(true, "")]
+    public async Task CallsAreLinesBehindTheAnswer(bool silent, string expected)
+    {
+        using var output = new StringWriter();
+        using var terminal = new Terminal(TextReader.Null, output, TextWriter.Null);
+        var writer = new AnswerWriter(terminal, silent);
+
+        await writer.ReadAsync(Calling());
+
+        Assert.That(output.ToString(), Is.EqualTo(expected));
+        Assert.That(writer.ToJson()["finish_reason"]!.GetValue<string>(), Is.EqualTo("tool_calls"));
+        Assert.That(writer.ToolCalls[0].ToFlatJson().ToJsonString(), Is.EqualTo("""{"id":"call_1","name":"add","arguments":{"city":"Troms\u00F8 \u003C1\u003E"}}"""));
+    }
+
     // The screen takes both streams, as a terminal does.
     [TestCase(false, "hm", "yes")]
     [TestCase(true, "yes")]
@@ -35,6 +51,20 @@ internal sealed class AnswerWriterTests
 
         Assert.That(screen.Text, Is.EqualTo(rows));
         Assert.That(spinner.Label, Is.EqualTo(folds ? "thinking" : ""));
+    }
+
+    private static async IAsyncEnumerable<GenerationUpdate> Calling()
+    {
+        await Task.CompletedTask;
+        yield return new GenerationUpdate { TokenIds = [1], Text = "yes", Kind = TextKind.Answer };
+        yield return new GenerationUpdate
+        {
+            TokenIds = [2],
+            Text = "",
+            Kind = TextKind.Answer,
+            FinishReason = FinishReason.ToolCalls,
+            ToolCalls = [new PromptToolCall("add", new JsonObject { ["city"] = "Tromsø <1>" }) { Id = "call_1" }, new PromptToolCall("now", [])],
+        };
     }
 
     private static async IAsyncEnumerable<GenerationUpdate> Updates(Action? between = null)

@@ -83,6 +83,7 @@ internal sealed class ArgumentVectors
         ("--output" or "--plan-picture", _) => [Path.Combine(directory, "out"), Path.Combine(directory, "link"), "/dev/null"],
         ("--chat-template", _) => ["qwen3.6"],
         ("--rope-scaling", _) => ["yarn,factor=2", "yarn,factor=4,original=256"],
+        ("--tools", _) => [Path.Combine(directory, "tools.json"), "-"],
         ("--runs" or "--layers", _) => ["8"],
         ("--vocabulary", _) => ["256"],
         ("--min-p" or "--top-p", _) => ["0.5"],

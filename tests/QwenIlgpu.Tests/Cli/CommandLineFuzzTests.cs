@@ -25,6 +25,7 @@ internal sealed class CommandLineFuzzTests
         File.WriteAllText(directory.File("ids.json"), """[{"ids": [1, 2, 3]}]""");
         File.WriteAllText(directory.File("texts.json"), """["a", "b"]""");
         File.WriteAllText(directory.File("chats.json"), """[{"messages": [{"role": "user", "content": "Hi"}]}]""");
+        File.WriteAllText(directory.File("tools.json"), """[{"type": "function", "function": {"name": "f"}}]""");
         File.WriteAllText(directory.File("text.txt"), Text);
         File.WriteAllText(directory.File("broken.json"), "[1,\n\n");
         File.WriteAllBytes(directory.File("bytes"), [0xff, 0xfe, 0, 0xd8, 0, 0]);
