@@ -21,6 +21,18 @@ internal static class Bits
     [IntrinsicImplementation, Ptx("lop3.b32 $d, $0, 0x000f000f, 0x43004300, 0xea;"), MethodImpl(MethodImplOptions.NoInlining)]
     public static uint LowNibblesToBf16x2(uint word) => (word & 0x000f000fu) | 0x43004300u;
 
+    /// <summary>Bits 3 … 6 of a word and 19 … 22 as bf16 pair 16 + code.</summary>
+    [IntrinsicImplementation, Ptx("lop3.b32 $d, $0, 0x00780078, 0x41804180, 0xea;"), MethodImpl(MethodImplOptions.NoInlining)]
+    public static uint MiddleNibblesToBf16x2(uint word) => (word & 0x00780078u) | 0x41804180u;
+
+    /// <summary>Bytes 0 and 2 of a word without their signs as bf16 pair 128 + bits.</summary>
+    [IntrinsicImplementation, Ptx("lop3.b32 $d, $0, 0x007f007f, 0x43004300, 0xea;"), MethodImpl(MethodImplOptions.NoInlining)]
+    public static uint SevenBitsToBf16x2(uint word) => (word & 0x007f007fu) | 0x43004300u;
+
+    /// <summary>Bytes 0 and 2 of a word as bf16 pair 128, or 256 where the byte's sign is set.</summary>
+    [IntrinsicImplementation, Ptx("lop3.b32 $d, $0, 0x00800080, 0x43004300, 0xea;"), MethodImpl(MethodImplOptions.NoInlining)]
+    public static uint SignsToBf16x2(uint word) => (word & 0x00800080u) | 0x43004300u;
+
     /// <summary>
     /// Byte i of the result is byte s of the eight of b:a, where s are the lower three bits of nibble i of the selector; its fourth bit
     /// replicates that byte's sign instead.

@@ -11,6 +11,7 @@ internal sealed class PlantedInPtxTests
 {
     private const string WaitForAll = @"cp\.async\.wait_group 0;";
     private const string WaitForAllButOne = @"cp\.async\.wait_group 1;";
+    private const string WaitForAllButThree = @"cp\.async\.wait_group 3;";
     private const string SmallerOfTwo = @"(setp\.lt\.s32\s+(%p\d+), (%r\d+), (%r\d+);\s+)selp\.b32\s+(%r\d+), \3, \4, \2;";
     private const string Barrier = @"bar\.sync\s+0;";
     private const string WarpBarrier = @"bar\.warp\.sync\s+4294967295;";
@@ -34,6 +35,12 @@ internal sealed class PlantedInPtxTests
     public void ADecodeAttentionThatReadsASliceBeforeItCame() => Assert.That(
         KindsOf(DecodeAttentionOnce, PtxEdit.Of("Kernel_DecodeAttention", WaitForAll, "")), Has.Member(FaultKind.PendingCopy));
 
+    [TestCase("")]
+    [TestCase("cp.async.wait_group 4;")]
+    public void ADecodeAttentionThatReadsCodesBeforeTheyCame(string instead) => Assert.That(
+        KindsOf(CodedDecodeAttentionOnce, PtxEdit.Of("Kernel_DecodeAttention", WaitForAllButThree, instead)),
+        Has.Member(FaultKind.PendingCopy));
+
     [Test]
     public void AChunkScanThatReadsItsTilesBeforeTheyCame() => Assert.That(
         KindsOf(ChunkScanOnce, PtxEdit.Of("Kernel_DeltaPrefillScan", WaitForAllButOne, "")), Has.Member(FaultKind.PendingCopy));
@@ -51,9 +58,14 @@ internal sealed class PlantedInPtxTests
     [Test]
     public void ADecodeAttentionThatReadsBehindTheLastToken() => Assert.That(
         KindsOf(
-            () => DecodeAttentionTests.RunOnce(MachineDevice.Shared, 67),
+            () => DecodeRuns<Bf16PageFormat, Bf16PageFormat>.RunOnce(MachineDevice.Shared, 2, 1, 64, 67),
             PtxEdit.Of("Kernel_DecodeAttention", SmallerOfTwo, "$1mov.b32 $5, $3;")),
         Has.Member(FaultKind.UnwrittenMemory));
+
+    [Test]
+    public void ADecodeAttentionThatReadsCodesBehindTheLastToken() => Assert.That(
+        PtxEdit.OneByOne("Kernel_DecodeAttention", @"min\.s32\s+(%r\d+), (%r\d+), (%r\d+);", "mov.b32 $1, $2;", CodedDecodeAttentionOnce)
+            .Any(edit => KindsOf(CodedDecodeAttentionOnce, edit).Contains(FaultKind.UnwrittenMemory)));
 
     [Test]
     public void AnAttentionWithoutBarriers() => Assert.That(
@@ -92,6 +104,7 @@ internal sealed class PlantedInPtxTests
         Assert.That(KindsOf(PrefillAttentionOverCodesOnce), Is.Empty);
         Assert.That(KindsOf(SplitMatMulOnce), Is.Empty);
         Assert.That(KindsOf(DecodeAttentionOnce), Is.Empty);
+        Assert.That(KindsOf(CodedDecodeAttentionOnce), Is.Empty);
         Assert.That(KindsOf(ChunkScanOnce), Is.Empty);
         Assert.That(KindsOf(TensorCoreMatMulOnce), Is.Empty);
     });
@@ -199,7 +212,11 @@ internal sealed class PlantedInPtxTests
 
     private static void PrefillAttentionOnce() => PrefillAttentionTests<Bf16PageFormat, Bf16PageFormat>.RunOnce(MachineDevice.Shared);
 
-    private static void DecodeAttentionOnce() => DecodeAttentionTests.RunOnce(MachineDevice.Shared, 30);
+    private static void DecodeAttentionOnce() =>
+        DecodeRuns<Bf16PageFormat, Bf16PageFormat>.RunOnce(MachineDevice.Shared, 2, 1, 64, 30);
+
+    private static void CodedDecodeAttentionOnce() =>
+        DecodeRuns<Int4PageFormat, Int4PageFormat>.RunOnce(MachineDevice.Shared, 2, 1, 64, 100);
 
     private static void ChunkScanOnce() => DeltaPrefillTests.RunOnce(MachineDevice.Shared);
 

@@ -7,6 +7,9 @@ internal readonly struct DecodeOutput(DecodeOutputSlice s0, DecodeOutputSlice s1
     public readonly DecodeOutputSlice S1 = s1;
     public readonly DecodeOutputSlice S2 = s2;
     public readonly DecodeOutputSlice S3 = s3;
+
+    public DecodeOutput Scaled(float even, float odd) =>
+        new(S0.Scaled(even, odd), S1.Scaled(even, odd), S2.Scaled(even, odd), S3.Scaled(even, odd));
 }
 
 /// <summary>
@@ -55,6 +58,20 @@ internal readonly struct DecodeOutputSlice(Float4 d0, Float4 d2, Float4 d4, Floa
         return sums;
     }
 
+    /// <summary>
+    /// The same of operands that are pairs of keys already. v0: dimensions 8g … 8g + 7 of keys 2t and 2t + 1; v8: of keys 2t + 8 and 2t + 9.
+    /// </summary>
+    public DecodeOutputSlice Add(OperandEight v0, OperandEight v8, UInt2 upper, UInt2 lower) => new(
+        Added(D0, v0.Low.X, v0.Low.Y, v8.Low.X, v8.Low.Y, upper, lower), Added(D2, v0.Low.Z, v0.Low.W, v8.Low.Z, v8.Low.W, upper, lower),
+        Added(D4, v0.High.X, v0.High.Y, v8.High.X, v8.High.Y, upper, lower),
+        Added(D6, v0.High.Z, v0.High.W, v8.High.Z, v8.High.W, upper, lower));
+
+    private static Float4 Added(Float4 sums, uint even0, uint odd0, uint even8, uint odd8, UInt2 upper, UInt2 lower)
+    {
+        var a = new UInt4(even0, odd0, even8, odd8);
+        return Mma.Bf16(a, lower, Mma.Bf16(a, upper, sums));
+    }
+
     // Pairs of dimensions become pairs of keys: row g of A is the even dimension, row g + 8 the odd one.
     private static UInt4 KeyPairs(uint v0, uint v1, uint v8, uint v9)
     {
@@ -80,6 +97,10 @@ internal readonly struct DecodeScores(Float4 low0, Float4 low1, Float4 high0, Fl
     private readonly Float4 low1 = low1;
     private readonly Float4 high0 = high0;
     private readonly Float4 high1 = high1;
+
+    /// <summary>Sums that begin at a number of head g's.</summary>
+    public static DecodeScores From(float start) =>
+        new(new Float4(start, start, 0, 0), default, new Float4(start, start, 0, 0), default);
 
     /// <summary>Head g with key 2t.</summary>
     public float Key0 => (low0.X + low1.X) + (low0.Z + low1.Z);
@@ -113,6 +134,14 @@ internal readonly struct DecodeScores(Float4 low0, Float4 low1, Float4 high0, Fl
 
         return sums;
     }
+
+    /// <summary>
+    /// The same of queries that are operands already. q0, q1: of the first and the second two words of k0 and k8, a word of the upper
+    /// halves by one of the lower.
+    /// </summary>
+    public DecodeScores AddTo(UInt4 q0, UInt4 q1, UInt4 k0, UInt4 k8) => new(
+        Mma.Bf16(q0, new UInt2(k0.X, k0.Y), low0), Mma.Bf16(q1, new UInt2(k0.Z, k0.W), low1),
+        Mma.Bf16(q0, new UInt2(k8.X, k8.Y), high0), Mma.Bf16(q1, new UInt2(k8.Z, k8.W), high1));
 
     private static UInt4 Swapped(UInt4 word) => new(word.Z, word.W, word.X, word.Y);
 }

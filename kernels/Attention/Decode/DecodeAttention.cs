@@ -3,8 +3,8 @@ using ILGPU;
 namespace QwenIlgpu.Kernels;
 
 /// <summary>
-/// <see cref="GatedAttention"/> for rows that each attend to a long past, over bf16 pages and on devices with warps and tensor cores: every
-/// key and value is read once for all query heads of its kv head, by as many groups as the row is long for.
+/// <see cref="GatedAttention"/> for rows that each attend to a long past, over pages of bf16 or codes and on devices with warps and
+/// tensor cores: every key and value is read once for all query heads of its kv head, by as many groups as the row is long for.
 /// </summary>
 internal static class DecodeAttention
 {
@@ -13,9 +13,12 @@ internal static class DecodeAttention
     // Beside the sums of a head: their maximum and weight, and two that fill the word.
     private const int StatsColumns = 4;
 
-    /// <summary>Whether heads of this size are served; else <see cref="GatedAttention"/> does it.</summary>
-    public static bool Supports(int heads, int kvHeads, int headDim) =>
-        headDim is 64 or 128 or 256 && heads % kvHeads == 0 && heads / kvHeads is >= 1 and <= 8;
+    /// <summary>Whether heads of this size in such pages are served; else <see cref="GatedAttention"/> does it.</summary>
+    public static bool Supports<TKeys, TValues>(int heads, int kvHeads, int headDim)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat =>
+        typeof(TKeys) != typeof(F32PageFormat) && typeof(TValues) != typeof(F32PageFormat)
+        && headDim is 64 or 128 or 256 && heads % kvHeads == 0 && heads / kvHeads is >= 1 and <= 8;
 
     /// <summary>
     /// Shape of the scratch that <see cref="Bind"/> wants; nothing in it outlives the launch. blocks: columns of the page table.
@@ -38,53 +41,84 @@ internal static class DecodeAttention
     /// Queries and weights go into the products as two bf16 each, sums are float. A row's bits depend on its query, its position and its
     /// sequence's pages only.
     /// </remarks>
-    public static Launch Bind(
+    public static Launch Bind<TKeys, TValues>(
         KernelLoader loader,
         Matrix<float> q,
-        KvPages<Bf16PageFormat, Bf16PageFormat> pages,
+        KvPages<TKeys, TValues> pages,
         PagedRows rows,
         int heads,
         Matrix<float> scratch,
         ArrayView<int> tickets,
         Matrix<float> y)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
     {
         Check(q, pages, rows, heads, scratch, tickets, y);
         return pages.HeadDim switch
         {
-            64 => BindHead<Head64>(loader, q, pages, rows, heads, scratch, tickets, y),
-            128 => BindHead<Head128>(loader, q, pages, rows, heads, scratch, tickets, y),
-            _ => BindHead<Head256>(loader, q, pages, rows, heads, scratch, tickets, y),
+            64 => BindHead<Head64, TKeys, TValues>(loader, q, pages, rows, heads, scratch, tickets, y),
+            128 => BindHead<Head128, TKeys, TValues>(loader, q, pages, rows, heads, scratch, tickets, y),
+            _ => BindHead<Head256, TKeys, TValues>(loader, q, pages, rows, heads, scratch, tickets, y),
         };
     }
 
-    private static Launch BindHead<THead>(
+    private static Launch BindHead<THead, TKeys, TValues>(
         KernelLoader loader,
         Matrix<float> q,
-        KvPages<Bf16PageFormat, Bf16PageFormat> pages,
+        KvPages<TKeys, TValues> pages,
         PagedRows rows,
         int heads,
         Matrix<float> scratch,
         ArrayView<int> tickets,
         Matrix<float> y)
         where THead : struct, IHeadSlices
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
     {
         // Scores are taken in powers of two: log2(e) / sqrt(Hd) goes into the query.
-        double scale = Math.Log2(Math.E) / Math.Sqrt(pages.HeadDim);
-        var kernel = new DecodeAttentionKernel<THead>(
-            Float4.Words(Op, "q", q), pages, rows, heads / pages.KvHeads, (float)scale,
-            new SplitScratch(SplitPlan.MostOf(rows.PageTable.Columns), Float4.Words(Op, "scratch", scratch).Data, tickets),
-            Float4.Words(Op, "y", y));
-        return loader.Bind(DecodeAttentionKernel<THead>.DecodeAttention, kernel.Config, kernel);
+        var scale = (float)(Math.Log2(Math.E) / Math.Sqrt(pages.HeadDim));
+        int groupHeads = heads / pages.KvHeads;
+        var parts = new SplitScratch(SplitPlan.MostOf(rows.PageTable.Columns), Float4.Words(Op, "scratch", scratch).Data, tickets);
+        Matrix<Float4> queries = Float4.Words(Op, "q", q);
+        Matrix<Float4> outputs = Float4.Words(Op, "y", y);
+        return pages switch
+        {
+            KvPages<Bf16PageFormat, Bf16PageFormat> bf16 => BindBf16(bf16),
+            KvPages<Int8PageFormat, Int8PageFormat> int8 => BindCodes(int8),
+            KvPages<Int4PageFormat, Int4PageFormat> int4 => BindCodes(int4),
+            KvPages<Int8PageFormat, Int4PageFormat> both => BindCodes(both),
+            _ => throw new ArgumentException($"{Op}: no kernel reads pages of {typeof(TKeys).Name} and {typeof(TValues).Name}"),
+        };
+
+        Launch BindBf16(KvPages<Bf16PageFormat, Bf16PageFormat> bf16)
+        {
+            var kernel = new DecodeAttentionKernel<THead>(queries, bf16, rows, groupHeads, scale, parts, outputs);
+            return loader.Bind(DecodeAttentionKernel<THead>.DecodeAttention, kernel.Config, kernel);
+        }
+
+        Launch BindCodes<TKeyCodes, TValueCodes>(KvPages<TKeyCodes, TValueCodes> codes)
+            where TKeyCodes : struct, ICodedPageFormat
+            where TValueCodes : struct, ICodedPageFormat
+        {
+            // The kernel counts their words in 32 bits.
+            long words = Math.Max(codes.Keys.Length, codes.Values.Length);
+            Require.That(
+                Op, words <= int.MaxValue, $"{words} words of 16 bytes in a layer's key or value pages are more than {int.MaxValue}: take fewer pages");
+            var kernel = new CodedDecodeAttentionKernel<THead, TKeyCodes, TValueCodes>(queries, codes, rows, groupHeads, scale, parts, outputs);
+            return loader.Bind(CodedDecodeAttentionKernel<THead, TKeyCodes, TValueCodes>.DecodeAttention, kernel.Config, kernel);
+        }
     }
 
-    private static void Check(
+    private static void Check<TKeys, TValues>(
         Matrix<float> q,
-        KvPages<Bf16PageFormat, Bf16PageFormat> pages,
+        KvPages<TKeys, TValues> pages,
         PagedRows rows,
         int heads,
         Matrix<float> scratch,
         ArrayView<int> tickets,
         Matrix<float> y)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
     {
         pages.Check(Op);
         int headDim = pages.HeadDim;

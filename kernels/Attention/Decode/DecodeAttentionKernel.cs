@@ -28,41 +28,27 @@ internal readonly struct DecodeAttentionKernel<THead>(
     Matrix<Float4> y) : IGroupKernel
     where THead : struct, IHeadSlices
 {
-    /// <summary>Threads of a group.</summary>
-    public const int GroupSize = 32 * Warps;
-
-    /// <summary>Query heads of a kv head, at most.</summary>
-    public const int MostHeads = 8;
-
-    private const int Warps = 4;
-    private const int WarpKeys = 16;
     private const int SliceWords = 8;                           // 16-byte words of a token in 64 dimensions
-    private const int SliceQuads = 16;                          // float words of a head in 64 dimensions
     private const int LaneWords = 4;                            // that a lane copies of a slice of sixteen keys
-    private const int MostSlices = 4;
-    private const int QueryWords = MostSlices * SliceWords * MostHeads;
-
-    // Below every score and finite, so that differences of two maxima are numbers.
-    private const float Lowest = -1e38f;
-    private const float Log2E = 1.44269504f;
+    private const int QueryWords = DecodeGroup.MostSlices * SliceWords * DecodeGroup.MostHeads;
 
     private static int HeadWords => THead.Slices * SliceWords;
 
-    private static int HeadQuads => THead.Slices * SliceQuads;
+    private static int HeadQuads => THead.Slices * DecodeGroup.SliceQuads;
 
     /// <summary>
     /// A group per row, kv head and split; those past a row's splits leave at once. Rows come first: those of one sequence read the
     /// same pages at about the same time.
     /// </summary>
-    public KernelConfig Config => new(new Index3D(q.Rows, pages.KvHeads, scratch.Most), new Index3D(GroupSize, 1, 1));
+    public KernelConfig Config => new(new Index3D(q.Rows, pages.KvHeads, scratch.Most), new Index3D(DecodeGroup.Size, 1, 1));
 
     public static void DecodeAttention(DecodeAttentionKernel<THead> kernel) => kernel.Execute();
 
     public void Execute()
     {
-        ArrayView<UInt4> ring = SharedMemory.Allocate<UInt4>(MostSlices * LaneWords * GroupSize);      // 32 KiB
+        ArrayView<UInt4> ring = SharedMemory.Allocate<UInt4>(DecodeGroup.MostSlices * LaneWords * DecodeGroup.Size);      // 32 KiB
         ArrayView<UInt4> query = SharedMemory.Allocate<UInt4>(2 * QueryWords);                          // 8 KiB
-        ArrayView<Float4> stats = SharedMemory.Allocate<Float4>(Warps * MostHeads);
+        ArrayView<Float4> stats = SharedMemory.Allocate<Float4>(DecodeGroup.Warps * DecodeGroup.MostHeads);
         ArrayView<int> flag = SharedMemory.Allocate<int>(1);
         int row = Grid.IdxX;
         var plan = new SplitPlan(rows.Positions[row] + 1);
@@ -70,7 +56,8 @@ internal readonly struct DecodeAttentionKernel<THead>(
         if (Grid.IdxZ < splits)
         {
             AttendToSplit(ring, query, stats, plan, row);
-            Merge(ring.Cast<Float4>(), stats, flag, row, splits);
+            ArrayView<Float4> outputs = ring.Cast<Float4>();
+            new SplitMerge<THead, PlainOutput>(q, pages.KvHeads, groupHeads, scratch, y).Run(outputs, stats, flag, outputs, row, splits);
         }
     }
 
@@ -95,7 +82,7 @@ internal readonly struct DecodeAttentionKernel<THead>(
         StageQuery(query, row, kvHead);
         Group.Barrier();
 
-        float max = Lowest;
+        float max = DecodeWeights.Lowest;
         float sum = 0;
         DecodeOutput output = default;
         for (; block < end; block++)
@@ -119,23 +106,19 @@ internal readonly struct DecodeAttentionKernel<THead>(
                 AsyncCopy.Commit();
             }
 
-            int key = (WarpKeys * warp) + (2 * t);
+            int key = (DecodeGroup.WarpKeys * warp) + (2 * t);
             float s0 = key <= last ? scores.Key0 : float.NegativeInfinity;
             float s1 = key + 1 <= last ? scores.Key1 : float.NegativeInfinity;
             float s8 = key + 8 <= last ? scores.Key8 : float.NegativeInfinity;
             float s9 = key + 9 <= last ? scores.Key9 : float.NegativeInfinity;
-            float higher = Larger(max, MaxOfFour(Larger(Larger(s0, s1), Larger(s8, s9))));
-            float shrink = Float32.Exp2(max - higher);          // of what earlier pages gave; 0 at the first
-            max = higher;
-            float p0 = Float32.Exp2(s0 - max);
-            float p1 = Float32.Exp2(s1 - max);
-            float p8 = Float32.Exp2(s8 - max);
-            float p9 = Float32.Exp2(s9 - max);
-            sum = (sum * shrink) + ((p0 + p1) + (p8 + p9));
-            var upper = new UInt2(Bf16x2.Pack(p0, p1), Bf16x2.Pack(p8, p9));
-            var lower = new UInt2(Rest(p0, p1, upper.X), Rest(p8, p9, upper.Y));
-            float shrinkEven = WarpShuffle.From(shrink, 8 * t);             // head 2t is that of lanes 4 · 2t …
-            float shrinkOdd = WarpShuffle.From(shrink, (8 * t) + 4);
+            var weights = DecodeWeights.Of(max, s0, s1, s8, s9);
+            max = weights.Max;
+            sum = (sum * weights.Shrink) + weights.Sum;
+            var upper = new UInt2(Bf16x2.Pack(weights.Key0, weights.Key1), Bf16x2.Pack(weights.Key8, weights.Key9));
+            var lower = new UInt2(
+                DecodeWeights.Rest(weights.Key0, weights.Key1, upper.X), DecodeWeights.Rest(weights.Key8, weights.Key9, upper.Y));
+            float shrinkEven = WarpShuffle.From(weights.Shrink, 8 * t);             // head 2t is that of lanes 4 · 2t …
+            float shrinkOdd = WarpShuffle.From(weights.Shrink, (8 * t) + 4);
 
             for (int s = 0; s < THead.Slices; s++)
             {
@@ -153,7 +136,7 @@ internal readonly struct DecodeAttentionKernel<THead>(
         sum = WarpReduce.SumOfFour(sum);
         Group.Barrier();                                        // nobody still reads the ring
         if (t == 0)
-            stats[(warp * MostHeads) + (lane >> 2)] = new Float4(max, sum, 0, 0);
+            stats[(warp * DecodeGroup.MostHeads) + (lane >> 2)] = new Float4(max, sum, 0, 0);
         StoreOutput(ring.Cast<Float4>(), output);
         Group.Barrier();
     }
@@ -162,7 +145,7 @@ internal readonly struct DecodeAttentionKernel<THead>(
     private void StageQuery(ArrayView<UInt4> query, int row, int kvHead)
     {
         ArrayView<Float4> heads = q.Row(row);
-        for (int i = Group.IdxX; i < MostHeads * HeadWords; i += GroupSize)
+        for (int i = Group.IdxX; i < DecodeGroup.MostHeads * HeadWords; i += DecodeGroup.Size)
         {
             int head = (int)((uint)i / (uint)HeadWords);
             int word = i - (head * HeadWords);
@@ -175,8 +158,8 @@ internal readonly struct DecodeAttentionKernel<THead>(
             int place = ((word >> 2) * 32) + (head * 4) + (word & 3);
             query[place] = upper;
             query[QueryWords + place] = new UInt4(
-                Rest(left.X, left.Y, upper.X), Rest(left.Z, left.W, upper.Y),
-                Rest(right.X, right.Y, upper.Z), Rest(right.Z, right.W, upper.W));
+                DecodeWeights.Rest(left.X, left.Y, upper.X), DecodeWeights.Rest(left.Z, left.W, upper.Y),
+                DecodeWeights.Rest(right.X, right.Y, upper.Z), DecodeWeights.Rest(right.Z, right.W, upper.W));
         }
     }
 
@@ -207,11 +190,11 @@ internal readonly struct DecodeAttentionKernel<THead>(
     // Past the last token it stands in with weight 0: what lies behind it in the page may be anything, NaN too.
     private static int Row(int key, int last)
     {
-        int token = (WarpKeys * (Group.IdxX >> 5)) + key;
+        int token = (DecodeGroup.WarpKeys * (Group.IdxX >> 5)) + key;
         return (token < last ? token : last) * HeadWords;
     }
 
-    private static int Place(int slice, int word) => (((slice * LaneWords) + word) * GroupSize) + Group.IdxX;
+    private static int Place(int slice, int word) => (((slice * LaneWords) + word) * DecodeGroup.Size) + Group.IdxX;
 
     // [warp, head, Hd]
     private static void StoreOutput(ArrayView<Float4> outputs, DecodeOutput output)
@@ -229,8 +212,8 @@ internal readonly struct DecodeAttentionKernel<THead>(
     private static void StoreSlice(ArrayView<Float4> outputs, DecodeOutputSlice slice, int s)
     {
         int lane = Group.IdxX & 31;
-        int head = ((Group.IdxX >> 5) * MostHeads) + (2 * (lane & 3));
-        int even = (head * HeadQuads) + (s * SliceQuads) + (2 * (lane >> 2));
+        int head = ((Group.IdxX >> 5) * DecodeGroup.MostHeads) + (2 * (lane & 3));
+        int even = (head * HeadQuads) + (s * DecodeGroup.SliceQuads) + (2 * (lane >> 2));
         int odd = even + HeadQuads;
         outputs[even] = slice.EvenLow;
         outputs[even + 1] = slice.EvenHigh;
@@ -238,135 +221,4 @@ internal readonly struct DecodeAttentionKernel<THead>(
         outputs[odd + 1] = slice.OddHigh;
     }
 
-    // The warps' parts into the split's; the last of eight splits merges these, the last of a row's eights merges those. A row of one
-    // split or one eight ends there.
-    private void Merge(ArrayView<Float4> outputs, ArrayView<Float4> stats, ArrayView<int> flag, int row, int splits)
-    {
-        int split = Grid.IdxZ;
-        int eight = (int)((uint)split / SplitPlan.Eight);
-        int eights = SplitPlan.Eights(splits);
-        int firstTicket = ((row * pages.KvHeads) + Grid.IdxY) * (1 + SplitPlan.Eight);
-        MergeWarps(outputs, stats, row, split, splits == 1);
-        if (splits > 1 && LastGroup.Is(scratch.Tickets, firstTicket + 1 + eight, SplitPlan.SplitsOf(eight, splits), flag))
-        {
-            MergeParts(row, eight * SplitPlan.Eight, SplitPlan.SplitsOf(eight, splits), scratch.Most + eight, eights == 1);
-            if (eights > 1 && LastGroup.Is(scratch.Tickets, firstTicket, eights, flag))
-                MergeParts(row, scratch.Most, eights, scratch.Most + eight, isWhole: true);
-        }
-    }
-
-    private void MergeWarps(ArrayView<Float4> outputs, ArrayView<Float4> stats, int row, int slot, bool isWhole)
-    {
-        for (int i = Group.IdxX; i < groupHeads * HeadQuads; i += GroupSize)
-        {
-            int head = (int)((uint)i / (uint)HeadQuads);
-            float max = Lowest;
-            for (int warp = 0; warp < Warps; warp++)
-                max = Larger(max, stats[(warp * MostHeads) + head].X);
-            float sum = 0;
-            var output = new Float4(0, 0, 0, 0);
-            for (int warp = 0; warp < Warps; warp++)
-            {
-                Float4 part = stats[(warp * MostHeads) + head];
-                float weight = Float32.Exp2(part.X - max);
-                sum = Float32.Fma(part.Y, weight, sum);
-                output = Float32.Fma(outputs[(warp * MostHeads * HeadQuads) + i], weight, output);
-            }
-
-            Store(row, slot, i, new MergedWord(max, sum, output), isWhole);
-        }
-    }
-
-    // Parts first … first + count − 1. Of a slice each thread has one word; all are loaded before any is stored.
-    private void MergeParts(int row, int first, int count, int slot, bool isWhole)
-    {
-        MergedWord w0 = MergedPart(row, first, count, 0);
-        MergedWord w1 = THead.Slices > 1 ? MergedPart(row, first, count, 1) : default;
-        MergedWord w2 = THead.Slices > 2 ? MergedPart(row, first, count, 2) : default;
-        MergedWord w3 = THead.Slices > 2 ? MergedPart(row, first, count, 3) : default;
-        Store(row, slot, Group.IdxX, w0, isWhole);
-        if (THead.Slices > 1)
-            Store(row, slot, GroupSize + Group.IdxX, w1, isWhole);
-        if (THead.Slices > 2)
-        {
-            Store(row, slot, (2 * GroupSize) + Group.IdxX, w2, isWhole);
-            Store(row, slot, (3 * GroupSize) + Group.IdxX, w3, isWhole);
-        }
-    }
-
-    // In the order of the parts; all loads are under way at once, those past the last part once more with weight 0.
-    private MergedWord MergedPart(int row, int first, int count, int turn)
-    {
-        int i = XMath.Min((turn * GroupSize) + Group.IdxX, (groupHeads * HeadQuads) - 1);
-        int head = (int)((uint)i / (uint)HeadQuads);
-        float max = Lowest;
-        for (int n = 0; n < SplitPlan.Eight; n++)
-            max = Larger(max, scratch.Partials[Stats(row, first + XMath.Min(n, count - 1), head)].X);
-        float sum = 0;
-        var output = new Float4(0, 0, 0, 0);
-        for (int n = 0; n < SplitPlan.Eight; n++)
-        {
-            int part = first + XMath.Min(n, count - 1);
-            Float4 stats = scratch.Partials[Stats(row, part, head)];
-            float weight = n < count ? Float32.Exp2(stats.X - max) : 0;
-            sum = Float32.Fma(stats.Y, weight, sum);
-            output = Float32.Fma(scratch.Partials[Part(row, part) + head + i], weight, output);
-        }
-
-        return new MergedWord(max, sum, output);
-    }
-
-    // Word i of the heads' dimensions, where there is one: finished into y, or as a part that is merged later.
-    private void Store(int row, int slot, int i, MergedWord merged, bool isWhole)
-    {
-        if (i >= groupHeads * HeadQuads)
-            return;
-        int head = (int)((uint)i / (uint)HeadQuads);
-        int word = i - (head * HeadQuads);
-        if (isWhole)
-        {
-            int queryHead = (Grid.IdxY * groupHeads) + head;
-            Float4 output = merged.Output * Float32.Reciprocal(merged.Sum);
-            Float4 gate = q.Row(row)[(((2 * queryHead) + 1) * HeadQuads) + word];
-            y.Row(row)[(queryHead * HeadQuads) + word] = new Float4(
-                output.X * Sigmoid(gate.X), output.Y * Sigmoid(gate.Y), output.Z * Sigmoid(gate.Z), output.W * Sigmoid(gate.W));
-        }
-        else
-        {
-            scratch.Partials[Part(row, slot) + head + i] = merged.Output;
-            if (word == 0)
-                scratch.Partials[Stats(row, slot, head)] = new Float4(merged.Max, merged.Sum, 0, 0);
-        }
-    }
-
-    // A part is, per head, Hd sums and a word with their maximum and weight.
-    private int Part(int row, int slot)
-    {
-        int slots = scratch.Most + SplitPlan.Eights(scratch.Most);
-        return ((((row * pages.KvHeads) + Grid.IdxY) * slots) + slot) * groupHeads * (HeadQuads + 1);
-    }
-
-    private int Stats(int row, int slot, int head) => Part(row, slot) + (head * (HeadQuads + 1)) + HeadQuads;
-
-    // What is left of a pair when its bf16 are taken off, as bf16.
-    private static uint Rest(float low, float high, uint pair) =>
-        Bf16x2.Pack(low - Interop.IntAsFloat(pair << 16), high - Interop.IntAsFloat(pair & 0xffff0000u));
-
-    private static float MaxOfFour(float value)
-    {
-        value = Larger(value, WarpShuffle.Xor(value, 2));
-        return Larger(value, WarpShuffle.Xor(value, 1));
-    }
-
-    private static float Larger(float a, float b) => a > b ? a : b;
-
-    private static float Sigmoid(float x) => Float32.Reciprocal(1 + Float32.Exp2(-Log2E * x));
-
-    /// <summary>Four dimensions of a head: the sum of weights relative to 2^max, and the values so weighted.</summary>
-    private readonly struct MergedWord(float max, float sum, Float4 output)
-    {
-        public readonly float Max = max;
-        public readonly float Sum = sum;
-        public readonly Float4 Output = output;
-    }
 }

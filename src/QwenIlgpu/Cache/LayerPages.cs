@@ -12,9 +12,6 @@ internal abstract class LayerPages
     /// <summary>Bytes of one page, keys and values.</summary>
     public abstract long PageBytes { get; }
 
-    /// <summary>The pages where they are of bf16, which alone decode attention reads.</summary>
-    public KvPages<Bf16PageFormat, Bf16PageFormat>? Bf16 => (this as LayerPages<Bf16PageFormat, Bf16PageFormat>)?.Pages;
-
     /// <summary>Shape of the scratch of <see cref="BindAttention"/>.</summary>
     public abstract (int Rows, int Columns) ScratchShape(int rows, int heads);
 
@@ -48,6 +45,13 @@ internal abstract class LayerPages
     /// <inheritdoc cref="Kernels.GatedAttention"/>
     public abstract Launch BindAttention(
         KernelLoader loader, Matrix<float> q, PagedRows rows, int heads, Matrix<float> scratch, Matrix<float> y);
+
+    /// <summary>Whether <see cref="DecodeAttention"/> serves so many query heads.</summary>
+    public abstract bool SupportsDecodeAttention(int heads);
+
+    /// <inheritdoc cref="DecodeAttention"/>
+    public abstract Launch BindDecodeAttention(
+        KernelLoader loader, Matrix<float> q, PagedRows rows, int heads, Matrix<float> scratch, ArrayView<int> tickets, Matrix<float> y);
 }
 
 /// <summary>Pages of keys and of values as their formats store them.</summary>
@@ -91,4 +95,10 @@ internal sealed class LayerPages<TKeys, TValues>(KvPages<TKeys, TValues> pages) 
     public override Launch BindAttention(
         KernelLoader loader, Matrix<float> q, PagedRows rows, int heads, Matrix<float> scratch, Matrix<float> y) =>
         Kernels.GatedAttention.Bind<TKeys, TValues>(loader, q, pages, rows, heads, scratch, y);
+
+    public override bool SupportsDecodeAttention(int heads) => DecodeAttention.Supports<TKeys, TValues>(heads, pages.KvHeads, pages.HeadDim);
+
+    public override Launch BindDecodeAttention(
+        KernelLoader loader, Matrix<float> q, PagedRows rows, int heads, Matrix<float> scratch, ArrayView<int> tickets, Matrix<float> y) =>
+        DecodeAttention.Bind(loader, q, pages, rows, heads, scratch, tickets, y);
 }

@@ -37,12 +37,12 @@ internal sealed partial class Ops
     {
         Tensor y = graph.NewTensor("attention", q.Rows, heads.Heads * heads.HeadDim);
         long cacheBytes = Shape.Sequences * pages.PageBytes / Kernels.KvCache.PageTokens;
-        if (fusesDecode && pages.Bf16 is { } bf16 && DecodeAttention.Supports(heads.Heads, heads.KvHeads, heads.HeadDim))
+        if (fusesDecode && pages.SupportsDecodeAttention(heads.Heads))
         {
             (int splitRows, int splitColumns) = DecodeAttention.ScratchShape(q.Rows, heads.Heads, heads.HeadDim, pagedRows.PageTable.Columns);
             Tensor splits = graph.NewTensor("splits", splitRows, splitColumns, TensorRole.Scratch);
-            Add("decode_attention", [q], [splits, y], 0, () => DecodeAttention.Bind(
-                loader, q.View, bf16, pagedRows, heads.Heads, splits.View,
+            Add("decode_attention", [q], [splits, y], 0, () => pages.BindDecodeAttention(
+                loader, q.View, pagedRows, heads.Heads, splits.View,
                 tickets.SubView(0, DecodeAttention.Tickets(q.Rows, heads.KvHeads)), y.View), cacheBytes);
             return y;
         }

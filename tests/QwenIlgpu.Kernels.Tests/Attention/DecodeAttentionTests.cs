@@ -1,4 +1,5 @@
 using ILGPU;
+using static QwenIlgpu.Kernels.Tests.DecodeRuns<QwenIlgpu.Kernels.Bf16PageFormat, QwenIlgpu.Kernels.Bf16PageFormat>;
 
 namespace QwenIlgpu.Kernels.Tests;
 
@@ -7,13 +8,8 @@ namespace QwenIlgpu.Kernels.Tests;
 [NonParallelizable]
 internal sealed class DecodeAttentionTests
 {
-    // Two bf16 hold a query or a weight to 2^-16 of itself and better. A weight is off by the error of its score, that share of
-    // Σ|q·k| / sqrt(Hd), in the numerator and in the denominator, and by its own rounding; those of float vanish beside it.
-    private const double Unit = 1.0 / (1 << 16);
-    internal const double Allowed = 2;
-
     // What a planted fault gives at least.
-    private const double Wrong = 50 * Allowed;
+    private const double Wrong = 100;
 
     private static string Usual => WarpDevice.Usual;
 
@@ -156,7 +152,9 @@ internal sealed class DecodeAttentionTests
             times[(table[token / KvCache.PageTokens] * KvCache.PageTokens) + (token % KvCache.PageTokens)]++;
 
         float[] y = Attend(
-            device, new KvPages<Bf16PageFormat, Bf16PageFormat>(device.Upload(keys).Cast<UInt4>(), device.Upload(values).Cast<UInt4>(), 3, 1, 64), device.Upload(table, 1, 4096),
+            device,
+            new KvPages<Bf16PageFormat, Bf16PageFormat>(device.Upload(keys).Cast<UInt4>(), device.Upload(values).Cast<UInt4>(), 3, 1, 64),
+            device.Upload(table, 1, 4096),
             2, 64, q, [0], [length - 1]);
 
         double worst = 0;
@@ -191,10 +189,55 @@ internal sealed class DecodeAttentionTests
 
         MachineDevice.Edited(
             PtxEdit.Of("Kernel_DecodeAttention", FirstBlock, "mad.lo.s32 $2, $1, $3, $1;"),
-            () => deviation = RunOnce(MachineDevice.Shared, 256));
+            () => deviation = RunOnce(MachineDevice.Shared, 2, 1, 64, 256));
 
         Assert.That(deviation, Is.GreaterThan(Wrong));
     }
+
+    [Test]
+    public void LeavesPagesOfFloatToThePortableKernel()
+    {
+        TestDevice device = WarpDevice.Named(WarpDevice.Names[0]);
+        KvPages<F32PageFormat, F32PageFormat> pages = PagedSequences<F32PageFormat, F32PageFormat>.Poisoned(device, 1, 2, 64);
+
+        ArgumentException error = Assert.Throws<ArgumentException>(() => DecodeAttention.Bind(
+            device.Loader, device.Poisoned<float>(2, 768), pages,
+            new PagedRows(device.Poisoned<int>(2), device.Poisoned<int>(2), device.Poisoned<int>(1, 2)), 6,
+            device.Poisoned<float>(2, 816), device.Poisoned<int>(36), device.Poisoned<float>(2, 6 * 64)))!;
+
+        Assert.That(error.Message, Is.EqualTo("decode_attention: no kernel reads pages of F32PageFormat and F32PageFormat"));
+        Assert.That(DecodeAttention.Supports<F32PageFormat, F32PageFormat>(6, 2, 64), Is.False);
+        Assert.That(DecodeAttention.Supports<Int8PageFormat, Int4PageFormat>(6, 2, 64));
+    }
+
+    // Of four codes of a half the third in the place of the second.
+    [Test]
+    public void IsWrongWithANibbleOfAnotherDimension() => Assert.That(
+        DeviationOfInt4(PtxEdit.Of("Kernel_DecodeAttention", @"shr\.u32\s+(%r\d+), (%r\d+), 5;", "shr.u32 $1, $2, 1;")),
+        Is.GreaterThan(Wrong));
+
+    // An operand of a key or of a value taken for one that is 24 too large, where it is 23.
+    [Test]
+    public void IsWrongWithOperandsThatAreTooLargeByOneLess()
+    {
+        Assume.That(WarpDevice.Usual, Is.EqualTo("machine"), "another device is asked for");
+        const string Excess = "0fC1C00000";
+        Func<string, string>[] edits = PtxEdit.OneByOne("Kernel_DecodeAttention", Excess, "0fC1B80000", () => RunInt4Once());
+
+        Assert.That(edits, Has.Length.EqualTo(2));
+        foreach (Func<string, string> edit in edits)
+            Assert.That(DeviationOfInt4(edit), Is.GreaterThan(Wrong));
+    }
+
+    private static double DeviationOfInt4(Func<string, string>? edit)
+    {
+        Assume.That(WarpDevice.Usual, Is.EqualTo("machine"), "another device is asked for");
+        double deviation = 0;
+        MachineDevice.Edited(edit, () => deviation = RunInt4Once());
+        return deviation;
+    }
+
+    private static double RunInt4Once() => DecodeRuns<Int4PageFormat, Int4PageFormat>.RunOnce(MachineDevice.Shared, 2, 1, 64, 200);
 
     [TestCase(6, 2, 96, 1152, 3120, 18, "decode_attention: head size is 96, it must be 64, 128 or 256")]
     [TestCase(9, 1, 64, 1152, 1224, 18, "decode_attention: 9 query heads are not 1 to 8 for each of 1 kv heads")]
@@ -220,79 +263,6 @@ internal sealed class DecodeAttentionTests
     [TestCase(9, 1, 64, false)]
     public void SaysWhichHeadsItServes(int heads, int kvHeads, int headDim, bool served)
     {
-        Assert.That(DecodeAttention.Supports(heads, kvHeads, headDim), Is.EqualTo(served));
+        Assert.That(DecodeAttention.Supports<Bf16PageFormat, Bf16PageFormat>(heads, kvHeads, headDim), Is.EqualTo(served));
     }
-
-    /// <summary>Two heads on keys of one sequence: how far they are off.</summary>
-    public static double RunOnce(TestDevice device, int length)
-    {
-        PagedSequences<Bf16PageFormat, Bf16PageFormat> paged = Filled(device, 2, 1, 64, [length]);
-        return Deviation(device, paged, 2, 64, Queries(1, 2, 64), (0, length - 1));
-    }
-
-    /// <summary>
-    /// The largest error in units of (1 + Σ|q·k| / sqrt(Hd)) · Σ|weight · value| · 2^-16; infinite where an output is NaN.
-    /// </summary>
-    private static double Deviation(
-        TestDevice device, PagedSequences<Bf16PageFormat, Bf16PageFormat> paged, int heads, int headDim, float[] q, params (int, int)[] rows) =>
-        Deviation(Attend(device, paged, heads, headDim, q, rows), paged, headDim, q, rows);
-
-    /// <summary>The same of outputs that are there.</summary>
-    internal static double Deviation(
-        float[] y, PagedSequences<Bf16PageFormat, Bf16PageFormat> paged, int headDim, float[] q, params (int, int)[] rows)
-    {
-        double[] expected = paged.Reference(q, rows);
-        double[] magnitude = paged.Magnitude(q, rows);
-        double[] scores = paged.ScoreMagnitude(q, rows);
-        double worst = 0;
-        for (int i = 0; i < y.Length; i++)
-            worst = Worse(worst, Math.Abs(y[i] - expected[i]) / (Unit * (1 + scores[i / headDim]) * magnitude[i]));
-        return worst;
-    }
-
-    private static double Worse(double worst, double deviation) =>
-        Math.Max(worst, double.IsNaN(deviation) ? double.PositiveInfinity : deviation);
-
-    internal static float[] Attend(
-        TestDevice device, PagedSequences<Bf16PageFormat, Bf16PageFormat> paged, int heads, int headDim, float[] q,
-        params (int Sequence, int Position)[] rows) => Attend(
-            device, paged.Pages, paged.PageTable, heads, headDim, q,
-            Array.ConvertAll(rows, r => r.Sequence + 1), Array.ConvertAll(rows, r => r.Position));
-
-    private static float[] Attend(
-        TestDevice device, KvPages<Bf16PageFormat, Bf16PageFormat> pages, Matrix<int> table, int heads, int headDim, float[] q, int[] slots, int[] positions)
-    {
-        Matrix<float> y = device.Poisoned<float>(slots.Length, heads * headDim);
-        ArrayView<int> tickets = device.Upload(new int[DecodeAttention.Tickets(slots.Length, pages.KvHeads)]);
-        var rows = new PagedRows(device.Upload(slots), device.Upload(positions), table);
-        device.Run(Bind(device, pages, rows, heads, headDim, q, tickets, y));
-        return device.Download(y);
-    }
-
-    private static Launch Bind(
-        TestDevice device, KvPages<Bf16PageFormat, Bf16PageFormat> pages, PagedRows rows, int heads, int headDim, float[] q, ArrayView<int> tickets, Matrix<float> y)
-    {
-        (int scratchRows, int columns) = DecodeAttention.ScratchShape(y.Rows, heads, headDim, rows.PageTable.Columns);
-        Matrix<float> queries = device.Upload(q, y.Rows, heads * 2 * headDim);
-        Matrix<float> scratch = device.Poisoned<float>(scratchRows, columns);
-        return DecodeAttention.Bind(device.Loader, queries, pages, rows, heads, scratch, tickets, y);
-    }
-
-    internal static PagedSequences<Bf16PageFormat, Bf16PageFormat> Filled(TestDevice device, int heads, int kvHeads, int headDim, int[] lengths)
-    {
-        int width = kvHeads * headDim;
-        var paged = new PagedSequences<Bf16PageFormat, Bf16PageFormat>(
-            device, heads, kvHeads, headDim,
-            [.. lengths.Select((n, s) => (Seeded.Floats((n * headDim) + s, n * width), Seeded.Floats(s - (n * headDim), n * width)))],
-            seed: heads + headDim);
-        paged.Append([.. lengths.SelectMany((n, s) => PagedSequences<Bf16PageFormat, Bf16PageFormat>.Rows(s, 0, n))]);
-        return paged;
-    }
-
-    // Scores have a standard deviation of about 2: neither even nor all on one key.
-    internal static float[] Queries(int rows, int heads, int headDim) =>
-        Seeded.Floats(rows + heads + headDim, rows * heads * 2 * headDim, 6);
-
-    private static float[] Row(float[] values, int row, int rows) =>
-        values[(row * (values.Length / rows))..((row + 1) * (values.Length / rows))];
 }

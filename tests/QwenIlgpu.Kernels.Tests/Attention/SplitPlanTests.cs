@@ -32,6 +32,13 @@ internal sealed class SplitPlanTests
         }
     }
 
+    // An H200 has 132, and Qwen3.6-27B four kv heads.
+    [TestCase(131_072, 4)]
+    [TestCase(8192, 4)]
+    [TestCase(262_144, 4)]
+    public void GivesEveryMultiprocessorAGroup(int length, int kvHeads) =>
+        Assert.That(new SplitPlan(length).Splits * kvHeads, Is.GreaterThanOrEqualTo(132));
+
     [TestCase(1, 1, new[] { 1 })]
     [TestCase(8, 1, new[] { 8 })]
     [TestCase(43, 6, new[] { 8, 8, 8, 8, 8, 3 })]

@@ -63,6 +63,18 @@ internal sealed class WordInstructionTests(string deviceName)
         Each(WordKernel.LowNibblesToBf16, i => Pair(BinaryFormat.Bf16, 128 + Nibble(i, 0), 128 + Nibble(i, 4)));
 
     [Test]
+    public void PutsMiddleCodesOn16() =>
+        Each(WordKernel.MiddleNibblesToBf16, i => Pair(BinaryFormat.Bf16, 16 + (a[i] >> 3 & 15), 16 + (a[i] >> 19 & 15)));
+
+    [Test]
+    public void PutsSevenBitsOn128() =>
+        Each(WordKernel.SevenBitsToBf16, i => Pair(BinaryFormat.Bf16, 128 + (a[i] & 127), 128 + (a[i] >> 16 & 127)));
+
+    [Test]
+    public void Makes256OfASign() =>
+        Each(WordKernel.SignsToBf16, i => Pair(BinaryFormat.Bf16, (a[i] & 128) != 0 ? 256 : 128, (a[i] & 0x800000) != 0 ? 256 : 128));
+
+    [Test]
     public void PermutesBytes() => Each(WordKernel.Permute, i =>
     {
         byte[] bytes = [.. BitConverter.GetBytes(a[i]), .. BitConverter.GetBytes(b[i])];

@@ -23,7 +23,10 @@ internal readonly struct WordKernel(ArrayView<uint> a, ArrayView<uint> b, ArrayV
     public const int Exp2 = 13;
     public const int Rsqrt = 14;
     public const int Reciprocal = 15;
-    public const int Ops = 16;
+    public const int MiddleNibblesToBf16 = 16;
+    public const int SevenBitsToBf16 = 17;
+    public const int SignsToBf16 = 18;
+    public const int Ops = 19;
 
     public ArrayView<uint> Results => y;
 
@@ -52,6 +55,9 @@ internal readonly struct WordKernel(ArrayView<uint> a, ArrayView<uint> b, ArrayV
             y[(LowNibblesToF16 * n) + i] = Bits.LowNibblesToF16x2(p);
             y[(HighNibblesToF16 * n) + i] = Bits.HighNibblesToF16x2(p);
             y[(LowNibblesToBf16 * n) + i] = Bits.LowNibblesToBf16x2(p);
+            y[(MiddleNibblesToBf16 * n) + i] = Bits.MiddleNibblesToBf16x2(p);
+            y[(SevenBitsToBf16 * n) + i] = Bits.SevenBitsToBf16x2(p);
+            y[(SignsToBf16 * n) + i] = Bits.SignsToBf16x2(p);
             y[(Permute * n) + i] = Bits.Permute(p, q, r);
             y[(Fma * n) + i] = Interop.FloatAsInt(Float32.Fma(u, v, w));
             y[(Exp2 * n) + i] = Interop.FloatAsInt(Float32.Exp2(u));

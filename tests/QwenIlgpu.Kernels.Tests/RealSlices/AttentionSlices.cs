@@ -17,6 +17,9 @@ internal static class AttentionSlices
         Decode("Head256", Heads, KvHeads, HeadDim, [1000, 193]),
         Decode("Head128", 8, 1, 128, [1000, 193]),
         Decode("Head64", 6, 2, 64, [1000, 193]),
+        .. CodedDecode<Int8PageFormat, Int8PageFormat>(),
+        .. CodedDecode<Int4PageFormat, Int4PageFormat>(),
+        .. CodedDecode<Int8PageFormat, Int4PageFormat>(),
         .. Prefill<Bf16PageFormat, Bf16PageFormat>(),
         .. Prefill<Int8PageFormat, Int8PageFormat>(),
         .. Prefill<Int4PageFormat, Int4PageFormat>(),
@@ -40,14 +43,33 @@ internal static class AttentionSlices
     ];
 
     private static Slice Decode(string head, int heads, int kvHeads, int headDim, int[] lengths) =>
-        new($"DecodeAttentionKernel<{head}>", device =>
+        Decode<Bf16PageFormat, Bf16PageFormat>($"DecodeAttentionKernel<{head}>", heads, kvHeads, headDim, lengths);
+
+    private static IEnumerable<Slice> CodedDecode<TKeys, TValues>()
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat
+    {
+        string formats = $"{typeof(TKeys).Name}, {typeof(TValues).Name}";
+        return
+        [
+            Decode<TKeys, TValues>($"CodedDecodeAttentionKernel<Head256, {formats}>", Heads, KvHeads, HeadDim, [1000, 193]),
+            Decode<TKeys, TValues>($"CodedDecodeAttentionKernel<Head128, {formats}>", 8, 1, 128, [1000, 193]),
+            Decode<TKeys, TValues>($"CodedDecodeAttentionKernel<Head64, {formats}>", 6, 2, 64, [1000, 193]),
+        ];
+    }
+
+    private static Slice Decode<TKeys, TValues>(string kernel, int heads, int kvHeads, int headDim, int[] lengths)
+        where TKeys : struct, IPageFormat
+        where TValues : struct, IPageFormat =>
+        new(kernel, device =>
         {
-            PagedSequences<Bf16PageFormat, Bf16PageFormat> paged = DecodeAttentionTests.Filled(device, heads, kvHeads, headDim, lengths);
+            PagedSequences<TKeys, TValues> paged = DecodeRuns<TKeys, TValues>.Filled(device, heads, kvHeads, headDim, lengths);
             (int, int)[] rows = [.. lengths.Select((n, s) => (s, n - 1))];
-            float[] q = DecodeAttentionTests.Queries(rows.Length, heads, headDim);
-            float[] y = DecodeAttentionTests.Attend(device, paged, heads, headDim, q, rows);
+            float[] q = DecodeRuns<TKeys, TValues>.Queries(rows.Length, heads, headDim);
+            float[] y = DecodeRuns<TKeys, TValues>.Attend(device, paged, heads, headDim, q, rows);
             return new SliceResult(() => Assert.That(
-                DecodeAttentionTests.Deviation(y, paged, headDim, q, rows), Is.LessThanOrEqualTo(DecodeAttentionTests.Allowed))).Leaving(y);
+                DecodeRuns<TKeys, TValues>.Deviation(y, paged, headDim, q, rows),
+                Is.LessThanOrEqualTo(DecodeRuns<TKeys, TValues>.Allowed))).Leaving(y);
         });
 
     private static IEnumerable<Slice> Prefill<TKeys, TValues>()
