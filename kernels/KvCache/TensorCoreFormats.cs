@@ -34,9 +34,9 @@ internal readonly unsafe partial struct Int8PageFormat : ITensorCoreFormat
             Pair(Bits.Permute(high, high, 0x1100)), Pair(Bits.Permute(high, high, 0x3322)));
     }
 
-    // A byte b ≥ 0 is (128 + b) − 128; of a negative one the lower seven bits are b + 128: (128 + b + 128) − 256.
+    // 128 + a byte's last seven bits, less 128, or less 256 where its sign is set.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static uint Pair(uint bytes) => Bf16x2.Subtract((bytes & 0x007f007fu) | 0x43004300u, (bytes & 0x00800080u) | 0x43004300u);
+    private static uint Pair(uint bytes) => Bf16x2.Subtract(Bits.SevenBitsToBf16x2(bytes), Bits.SignsToBf16x2(bytes));
 }
 
 internal readonly unsafe partial struct Int4PageFormat : ITensorCoreFormat

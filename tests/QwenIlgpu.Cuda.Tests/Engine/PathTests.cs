@@ -9,6 +9,9 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
     [Category("Exhaustive")]
     [TestCase(KvType.F32)]
     [TestCase(KvType.Bf16)]
+    [TestCase(KvType.Int8)]
+    [TestCase(KvType.Int4)]
+    [TestCase(KvType.K8V4)]
     public void DecodeStaysCloseToThePortableKernels(KvType kvType)
     {
         int[] ids = Prompt(24);
@@ -59,23 +62,27 @@ internal sealed class PathTests(int seed) : EngineFixture(seed)
     }
 
     // The second step of a shape is captured, every later one is replayed.
-    [TestCase("tiny-qwen3.6")]
-    [TestCase("tiny-qwen3.6-gptq-int4", Category = "Exhaustive")]
-    public void CapturedStepsArePlainOnes(string checkpoint)
+    [TestCase("tiny-qwen3.6", KvType.Bf16)]
+    [TestCase("tiny-qwen3.6", KvType.Int4, Category = "Exhaustive")]
+    [TestCase("tiny-qwen3.6-gptq-int4", KvType.Bf16, Category = "Exhaustive")]
+    public void CapturedStepsArePlainOnes(string checkpoint, KvType kvType)
     {
         int[] ids = Prompt(5);
-        using var plain = new SequenceRunner(ModelOf(checkpoint), KvType.Bf16, options: new StepRunnerOptions(Graphs: false));
-        using var captured = new SequenceRunner(ModelOf(checkpoint), KvType.Bf16, options: new StepRunnerOptions(Graphs: true));
+        using var plain = new SequenceRunner(ModelOf(checkpoint), kvType, options: new StepRunnerOptions(Graphs: false));
+        using var captured = new SequenceRunner(ModelOf(checkpoint), kvType, options: new StepRunnerOptions(Graphs: true));
 
         Assert.That(captured.Decode(ids), Is.EqualTo(plain.Decode(ids)));
     }
 
     // In launches that take x whole, and in those of many rows.
-    [TestCase(3, new[] { 0, 1, 2 })]
-    [TestCase(64, new[] { 0, 13, 63 }, Category = "Exhaustive")]
-    public void BatchEqualsEachAlone(int sequences, int[] compared)
+    [TestCase(3, new[] { 0, 1, 2 }, KvType.Bf16)]
+    [TestCase(3, new[] { 0, 1, 2 }, KvType.Int8, Category = "Exhaustive")]
+    [TestCase(3, new[] { 0, 1, 2 }, KvType.Int4, Category = "Exhaustive")]
+    [TestCase(3, new[] { 0, 1, 2 }, KvType.K8V4, Category = "Exhaustive")]
+    [TestCase(64, new[] { 0, 13, 63 }, KvType.Bf16, Category = "Exhaustive")]
+    public void BatchEqualsEachAlone(int sequences, int[] compared, KvType kvType)
     {
-        using var runner = new SequenceRunner(Tiny, KvType.Bf16, maxSequences: sequences, contextTokens: 128);
+        using var runner = new SequenceRunner(Tiny, kvType, maxSequences: sequences, contextTokens: 128);
         int[] ids = Prompt(sequences + 4);
         float[][] alone = Array.ConvertAll(compared, s => Step(runner, [s], ids)[0]);
 
