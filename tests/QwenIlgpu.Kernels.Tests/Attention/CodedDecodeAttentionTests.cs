@@ -93,6 +93,32 @@ internal sealed class CodedDecodeAttentionTests<TKeys, TValues>
             Assert.That(y[d], Is.EqualTo(values[(place * 64) + d]).Within(1e-4), $"dimension {d}");
     }
 
+    // Two heads whose sums lie in one lane: what the second page's key does to the sums of one must not touch those of the other.
+    [TestCase(0)]
+    [TestCase(1)]
+    public void ShrinksTheSumsOfOneHeadAlone(int loud)
+    {
+        const int Length = 128;
+        const int Place = 70;
+        TestDevice device = WarpDevice.Named(Usual);
+        float[] k = Seeded.Floats(1, Length * 64);
+        float[] q = [.. Enumerable.Range(0, 256).Select(i => i % 128 >= 64 ? 30f : i / 128 != loud ? 0 : i % 3 == 0 ? 4f : -4f)];
+        for (int d = 0; d < 64; d++)
+            k[(Place * 64) + d] = q[(loud * 128) + d];
+        var paged = new PagedSequences<TKeys, TValues>(device, 2, 1, 64, [(k, Seeded.Floats(2, Length * 64))], seed: 3);
+        paged.Append(PagedSequences<TKeys, TValues>.Rows(0, 0, Length));
+
+        float[] y = DecodeRuns<TKeys, TValues>.Attend(device, paged, 2, 64, q, (0, Length - 1));
+
+        double[] values = paged.StoredOf(0).V;
+        for (int d = 0; d < 64; d++)
+        {
+            double mean = Enumerable.Range(0, Length).Average(token => values[(token * 64) + d]);
+            Assert.That(y[(loud * 64) + d], Is.EqualTo(values[(Place * 64) + d]).Within(1e-4), $"dimension {d} of the head that has found its key");
+            Assert.That(y[((1 - loud) * 64) + d], Is.EqualTo(mean).Within(1e-4), $"dimension {d} of the head that asks for nothing");
+        }
+    }
+
     // Codes of rows without range have a scale of 0, or one that f16 holds as a subnormal alone.
     [TestCase(0f)]
     [TestCase(1e-6f)]
