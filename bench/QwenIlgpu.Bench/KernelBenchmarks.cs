@@ -17,15 +17,18 @@ internal static class KernelBenchmarks
     [
         .. Assembly.GetExecutingAssembly().GetTypes()
             .SelectMany(t => t.GetProperties(BindingFlags.Public | BindingFlags.Static))
-            .Where(p => p.DeclaringType != typeof(KernelBenchmarks))
-            .SelectMany(p => p.PropertyType switch
-            {
-                { } type when type == typeof(KernelBenchmark) => [(KernelBenchmark)p.GetValue(null)!],
-                { } type when type == typeof(IReadOnlyList<KernelBenchmark>) => (IReadOnlyList<KernelBenchmark>)p.GetValue(null)!,
-                _ => [],
-            })
+            .SelectMany(Of)
             .OrderBy(b => b.Name, StringComparer.Ordinal).ThenBy(b => b.Shape, StringComparer.Ordinal),
     ];
+
+    /// <summary>What a property holds, if it is one of these; the list of all is none.</summary>
+    public static IReadOnlyList<KernelBenchmark> Of(PropertyInfo property) => property switch
+    {
+        { DeclaringType: { } type } when type == typeof(KernelBenchmarks) => [],
+        { PropertyType: { } type } when type == typeof(KernelBenchmark) => [(KernelBenchmark)property.GetValue(null)!],
+        { PropertyType: { } type } when type == typeof(IReadOnlyList<KernelBenchmark>) => (IReadOnlyList<KernelBenchmark>)property.GetValue(null)!,
+        _ => [],
+    };
 
     /// <summary>0 when all ran, 1 when a result differed from its reference, 2 for wrong arguments.</summary>
     public static int Run(string[] args, IReadOnlyList<KernelBenchmark> benchmarks, TextWriter output, TextWriter errors)

@@ -24,6 +24,7 @@ internal sealed record HotKernel(string Name, params Type[] Fixtures)
         new("RowNormKernel", [.. Decode, .. Prefill]),
         new("DecodeAttentionKernel<Head64>", typeof(DecodeAttentionTests)),
         new("DecodeAttentionKernel<Head256>", typeof(DecodeAttentionTests)),
+        new("CodedDecodeAttentionKernel<Head64, Int8PageFormat, Int4PageFormat>", typeof(CodedDecodeAttentionTests<Int8PageFormat, Int4PageFormat>)),
         new("PrefillAttentionKernel<Bf16PageFormat, Bf16PageFormat, OutputTile64, One>", typeof(PrefillAttentionTests<Bf16PageFormat, Bf16PageFormat>)),
         new("PrefillAttentionKernel<Int8PageFormat, Int4PageFormat, OutputTile64, One>", typeof(PrefillAttentionTests<Int8PageFormat, Int4PageFormat>)),
         new("QkNormRotaryAppendKernel<F32PageFormat, F32PageFormat>", typeof(QkNormRotaryAppendTests<F32PageFormat, F32PageFormat>)),

@@ -46,7 +46,7 @@ internal sealed class KernelBenchmarksTests
         static string RoomOf(Type type) => KernelRooms.Folders.TryGetValue(type, out string? folder) ? KernelRooms.RoomOf(folder) : "";
 
         static IEnumerable<KernelBenchmark> BenchmarksOf(Type type) => type.GetProperties(BindingFlags.Public | BindingFlags.Static)
-            .Where(p => p.PropertyType == typeof(KernelBenchmark)).Select(p => (KernelBenchmark)p.GetValue(null)!);
+            .SelectMany(p => KernelBenchmarks.Of(p));
 
         static IEnumerable<MethodBase> Launches(Type type) => type
             .GetMethods(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly)
