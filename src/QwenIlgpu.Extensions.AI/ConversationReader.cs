@@ -13,6 +13,9 @@ internal static class ConversationReader
 {
     private const string Paragraph = "\n\n";
 
+    // Blanks would be tokens.
+    private static readonly JsonSerializerOptions Compact = new(AIJsonUtilities.DefaultOptions) { WriteIndented = false };
+
     /// <summary>The messages of a request.</summary>
     /// <exception cref="ArgumentException">A message is null or has no role.</exception>
     /// <exception cref="NotSupportedException">A message holds what the model does not take; the message names it and its place.</exception>
@@ -122,6 +125,6 @@ internal static class ConversationReader
             : throw new NotSupportedException($"messages[{index}]: the result of call {result.CallId} holds a {c.GetType().Name}{MediaTypeOf(c)}; this model takes text"))),
         AIContent other => throw new NotSupportedException(
             $"messages[{index}]: the result of call {result.CallId} is a {other.GetType().Name}{MediaTypeOf(other)}; this model takes text"),
-        { } value => JsonSerializer.Serialize(value, AIJsonUtilities.DefaultOptions.GetTypeInfo(value.GetType())),
+        { } value => JsonSerializer.Serialize(value, Compact.GetTypeInfo(value.GetType())),
     };
 }

@@ -25,7 +25,7 @@ internal sealed class ChatAnswerTests
 
         Assert.That(updates[0].ResponseId, Does.StartWith("chatcmpl-"));
         Assert.That(updates.SelectMany(u => new[] { u.MessageId, u.ResponseId }), Is.All.EqualTo(updates[0].ResponseId));
-        Assert.That(updates, Is.All.Matches<ChatResponseUpdate>(u => u.Role == ChatRole.Assistant && u.ModelId == "tiny" && u.CreatedAt is not null && u.ConversationId is null));
+        Assert.That(updates, Is.All.Matches<ChatResponseUpdate>(u => u!.Role == ChatRole.Assistant && u.ModelId == "tiny" && u.CreatedAt is not null && u.ConversationId is null));
         Assert.That(updates.SelectMany(u => u.Contents).Select(c => c.GetType().Name), Is.EqualTo(new[]
         {
             "TextReasoningContent", "TextContent", "TextContent", "TextContent", "FunctionCallContent", "FunctionCallContent", "UsageContent",
