@@ -47,6 +47,9 @@ public sealed class Engine : IAsyncDisposable
         loop = new EngineLoop(model, wanted, runnerOptions);
     }
 
+    /// <summary>The model that it generates with.</summary>
+    public QwenModel Model => model;
+
     /// <summary>Longest sequence in tokens, prompt and answer together.</summary>
     public int ContextTokens => loop.Capacity.ContextTokens;
 
