@@ -4,15 +4,20 @@ namespace QwenIlgpu;
 
 /// <summary>A call of a tool by the assistant.</summary>
 /// <example>
-/// An answer's calls and their results, for the model to go on with; <c>Call</c> stands for the functions of the program:
+/// An answer's calls and their results, for the model to go on with:
 /// <code>
+/// var tools = new System.Text.Json.Nodes.JsonArray(
+///     System.Text.Json.Nodes.JsonNode.Parse("""{"type": "function", "function": {"name": "time"}}"""));
+/// var messages = new System.Collections.Generic.List&lt;PromptMessage&gt; { PromptMessage.User("What time is it?") };
+/// var text = new System.Text.StringBuilder();
 /// await foreach (GenerationUpdate update in engine.GenerateAsync(messages, new ChatTemplateOptions { Tools = tools }))
 /// {
 ///     text.Append(update.Kind == TextKind.Answer ? update.Text : "");
 ///     if (update.FinishReason == FinishReason.ToolCalls)
 ///     {
 ///         messages.Add(PromptMessage.Assistant(text.ToString()) with { ToolCalls = update.ToolCalls });
-///         messages.AddRange(update.ToolCalls.Select(call => PromptMessage.Tool(Call(call.Name, call.Arguments))));
+///         foreach (PromptToolCall call in update.ToolCalls)
+///             messages.Add(PromptMessage.Tool(call.Name == "time" ? DateTime.Now.ToString("t") : "There is no such function."));
 ///     }
 /// }
 /// </code>
