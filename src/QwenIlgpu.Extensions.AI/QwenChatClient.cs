@@ -52,16 +52,18 @@ public sealed class QwenChatClient : IChatClient, IAsyncDisposable
     /// <param name="path">The checkpoint's directory.</param>
     /// <param name="modelOptions">How it is loaded; null takes the defaults.</param>
     /// <param name="engineOptions">What the engine holds; null takes the defaults.</param>
+    /// <param name="modelId">What the model is called in answers; null takes the last part of its path.</param>
     /// <param name="cancellationToken">Ends the loading.</param>
     /// <exception cref="InvalidDataException">The checkpoint is at fault.</exception>
     /// <exception cref="InsufficientMemoryException">Model or engine do not fit the device's memory.</exception>
     public static async Task<QwenChatClient> LoadAsync(
-        string path, ModelOptions? modelOptions = null, EngineOptions? engineOptions = null, CancellationToken cancellationToken = default)
+        string path, ModelOptions? modelOptions = null, EngineOptions? engineOptions = null, string? modelId = null,
+        CancellationToken cancellationToken = default)
     {
         QwenModel model = await QwenModel.LoadAsync(path, modelOptions, cancellationToken: cancellationToken).ConfigureAwait(false);
         try
         {
-            return new QwenChatClient(new Engine(model, engineOptions), modelId: null, ownsEngine: true);
+            return new QwenChatClient(new Engine(model, engineOptions), modelId, ownsEngine: true);
         }
         catch
         {
