@@ -22,13 +22,10 @@ internal readonly partial struct KvAppendKernel<TKeys, TValues>(
     {
         int row = item / pages.KvHeads;
         int kvHead = item - (row * pages.KvHeads);
-        int position = rows.Positions[row];
-        int block = (int)((uint)position / KvCache.PageTokens);
-        int page = rows.PageTable[rows.RowSlot[row], block];
-        int token = position - (block * KvCache.PageTokens);
+        PagePlace place = rows.PlaceOf(row);
         int headWords = pages.HeadDim >> 2;
-        Write<TKeys>(k.Row(row).SubView(kvHead * headWords, headWords), pages.KeyBlock(page, kvHead), token);
-        Write<TValues>(v.Row(row).SubView(kvHead * headWords, headWords), pages.ValueBlock(page, kvHead), token);
+        Write<TKeys>(k.Row(row).SubView(kvHead * headWords, headWords), pages.KeyBlock(place.Page, kvHead), place.Token);
+        Write<TValues>(v.Row(row).SubView(kvHead * headWords, headWords), pages.ValueBlock(place.Page, kvHead), place.Token);
     }
 
     private void Write<TFormat>(ArrayView<Float4> source, ArrayView<UInt4> block, int token)

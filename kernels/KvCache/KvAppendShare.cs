@@ -15,12 +15,10 @@ internal readonly unsafe partial struct KvAppendKernel<TKeys, TValues> : ICpuSha
         {
             int row = item / pages.KvHeads;
             int kvHead = item - (row * pages.KvHeads);
-            int position = rows.Positions[row];
-            int page = rows.PageTable[rows.RowSlot[row], position / KvCache.PageTokens];
-            int token = position % KvCache.PageTokens;
+            PagePlace place = rows.PlaceOf(row);
             long column = (long)kvHead * pages.HeadDim;
-            ShareRow<TKeys>((float*)CpuVectors.Row(k, row) + column, pages.KeyBlock(page, kvHead), token);
-            ShareRow<TValues>((float*)CpuVectors.Row(v, row) + column, pages.ValueBlock(page, kvHead), token);
+            ShareRow<TKeys>((float*)CpuVectors.Row(k, row) + column, pages.KeyBlock(place.Page, kvHead), place.Token);
+            ShareRow<TValues>((float*)CpuVectors.Row(v, row) + column, pages.ValueBlock(place.Page, kvHead), place.Token);
         }
     }
 
@@ -41,19 +39,11 @@ internal readonly unsafe partial struct KvAppendKernel<TKeys, TValues> : ICpuSha
                 none += value - value;
             }
 
-            scale = TFormat.ScaleOf(Least(least) + Vector512.Sum(none), -Least(-most) + Vector512.Sum(none));
+            scale = TFormat.ScaleOf(-CpuVectors.Largest(-least) + Vector512.Sum(none), CpuVectors.Largest(most) + Vector512.Sum(none));
             TFormat.StoreScale(PageBlock.Scales<TFormat>(block, pages.HeadDim), token, scale);
         }
 
         byte* row = (byte*)CpuVectors.Pointer(block) + ((long)token * TFormat.RowBytes(pages.HeadDim));
         TFormat.Store(values, row, pages.HeadDim, scale);
-    }
-
-    private static float Least(Vector512<float> x)
-    {
-        float least = x[0];
-        for (int i = 1; i < CpuVectors.Width; i++)
-            least = x[i] < least ? x[i] : least;
-        return least;
     }
 }

@@ -48,13 +48,10 @@ internal readonly struct KvGatherKernel<TKeys, TValues>(
     {
         int row = item / pages.KvHeads;
         int kvHead = item - (row * pages.KvHeads);
-        int position = rows.Positions[row];
-        int block = (int)((uint)position / KvCache.PageTokens);
-        int page = rows.PageTable[rows.RowSlot[row], block];
-        int token = position - (block * KvCache.PageTokens);
+        PagePlace place = rows.PlaceOf(row);
         int headWords = pages.HeadDim >> 2;
-        Read<TKeys>(pages.KeyBlock(page, kvHead), token, k.Row(row).SubView(kvHead * headWords, headWords));
-        Read<TValues>(pages.ValueBlock(page, kvHead), token, v.Row(row).SubView(kvHead * headWords, headWords));
+        Read<TKeys>(pages.KeyBlock(place.Page, kvHead), place.Token, k.Row(row).SubView(kvHead * headWords, headWords));
+        Read<TValues>(pages.ValueBlock(place.Page, kvHead), place.Token, v.Row(row).SubView(kvHead * headWords, headWords));
     }
 
     private void Read<TFormat>(ArrayView<UInt4> block, int token, ArrayView<Float4> target)

@@ -15,10 +15,25 @@ internal readonly struct PagedRows(ArrayView<int> rowSlot, ArrayView<int> positi
     /// <summary>The pages of a row's sequence.</summary>
     public ArrayView<int> Table(int row) => PageTable.Row(RowSlot[row]);
 
+    /// <summary>Where a row's own key and value lie.</summary>
+    public PagePlace PlaceOf(int row)
+    {
+        int position = Positions[row];
+        int block = (int)((uint)position / KvCache.PageTokens);
+        return new PagePlace(PageTable[RowSlot[row], block], position - (block * KvCache.PageTokens));
+    }
+
     /// <summary>Throws unless each of an operand's rows has a slot and a position; <paramref name="rowsOf"/>: what they are rows of.</summary>
     public void Check(string op, string rowsOf, int rows)
     {
         Require.Equal(op, "length of rowSlot", RowSlot.Length, rowsOf, rows);
         Require.Equal(op, "length of positions", Positions.Length, rowsOf, rows);
     }
+}
+
+/// <summary>A token's place in a page.</summary>
+internal readonly struct PagePlace(int page, int token)
+{
+    public readonly int Page = page;
+    public readonly int Token = token;
 }

@@ -66,6 +66,15 @@ internal static unsafe class CpuVectors
         return Vector512.ConditionalSelect(Vector512.Equals(x, x), p, x);
     }
 
+    /// <summary>The largest of the sixteen; anything where one of them is NaN.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Largest(Vector512<float> x)
+    {
+        Vector256<float> eight = Vector256.Max(x.GetLower(), x.GetUpper());
+        Vector128<float> four = Vector128.Max(eight.GetLower(), eight.GetUpper());
+        return Math.Max(Math.Max(four[0], four[1]), Math.Max(four[2], four[3]));
+    }
+
     /// <summary>1 / (1 + e^−x).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Sigmoid(Vector512<float> x) => Vector512<float>.One / (Vector512<float>.One + Exp(-x));

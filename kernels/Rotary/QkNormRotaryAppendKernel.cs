@@ -77,16 +77,14 @@ internal readonly struct QkNormRotaryAppendKernel<TKeys, TValues>(
 
         Group.Barrier();                                        // a lane takes eight neighbours from now on
         if (present && !isQuery)
-            Append(keyWords, v.Row(row).SubView((kvHead * headDim) >> 2, headDim >> 2), row, kvHead, position);
+            Append(keyWords, v.Row(row).SubView((kvHead * headDim) >> 2, headDim >> 2), row, kvHead);
     }
 
-    private void Append(ArrayView<Float4> key, ArrayView<Float4> value, int row, int kvHead, int position)
+    private void Append(ArrayView<Float4> key, ArrayView<Float4> value, int row, int kvHead)
     {
-        int block = (int)((uint)position / KvCache.PageTokens);
-        int page = rows.PageTable[rows.RowSlot[row], block];
-        int token = position - (block * KvCache.PageTokens);
-        Append<TKeys>(key, pages.KeyBlock(page, kvHead), token);
-        Append<TValues>(value, pages.ValueBlock(page, kvHead), token);
+        PagePlace place = rows.PlaceOf(row);
+        Append<TKeys>(key, pages.KeyBlock(place.Page, kvHead), place.Token);
+        Append<TValues>(value, pages.ValueBlock(place.Page, kvHead), place.Token);
     }
 
     // Lanes past the head's last eight dimensions stand in with its last.

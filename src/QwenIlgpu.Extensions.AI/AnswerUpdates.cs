@@ -70,9 +70,5 @@ internal sealed class AnswerUpdates(ChatRequest request, string modelId)
             [.. token.Top.Select(top => (JsonNode)new JsonObject { ["token_id"] = top.TokenId, ["logprob"] = top.LogProbability })]),
     })]));
 
-    private static JsonElement ToElement(JsonNode node)
-    {
-        using var document = JsonDocument.Parse(node.ToJsonString());
-        return document.RootElement.Clone();
-    }
+    private static JsonElement ToElement(JsonNode node) => JsonElement.Parse(node.ToJsonString());
 }

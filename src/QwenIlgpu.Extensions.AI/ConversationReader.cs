@@ -35,19 +35,16 @@ internal static class ConversationReader
         {
             ChatMessage message = all[i] ?? throw new ArgumentException($"messages[{i}] is null", nameof(messages));
             FunctionResultContent[] results = [.. message.Contents.OfType<FunctionResultContent>()];
-            read.AddRange(results.OrderBy(r => OrderOf(r.CallId, called)).Select((r, _) => PromptMessage.Tool(ResultOf(r, i))));
+            read.AddRange(results.OrderBy(r => OrderOf(r.CallId, called)).Select(r => PromptMessage.Tool(ResultOf(r, i))));
             string text = TextOf(message, i);
             if (results.Length > 0 && text.Length == 0)
                 continue;
             PromptMessage own = new(RoleOf(message), text);
             if (message.Role == ChatRole.Assistant)
             {
-                called = [.. message.Contents.OfType<FunctionCallContent>().Select(c => c.CallId)];
-                own = own with
-                {
-                    ReasoningContent = ReasoningOf(message),
-                    ToolCalls = [.. message.Contents.OfType<FunctionCallContent>().Select(CallOf)],
-                };
+                FunctionCallContent[] calls = [.. message.Contents.OfType<FunctionCallContent>()];
+                called = [.. calls.Select(c => c.CallId)];
+                own = own with { ReasoningContent = ReasoningOf(message), ToolCalls = [.. calls.Select(CallOf)] };
             }
 
             read.Add(own);

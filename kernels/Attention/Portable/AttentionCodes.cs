@@ -36,7 +36,7 @@ internal static unsafe class AttentionCodes
         }
 
         // NaN where any value is or is infinite.
-        float unit = (Largest(most) + Vector512.Sum(none)) / Most;
+        float unit = (CpuVectors.Largest(most) + Vector512.Sum(none)) / Most;
         var inverse = Vector512.Create(unit > 0 ? 1 / unit : 0);
         Vector512<int> sums = default;
         for (int i = 0; i < count; i += CpuVectors.Width)
@@ -287,13 +287,6 @@ internal static unsafe class AttentionCodes
         for (int line = 0; line < bytes; line += 64)
             Sse.Prefetch1(lines + line);
         return lines + bytes;
-    }
-
-    private static float Largest(Vector512<float> x)
-    {
-        Vector256<float> eight = Vector256.Max(x.GetLower(), x.GetUpper());
-        Vector128<float> four = Vector128.Max(eight.GetLower(), eight.GetUpper());
-        return Math.Max(Math.Max(four[0], four[1]), Math.Max(four[2], four[3]));
     }
 
     // Σ q · (c − middle) of four keys.

@@ -70,9 +70,7 @@ internal static unsafe class AttentionScores
         Vector512<float> max = Vector512.Load(scores);
         for (int j = CpuVectors.Width; j < KvCache.PageTokens; j += CpuVectors.Width)
             max = Vector512.Max(max, Vector512.Load(scores + j));
-        Vector256<float> eight = Vector256.Max(max.GetLower(), max.GetUpper());
-        Vector128<float> four = Vector128.Max(eight.GetLower(), eight.GetUpper());
-        return Math.Max(Math.Max(four[0], four[1]), Math.Max(four[2], four[3]));
+        return CpuVectors.Largest(max);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -3,8 +3,6 @@ namespace QwenIlgpu.Cli.Eval;
 /// <summary>How likely a model finds an answer behind a long prompt. Logits are computed for the answer's tokens only.</summary>
 internal sealed class AnswerScore : IDisposable
 {
-    private const int Slot = 1;
-
     private readonly QwenModel model;
     private readonly StepRunner runner;
 
@@ -15,16 +13,7 @@ internal sealed class AnswerScore : IDisposable
     public AnswerScore(QwenModel model, int longest, KvType kvType, DeltaStateType stateType)
     {
         this.model = model;
-        EngineCapacity capacity = new EngineOptions
-        {
-            MaxSequences = 1,
-            ContextTokens = longest,
-            KvType = kvType,
-            PrefixCache = PrefixCacheMode.Off,
-            DeltaStateType = stateType,
-        }.Resolve(model.Config);
-        runner = new StepRunner(model, capacity);
-        runner.State.SetPages(Slot, [.. Enumerable.Range(1, runner.Capacity.PagesPerSequence)]);
+        runner = PositionLogits.RunnerOf(model, new EngineOptions { ContextTokens = longest, KvType = kvType, DeltaStateType = stateType });
     }
 
     /// <summary>Natural logarithms of the probabilities of the answer's tokens, each after all before it.</summary>
@@ -37,11 +26,11 @@ internal sealed class AnswerScore : IDisposable
         {
             cancellation.ThrowIfCancellationRequested();
             int count = Math.Min(runner.Capacity.PrefillChunkTokens, before - position);
-            runner.Run(StepKind.Prefill, [new StepSequence(Slot, position, prompt.AsMemory(position, count), LogitsWanted.None)], samples: false);
+            runner.Run(StepKind.Prefill, [new StepSequence(PositionLogits.Slot, position, prompt.AsMemory(position, count), LogitsWanted.None)], samples: false);
         }
 
         int[] fed = [prompt[^1], .. answer[..^1]];
-        var last = new StepSequence(Slot, before, fed, LogitsWanted.None, answer);
+        var last = new StepSequence(PositionLogits.Slot, before, fed, LogitsWanted.None, answer);
         float[] scores = runner.ReadScores(runner.Run(StepKind.Prefill, [last], samples: false));
         int bad = Array.FindIndex(scores, float.IsNaN);
         return bad < 0 ? scores : throw model.Explain(new NonFiniteLogitsException(prompt.Length + bad), cancellation);

@@ -3,8 +3,10 @@ namespace QwenIlgpu.Cli.Eval;
 /// <summary>Logits at every position of token ids, step by step, so that memory does not grow with their number.</summary>
 internal sealed class PositionLogits : IDisposable
 {
+    /// <summary>The slot of the one sequence.</summary>
+    public const int Slot = 1;
+
     private const int MostStepTokens = 512;
-    private const int Slot = 1;
 
     private readonly QwenModel model;
     private readonly StepRunner runner;
@@ -16,17 +18,16 @@ internal sealed class PositionLogits : IDisposable
     public PositionLogits(QwenModel model, int longest, KvType kvType, DeltaStateType stateType)
     {
         this.model = model;
-        EngineCapacity capacity = new EngineOptions
-        {
-            MaxSequences = 1,
-            ContextTokens = longest,
-            PrefillChunkTokens = Math.Min(Ops.MostLogitRows(model.Config.VocabSize), MostStepTokens),
-            KvType = kvType,
-            PrefixCache = PrefixCacheMode.Off,
-            DeltaStateType = stateType,
-        }.Resolve(model.Config);
-        runner = new StepRunner(model, capacity);
-        runner.State.SetPages(Slot, [.. Enumerable.Range(1, capacity.PagesPerSequence)]);
+        int chunkTokens = Math.Min(Ops.MostLogitRows(model.Config.VocabSize), MostStepTokens);
+        runner = RunnerOf(model, new EngineOptions { ContextTokens = longest, PrefillChunkTokens = chunkTokens, KvType = kvType, DeltaStateType = stateType });
+    }
+
+    /// <summary>A runner whose one sequence, in <see cref="Slot"/>, has all pages.</summary>
+    public static StepRunner RunnerOf(QwenModel model, EngineOptions options)
+    {
+        var runner = new StepRunner(model, (options with { MaxSequences = 1, PrefixCache = PrefixCacheMode.Off }).Resolve(model.Config));
+        runner.State.SetPages(Slot, [.. Enumerable.Range(1, runner.Capacity.PagesPerSequence)]);
+        return runner;
     }
 
     /// <summary>Rows of so many columns, one for each position, in the order of the text; several at a time.</summary>
